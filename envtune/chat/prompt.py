@@ -1,0 +1,118 @@
+"""What the agent is told: its role, the response protocol, the rules of a turn, and the documents of its tools.
+
+The wording is this project's own. The paper uses a short prompt in stages 1-2 and adds notes in stages 3-4 (section 3.2);
+``instructions`` chooses between them. No chat template is applied here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from envtune.task import ToolDocument
+
+TOOL_DOCUMENTS = ("full", "compact")
+INSTRUCTIONS = ("short", "long")
+
+_SHORT = """You work for a user by calling tools. The user speaks in turns; each turn asks for one thing.
+
+Every response has exactly one of these two forms, with nothing outside the tags and each tag once:
+<think>your reasoning</think><tool_call>[{"name": "tool", "arguments": {"parameter": "value"}}]</tool_call>
+<think>your reasoning</think><answer>your words to the user</answer>
+
+- A tool call is a JSON list of one or more calls. They run in order and you then read their results.
+- Call tools, step by step, until the request is done; if a call fails, read why and try otherwise.
+- An answer ends the turn. Answer once the request is done, or when it cannot be done."""
+
+_NOTES = """
+
+Notes:
+- If a value is missing, first see whether another tool can give it; ask the user, with an answer, only if none can.
+- If no offered tool does what is asked, say so in an answer; do not invent tools, parameters or values.
+- Do what was asked and no more. What earlier turns changed is still in place."""
+
+_TYPES = {"string": "str", "integer": "int", "float": "float", "number": "float", "boolean": "bool", "array": "list"}
+# The package's descriptions open with a sentence about the tool's whole class before this marker.
+_OWN_DESCRIPTION = "Tool description:"
+
+
+@dataclass(frozen=True)
+class PromptStyle:
+    """How the agent is instructed.
+
+    Args:
+        tool_documents: ``full`` gives each tool's JSON document, ``compact`` one line with its signature and purpose.
+        instructions: ``short`` states the protocol and the rules of a turn, ``long`` adds notes on missing values and tools.
+
+    Raises:
+        ValueError: if a value is none of these.
+    """
+
+    tool_documents: str = "full"
+    instructions: str = "long"
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("tool_documents", TOOL_DOCUMENTS), ("instructions", INSTRUCTIONS)):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(f"{name} is {value!r}: use one of {', '.join(allowed)}")
+
+    def system_prompt(self, tools: Sequence[ToolDocument]) -> str:
+        """The system message of an episode that begins with ``tools``."""
+        notes = _NOTES if self.instructions == "long" else ""
+        return f"{_SHORT}{notes}\n\nTools:\n{self._documents(tools)}"
+
+    def handed_over(self, tools: Sequence[ToolDocument]) -> str:
+        """The text that introduces tools which arrive in a later turn; empty without tools."""
+        return f"New tools:\n{self._documents(tools)}" if tools else ""
+
+    def _documents(self, tools: Sequence[ToolDocument]) -> str:
+        document = compact_document if self.tool_documents == "compact" else full_document
+        return "\n".join(document(tool) for tool in tools)
+
+
+def full_document(tool: ToolDocument) -> str:
+    """The whole document as one line of JSON."""
+    document = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    if tool.response:
+        document["response"] = tool.response
+    return json.dumps(document, ensure_ascii=False)
+
+
+def compact_document(tool: ToolDocument) -> str:
+    """Signature and purpose: ``tail(file_name: str, lines: int = 10): Display the last part of a file.``
+
+    A parameter that may be left out shows its default, or ``?`` where the document names none.
+    """
+    required = set(tool.parameters.get("required", ()))
+    properties = tool.parameters.get("properties", {})
+    signature = ", ".join(_parameter(name, schema, name in required) for name, schema in properties.items())
+    return f"{tool.name}({signature}): {_first_sentence(tool.description)}"
+
+
+def _parameter(name: str, schema: Mapping[str, Any], required: bool) -> str:
+    kind = _type(schema)
+    if required:
+        return f"{name}: {kind}"
+    default = schema.get("default")
+    # The package writes a missing default as the text "None".
+    return f"{name}?: {kind}" if default in (None, "None") else f"{name}: {kind} = {json.dumps(default)}"
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    kind = str(schema.get("type", "any"))
+    if schema.get("enum"):
+        return "|".join(json.dumps(value, ensure_ascii=False) for value in schema["enum"])
+    if kind == "array" and schema.get("items"):
+        return f"list[{_type(schema['items'])}]"
+    if kind == "dict" and schema.get("properties"):
+        return "{" + ", ".join(f"{name}: {_type(inner)}" for name, inner in schema["properties"].items()) + "}"
+    return _TYPES.get(kind, kind)
+
+
+def _first_sentence(description: str) -> str:
+    own = " ".join(description.split(_OWN_DESCRIPTION)[-1].split())
+    return re.split(r"(?<=[.!?])\s", own, maxsplit=1)[0]

@@ -1,0 +1,38 @@
+"""Package metadata and extras. The versions that `make` installs are pinned in constraints.txt."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="envtune",
+    version="0.1.0",
+    description="Environment Tuning for multi-turn tool-use agents, on PyTorch Lightning and Hydra",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(include=["envtune", "envtune.*"]),
+    package_data={"envtune": ["py.typed", "data/*.json", "models/tiny/*"]},
+    install_requires=[
+        "hydra-core>=1.3.2,<1.4",
+        "jaxtyping>=0.3",
+        "lightning>=2.6,<2.7",
+        # BFCL's MathAPI needs mpmath, and bfcl-eval is installed without its own dependencies (see the Makefile).
+        "mpmath==1.3.0",
+        "numpy>=1.26",
+        "psutil>=5.9",
+        "rich>=13",
+        "tensorboard>=2.17",
+        "torch>=2.10",
+        "torchmetrics>=1.6",
+        "transformers>=5.10,<6",
+    ],
+    extras_require={
+        "vllm": ["vllm==0.33.0"],
+        "test": ["beartype>=0.18", "hypothesis>=6.100", "import-linter>=2.1", "pytest>=8", "pytest-timeout>=2.3"],
+        "lint": ["mypy>=1.10", "ruff>=0.6"],
+    },
+)
