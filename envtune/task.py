@@ -41,12 +41,16 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolDocument:
-    """One tool as documented to the agent. ``parameters`` is BFCL's JSON schema (its outer type is ``dict``)."""
+    """One tool as documented to the agent.
+
+    ``parameters`` is BFCL's JSON schema (its outer type is ``dict``); ``toolbox`` names the class the tool belongs to.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
     response: Mapping[str, Any] = field(default_factory=dict)
+    toolbox: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What happened in one episode: steps, turns and the checker's verdicts. Immutable facts; rewards judge them elsewhere."""
+"""What happened in one episode: steps, turns and the checker's verdicts. Immutable facts; rewards judge elsewhere."""
 
 from __future__ import annotations
 

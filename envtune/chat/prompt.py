@@ -1,6 +1,6 @@
 """What the agent is told: its role, the response protocol, the rules of a turn, and the documents of its tools.
 
-The wording is this project's own. The paper uses a short prompt in stages 1-2 and adds notes in stages 3-4 (section 3.2);
+The wording is this project's own. The paper uses a short prompt in stages 1-2 and adds notes in stages 3-4;
 ``instructions`` chooses between them. No chat template is applied here.
 """
 
@@ -45,7 +45,7 @@ class PromptStyle:
 
     Args:
         tool_documents: ``full`` gives each tool's JSON document, ``compact`` one line with its signature and purpose.
-        instructions: ``short`` states the protocol and the rules of a turn, ``long`` adds notes on missing values and tools.
+        instructions: ``short`` states the protocol and the rules of a turn, ``long`` adds notes.
 
     Raises:
         ValueError: if a value is none of these.

@@ -3,12 +3,12 @@
 A completion is ``<think>…</think>`` and then either ``<tool_call>[{"name": …, "arguments": {…}}, …]</tool_call>`` or
 ``<answer>…</answer>`` (paper, section 3.1), with nothing but white space outside the tags and each tag once.
 
-A tag's literal text is a tag wherever it stands, also inside a thought, an answer or a JSON string, so that the tags can
-be found without reading JSON. A JSON string may spell it with ``\\u003c`` for ``<``, as ``render_calls`` does; a thought or
-an answer cannot contain it. Thoughts and answers lose their surrounding white space and may be empty.
+A tag's literal text is a tag wherever it stands, also inside a thought, an answer or a JSON string, so that the tags
+can be found without reading JSON. A JSON string may spell it with ``\\u003c`` for ``<``, as ``render_calls`` does; a
+thought or an answer cannot contain it. Thoughts and answers lose their surrounding white space and may be empty.
 
-JSON is strict: no NaN or Infinity, no number beyond a double's range, no key twice, no half of a surrogate pair, bounded
-depth. Whether a tool exists and accepts its arguments is not decided here.
+JSON is strict: no NaN or Infinity, no number beyond a double's range, no key twice, no half of a surrogate pair,
+bounded depth. Whether a tool exists and accepts its arguments is not decided here.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def render_answer(thought: str, text: str) -> str:
     """The completion that ``parse`` reads as this answer.
 
     Raises:
-        ValueError: if no completion stands for it (a tag in the thought or in the text, half a surrogate pair, too long).
+        ValueError: if no completion stands for it (a tag in either text, half a surrogate pair, too long).
     """
     return _checked(f"<think>{thought.strip()}</think>\n<answer>{text.strip()}</answer>")
 
@@ -118,7 +118,7 @@ def _check_tags(tags: Sequence[str]) -> str:
     if len(kinds) == 2:
         raise _Violation(
             FormatFault.BOTH_ACTIONS,
-            "The response has both <tool_call> and <answer>: give only one of them, and answer after the results are in.",
+            "There are both <tool_call> and <answer>: give only one of them, and answer after the results are in.",
         )
     for tag, count in counts.items():
         if count > 1:
@@ -144,9 +144,7 @@ def _calls(body: str) -> tuple[ToolCall, ...]:
         raise _Violation(FormatFault.NO_CALLS, f"The tool call is empty: write {_SHAPE}, or answer instead.")
     entries = _strict_json(body)
     if not isinstance(entries, list):
-        raise _Violation(
-            FormatFault.NOT_A_CALL_LIST, f"A tool call must be a JSON list, even of one call: write {_SHAPE}."
-        )
+        raise _Violation(FormatFault.NOT_A_CALL_LIST, f"One call, too, must stand in a JSON list: write {_SHAPE}.")
     if not entries:
         raise _Violation(FormatFault.NO_CALLS, f"The list of calls is empty: write {_SHAPE}, or answer instead.")
     return tuple(_call(entry, number) for number, entry in enumerate(entries, start=1))
@@ -201,7 +199,7 @@ def _check_depth(text: str) -> None:
         if depth > MAX_DEPTH:
             raise _Violation(
                 FormatFault.NESTED_TOO_DEEP,
-                f"The JSON is nested more than {MAX_DEPTH} levels deep: use flat arguments.",
+                f"The JSON is more than {MAX_DEPTH} levels deep: use flat arguments.",
             )
 
 

@@ -1,0 +1,155 @@
+"""Makes a command of a function that takes the composed config. The only file of the package that knows Hydra.
+
+Adds to Hydra what the user's commands need: numbers as names of choices (`stage=3`, `stage=1,2`), errors in one
+sentence that list what is valid, and an error for a key that nothing uses.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import hydra
+import rich
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.utils import get_method
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from envtune.errors import UserError
+
+CONFIG_FOLDER = Path(__file__).parent.parent / "conf"
+# Groups whose choices are named by numbers, which Hydra would read as integers and refuse.
+NUMBERED_GROUPS = ("stage",)
+
+# `${package:models/tiny}` in a config: a path inside the installed package.
+OmegaConf.register_new_resolver("package", lambda path: str(Path(__file__).parent / path), replace=True)
+
+_NUMBERED = re.compile(rf"({'|'.join(NUMBERED_GROUPS)})=(\d+(?:,\d+)*)")
+
+
+def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
+    """Makes a program of ``task``: composes `conf/<config_name>.yaml` with the command line and hands it over."""
+
+    def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
+        @functools.wraps(task)
+        def checked(config: DictConfig) -> Any:
+            require_known_keys(config, config_name)
+            return task(config)
+
+        def run() -> None:
+            sys.argv[1:] = quote_numbers(sys.argv[1:])
+            # Makes Hydra pass errors on instead of printing them itself.
+            os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+            if not sys.stdout.isatty():
+                # What is read from a file should not be wrapped at the 80 columns of no terminal.
+                rich.reconfigure(width=160)
+            try:
+                hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(checked)()
+            except (HydraException, OmegaConfBaseException, UserError, OSError) as error:
+                sys.exit(f"error: {sentence(error, config_name)}")
+
+        return run
+
+    return decorate
+
+
+def quote_numbers(arguments: Iterable[str]) -> list[str]:
+    """`stage=3` -> `stage='3'`, also in lists: Hydra takes an unquoted number for an integer, which names no choice."""
+    quoted = []
+    for argument in arguments:
+        match = _NUMBERED.fullmatch(argument)
+        if match:
+            choices = ",".join(f"'{number}'" for number in match[2].split(","))
+            argument = f"{match[1]}={choices}"
+        quoted.append(argument)
+    return quoted
+
+
+def require_known_keys(config: DictConfig, config_name: str) -> None:
+    """Raises UserError for a key beside the command's groups and settings (`+typo=1`): nothing would read it."""
+    valid = _top_level_keys(config_name)
+    for key in config:
+        if str(key) not in valid:
+            raise UserError(f"{key} is used by nothing; {_valid(str(key), valid)}")
+
+
+def sentence(error: Exception, config_name: str) -> str:
+    """One sentence for a mistake of the user's: the value, what is allowed, what to do."""
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, choice = str(error.missing_cfg_file).partition("/")
+        return f"{group}={choice} is no choice; choose one of: {', '.join(sorted(error.options))}"
+    if isinstance(error, InstantiationException):
+        return _instantiation_sentence(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        place = f" while writing {error.filename}" if error.filename else ""
+        return (
+            f"the disk is full{place}: free some space and continue from the run's checkpoints/last.ckpt (ckpt_path=…)"
+        )
+    unknown = re.match(r"Could not override '([^']+)'", str(error))
+    if unknown:
+        return _unknown_key_sentence(unknown[1], config_name)
+    return " ".join(str(error).split())
+
+
+def _instantiation_sentence(error: InstantiationException) -> str:
+    """What the component said, behind the name of the setting."""
+    place = re.search(r"full_key: (\S+)", str(error))
+    target = re.search(r"target '([^']+)'", str(error))
+    cause = error.__cause__
+    key = place[1] if place else "the config"
+    unexpected = re.search(r"unexpected keyword argument '([^']+)'", str(cause))
+    if unexpected and target:
+        takes = [name for name in inspect.signature(get_method(target[1])).parameters if name != "self"]
+        return f"{key}.{unexpected[1]} is no setting of {target[1]}; {_valid(unexpected[1], takes)}"
+    return f"{key}: {' '.join(str(cause or error).split())}"
+
+
+def _unknown_key_sentence(key: str, config_name: str) -> str:
+    """The keys that stand where ``key`` was looked for, in the config that the other choices compose."""
+    node: Any = _compose_choices(config_name, sys.argv[1:])
+    *parents, last = key.split("@")[0].replace("/", ".").split(".")
+    known: list[str] = []
+    for parent in parents:
+        if not OmegaConf.is_dict(node) or parent not in node:
+            last = parent
+            break
+        known.append(parent)
+        node = node[parent]
+    keys = [str(name) for name in node if name != "_target_"] if OmegaConf.is_dict(node) else []
+    where = f"a setting of {'.'.join(known)}" if known else "a group or setting"
+    return f"{key} is not {where}; {_valid(last, keys)}"
+
+
+def _compose_choices(config_name: str, arguments: Iterable[str]) -> DictConfig:
+    """The config of this command with its choices of groups, and without its settings."""
+    choices = [a for a in arguments if re.fullmatch(r"\w+=[\w.'-]+", a) and (CONFIG_FOLDER / a.split("=")[0]).is_dir()]
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        return hydra.compose(config_name, overrides=choices)
+
+
+def _top_level_keys(config_name: str) -> list[str]:
+    """The settings of the primary config file and the groups in its defaults list."""
+    primary = OmegaConf.load(CONFIG_FOLDER / f"{config_name}.yaml")
+    assert isinstance(primary, DictConfig)
+    groups = [
+        str(group).split()[-1].lstrip("/") for entry in primary.defaults if OmegaConf.is_dict(entry) for group in entry
+    ]
+    return [*groups, *(str(key) for key in primary if key != "defaults")]
+
+
+def _valid(given: str, valid: Iterable[str]) -> str:
+    names = sorted(valid)
+    close = get_close_matches(given, names, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{hint}valid are: {', '.join(names)}"

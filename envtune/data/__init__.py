@@ -1,0 +1,1 @@
+"""Benchmark files -> tasks, and which tasks are on which side."""

@@ -1,0 +1,180 @@
+"""The multi-turn part of the Berkeley Function Calling Leaderboard, read from the files of the ``bfcl_eval`` package.
+
+Only its data files are read; of its code, nothing but the table that names the tool documents' files is imported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from bfcl_eval.constants.executable_backend_config import MULTI_TURN_FUNC_DOC_FILE_MAPPING
+
+from envtune.data.call_string import parse_call
+from envtune.data.split import draw_validation, named_split, task_id
+from envtune.errors import UserError
+from envtune.task import Category, Split, Task, ToolCall, ToolDocument, UserTurn
+
+CATEGORIES = tuple(str(category) for category in Category)
+
+
+class TaskFileError(UserError):
+    """A benchmark file has a line that is no task. The message names the file, the line and the fault."""
+
+
+class BFCL:
+    """The benchmark's tasks, dealt to train, val and test.
+
+    ``categories`` are those trained on. ``val_size`` tasks are drawn from the held-out side, evenly over
+    ``val_categories`` (all four unless named); the test split is the whole held-out side. ``data_dir`` replaces the
+    folder of the package's task files (``BFCL_v4_multi_turn_<category>.json`` beside ``possible_answer/``).
+    """
+
+    def __init__(
+        self,
+        categories: Sequence[str],
+        split: str = "scenario",
+        split_seed: int = 0,
+        val_size: int = 100,
+        val_categories: Sequence[str] | None = None,
+        data_dir: str | None = None,
+    ) -> None:
+        self._categories = parse_categories(categories)
+        self._split, self._split_seed = split, split_seed
+        self._sides = named_split(split, split_seed)
+        val = parse_categories(CATEGORIES if val_categories is None else val_categories)
+        self._validation = draw_validation(self._sides.held_out, val, val_size, split_seed)
+        self._data_dir = data_dir
+        self._loaded: tuple[Task, ...] = ()
+
+    def tasks(self, split: Split) -> tuple[Task, ...]:
+        """The tasks of one split, in the benchmark's order.
+
+        Raises:
+            UserError: if there is no such split.
+            TaskFileError: if a line of the task files is broken.
+        """
+        if split not in list(Split):
+            raise UserError(f"split {split!r} is unknown: use one of {', '.join(Split)}")
+        if split == Split.TRAIN:
+            wanted = self._sides.train
+            return tuple(task for task in self._all() if task.id in wanted and task.category in self._categories)
+        chosen = frozenset(self._validation) if split == Split.VAL else self._sides.held_out
+        return tuple(task for task in self._all() if task.id in chosen)
+
+    def describe(self) -> dict[str, Any]:
+        """What has to be known to compare a score with another: versions, split, seed, and the validation tasks."""
+        return {
+            "benchmark": "bfcl multi-turn",
+            "package": f"bfcl-eval {version('bfcl-eval')}",
+            "categories": [str(category) for category in self._categories],
+            "split": self._split,
+            "split_seed": self._split_seed,
+            "validation_tasks": list(self._validation),
+        }
+
+    def _all(self) -> tuple[Task, ...]:
+        if not self._loaded:
+            self._loaded = load_bfcl_tasks(data_dir=self._data_dir)
+        return self._loaded
+
+
+def load_bfcl_tasks(categories: Sequence[str] = CATEGORIES, data_dir: str | None = None) -> tuple[Task, ...]:
+    """Every task of the categories, in the order of the files.
+
+    Raises:
+        UserError: for an unknown category.
+        TaskFileError: for a missing file or a broken line.
+    """
+    folder = package_data() if data_dir is None else Path(data_dir)
+    return tuple(task for category in parse_categories(categories) for task in _tasks_of(category, folder))
+
+
+def parse_categories(names: Sequence[str]) -> tuple[Category, ...]:
+    """The categories by these names; a UserError lists the allowed ones."""
+    unknown = [name for name in names if name not in CATEGORIES]
+    if isinstance(names, str) or unknown or not names or len(set(names)) < len(names):
+        raise UserError(f"categories {names!r} must be a list of one or more of {', '.join(CATEGORIES)}, each once")
+    return tuple(Category(name) for name in names)
+
+
+def package_data() -> Path:
+    """The data folder of the installed package, found without importing the package."""
+    spec = find_spec("bfcl_eval")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("bfcl_eval is not installed: run 'pip install --no-deps bfcl-eval'")
+    return Path(spec.submodule_search_locations[0]) / "data"
+
+
+@cache
+def tool_documents(toolbox: str) -> tuple[ToolDocument, ...]:
+    """The documents of one tool class's tools; a KeyError names a class that has none."""
+    path = package_data() / "multi_turn_func_doc" / MULTI_TURN_FUNC_DOC_FILE_MAPPING[toolbox]
+    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return tuple(ToolDocument(e["name"], e["description"], e["parameters"], e["response"], toolbox) for e in entries)
+
+
+def _tasks_of(category: Category, folder: Path) -> Iterator[Task]:
+    name = f"BFCL_v4_multi_turn_{category}.json"
+    answers = {entry["id"]: entry for _, entry in _lines(folder / "possible_answer" / name)}
+    for number, entry in _lines(folder / name):
+        try:
+            yield _task(category, entry, answers[entry["id"]]["ground_truth"])
+        except KeyError as error:
+            raise TaskFileError(f"{folder / name}, line {number}: {error} is missing or unknown") from None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise TaskFileError(f"{folder / name}, line {number}: {error}") from None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSON-lines file with their line numbers, from 1."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TaskFileError(f"{path} cannot be read as a task file: {error}") from None
+    # JSON strings may hold other characters that end a line for str.splitlines.
+    for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise TaskFileError(f"{path}, line {number}: not valid JSON ({error})") from None
+        if not isinstance(entry, dict) or "id" not in entry:
+            raise TaskFileError(f"{path}, line {number}: not a JSON object with an 'id'")
+        yield number, entry
+
+
+def _task(category: Category, entry: dict[str, Any], ground_truth: list[list[str]]) -> Task:
+    toolboxes = tuple(entry["involved_classes"])
+    tools = tuple(document for toolbox in toolboxes for document in tool_documents(toolbox))
+    withheld = {int(turn): tuple(names) for turn, names in entry.get("missed_function", {}).items()}
+    _check_turns(len(entry["question"]), len(ground_truth), withheld, {tool.name for tool in tools})
+    parameters = {tool.name: tuple(tool.parameters["properties"]) for tool in tools}
+    turns = tuple(
+        UserTurn(_message(messages), _calls(calls, parameters), withheld.get(index, ()))
+        for index, (messages, calls) in enumerate(zip(entry["question"], ground_truth, strict=True))
+    )
+    scenario = int(entry["id"].rpartition("_")[2])
+    if entry["id"] != task_id(category, scenario):
+        raise ValueError(f"the id {entry['id']!r} is none of category {category}")
+    return Task(entry["id"], category, scenario, toolboxes, dict(entry["initial_config"]), tools, turns)
+
+
+def _check_turns(questions: int, answers: int, withheld: dict[int, tuple[str, ...]], tools: set[str]) -> None:
+    if questions != answers or not questions:
+        raise ValueError(f"{questions} user turns do not match {answers} turns of ground truth")
+    for turn, names in withheld.items():
+        if not 0 < turn < questions or not tools.issuperset(names):
+            raise ValueError(f"turn {turn} cannot hand over {', '.join(names)}")
+
+
+def _message(messages: list[dict[str, str]]) -> str:
+    return "\n".join(message["content"] for message in messages)
+
+
+def _calls(texts: list[str], parameters: dict[str, tuple[str, ...]]) -> tuple[ToolCall, ...]:
+    return tuple(parse_call(text, parameters) for text in texts)

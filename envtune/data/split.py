@@ -1,0 +1,87 @@
+"""Named splits: which task ids are trained on, and which are held out. An id is on one side only.
+
+``scenario`` puts whole scenarios on one side: the same number is the same story in all four categories. ``paper``
+halves each category by itself, as Environment Tuning does (arXiv 2510.10197, section 4.1), so that most held-out
+stories have a twin among the trained ones.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from envtune.errors import UserError
+from envtune.task import Category
+
+SCENARIOS = 200
+SPLITS = ("scenario", "paper")
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The ids that are trained on and those held out."""
+
+    train: frozenset[str]
+    held_out: frozenset[str]
+
+
+def task_id(category: Category, scenario: int) -> str:
+    return f"multi_turn_{category}_{scenario}"
+
+
+def named_split(name: str, seed: int) -> Sides:
+    """The split ``scenario`` (the same for every seed) or ``paper`` (drawn by ``seed``).
+
+    Raises:
+        UserError: for any other name.
+    """
+    if name == "scenario":
+        return scenario_split()
+    if name == "paper":
+        return paper_split(seed)
+    raise UserError(f"split {name!r} is unknown: use one of {', '.join(SPLITS)}")
+
+
+def scenario_split() -> Sides:
+    """The published halves: 100 scenarios on each side, balanced over tool classes, near duplicates kept together."""
+    halves = json.loads(files("envtune.data").joinpath("bfcl_scenario_split.json").read_text(encoding="utf-8"))
+    return Sides(_in_all_categories(halves["train_indices"]), _in_all_categories(halves["test_indices"]))
+
+
+def paper_split(seed: int) -> Sides:
+    """A random half of each category for training, drawn for each category by itself."""
+    train: set[str] = set()
+    everything: set[str] = set()
+    for category in Category:
+        ids = [task_id(category, scenario) for scenario in range(SCENARIOS)]
+        everything.update(ids)
+        train.update(random.Random(f"paper split {seed} {category}").sample(ids, SCENARIOS // 2))
+    return Sides(frozenset(train), frozenset(everything - train))
+
+
+def draw_validation(held_out: Iterable[str], categories: Sequence[Category], size: int, seed: int) -> tuple[str, ...]:
+    """``size`` held-out ids, as many from each category as from any other, give or take one.
+
+    Raises:
+        UserError: if a category has fewer held-out tasks than its share, or ``size`` is negative.
+    """
+    available = set(held_out)
+    drawn: list[str] = []
+    for position, category in enumerate(categories):
+        share = size // len(categories) + (position < size % len(categories))
+        ids = [task_id(category, scenario) for scenario in range(SCENARIOS)]
+        candidates = [name for name in ids if name in available]
+        if not 0 <= share <= len(candidates):
+            raise UserError(
+                f"val_size {size} asks for {share} tasks of {category}: from 0 to {len(candidates)} are held out"
+            )
+        chosen = set(random.Random(f"validation {seed} {category}").sample(candidates, share))
+        drawn.extend(name for name in candidates if name in chosen)
+    return tuple(drawn)
+
+
+def _in_all_categories(scenarios: Iterable[int]) -> frozenset[str]:
+    return frozenset(task_id(category, scenario) for scenario in scenarios for category in Category)

@@ -1,0 +1,238 @@
+"""Hints for the file tools (BFCL's GorillaFileSystem): bare names, the current directory, files against folders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from envtune.environment.augmentation.rule import Direction, Rule, View, quoted
+from envtune.task import ToolCall
+from envtune.trajectory import HintKind
+
+FORBIDDEN_CHARACTERS = '|/\\?%*:"><'
+NAME_ARGUMENTS = ("file_name", "file_name1", "file_name2", "dir_name", "source", "folder")
+READERS = ("cat", "wc", "sort", "grep", "tail", "diff")
+
+ABSENT = r"No such file"
+GO_THERE = (
+    Direction("`cd` can take you to another folder first, one level at a time.", ("cd",)),
+    Direction("It has to be done from inside the folder concerned."),
+)
+LOOK_AROUND = (
+    Direction("`ls` shows what is here, and `find` looks through the folders below.", ("ls", "find")),
+    Direction("`ls` shows what is here.", ("ls",)),
+    Direction("`find` looks through the folders below.", ("find",)),
+    Direction("Check its spelling and the folder you are in."),
+)
+LIST_HERE = (
+    Direction("`ls` shows what is here.", ("ls",)),
+    Direction("Check what the current directory holds."),
+)
+
+
+def _names(call: ToolCall) -> list[str]:
+    return [str(call.arguments[name]) for name in NAME_ARGUMENTS if name in call.arguments]
+
+
+def _here(view: View) -> Mapping[str, object]:
+    """The items of the current directory by name: what ``ls`` shows; a folder is an item with contents."""
+    return view.worlds["GorillaFileSystem"]._current_dir.contents
+
+
+def _folders(call: ToolCall, view: View) -> list[str]:
+    return [name for name in _names(call) if hasattr(_here(view).get(name), "contents")]
+
+
+def _has_slash(call: ToolCall, match: re.Match[str], view: View) -> bool:
+    return any("/" in name for name in _names(call))
+
+
+def _names_a_folder(call: ToolCall, match: re.Match[str], view: View) -> bool:
+    return bool(_folders(call, view))
+
+
+def _names_a_file(call: ToolCall, match: re.Match[str], view: View) -> bool:
+    return any(name in _here(view) for name in _names(call)) and not _folders(call, view)
+
+
+def _slash(call: ToolCall, match: re.Match[str], view: View) -> str:
+    names = [name for name in _names(call) if "/" in name]
+    return f"{quoted(names)}: paths are not allowed, `{call.name}` takes bare names in the current directory."
+
+
+def _forbidden(call: ToolCall, match: re.Match[str], view: View) -> str:
+    found = sorted({character for character in "".join(_names(call)) if character in FORBIDDEN_CHARACTERS})
+    return f"{quoted(_names(call))} cannot be a name here because of {quoted(found)}."
+
+
+def _missing(call: ToolCall, match: re.Match[str], view: View) -> str:
+    names = [name for name in _names(call) if name not in _here(view)]
+    return f"The current directory holds nothing named {quoted(names or _names(call))}."
+
+
+def _folder_given(call: ToolCall, match: re.Match[str], view: View) -> str:
+    return f"`{call.name}` works on files only, and here {quoted(_folders(call, view))} is a folder."
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        name="file_system.name_not_path",
+        tools=(*READERS, "mkdir", "touch", "echo", "mv", "cp", "rm", "rmdir"),
+        pattern=rf"Invalid character|{ABSENT}",
+        kind=HintKind.CONSTRAINT,
+        text=_slash,
+        directions=GO_THERE,
+        when=_has_slash,
+    ),
+    Rule(
+        name="file_system.forbidden_character",
+        tools=("mkdir", "touch", "echo", "cat"),
+        pattern=r"Invalid character",
+        kind=HintKind.CONSTRAINT,
+        text=_forbidden,
+        directions=LIST_HERE,
+    ),
+    Rule(
+        name="file_system.destination_not_path",
+        tools=("mv", "cp"),
+        pattern=r"path not allowed in destination",
+        kind=HintKind.CONSTRAINT,
+        text="The destination '{destination}' is a path; `{tool}` takes a folder that lies in the current directory, "
+        "or a new name.",
+        directions=(
+            Direction("Something farther away can be reached in several moves, with `cd` in between.", ("cd",)),
+            Direction("Something farther away can be reached in several moves."),
+        ),
+    ),
+    Rule(
+        name="file_system.folder_not_file",
+        tools=READERS,
+        pattern=rf"{ABSENT}|Is a directory",
+        kind=HintKind.CONSTRAINT,
+        text=_folder_given,
+        directions=(
+            Direction("`cd` enters a folder, and `ls` then shows its files.", ("cd", "ls")),
+            Direction("Name a file, or look inside the folder first."),
+        ),
+        when=_names_a_folder,
+    ),
+    Rule(
+        name="file_system.file_not_folder",
+        tools=("cd", "rmdir"),
+        pattern=rf"{ABSENT}|Not a directory",
+        kind=HintKind.CONSTRAINT,
+        text=lambda call, match, view: f"{quoted(_names(call))} is a file here, and `{call.name}` is for folders only.",
+        directions=LIST_HERE,
+        when=_names_a_file,
+    ),
+    Rule(
+        name="file_system.write_to_missing_file",
+        tools=("echo",),
+        pattern=ABSENT,
+        kind=HintKind.DEPENDENCY,
+        text="`echo` writes only to a file that exists, and '{file_name}' is not in the current directory.",
+        directions=(
+            Direction("`touch` makes new files; if it should exist already, `ls` shows what is here.", ("touch", "ls")),
+            Direction("`touch` makes new files.", ("touch",)),
+            Direction("Check whether it lies elsewhere or has yet to be made."),
+        ),
+    ),
+    Rule(
+        name="file_system.write_to_folder",
+        tools=("echo",),
+        pattern=r"has no attribute '_write'",
+        kind=HintKind.CONSTRAINT,
+        text="'{file_name}' is a folder, and `echo` writes only to files.",
+        directions=LIST_HERE,
+    ),
+    Rule(
+        name="file_system.missing",
+        tools=(*READERS, "mv", "cp", "rm", "rmdir"),
+        pattern=ABSENT,
+        kind=HintKind.DEPENDENCY,
+        text=_missing,
+        directions=LOOK_AROUND,
+    ),
+    Rule(
+        name="file_system.at_the_top",
+        tools=("cd",),
+        pattern=r"already the root|cd: \.\.: No such directory",
+        kind=HintKind.CONSTRAINT,
+        text="You are in the topmost folder, so there is none above it.",
+        directions=(
+            Direction("`ls` shows which folders can be entered from here.", ("ls",)),
+            Direction("Only the folders inside it can be entered from here."),
+        ),
+    ),
+    Rule(
+        name="file_system.no_such_folder",
+        tools=("cd",),
+        pattern=ABSENT,
+        kind=HintKind.DEPENDENCY,
+        text="There is no folder '{folder}' directly inside the current directory.",
+        directions=LOOK_AROUND,
+    ),
+    Rule(
+        name="file_system.no_such_start",
+        tools=("find",),
+        pattern=ABSENT,
+        kind=HintKind.CONSTRAINT,
+        text="The search has to start at a folder, and seen from the current directory '{path}' is none.",
+        directions=LIST_HERE,
+    ),
+    Rule(
+        name="file_system.taken",
+        tools=("mkdir", "touch"),
+        pattern=r"File exists",
+        kind=HintKind.CONSTRAINT,
+        text=lambda call, match, view: f"{quoted(_names(call))} exists here, and `{call.name}` only makes new things.",
+        directions=(
+            Direction("It may serve as it is: `ls` shows what is here.", ("ls",)),
+            Direction("It may serve as it is, or another name may do."),
+        ),
+    ),
+    Rule(
+        name="file_system.taken_at_destination",
+        tools=("mv", "cp"),
+        pattern=r"File exists|already exists in directory",
+        kind=HintKind.CONSTRAINT,
+        text="The folder '{destination}' already holds something named '{source}', and `{tool}` overwrites nothing.",
+        directions=(
+            Direction("Look with `cd` and `ls` whether it is what you need, or use another name.", ("cd", "ls")),
+            Direction("Check whether it is what you need, or use another name."),
+        ),
+    ),
+    Rule(
+        name="file_system.destination_is_file",
+        tools=("mv", "cp"),
+        pattern=r"Not a directory",
+        kind=HintKind.CONSTRAINT,
+        text="'{destination}' is a file that already exists; `{tool}` goes into a folder or to a name not yet taken.",
+        directions=LIST_HERE,
+    ),
+    Rule(
+        name="file_system.folder_not_empty",
+        tools=("rmdir",),
+        pattern=r"Directory not empty",
+        kind=HintKind.CONSTRAINT,
+        text="`rmdir` removes only empty folders, and '{dir_name}' still holds something.",
+        directions=(
+            Direction(
+                "`cd` and `ls` show whether that is still wanted; `rm` makes no such condition.", ("cd", "ls", "rm")
+            ),
+            Direction("Check whether its content is still wanted."),
+        ),
+    ),
+    Rule(
+        name="file_system.count_mode",
+        tools=("wc",),
+        pattern=r"invalid mode",
+        kind=HintKind.CONSTRAINT,
+        text="'{mode}' is no mode of `wc`; its document lists one letter each for lines, words and characters.",
+    ),
+)
+
+ALREADY_ACTIONABLE: Mapping[str, str] = {
+    r"Only one folder level at a time": "names the bad path and the rule that it breaks",
+    r"cannot (move|copy|remove) '.*': Not a file or directory": "cannot occur: every item is a file or a folder",
+}

@@ -1,0 +1,89 @@
+"""Hints for the message tools (BFCL's MessageAPI): the session, and user ids against user names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from envtune.environment.augmentation.rule import Direction, Rule
+from envtune.trajectory import HintKind
+
+FIND_USER = (
+    Direction("Another tool, `get_user_id`, finds the id for a name.", ("get_user_id",)),
+    Direction("Check the id with the user."),
+)
+LIST_USERS = (
+    Direction("`list_users` shows who is there.", ("list_users",)),
+    Direction("Check the spelling of the name."),
+)
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        name="message.not_logged_in",
+        tools=("send_message", "delete_message", "view_messages_sent", "search_messages", "get_message_stats"),
+        pattern=r"No user is currently logged in",
+        kind=HintKind.DEPENDENCY,
+        text="`{tool}` works for a logged-in user, and nobody is logged in to the workspace.",
+        directions=(
+            Direction("`message_login` opens a session for a user id.", ("message_login",)),
+            Direction("A session has to be opened first."),
+        ),
+    ),
+    Rule(
+        name="message.unknown_user",
+        tools=("get_user_id",),
+        pattern=r"not found in the workspace",
+        kind=HintKind.DEPENDENCY,
+        text="No user of the workspace has exactly the name '{user}'.",
+        directions=LIST_USERS,
+    ),
+    Rule(
+        name="message.unknown_login",
+        tools=("message_login",),
+        pattern=r"User ID '.*' not found",
+        kind=HintKind.DEPENDENCY,
+        text="'{user_id}' is nobody's user id, and a user's name does not count as one.",
+        directions=FIND_USER,
+    ),
+    Rule(
+        name="message.unknown_receiver",
+        tools=("send_message",),
+        pattern=r"Receiver ID .* not found",
+        kind=HintKind.DEPENDENCY,
+        text="'{receiver_id}' is nobody's user id, and a user's name does not count as one.",
+        directions=FIND_USER,
+    ),
+    Rule(
+        name="message.nothing_to_delete",
+        tools=("delete_message",),
+        pattern=r"Receiver ID .* not found",
+        kind=HintKind.DEPENDENCY,
+        text="No message has gone to a user with the id '{receiver_id}'.",
+        directions=(
+            Direction("`view_messages_sent` shows the receivers of your messages by id.", ("view_messages_sent",)),
+            *FIND_USER,
+        ),
+    ),
+    Rule(
+        name="message.contact_exists",
+        tools=("add_contact",),
+        pattern=r"User name '.*' already exists",
+        kind=HintKind.CONSTRAINT,
+        text="'{user_name}' is a contact already, so there is nothing to add.",
+        directions=FIND_USER[:1],
+    ),
+    Rule(
+        name="message.contact_number_taken",
+        tools=("add_contact",),
+        pattern=r"User ID '.*' already exists",
+        kind=HintKind.CONSTRAINT,
+        text="The workspace numbers contacts itself, and its next number was in use: the name is not at fault.",
+        directions=(
+            Direction(
+                "`list_users` shows whether the contact is there; a later try gets another number.", ("list_users",)
+            ),
+            Direction("A later try gets another number."),
+        ),
+    ),
+)
+
+ALREADY_ACTIONABLE: Mapping[str, str] = {}

@@ -1,0 +1,133 @@
+"""Hints for the trading tools (BFCL's TradingBot): the session, symbols against company names, orders, funds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from envtune.environment.augmentation.rule import Direction, Rule, View, given_as_text, quoted
+from envtune.task import ToolCall
+from envtune.trajectory import HintKind
+
+FIND_SYMBOL = (
+    Direction("Another tool, `get_symbol_by_name`, finds the symbol of a company.", ("get_symbol_by_name",)),
+    Direction("`get_available_stocks` lists the symbols of a sector.", ("get_available_stocks",)),
+    Direction("Check its spelling with the user."),
+)
+SHOW_ORDERS = (
+    Direction("`get_order_history` lists the ids of the orders.", ("get_order_history",)),
+    Direction("The id is given out when an order is placed."),
+)
+
+
+def _dates(call: ToolCall, match: re.Match[str], view: View) -> str:
+    given = [call.arguments[end] for end in ("start_date", "end_date") if call.arguments.get(end)]
+    return f"Dates are written as YYYY-MM-DD without a time, and you gave {quoted(given)}."
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        name="trading.not_logged_in",
+        tools=(
+            "place_order",
+            "withdraw_funds",
+            "get_account_info",
+            "fund_account",
+            "remove_stock_from_watchlist",
+            "get_watchlist",
+            "get_order_history",
+            "get_transaction_history",
+        ),
+        pattern=r"User not authenticated",
+        kind=HintKind.DEPENDENCY,
+        text="`{tool}` needs a logged-in user, and nobody is logged in to the trading system.",
+        directions=(
+            Direction("`trading_login` opens a session; its credentials are the user's to give.", ("trading_login",)),
+            Direction("A session has to be opened first."),
+        ),
+    ),
+    Rule(
+        name="trading.unknown_symbol",
+        tools=("get_stock_info", "place_order"),
+        pattern=r"Stock with symbol|Invalid stock symbol",
+        kind=HintKind.DEPENDENCY,
+        text="'{symbol}' is not the symbol of a stock that is traded here; a company's name is not one.",
+        directions=FIND_SYMBOL,
+    ),
+    Rule(
+        name="trading.order_id_is_text",
+        tools=("get_order_details", "cancel_order"),
+        pattern=r"Order with ID .* not found",
+        kind=HintKind.CONSTRAINT,
+        text="Order ids are whole numbers, and you gave '{order_id}' as text.",
+        directions=SHOW_ORDERS,
+        when=given_as_text("order_id"),
+    ),
+    Rule(
+        name="trading.unknown_order",
+        tools=("cancel_order",),
+        pattern=r"Order with ID .* not found",
+        kind=HintKind.DEPENDENCY,
+        text="There is no order with the id {order_id}.",
+        directions=SHOW_ORDERS,
+    ),
+    Rule(
+        name="trading.order_completed",
+        tools=("cancel_order",),
+        pattern=r"already completed",
+        kind=HintKind.CONSTRAINT,
+        text="The order {order_id} has been carried out, and only orders that have not can be cancelled.",
+        directions=(
+            Direction(
+                "`get_order_details` shows the status of an order; the user may mean another.", ("get_order_details",)
+            ),
+            Direction("The user may mean another order."),
+        ),
+    ),
+    Rule(
+        name="trading.market_closed",
+        tools=("withdraw_funds",),
+        pattern=r"Market is closed",
+        kind=HintKind.CONSTRAINT,
+        text="Money moves only while the market is open, and it is closed now: no other argument changes that.",
+        directions=(Direction("Tell the user, or go on with what does not depend on it."),),
+    ),
+    Rule(
+        name="trading.withdrawal_too_large",
+        tools=("withdraw_funds",),
+        pattern=r"Insufficient funds for withdrawal",
+        kind=HintKind.DEPENDENCY,
+        text="The account holds less than the {amount} to be withdrawn.",
+        directions=(
+            Direction("`get_account_info` shows the balance.", ("get_account_info",)),
+            Direction("Ask the user for another amount."),
+        ),
+    ),
+    Rule(
+        name="trading.not_on_watchlist",
+        tools=("remove_stock_from_watchlist",),
+        pattern=r"not found in watchlist",
+        kind=HintKind.DEPENDENCY,
+        text="'{symbol}' is not on the watchlist, which holds symbols and no company names.",
+        directions=(Direction("`get_watchlist` shows what is on it.", ("get_watchlist",)), *FIND_SYMBOL),
+    ),
+    Rule(
+        name="trading.date_form",
+        tools=("get_transaction_history",),
+        pattern=r"does not match format|unconverted data",
+        kind=HintKind.CONSTRAINT,
+        text=_dates,
+    ),
+)
+
+ALREADY_ACTIONABLE: Mapping[str, str] = {
+    r"Here is the list of orders_id": "lists the orders",
+    r"KeyError during formatting": "arises inside the tool, whatever the call",
+    r"Price and amount must be positive": "names the rule",
+    r"Insufficient funds: required": "gives the sum required and the sum available",
+    r"Transaction amount must be positive": "names the rule",
+    r"Funding amount must be positive": "names the rule",
+    r'"symbol": "Stock not found"': "an answer; a call that uses it as a symbol gets a hint",
+    r'"stock_list": \[\]': "an answer: no stocks are listed for the sector",
+    r'"watchlist": \[': "an answer: shows the watchlist, on which a stock that was not added is missing",
+}

@@ -1,0 +1,213 @@
+"""Hints for the travel tools (BFCL's TravelAPI): tokens, cards, airport codes, bookings and budgets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from envtune.environment.augmentation.rule import Direction, Rule, View, quoted
+from envtune.task import ToolCall
+from envtune.trajectory import HintKind
+
+WITH_TOKEN = (
+    "register_credit_card",
+    "get_credit_card_balance",
+    "book_flight",
+    "retrieve_invoice",
+    "get_booking_history",
+    "cancel_booking",
+    "set_budget_limit",
+    "purchase_insurance",
+)
+NO_ROUTE = r"No available route"
+AUTHENTICATE = (
+    Direction("`authenticate_travel` opens a session and returns the token to pass on.", ("authenticate_travel",)),
+    Direction("A session has to be opened first."),
+)
+SHOW_CARDS = (
+    Direction("`get_all_credit_cards` shows what is registered.", ("get_all_credit_cards",)),
+    Direction("`register_credit_card` returns the id of a card that is new here.", ("register_credit_card",)),
+    Direction("An id is given out when a card is registered."),
+)
+SHOW_BOOKINGS = (
+    Direction("`get_booking_history` lists the bookings with their ids.", ("get_booking_history",)),
+    Direction("The id is given out when a flight is booked."),
+)
+FIND_AIRPORT = (
+    Direction(
+        "Another tool, `get_nearest_airport_by_city`, finds the code for a city.", ("get_nearest_airport_by_city",)
+    ),
+    Direction("`list_all_airports` shows the codes in use.", ("list_all_airports",)),
+    Direction("Airports are given by their three-letter codes."),
+)
+
+
+def _unknown_codes(call: ToolCall, view: View) -> list[object]:
+    """The codes of the call that no airport has, as ``list_all_airports`` shows them to the agent too."""
+    airports = view.worlds["TravelAPI"].list_all_airports()
+    codes = [call.arguments[end] for end in ("travel_from", "travel_to") if end in call.arguments]
+    return [code for code in codes if code not in airports]
+
+
+def _has_unknown_code(call: ToolCall, match: re.Match[str], view: View) -> bool:
+    return bool(_unknown_codes(call, view))
+
+
+def _unknown_airport(call: ToolCall, match: re.Match[str], view: View) -> str:
+    codes = _unknown_codes(call, view)
+    return f"{quoted(codes)} {'is no airport code' if len(codes) == 1 else 'are no airport codes'} that is known here."
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        name="travel.not_authenticated",
+        tools=WITH_TOKEN,
+        pattern=r"Token not initialized|Token expired",
+        kind=HintKind.DEPENDENCY,
+        text="There is no valid session, so no access token can be accepted now.",
+        directions=AUTHENTICATE,
+    ),
+    Rule(
+        name="travel.wrong_token",
+        tools=WITH_TOKEN,
+        pattern=r"Invalid access token",
+        kind=HintKind.DEPENDENCY,
+        text="'{access_token}' is not the token of the present session.",
+        directions=(
+            Direction(
+                "Use one the user gave or the one `authenticate_travel` last returned.", ("authenticate_travel",)
+            ),
+            Direction("Use one that the user or a login gave you."),
+        ),
+    ),
+    Rule(
+        name="travel.unknown_airport",
+        tools=("get_flight_cost", "book_flight"),
+        pattern=rf"{NO_ROUTE}|Invalid (departure|destination) airport code",
+        kind=HintKind.DEPENDENCY,
+        text=_unknown_airport,
+        directions=FIND_AIRPORT,
+        when=_has_unknown_code,
+    ),
+    Rule(
+        name="travel.no_flight",
+        tools=("get_flight_cost", "book_flight"),
+        pattern=NO_ROUTE,
+        kind=HintKind.CONSTRAINT,
+        text="Both codes are known, but there is no '{travel_class}' flight from '{travel_from}' to '{travel_to}' on "
+        "'{travel_date}', and a route in one direction does not mean one back.",
+        directions=(Direction("Check that both ends are the airports the user means, or tell the user."),),
+    ),
+    Rule(
+        name="travel.card_known",
+        tools=("register_credit_card",),
+        pattern=r"Card already registered",
+        kind=HintKind.CONSTRAINT,
+        text="The card '{card_number}' is registered already and can be used by its id.",
+        directions=(SHOW_CARDS[0], SHOW_CARDS[2]),
+    ),
+    Rule(
+        name="travel.card_unknown",
+        tools=("book_flight", "purchase_insurance"),
+        pattern=r"[Cc]ard not registered",
+        kind=HintKind.DEPENDENCY,
+        text="'{card_id}' is not the id of a registered card; an id is not the card's number.",
+        directions=SHOW_CARDS,
+    ),
+    Rule(
+        name="travel.card_without_balance",
+        tools=("book_flight",),
+        pattern=r"Balance not found",
+        kind=HintKind.CONSTRAINT,
+        text="No balance is recorded for the card '{card_id}', so it cannot pay.",
+        directions=(*SHOW_CARDS[:1], Direction("Another card may be able to.")),
+    ),
+    Rule(
+        name="travel.balance_too_low",
+        tools=("book_flight",),
+        pattern=r"Insufficient funds",
+        kind=HintKind.DEPENDENCY,
+        text="The fare is more than the balance of the card '{card_id}'.",
+        directions=(
+            Direction(
+                "`get_flight_cost` and `get_credit_card_balance` show both amounts.",
+                ("get_flight_cost", "get_credit_card_balance"),
+            ),
+            Direction("Compare the fare with the balance before you choose what to change."),
+        ),
+    ),
+    Rule(
+        name="travel.balance_under_budget",
+        tools=("book_flight",),
+        pattern=r"Balance is less than budget limit",
+        kind=HintKind.DEPENDENCY,
+        text="No flight is booked while the card's balance is below the budget limit, whatever the fare.",
+        directions=(
+            Direction(
+                "`get_credit_card_balance` shows the one and `set_budget_limit` sets the other, if the user agrees.",
+                ("get_credit_card_balance", "set_budget_limit"),
+            ),
+            Direction("Another card or another limit may help, if the user agrees."),
+        ),
+    ),
+    Rule(
+        name="travel.over_budget",
+        tools=("purchase_insurance",),
+        pattern=r"Exceeded budget limit",
+        kind=HintKind.DEPENDENCY,
+        text="The insurance at {insurance_cost} costs more than the budget limit in force.",
+        directions=(
+            Direction("`set_budget_limit` can change the limit, if the user agrees.", ("set_budget_limit",)),
+            Direction("Check the cost again, or ask the user."),
+        ),
+    ),
+    Rule(
+        name="travel.invoice_by_booking",
+        tools=("retrieve_invoice",),
+        pattern=r"Booking not found",
+        kind=HintKind.CONSTRAINT,
+        text="Invoices are found by the id of a booking, and the call gave none.",
+        directions=SHOW_BOOKINGS,
+        when=lambda call, match, view: not call.arguments.get("booking_id"),
+    ),
+    Rule(
+        name="travel.booking_unknown",
+        tools=("retrieve_invoice", "cancel_booking", "purchase_insurance", "contact_customer_support"),
+        pattern=r"Booking not found",
+        kind=HintKind.DEPENDENCY,
+        text="There is no booking with the id '{booking_id}'.",
+        directions=SHOW_BOOKINGS,
+    ),
+    Rule(
+        name="travel.no_exchange_rate",
+        tools=("compute_exchange_rate",),
+        pattern=r"No available exchange rate",
+        kind=HintKind.CONSTRAINT,
+        text="There is no direct rate between '{base_currency}' and '{target_currency}'.",
+        directions=(
+            Direction("Spell the currencies as its document does; a third one can bridge a pair that has no rate."),
+        ),
+    ),
+    Rule(
+        name="travel.nobody_to_verify",
+        tools=("verify_traveler_information",),
+        pattern=r"Expected None None",
+        kind=HintKind.DEPENDENCY,
+        text="Travelers are compared with the user of the session, and no session has been opened.",
+        directions=(
+            Direction("`authenticate_travel` opens one.", ("authenticate_travel",)),
+            Direction("It has to be opened first."),
+        ),
+    ),
+)
+
+ALREADY_ACTIONABLE: Mapping[str, str] = {
+    r"Invalid travel class": "lists the classes",
+    r"Invalid date format": "gives the format",
+    r"Card not registered\. Here are a list": "lists the registered cards",
+    r"information for another user\.Expected (?!None None)": "says whose name was expected and which was given",
+    r"Invalid date of birth format": "gives the format",
+    r"Traveler must be at least 18": "a fact about the traveler that no call can change",
+    r"Passport must be issued by": "names the only issuer accepted",
+    r'"nearest_airport": "Unknown"': "an answer; a call that uses it as a code gets a hint",
+}

@@ -1,0 +1,191 @@
+"""Hints for the car's tools (BFCL's VehicleControlAPI): starting conditions, accepted modes, zip codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from envtune.environment.augmentation.rule import Direction, Rule, View, quoted
+from envtune.task import ToolCall
+from envtune.trajectory import HintKind
+
+NO_ZIPCODE = "00000"
+SHOW_STATUS = (
+    Direction("`displayCarStatus` shows the present state.", ("displayCarStatus",)),
+    Direction("Check the present state of the car first."),
+)
+READ_DOCUMENT = (Direction("The document of `{tool}` lists those that it accepts."),)
+
+
+def _not_zipcodes(call: ToolCall) -> list[object]:
+    places = [call.arguments[end] for end in ("cityA", "cityB") if end in call.arguments]
+    return [place for place in places if not (re.fullmatch(r"\d{5}", str(place)) and place != NO_ZIPCODE)]
+
+
+def _place_is_no_zipcode(call: ToolCall, match: re.Match[str], view: View) -> bool:
+    return bool(_not_zipcodes(call))
+
+
+def _not_a_zipcode(call: ToolCall, match: re.Match[str], view: View) -> str:
+    places = _not_zipcodes(call)
+    return f"`{call.name}` takes zip codes, and {quoted(places)} {'is none' if len(places) == 1 else 'are none'}."
+
+
+def _stops(call: ToolCall, match: re.Match[str], view: View) -> bool:
+    return call.arguments.get("ignitionMode") == "STOP"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        name="vehicle.stopped_all_the_same",
+        tools=("startEngine",),
+        pattern=r"\"error\":",
+        kind=HintKind.CONSTRAINT,
+        text="The engine was stopped all the same: the message is about conditions for starting it.",
+        directions=(
+            Direction("`displayCarStatus` shows the engine's state.", ("displayCarStatus",)),
+            Direction("Nothing more is needed for stopping."),
+        ),
+        when=_stops,
+    ),
+    Rule(
+        name="vehicle.no_fuel",
+        tools=("startEngine",),
+        pattern=r"Fuel tank is empty",
+        kind=HintKind.DEPENDENCY,
+        text="The engine cannot start without fuel.",
+        directions=(
+            Direction("`fillFuelTank` adds some; the amount may be worth asking or working out.", ("fillFuelTank",)),
+            Direction("The tank has to be filled first."),
+        ),
+    ),
+    Rule(
+        name="vehicle.ignition_mode",
+        tools=("startEngine",),
+        pattern=r"Invalid ignition mode",
+        kind=HintKind.CONSTRAINT,
+        text="'{ignitionMode}' is not an ignition mode.",
+        directions=READ_DOCUMENT,
+    ),
+    Rule(
+        name="vehicle.tank_overflows",
+        tools=("fillFuelTank",),
+        pattern=r"above the tank capacity",
+        kind=HintKind.CONSTRAINT,
+        text="{fuelAmount} gallons come on top of what the tank holds, and together that is more than fits.",
+        directions=(
+            Direction(
+                "`displayCarStatus` shows the level, and the document of `{tool}` the capacity.", ("displayCarStatus",)
+            ),
+            Direction("The document of `{tool}` states the capacity."),
+        ),
+    ),
+    Rule(
+        name="vehicle.tank_stays_empty",
+        tools=("fillFuelTank",),
+        pattern=r"Fuel tank is empty\. Min fuel level",
+        kind=HintKind.CONSTRAINT,
+        text="With {fuelAmount} gallons more the tank would still be below its lowest level.",
+        directions=SHOW_STATUS,
+    ),
+    Rule(
+        name="vehicle.weather_site_down",
+        tools=("get_outside_temperature_from_weather_com",),
+        pattern=r"404",
+        kind=HintKind.DEPENDENCY,
+        text="This source does not answer, and trying again does not change that.",
+        directions=(
+            Direction("`get_outside_temperature_from_google` asks another.", ("get_outside_temperature_from_google",)),
+            Direction("The user may have to do without it."),
+        ),
+    ),
+    Rule(
+        name="vehicle.headlight_mode",
+        tools=("setHeadlights",),
+        pattern=r"Invalid headlight mode",
+        kind=HintKind.CONSTRAINT,
+        text="'{mode}' is not a headlight mode.",
+        directions=READ_DOCUMENT,
+    ),
+    Rule(
+        name="vehicle.status_option",
+        tools=("displayCarStatus",),
+        pattern=r"Invalid option",
+        kind=HintKind.CONSTRAINT,
+        text="'{option}' is no part of the car whose state can be shown.",
+        directions=READ_DOCUMENT,
+    ),
+    Rule(
+        name="vehicle.parking_brake_mode",
+        tools=("activateParkingBrake",),
+        pattern=r"Invalid mode",
+        kind=HintKind.CONSTRAINT,
+        text="'{mode}' is not a mode of the parking brake: modes are commands, not the states they lead to.",
+        directions=READ_DOCUMENT,
+    ),
+    Rule(
+        name="vehicle.cruise_speed",
+        tools=("setCruiseControl",),
+        pattern=r"Invalid speed",
+        kind=HintKind.CONSTRAINT,
+        text="A cruise speed of {speed} is not possible: it may be neither negative nor above the documented limit, "
+        "and only comes in the documented steps.",
+    ),
+    Rule(
+        name="vehicle.place_not_zipcode",
+        tools=("estimate_distance",),
+        pattern=r"distance not found",
+        kind=HintKind.DEPENDENCY,
+        text=_not_a_zipcode,
+        directions=(
+            Direction(
+                "Another tool, `get_zipcode_based_on_city`, finds the one of a city.", ("get_zipcode_based_on_city",)
+            ),
+            Direction("The user may know them."),
+        ),
+        when=_place_is_no_zipcode,
+    ),
+    Rule(
+        name="vehicle.distance_unknown",
+        tools=("estimate_distance",),
+        pattern=r"distance not found",
+        kind=HintKind.CONSTRAINT,
+        text="No distance is on record between '{cityA}' and '{cityB}'.",
+        directions=(
+            Direction(
+                "`get_zipcode_based_on_city` can confirm both zip codes; if they are right, tell the user.",
+                ("get_zipcode_based_on_city",),
+            ),
+            Direction("Check both zip codes; if they are right, tell the user."),
+        ),
+    ),
+    Rule(
+        name="vehicle.doors_not_list",
+        tools=("lockDoors",),
+        pattern=r"^Error during execution: '.*'$",
+        kind=HintKind.CONSTRAINT,
+        text="`door` takes a list of doors, even for a single one, and you gave the text '{door}'.",
+        directions=READ_DOCUMENT,
+        when=lambda call, match, view: isinstance(call.arguments.get("door"), str),
+    ),
+    Rule(
+        name="vehicle.no_such_door",
+        tools=("lockDoors",),
+        pattern=r"^Error during execution: '(?P<missing>.*)'$",
+        kind=HintKind.CONSTRAINT,
+        text="'{missing}' is not one of the doors that can be locked.",
+        directions=(SHOW_STATUS[0], *READ_DOCUMENT),
+    ),
+)
+
+ALREADY_ACTIONABLE: Mapping[str, str] = {
+    r"All doors must be locked": "names the condition and lists the unlocked doors",
+    r"Brake pedal needs to be pressed": "names the condition",
+    r"Must press the brake fully": "names the condition",
+    r"Fuel amount cannot be negative": "names the rule",
+    r"Fan speed must be between 0 and 100": "gives the range",
+    r"Pedal position must be between 0 and 1": "gives the range",
+    r"Start the engine before": "names the condition",
+    r'"canDrive": false': "an answer about the range, not a fault of the call",
+    rf'"zipcode": "{NO_ZIPCODE}"': "an answer; a call that uses it as a zip code gets a hint",
+}

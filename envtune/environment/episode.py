@@ -1,0 +1,161 @@
+"""One live run of one task: completions in, observations out, and at the end the record of what happened.
+
+The episode owns two toolboxes, the agent's and the twin's. The twin runs the ground truth of every turn that is left,
+whatever the agent did, and each turn is judged there and then. No token and no score is known here; a hint goes into
+the observation's text and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from envtune.environment.augmentation import Augmentation
+from envtune.environment.checker import judge_responses, judge_state
+from envtune.environment.toolbox import Toolbox
+from envtune.task import Task, ToolCall, ToolDocument
+from envtune.trajectory import (
+    Action,
+    EpisodeEnd,
+    FinalAnswer,
+    FormatError,
+    FormatFault,
+    Step,
+    ToolCalls,
+    ToolResult,
+    Trajectory,
+    Turn,
+    TurnEnd,
+    TurnVerdict,
+)
+
+MORE_TOOLS = "You now have more tools than before. Use them to do what could not be done with the earlier ones."
+CUT_OFF = "Your response reached its length limit before it was complete: think and act more briefly."
+
+_EPISODE_END = {TurnEnd.STEP_LIMIT: EpisodeEnd.STEP_LIMIT, TurnEnd.TOKEN_LIMIT: EpisodeEnd.TOKEN_LIMIT}
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the agent reads next, the tools handed over with it, and whether the episode is over."""
+
+    text: str
+    new_tools: tuple[ToolDocument, ...]
+    done: bool
+
+
+class Episode:
+    """Plays ``task``; ``parse`` reads completions; ``step_limit`` is exactly how many steps a turn may run."""
+
+    def __init__(self, task: Task, parse: Callable[[str], Action], augmentation: Augmentation, step_limit: int) -> None:
+        if step_limit < 1:
+            raise ValueError(f"step_limit is {step_limit}: a turn needs at least 1 step")
+        self._task, self._parse, self._augmentation, self._step_limit = task, parse, augmentation, step_limit
+        self._end: EpisodeEnd | None = None
+        self._started = False
+
+    def reset(self) -> Observation:
+        """Begins afresh in the task's initial state: the first user message, with the tools of turn 0."""
+        self._agent, self._twin = Toolbox(self._task), Toolbox(self._task)
+        self._turns: list[Turn] = []
+        self._steps: list[Step] = []
+        self._texts: list[str] = []
+        self._end = None
+        self._started = True
+        return self._open_turn()
+
+    def step(self, completion: str, clipped: bool = False) -> Observation:
+        """Carries out one completion. ``clipped``: it reached its length limit.
+
+        Raises:
+            RuntimeError: before ``reset`` or after the end.
+        """
+        self._require_running()
+        action = self._read(completion, clipped)
+        results = self._run(action.calls) if isinstance(action, ToolCalls) else ()
+        self._texts.extend(result.text for result in results)
+        step = Step(completion, action, results, "", clipped)
+        self._steps.append(step)
+        if isinstance(action, FinalAnswer):
+            observation = self._close_turn(TurnEnd.ANSWERED)
+            self._turns[-1] = _with_last_observation(self._turns[-1], observation.text)
+            return observation
+        text = action.message if isinstance(action, FormatError) else render_results(results)
+        self._steps[-1] = replace(step, observation=text)
+        if len(self._steps) == self._step_limit:
+            self._close_turn(TurnEnd.STEP_LIMIT)
+        return Observation(text, (), self._end is not None)
+
+    def truncate(self) -> None:
+        """Stops the episode in the running turn, because the token limit was reached outside.
+
+        Raises:
+            RuntimeError: before ``reset`` or after the end.
+        """
+        self._require_running()
+        self._close_turn(TurnEnd.TOKEN_LIMIT)
+
+    def finish(self) -> Trajectory:
+        """The record of the episode, which must be over; a RuntimeError otherwise."""
+        if self._end is None:
+            raise RuntimeError(f"the episode of {self._task.id} is not over")
+        return Trajectory(self._task.id, self._task.category, len(self._task.turns), tuple(self._turns), self._end)
+
+    def _require_running(self) -> None:
+        if not self._started or self._end is not None:
+            raise RuntimeError(f"the episode of {self._task.id} is not running: call reset()")
+
+    def _read(self, completion: str, clipped: bool) -> Action:
+        action = self._parse(completion)
+        if clipped and isinstance(action, FormatError):
+            return FormatError(FormatFault.TOO_LONG, CUT_OFF)
+        return action
+
+    def _run(self, calls: tuple[ToolCall, ...]) -> tuple[ToolResult, ...]:
+        return tuple(self._with_hint(self._agent.call(call)) for call in calls)
+
+    def _with_hint(self, result: ToolResult) -> ToolResult:
+        if result.ok:
+            return result
+        return replace(result, hint=self._augmentation.hint(result.call, result.text, self._agent))
+
+    def _open_turn(self) -> Observation:
+        index = len(self._turns)
+        self._agent.offer(tool.name for tool in self._task.tools_offered_at(index))
+        message = self._task.turns[index].message or MORE_TOOLS
+        return Observation(message, self._task.tools_handed_over_at(index), False)
+
+    def _close_turn(self, end: TurnEnd) -> Observation:
+        user_turn = self._task.turns[len(self._turns)]
+        verdict = self._judge(user_turn.ground_truth, answered=end is TurnEnd.ANSWERED)
+        message = user_turn.message or MORE_TOOLS
+        self._turns.append(Turn(message, user_turn.ground_truth, tuple(self._steps), end, verdict))
+        self._steps = []
+        if end is TurnEnd.ANSWERED and len(self._turns) < len(self._task.turns):
+            return self._open_turn()
+        self._end = _EPISODE_END.get(end, EpisodeEnd.TERMINATED)
+        return Observation("", (), True)
+
+    def _judge(self, ground_truth: tuple[ToolCall, ...], answered: bool) -> TurnVerdict:
+        expected = [self._twin.call(call).text for call in ground_truth]
+        return TurnVerdict(
+            state=judge_state(self._agent, self._twin),
+            response=judge_responses(self._texts, expected),
+            called=any(step.results for step in self._steps),
+            expects_answer=not ground_truth,
+            answered=answered,
+        )
+
+
+def render_results(results: tuple[ToolResult, ...]) -> str:
+    """The results in the order of their calls, each with its number, its tool, and its hint if it has one."""
+    return "\n".join(_render_result(number, result) for number, result in enumerate(results, start=1))
+
+
+def _render_result(number: int, result: ToolResult) -> str:
+    text = f"[{number}] {result.call.name}: {result.text}"
+    return text if result.hint is None else f"{text}\nHint: {result.hint.text}"
+
+
+def _with_last_observation(turn: Turn, text: str) -> Turn:
+    return replace(turn, steps=(*turn.steps[:-1], replace(turn.steps[-1], observation=text)))

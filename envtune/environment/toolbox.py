@@ -1,0 +1,190 @@
+"""The tool objects of one episode. The only file that knows BFCL's classes; they are used as they are, never copied.
+
+BFCL's own executor builds source code and evaluates it, and keeps every object for ever. Here a call is a look-up
+among the documented tools of live objects that belong to one toolbox. What would leak from one episode to the next
+through the classes is cut off: worlds are copied after loading (long-context worlds are built from module-level
+dicts), lists that are a parameter's default are given afresh, and numerical precision is put back after each call.
+
+Two messages depend on the order of a set, and so on PYTHONHASHSEED; they are put in order. Not covered:
+``verify_traveler_information`` reads today's date, and mpmath's precision is process-wide while a call runs, so
+calls must not run in parallel threads.
+"""
+
+from __future__ import annotations
+
+import copy
+import decimal
+import inspect
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+import mpmath
+from bfcl_eval.constants.executable_backend_config import CLASS_FILE_PATH_MAPPING, STATELESS_CLASSES
+
+from envtune.environment import limits
+from envtune.task import Category, Task, ToolCall
+from envtune.trajectory import ToolResult
+
+TOOLBOXES = (
+    "GorillaFileSystem",
+    "MathAPI",
+    "MessageAPI",
+    "TwitterAPI",
+    "TicketAPI",
+    "TradingBot",
+    "TravelAPI",
+    "VehicleControlAPI",
+)
+# A False in these is a failure; in the status queries, which use the same keys, it is an answer.
+FAILURE_WHEN_FALSE = {
+    "authenticate_twitter": "authentication_status",
+    "message_login": "login_status",
+    "ticket_login": "success",
+    "logout": "success",
+    "follow_user": "follow_status",
+    "unfollow_user": "unfollow_status",
+}
+# A traveler whom the tool turns down has been verified; these say that it could not verify anybody.
+UNVERIFIABLE = ("Expected None None", "Invalid date of birth format")
+UNORDERED_MESSAGES = (("Invalid fields for update: ", ""), ("Invalid travel class. Must be one of {", "}"))
+
+_CLASSES: dict[str, type] = {name: getattr(import_module(CLASS_FILE_PATH_MAPPING[name]), name) for name in TOOLBOXES}
+
+
+def _tool_functions(toolbox: type) -> dict[str, Callable[..., Any]]:
+    return {name: f for name, f in inspect.getmembers(toolbox, inspect.isfunction) if not name.startswith("_")}
+
+
+def _mutable_defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: copy.deepcopy(p.default) for p in parameters if isinstance(p.default, list | dict | set)}
+
+
+_TOOLS = {name: frozenset(_tool_functions(toolbox)) for name, toolbox in _CLASSES.items()}
+_FUNCTIONS = {name: function for toolbox in _CLASSES.values() for name, function in _tool_functions(toolbox).items()}
+_MUTABLE_DEFAULTS = {name: defaults for name, f in _FUNCTIONS.items() if (defaults := _mutable_defaults(f))}
+
+# Every tool's parameters in the order of its signature, which in one document (purchase_insurance) is another.
+PARAMETERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {name: tuple(inspect.signature(function).parameters)[1:] for name, function in _FUNCTIONS.items()}
+)
+
+
+class Toolbox:
+    """The tools of one task with a world of their own, loaded from the task's initial state.
+
+    At first every documented tool may be called, also those that the task hands over in a later turn (the twin and
+    the scorer need them all); ``offer`` narrows them.
+    """
+
+    def __init__(self, task: Task) -> None:
+        long_context = task.category is Category.LONG_CONTEXT
+        self._worlds = {name: _world(name, task.initial_state.get(name, {}), long_context) for name in task.toolboxes}
+        documented = frozenset(tool.name for tool in task.tools)
+        self._methods = {
+            tool: getattr(world, tool) for name, world in self._worlds.items() for tool in _TOOLS[name] & documented
+        }
+        self._offered = frozenset(self._methods)
+
+    @property
+    def tools(self) -> frozenset[str]:
+        """The names that may be called now."""
+        return self._offered
+
+    @property
+    def worlds(self) -> Mapping[str, Any]:
+        """The live objects by the name of their class. For reading; only a call may change them."""
+        return MappingProxyType(self._worlds)
+
+    def offer(self, names: Iterable[str]) -> None:
+        """From now on exactly these documented tools may be called."""
+        self._offered = frozenset(names) & frozenset(self._methods)
+
+    def call(self, call: ToolCall) -> ToolResult:
+        """Runs one call. Whatever goes wrong in it is a result, never an exception.
+
+        The text is what BFCL's executor writes: a string as it is, a dict as JSON (or ``str`` where that is
+        impossible), anything else ``str``, an exception after ``Error during execution:``. ``ok`` is False for an
+        exception, for a reported error (also inside a list), where a login, logout, follow or unfollow says False,
+        and where a traveler could not be verified. Values that stand for "nothing found", such as the zip code 00000,
+        and a verification that ends against the traveler are answers.
+        """
+        try:
+            with _precision_kept():
+                value = _in_order(self._run(call))
+                text = _text(value)
+            limits.check_result(text)
+        except Exception as error:
+            return ToolResult(call, False, f"Error during execution: {error}")
+        return ToolResult(call, not _reports_failure(call.name, value), text)
+
+    def _run(self, call: ToolCall) -> Any:
+        if call.name not in self._offered:
+            raise NameError(f"name {call.name[:80]!r} is not defined, as no such tool is offered")
+        limits.check_arguments(call)
+        method = self._methods[call.name]
+        defaults = _MUTABLE_DEFAULTS.get(call.name, {})
+        arguments = copy.deepcopy({**defaults, **call.arguments})
+        if call.name in limits.TREE_TOOLS:
+            return limits.run_in_bounded_tree(method.__self__, lambda: method(**arguments))
+        return method(**arguments)
+
+
+def _world(name: str, initial_state: Mapping[str, Any], long_context: bool) -> Any:
+    if name not in _CLASSES:
+        raise ValueError(f"toolbox {name!r} is unknown: use one of {', '.join(TOOLBOXES)}")
+    world = _CLASSES[name]()
+    if name in STATELESS_CLASSES:
+        return world
+    world._load_scenario(copy.deepcopy(dict(initial_state)), long_context=long_context)
+    return copy.deepcopy(world) if long_context else world
+
+
+@contextmanager
+def _precision_kept() -> Iterator[None]:
+    precision = mpmath.mp.prec
+    with decimal.localcontext():
+        try:
+            yield
+        finally:
+            if mpmath.mp.prec != precision:
+                mpmath.mp.prec = precision
+
+
+def _text(value: Any) -> str:
+    if type(value) is str:
+        return value
+    if type(value) is dict:
+        try:
+            return json.dumps(value)
+        except Exception:
+            return str(value)
+    return str(value)
+
+
+def _in_order(value: Any) -> Any:
+    """``value``, with the parts of an unordered message sorted."""
+    message = value.get("error") if type(value) is dict else None
+    if isinstance(message, str):
+        for start, end in UNORDERED_MESSAGES:
+            if message.startswith(start):
+                parts = sorted(message[len(start) : len(message) - len(end)].split(", "))
+                return {**value, "error": f"{start}{', '.join(parts)}{end}"}
+    return value
+
+
+def _reports_failure(tool: str, value: Any) -> bool:
+    if isinstance(value, dict):
+        unverified = str(value.get("verification_failure", ""))
+        return (
+            "error" in value
+            or value.get(FAILURE_WHEN_FALSE.get(tool, "")) is False
+            or any(reason in unverified for reason in UNVERIFIABLE)
+        )
+    if isinstance(value, list) and len(value) == 1:
+        return "error" in value[0] if isinstance(value[0], dict) else str(value[0]).startswith("Error: ")
+    return False

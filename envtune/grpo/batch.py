@@ -1,0 +1,110 @@
+"""Groups of trajectories as tensors: ``TrainBatch``, and its division into micro-batches by padded tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from envtune.grpo.advantage import group_relative_advantages
+from envtune.trajectory import TokenRecord, Trajectory
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainBatch:
+    """B trajectories, right-padded to L tokens.
+
+    ``attention_mask`` is True on real tokens, ``completion_mask`` on sampled tokens only. A log-prob at [b, t] belongs
+    to ids[b, t] given ids[b, :t]; position 0 is never sampled. ``behaviour_logprobs`` (natural log, 0.0 where nothing
+    was sampled) were taken at ``temperature``, at which the trainer must recompute them. ``policy_versions`` counts
+    the updates that the weights had received that sampled each row.
+    """
+
+    ids: Int[Tensor, "B L"]
+    attention_mask: Bool[Tensor, "B L"]
+    completion_mask: Bool[Tensor, "B L"]
+    behaviour_logprobs: Float[Tensor, "B L"]
+    advantages: Float[Tensor, "B"]
+    rewards: Float[Tensor, "B"]
+    policy_versions: Int[Tensor, "B"]
+    temperature: float
+
+    @classmethod
+    def from_trajectories(
+        cls, trajectories: Sequence[Trajectory], rewards: Float[Tensor, "task group"], pad_id: int, temperature: float
+    ) -> TrainBatch:
+        """``trajectories`` stand group after group, in the row-major order of ``rewards``.
+
+        Raises:
+            ValueError: numbers that do not fit together, or a trajectory without its tokens.
+        """
+        if len(trajectories) != rewards.numel():
+            raise ValueError(f"{len(trajectories)} trajectories do not fit rewards of shape {tuple(rewards.shape)}")
+        records = [_tokens_of(trajectory) for trajectory in trajectories]
+        return cls(
+            ids=_padded([record.ids for record in records], torch.int64, pad_id),
+            attention_mask=_padded([(True,) * len(record.ids) for record in records], torch.bool, False),
+            completion_mask=_padded([record.completion_mask for record in records], torch.bool, False),
+            behaviour_logprobs=_padded([record.logprobs for record in records], torch.float32, 0.0),
+            advantages=group_relative_advantages(rewards.float()).flatten(),
+            rewards=rewards.float().flatten(),
+            policy_versions=torch.tensor([trajectory.policy_version for trajectory in trajectories]),
+            temperature=temperature,
+        )
+
+    def __len__(self) -> int:
+        return self.ids.shape[0]
+
+    @property
+    def lengths(self) -> Int[Tensor, "B"]:
+        """Real tokens of each row."""
+        return self.attention_mask.sum(dim=1)
+
+    def micro_batches(self, max_tokens: int) -> list[Int[Tensor, "_"]]:
+        """Row indices of micro-batches, longest rows first; each row is in exactly one.
+
+        A micro-batch's padded size, rows times its longest row, is at most ``max_tokens``; a row that is longer than
+        that on its own stands alone.
+        """
+        lengths = self.lengths.tolist()
+        groups: list[list[int]] = []
+        for row in sorted(range(len(self)), key=lambda row: -lengths[row]):
+            if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= max_tokens:
+                groups[-1].append(row)
+            else:
+                groups.append([row])
+        return [torch.tensor(group, device=self.ids.device) for group in groups]
+
+    def select(self, rows: Int[Tensor, "_"]) -> TrainBatch:
+        """These rows in this order, trimmed to the longest of them."""
+        longest = int(self.lengths[rows].max())
+        picked = {name: tensor[rows] for name, tensor in self._tensors().items()}
+        return replace(self, **{name: t[:, :longest] if t.ndim == 2 else t for name, t in picked.items()})
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> TrainBatch:
+        return replace(self, **{k: t.to(device, non_blocking=non_blocking) for k, t in self._tensors().items()})
+
+    def pin_memory(self) -> TrainBatch:
+        return replace(self, **{name: tensor.pin_memory() for name, tensor in self._tensors().items()})
+
+    def _tensors(self) -> dict[str, Tensor]:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+
+def _tokens_of(trajectory: Trajectory) -> TokenRecord:
+    tokens = trajectory.tokens
+    if tokens is None:
+        raise ValueError(f"the trajectory of task {trajectory.task_id} carries no tokens; collect it with a generator")
+    if not tokens.ids or tokens.completion_mask[0]:
+        raise ValueError(f"the trajectory of task {trajectory.task_id} must begin with a prompt token")
+    return tokens
+
+
+def _padded(rows: Sequence[tuple[Any, ...]], dtype: torch.dtype, value: int | float) -> Tensor:
+    tensors = [torch.tensor(row, dtype=dtype) for row in rows]
+    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)

@@ -1,0 +1,61 @@
+"""Every number of the GRPO update, checked once. What each does to the loss is in `loss.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from envtune.grpo.loss import AGGREGATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class GRPOSettings:
+    """Settings of the update (paper, section 3.4 and appendix; defaults are the paper's).
+
+    ``group_size`` episodes of each of ``tasks_per_update`` tasks make one update. ``filter_zero_variance`` replaces
+    groups whose rewards are all equal by those of further tasks, drawn at most ``max_refills`` times an update.
+    ``max_tokens_per_batch`` bounds the padded tokens of one forward pass. ``gradient_clip`` is a total 2-norm.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    group_size: int = 16
+    tasks_per_update: int = 32
+    clip_low: float = 0.2
+    clip_high: float = 0.28
+    dual_clip: float = 10.0
+    beta: float = 0.1
+    entropy_coef: float = 0.001
+    aggregation: str = "seq-mean-token-mean"
+    gradient_clip: float = 1.0
+    filter_zero_variance: bool = False
+    max_refills: int = 2
+    max_tokens_per_batch: int = 65536
+
+    def __post_init__(self) -> None:
+        bounds = {
+            "group_size": self.group_size >= 2,
+            "tasks_per_update": self.tasks_per_update >= 1,
+            "clip_low": 0 < self.clip_low < 1,
+            "clip_high": self.clip_high > 0,
+            "dual_clip": self.dual_clip > 1,
+            "beta": self.beta >= 0,
+            "entropy_coef": self.entropy_coef >= 0,
+            "gradient_clip": self.gradient_clip > 0,
+            "max_refills": self.max_refills >= 0,
+            "max_tokens_per_batch": self.max_tokens_per_batch >= 1,
+        }
+        allowed = {
+            "group_size": "at least 2: an advantage is relative to the rest of the group",
+            "tasks_per_update": "at least 1",
+            "clip_low": "between 0 and 1",
+            "clip_high": "above 0",
+            "dual_clip": "above 1",
+            "gradient_clip": "above 0",
+            "max_tokens_per_batch": "at least 1",
+        }
+        for name, holds in bounds.items():
+            if not holds:
+                raise ValueError(f"grpo.{name}={getattr(self, name)} must be {allowed.get(name, 'at least 0')}")
+        if self.aggregation not in AGGREGATIONS:
+            raise ValueError(f"grpo.aggregation={self.aggregation!r} must be one of {', '.join(AGGREGATIONS)}")

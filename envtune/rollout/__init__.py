@@ -1,0 +1,1 @@
+"""Playing episodes: generators that sample completions, and the collector that steps episodes with them."""

@@ -1,0 +1,177 @@
+"""Plays many episodes together, one step of each at a time, and returns their trajectories.
+
+Does not judge (rewards do), and does not know where the policy runs (the generator does).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from envtune.chat.protocol import parse
+from envtune.chat.template import Template
+from envtune.environment.augmentation import Augmentation
+from envtune.environment.episode import Episode, Observation
+from envtune.errors import UserError
+from envtune.rollout.generator import Completion, Generator, Request
+from envtune.rollout.transcript import Transcript
+from envtune.task import Task
+from envtune.trajectory import Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRequest:
+    """One episode to play. All its sampling noise comes from ``seed``, whatever else is played beside it."""
+
+    task: Task
+    seed: int
+
+
+class Collector:
+    """Plays episodes with at most ``max_episodes`` of them in flight.
+
+    A turn runs at most ``step_limit`` steps. In tokens: a prompt (everything before the first completion) holds at most
+    ``max_prompt_tokens``, all that follows at most ``max_response_tokens``, one completion at most
+    ``max_completion_tokens``. ``environment_seconds`` adds up the wall time spent in the environment since the start.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        template: Template,
+        augmentation: Augmentation,
+        step_limit: int,
+        max_prompt_tokens: int,
+        max_response_tokens: int,
+        max_completion_tokens: int,
+        max_episodes: int = 64,
+    ) -> None:
+        _check_positive(
+            step_limit=step_limit,
+            max_prompt_tokens=max_prompt_tokens,
+            max_response_tokens=max_response_tokens,
+            max_completion_tokens=max_completion_tokens,
+            max_episodes=max_episodes,
+        )
+        self.generator = generator
+        self.environment_seconds = 0.0
+        self._template = template
+        self._augmentation = augmentation
+        self._step_limit = step_limit
+        self._max_prompt_tokens = max_prompt_tokens
+        self._max_response_tokens = max_response_tokens
+        self._max_completion_tokens = max_completion_tokens
+        self.max_episodes = max_episodes
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest episode in tokens."""
+        return self._max_prompt_tokens + self._max_response_tokens
+
+    def check_window(self, window: int | None) -> None:
+        """Raises UserError if the longest episode does not fit ``window``, the model's context in tokens."""
+        if window is not None and self.max_tokens > window:
+            raise UserError(
+                f"rollout.max_prompt_tokens={self._max_prompt_tokens} and rollout.max_response_tokens="
+                f"{self._max_response_tokens} make {self.max_tokens} tokens, but the model's window holds {window}: "
+                "lower one of them or choose a model with a longer window"
+            )
+
+    def play(self, requests: Sequence[EpisodeRequest], greedy: bool = False) -> list[Trajectory]:
+        """One trajectory per request, in the order of the requests.
+
+        Raises:
+            UserError: a task's prompt is longer than ``max_prompt_tokens``.
+        """
+        waiting = deque(enumerate(requests))
+        finished: dict[int, Trajectory] = {}
+        flying: dict[int, _EpisodeInFlight] = {}
+        while waiting or flying:
+            while waiting and len(flying) < self.max_episodes:
+                index, request = waiting.popleft()
+                flying[index] = self._start(request)
+            completions = self.generator.generate([episode.request() for episode in flying.values()], greedy)
+            started = time.perf_counter()
+            for index, completion in zip(list(flying), completions, strict=True):
+                if flying[index].advance(completion):
+                    finished[index] = flying.pop(index).finish(self.generator.policy_version)
+            self.environment_seconds += time.perf_counter() - started
+        return [finished[index] for index in range(len(requests))]
+
+    def _start(self, request: EpisodeRequest) -> _EpisodeInFlight:
+        episode = Episode(request.task, parse, self._augmentation, self._step_limit)
+        opening = episode.reset()
+        prompt = self._template.open(opening.text, opening.new_tools)
+        if len(prompt) > self._max_prompt_tokens:
+            raise UserError(
+                f"the prompt of task {request.task.id} has {len(prompt)} tokens, rollout.max_prompt_tokens="
+                f"{self._max_prompt_tokens} allows fewer: raise it if the model's window permits, or use prompt=compact"
+            )
+        return _EpisodeInFlight(
+            episode,
+            Transcript(prompt),
+            self._template,
+            request.seed,
+            self._max_response_tokens,
+            self._max_completion_tokens,
+        )
+
+
+class _EpisodeInFlight:
+    """An episode, its tokens so far and what is left of its token budget."""
+
+    def __init__(
+        self,
+        episode: Episode,
+        transcript: Transcript,
+        template: Template,
+        seed: int,
+        max_response_tokens: int,
+        max_completion_tokens: int,
+    ) -> None:
+        self._episode = episode
+        self._transcript = transcript
+        self._template = template
+        self._seed = seed
+        self._max_response_tokens = max_response_tokens
+        self._max_completion_tokens = max_completion_tokens
+        self._steps = 0
+
+    @property
+    def _tokens_left(self) -> int:
+        return self._max_response_tokens - self._transcript.response_length
+
+    def request(self) -> Request:
+        """The next completion's request; its seed depends on the episode's and on the step alone."""
+        seed = int(np.random.SeedSequence([self._seed, self._steps]).generate_state(1, np.uint64)[0] >> 1)
+        return Request(self._transcript.ids, seed, min(self._max_completion_tokens, self._tokens_left))
+
+    def advance(self, completion: Completion) -> bool:
+        """Plays one step; returns whether the episode is over."""
+        self._steps += 1
+        self._transcript.sample(completion)
+        observation = self._episode.step(self._template.decode(completion.ids), clipped=not completion.ended)
+        if observation.done:
+            return True
+        self._observe(completion, observation)
+        if self._tokens_left > 0:
+            return False
+        self._episode.truncate()
+        return True
+
+    def _observe(self, completion: Completion, observation: Observation) -> None:
+        self._transcript.feed(self._template.close_clipped(completion.ids))
+        self._transcript.feed(self._template.append(observation.text, observation.new_tools))
+
+    def finish(self, policy_version: int) -> Trajectory:
+        return self._episode.finish().with_tokens(self._transcript.record(), self._seed, policy_version)
+
+
+def _check_positive(**settings: int) -> None:
+    for name, value in settings.items():
+        if value < 1:
+            raise ValueError(f"rollout.{name}={value} must be at least 1")

@@ -1,0 +1,64 @@
+"""What a sampler of completions is: the records that go in and come out, and the protocol between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Asks for one completion of ``ids``.
+
+    All noise of the completion comes from ``seed`` (0 or more), whatever else is sampled beside it.
+    ``max_new_tokens`` counts sampled tokens, the end token included.
+    """
+
+    ids: tuple[int, ...]
+    seed: int
+    max_new_tokens: int
+
+    def __post_init__(self) -> None:
+        if not self.ids or self.max_new_tokens < 1 or self.seed < 0:
+            raise ValueError(
+                f"a request needs at least one id ({len(self.ids)} given), max_new_tokens of 1 or more "
+                f"({self.max_new_tokens}) and a seed of 0 or more ({self.seed})"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The sampled ids and the log-prob (natural log, at the sampling temperature) of each.
+
+    ``ended``: the last id is an end token, sampled like the others; otherwise the length limit stopped the completion.
+    """
+
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    ended: bool
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.logprobs):
+            raise ValueError(f"{len(self.ids)} ids and {len(self.logprobs)} log-probs of a completion must be as many")
+
+
+class Generator(Protocol):
+    """Samples completions from the weights it was last given.
+
+    ``temperature`` is the one at which log-probs are recorded and must be recomputed. ``policy_version`` counts the
+    updates that the weights had received.
+    """
+
+    temperature: float
+    policy_version: int
+
+    def update_weights(self, model: nn.Module, policy_version: int) -> None:
+        """Sample from ``model`` from now on. Must be called again after every change of its weights."""
+        ...
+
+    def generate(self, requests: Sequence[Request], greedy: bool = False) -> list[Completion]:
+        """One completion per request, in the order of the requests. ``greedy`` takes the likeliest token each time."""
+        ...

@@ -1,0 +1,51 @@
+"""One token from logits and one uniform number: temperature, nucleus, inverse distribution function. Pure tensors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    """Zeroes every token outside the smallest set of likeliest tokens whose probability is ``top_p`` or more.
+
+    Shapes: [row, vocabulary] in and out; rows are not normalised again. The likeliest token always stays
+    (Holtzman et al. 2020, arXiv 1904.09751).
+    """
+    if top_p >= 1.0:
+        return probabilities
+    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+    likelier = ordered.cumsum(dim=-1) - ordered
+    outside = torch.zeros_like(probabilities, dtype=torch.bool).scatter(-1, order, likelier >= top_p)
+    return probabilities.masked_fill(outside, 0.0)
+
+
+def inverse_cdf(probabilities: Tensor, uniforms: Tensor) -> Tensor:
+    """The token at which the cumulative probability, in vocabulary order, first exceeds ``uniforms`` of the total.
+
+    Shapes: probabilities [row, vocabulary] (not necessarily normalised), uniforms [row] in [0, 1) -> ids [row]. A token
+    of probability zero is never returned.
+    """
+    cumulative = probabilities.cumsum(dim=-1)
+    total = cumulative[:, -1:].contiguous()
+    chosen = torch.searchsorted(cumulative, uniforms[:, None].to(cumulative) * total, right=True)
+    # Rounding can lift u * total to the total itself, past the last token.
+    last_possible = torch.searchsorted(cumulative, total, right=False)
+    return torch.minimum(chosen, last_possible)[:, 0]
+
+
+def choose(
+    logits: Tensor, uniforms: Tensor | None, temperature: float = 1.0, top_p: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Ids [row] and their log-probs [row] (float32) from logits [row, vocabulary].
+
+    ``uniforms`` [row] in [0, 1) is the noise; None takes the likeliest token. The log-prob is that of the whole
+    vocabulary at ``temperature``, before the nucleus is cut, because that is what the trainer recomputes.
+    """
+    logprobs = torch.log_softmax(logits.float() / temperature, dim=-1)
+    if uniforms is None:
+        ids = logprobs.argmax(dim=-1)
+    else:
+        # float64: in float32, rounding in a sum over 150,000 tokens would distort the rare ones.
+        ids = inverse_cdf(nucleus(logprobs.double().exp(), top_p), uniforms)
+    return ids, logprobs.gather(-1, ids[:, None])[:, 0]

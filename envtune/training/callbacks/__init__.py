@@ -1,0 +1,1 @@
+"""What happens around the updates: weights to the generator, trajectories to disk, numbers to the person watching."""

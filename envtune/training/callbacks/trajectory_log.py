@@ -1,0 +1,73 @@
+"""Keeps what was played: JSON lines on disk, and a few episodes as TensorBoard text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from envtune import trajectory_file
+from envtune.reward.breakdown import RewardBreakdown
+from envtune.training.rollout_batch import RolloutBatch
+from envtune.trajectory import Trajectory
+from envtune.trajectory_text import as_markdown
+
+
+class TrajectoryLog(Callback):
+    """Writes every trajectory to ``folder``/train/update_N.jsonl and ``folder``/val/update_N.jsonl.
+
+    Every ``text_every`` updates the best, the median and the worst of the batch go to TensorBoard as text.
+    ``with_tokens`` keeps ids and log-probs in the files too.
+    """
+
+    def __init__(self, folder: str, text_every: int = 5, with_tokens: bool = False) -> None:
+        if text_every < 1:
+            raise ValueError(f"text_every={text_every} must be at least 1: it counts updates")
+        self._folder = Path(folder)
+        self._text_every = text_every
+        self._with_tokens = with_tokens
+        self._validation: list[Trajectory] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: RolloutBatch, batch_idx: int
+    ) -> None:
+        rewarded = [pair for group in batch.groups for pair in zip(group.trajectories, group.breakdowns, strict=True)]
+        records = [self._record(trajectory) | {"reward": _reward(breakdown)} for trajectory, breakdown in rewarded]
+        self._write(trainer, "train", records)
+        if trainer.global_step % self._text_every == 0:
+            ranked = sorted(rewarded, key=lambda pair: pair[1].total)
+            for name, place in (("worst", 0), ("median", len(ranked) // 2), ("best", -1)):
+                self._show(trainer, f"trajectory/{name}", *ranked[place])
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Sequence[Trajectory], *_: Any
+    ) -> None:
+        self._validation.extend(batch)
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self._write(trainer, "val", [self._record(trajectory) for trajectory in self._validation])
+        self._validation.clear()
+
+    def _record(self, trajectory: Trajectory) -> dict[str, Any]:
+        return trajectory_file.to_json(trajectory, self._with_tokens)
+
+    def _write(self, trainer: Trainer, kind: str, records: Sequence[dict[str, Any]]) -> None:
+        rank = f".rank_{trainer.global_rank}" if trainer.world_size > 1 else ""
+        path = self._folder / kind / f"update_{trainer.global_step:06d}{rank}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trajectory_file.write(path, records)
+
+    def _show(self, trainer: Trainer, name: str, trajectory: Trajectory, breakdown: RewardBreakdown) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                parts = ", ".join(f"{part.name} {part.value:.3f}" for part in breakdown.parts)
+                text = as_markdown(trajectory, headline=f"reward {breakdown.total:.3f} ({parts})")
+                logger.experiment.add_text(name, text, trainer.global_step)
+
+
+def _reward(breakdown: RewardBreakdown) -> dict[str, Any]:
+    parts = {part.name: {"value": part.value, "weight": part.weight} for part in breakdown.parts}
+    return {"total": breakdown.total, "parts": parts}

@@ -1,0 +1,26 @@
+"""Remembers the first and the newest validation, also across a continued run, for the table at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+
+class ValidationHistory(Callback):
+    """``before`` and ``after`` map names (`val/success/base` …) to numbers."""
+
+    def __init__(self) -> None:
+        self.before: dict[str, float] = {}
+        self.after: dict[str, float] = {}
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        metrics = trainer.callback_metrics.items()
+        self.after = {name: float(value) for name, value in metrics if name.startswith("val/")}
+        self.before = self.before or self.after
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"before": self.before}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.before = state_dict["before"]

@@ -1,0 +1,32 @@
+"""Gives the generator the policy's weights after every update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+
+from envtune.training.datamodule import EnvironmentDataModule
+from envtune.training.module import GRPOModule
+
+
+class WeightSync(Callback):
+    """Without it rollouts would come from old weights; the module refuses those."""
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self._sync(trainer, module)
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        self._sync(trainer, module)
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        # Within fit the weights are there already, since the last update.
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._sync(trainer, module)
+
+    def _sync(self, trainer: Trainer, module: LightningModule) -> None:
+        datamodule = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(module, GRPOModule)
+        assert isinstance(datamodule, EnvironmentDataModule)
+        datamodule.collector.generator.update_weights(module.policy.model, module.policy_version)

@@ -1,0 +1,167 @@
+"""Plays the environment online: every training batch is a fresh rollout of the policy as it is now."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from lightning import LightningDataModule
+
+from envtune.grpo.batch import TrainBatch
+from envtune.grpo.settings import GRPOSettings
+from envtune.reward.breakdown import Reward
+from envtune.rollout.collector import Collector, EpisodeRequest
+from envtune.task import Split, Task
+from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, reward_matrix
+from envtune.training.task_stream import Draw, TaskStream
+from envtune.trajectory import Trajectory
+
+# Padding is masked everywhere; any id that every vocabulary has will do.
+PAD_ID = 0
+
+
+class TaskSource(Protocol):
+    """Where tasks come from: `envtune.data.bfcl.BFCL`, or your own."""
+
+    def tasks(self, split: Split) -> tuple[Task, ...]: ...
+
+    def describe(self) -> dict[str, Any]:
+        """What must be known to draw the same tasks again: versions, split, seeds, ids."""
+        ...
+
+
+class EnvironmentDataModule(LightningDataModule):
+    """Tasks -> rollout -> reward -> batch.
+
+    A training epoch has as many updates as it takes to draw every task once. Validation plays every validation task
+    once, greedily. All randomness comes from ``seed`` and from how many tasks were drawn, which is saved with
+    checkpoints.
+    """
+
+    def __init__(
+        self, tasks: TaskSource, collector: Collector, reward: Reward, grpo: GRPOSettings, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.source = tasks
+        self.collector = collector
+        self.reward = reward
+        self.grpo = grpo
+        self._seed = seed
+        self._stream: TaskStream | None = None
+        self._drawn_before = 0
+
+    def train_dataloader(self) -> RolloutLoader:
+        tasks = self.source.tasks(Split.TRAIN)
+        rank, world_size = self._rank_and_world_size()
+        self._stream = TaskStream(tasks, self._seed, rank, world_size)
+        self._stream.drawn = self._drawn_before
+        self._tasks_per_rank = _share(self.grpo.tasks_per_update, world_size)
+        return RolloutLoader(lambda _: self._rollout(), length=math.ceil(len(tasks) / self.grpo.tasks_per_update))
+
+    def val_dataloader(self) -> RolloutLoader:
+        rank, world_size = self._rank_and_world_size()
+        tasks = self.source.tasks(Split.VAL)[rank::world_size]
+        size = self.collector.max_episodes
+        chunks = [tasks[i : i + size] for i in range(0, len(tasks), size)]
+        return RolloutLoader(lambda index: self._play_greedily(chunks[index]), length=len(chunks))
+
+    @cached_property
+    def toolbox_of(self) -> dict[str, str]:
+        """The class of each tool, by the tool's name."""
+        splits = (Split.TRAIN, Split.VAL)
+        return {tool.name: tool.toolbox for split in splits for task in self.source.tasks(split) for tool in task.tools}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"drawn": self._stream.drawn if self._stream else self._drawn_before}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._drawn_before = state_dict["drawn"]
+        if self._stream:
+            self._stream.drawn = self._drawn_before
+
+    def _rollout(self) -> RolloutBatch:
+        started, environment_before = time.perf_counter(), self.collector.environment_seconds
+        groups = self._play_groups(self._tasks_per_rank)
+        refills = 0
+        while self.grpo.filter_zero_variance and refills < self.grpo.max_refills:
+            missing = self._tasks_per_rank - sum(not group.has_zero_variance for group in groups)
+            if missing <= 0:
+                break
+            groups += self._play_groups(missing)
+            refills += 1
+        trained = self._choose(groups)
+        tensors = TrainBatch.from_trajectories(
+            [trajectory for group in trained for trajectory in group.trajectories],
+            reward_matrix(trained),
+            PAD_ID,
+            self.collector.generator.temperature,
+        )
+        return RolloutBatch(
+            groups=tuple(groups),
+            tensors=tensors,
+            refills=refills,
+            rollout_seconds=time.perf_counter() - started,
+            environment_seconds=self.collector.environment_seconds - environment_before,
+        )
+
+    def _choose(self, groups: list[RewardedGroup]) -> list[RewardedGroup]:
+        """The groups to train on, always as many: with the filter, those with variance first."""
+        if self.grpo.filter_zero_variance:
+            groups = sorted(groups, key=lambda group: group.has_zero_variance)
+        return groups[: self._tasks_per_rank]
+
+    def _play_groups(self, count: int) -> list[RewardedGroup]:
+        assert self._stream is not None
+        size = self.grpo.group_size
+        draws = self._stream.draw(count)
+        requests = [self._request(draw, member) for draw in draws for member in range(size)]
+        played = self.collector.play(requests)
+        return [self._rewarded(played[i : i + size]) for i in range(0, len(played), size)]
+
+    def _request(self, draw: Draw, member: int) -> EpisodeRequest:
+        return EpisodeRequest(draw.task, _seed_of(self._seed, draw.position, member))
+
+    def _rewarded(self, trajectories: Sequence[Trajectory]) -> RewardedGroup:
+        return RewardedGroup(tuple(trajectories), tuple(self.reward(trajectory) for trajectory in trajectories))
+
+    def _play_greedily(self, tasks: Sequence[Task]) -> tuple[Trajectory, ...]:
+        requests = [EpisodeRequest(task, _seed_of(self._seed, index, 0)) for index, task in enumerate(tasks)]
+        return tuple(self.collector.play(requests, greedy=True))
+
+    def _rank_and_world_size(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+
+class RolloutLoader:
+    """Calls ``play`` with each batch's index, when the batch is asked for.
+
+    Has a length on purpose: from a loader without one, Lightning fetches the next batch before the update, and
+    training would run one update off-policy.
+    """
+
+    def __init__(self, play: Callable[[int], Any], length: int) -> None:
+        self._play = play
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self._play(index) for index in range(self._length))
+
+
+def _seed_of(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _share(tasks_per_update: int, world_size: int) -> int:
+    if tasks_per_update % world_size:
+        raise ValueError(
+            f"grpo.tasks_per_update={tasks_per_update} must be a multiple of the number of devices ({world_size}), "
+            "so that all do the same work"
+        )
+    return tasks_per_update // world_size

@@ -1,0 +1,102 @@
+"""Every logged name, in one place, and the samples it is the mean, minimum or maximum of.
+
+What each name means to a reader stands in `docs/metrics.md`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from statistics import stdev
+
+from envtune.training.aggregates import Samples
+from envtune.training.rollout_batch import RewardedGroup
+from envtune.trajectory import FormatError, TokenRecord, ToolResult, Trajectory
+
+MINIMA = frozenset({"completions/min_length"})
+MAXIMA = frozenset({"completions/max_length", "sampling/logp_diff_max", "sampling/is_ratio_max"})
+
+
+def group_samples(groups: Sequence[RewardedGroup]) -> Samples:
+    """What rewards say of the groups that were played, filtered ones included. ``std`` is within a group, unbiased."""
+    breakdowns = [breakdown for group in groups for breakdown in group.breakdowns]
+    samples: dict[str, list[float]] = {
+        "reward/mean": [breakdown.total for breakdown in breakdowns],
+        "reward/std": [stdev(group.rewards) for group in groups],
+        "reward/frac_zero_std": [float(group.has_zero_variance) for group in groups],
+        "reward/frac_all_fail": [float(not any(t.turns_passed for t in group.trajectories)) for group in groups],
+        "reward/frac_all_success": [float(all(t.success for t in group.trajectories)) for group in groups],
+    }
+    for breakdown in breakdowns:
+        for part in breakdown.parts:
+            samples.setdefault(f"reward/{part.name}", []).append(part.value)
+    return samples
+
+
+def trajectory_samples(trajectories: Sequence[Trajectory], toolbox_of: Mapping[str, str]) -> Samples:
+    """What happened in episodes. ``toolbox_of`` maps a tool's name to its class, for failures by class."""
+    steps = [step for trajectory in trajectories for step in trajectory.steps]
+    samples = {
+        "success": [float(trajectory.success) for trajectory in trajectories],
+        "progress/turns_correct": [float(trajectory.turns_passed) for trajectory in trajectories],
+        "progress/share": [trajectory.progress for trajectory in trajectories],
+        "turns/mean": [float(len(trajectory.turns)) for trajectory in trajectories],
+        "steps/mean": [float(len(trajectory.steps)) for trajectory in trajectories],
+        "episode/truncated": [float(trajectory.truncated) for trajectory in trajectories],
+        "completions/clipped_ratio": [float(step.clipped) for step in steps],
+        "format/valid_rate": [float(not isinstance(step.action, FormatError)) for step in steps],
+        "tools/call_frequency": [float(len(trajectory.results)) for trajectory in trajectories],
+    }
+    samples |= _length_samples(trajectories) | _hint_samples(trajectories)
+    return samples | _tool_samples(trajectories, toolbox_of)
+
+
+def validation_samples(trajectories: Iterable[Trajectory]) -> Samples:
+    """Success and progress, overall and by category."""
+    samples: dict[str, list[float]] = defaultdict(list)
+    for trajectory in trajectories:
+        for group in ("overall", str(trajectory.category)):
+            samples[f"val/success/{group}"].append(float(trajectory.success))
+            samples[f"val/progress/{group}"].append(trajectory.progress)
+    return samples
+
+
+def _length_samples(trajectories: Sequence[Trajectory]) -> dict[str, list[float]]:
+    lengths = [length for t in trajectories if t.tokens for length in completion_lengths(t.tokens)]
+    return {f"completions/{kind}_length": lengths for kind in ("mean", "min", "max")}
+
+
+def completion_lengths(tokens: TokenRecord) -> list[float]:
+    """Tokens of each completion. The environment always writes between two of them, so each is one run of the mask."""
+    return [float(sum(1 for _ in run)) for sampled, run in groupby(tokens.completion_mask) if sampled]
+
+
+def _tool_samples(trajectories: Sequence[Trajectory], toolbox_of: Mapping[str, str]) -> dict[str, list[float]]:
+    samples: dict[str, list[float]] = defaultdict(list)
+    for trajectory in trajectories:
+        for result in trajectory.results:
+            samples["tools/failure_frequency"].append(float(not result.ok))
+            toolbox = toolbox_of.get(result.call.name, "unknown_tool")
+            samples[f"tools/{toolbox}/failure"].append(float(not result.ok))
+    return samples
+
+
+def _hint_samples(trajectories: Sequence[Trajectory]) -> dict[str, list[float]]:
+    """Share of failed calls that got a hint, and share of hinted calls whose tool's next call succeeded."""
+    failures = [result for trajectory in trajectories for result in trajectory.results if not result.ok]
+    recoveries = [recovered for trajectory in trajectories for recovered in _recoveries(trajectory.results)]
+    return {
+        "env/hint_rate": [float(result.hint is not None) for result in failures],
+        "env/recovery_after_hint": [float(recovered) for recovered in recoveries],
+    }
+
+
+def _recoveries(results: Sequence[ToolResult]) -> list[bool]:
+    """For each hinted call, whether the next call of the same tool succeeded; False if there was none."""
+    recovered = []
+    for index, result in enumerate(results):
+        if result.hint is not None:
+            following = (later.ok for later in results[index + 1 :] if later.call.name == result.call.name)
+            recovered.append(next(following, False))
+    return recovered

@@ -1,0 +1,148 @@
+"""GRPO as a LightningModule: one rollout batch in, one optimiser step out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from envtune.grpo.batch import TrainBatch
+from envtune.grpo.loss import LossParts, grpo_loss, token_weights
+from envtune.grpo.settings import GRPOSettings
+from envtune.training.aggregates import Aggregates, Samples
+from envtune.training.metrics import MAXIMA, MINIMA, group_samples, trajectory_samples, validation_samples
+from envtune.training.policy import Policy
+from envtune.training.resources import peak_device_memory, resident_memory
+from envtune.training.rollout_batch import RolloutBatch
+from envtune.training.update_statistics import UpdateStatistics
+from envtune.trajectory import Trajectory
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+class GRPOModule(LightningModule):
+    """The update (paper, section 3.3): clipped loss on group-relative advantages, KL to the stage's start, entropy.
+
+    Optimises by hand, because a rollout batch is worked off in micro-batches whose number depends on their lengths.
+
+    Args:
+        policy: the trained and the reference model.
+        grpo: every number of the update.
+        optimizer: makes the optimiser from the trained parameters.
+    """
+
+    def __init__(self, policy: Policy, grpo: GRPOSettings, optimizer: MakeOptimizer) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.policy = policy
+        self.grpo = grpo
+        self._make_optimizer = optimizer
+        self._train_aggregates = Aggregates(MINIMA, MAXIMA)
+        self._val_aggregates = Aggregates()
+
+    @property
+    def policy_version(self) -> int:
+        """Updates that the weights have received."""
+        return self.trainer.global_step
+
+    def configure_optimizers(self) -> Optimizer:
+        return self._make_optimizer(parameter for parameter in self.policy.parameters() if parameter.requires_grad)
+
+    def training_step(self, batch: RolloutBatch, batch_idx: int) -> None:
+        started = time.perf_counter()
+        self._require_on_policy(batch.tensors)
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, Optimizer)
+        optimizer.zero_grad()
+        statistics = UpdateStatistics()
+        for loss in self._losses(batch.tensors, statistics):
+            self.manual_backward(loss)
+        gradient_norm = self._gradient_norm()
+        self.clip_gradients(optimizer, gradient_clip_val=self.grpo.gradient_clip, gradient_clip_algorithm="norm")
+        optimizer.step()
+        self._train_aggregates.add(statistics.samples(self.grpo.beta, self.grpo.entropy_coef))
+        self._train_aggregates.add({"grad_norm": [gradient_norm], "lr": [optimizer.param_groups[0]["lr"]]})
+        self._train_aggregates.add(_performance(batch, time.perf_counter() - started))
+        self._log_rollout(batch)
+
+    def validation_step(self, batch: tuple[Trajectory, ...], batch_idx: int) -> None:
+        self._val_aggregates.add(validation_samples(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_dict(self._val_aggregates.pop())
+
+    def _losses(self, batch: TrainBatch, statistics: UpdateStatistics) -> Iterator[Tensor]:
+        """The loss of each micro-batch; they add up to the batch's."""
+        weights = token_weights(batch.completion_mask, self.grpo.aggregation)
+        for rows in batch.micro_batches(self.grpo.max_tokens_per_batch):
+            micro = batch.select(rows)
+            parts, logprobs = self._loss(micro, weights[rows.to(weights.device), : micro.ids.shape[1]])
+            statistics.add(parts, logprobs, micro.behaviour_logprobs, micro.completion_mask)
+            yield parts.total
+
+    def _loss(self, micro: TrainBatch, weights: Tensor) -> tuple[LossParts, Tensor]:
+        tokens = self.policy(micro)
+        parts = grpo_loss(
+            logprobs=tokens.logprobs,
+            behaviour_logprobs=micro.behaviour_logprobs,
+            reference_logprobs=self.policy.reference_logprobs(micro),
+            entropy=tokens.entropy,
+            advantages=micro.advantages,
+            weights=weights,
+            completion_mask=micro.completion_mask,
+            beta=self.grpo.beta,
+            entropy_coef=self.grpo.entropy_coef,
+            clip_low=self.grpo.clip_low,
+            clip_high=self.grpo.clip_high,
+            dual_clip=self.grpo.dual_clip,
+        )
+        return parts, tokens.logprobs
+
+    def _require_on_policy(self, batch: TrainBatch) -> None:
+        versions = set(batch.policy_versions.tolist())
+        if versions != {self.policy_version}:
+            raise RuntimeError(
+                f"rollouts of policy version {sorted(versions)} reached update {self.policy_version}: the generator "
+                "did not get the newest weights (is the WeightSync callback configured?)"
+            )
+
+    def _gradient_norm(self) -> float:
+        """The 2-norm of all gradients before clipping."""
+        gradients = [p.grad for p in self.policy.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not torch.isfinite(norm):
+            raise RuntimeError(
+                f"the gradient of update {self.policy_version} is not finite ({norm}): continue from the last "
+                "checkpoint with a lower optimizer.lr, or model.dtype=float32"
+            )
+        return float(norm)
+
+    def _log_rollout(self, batch: RolloutBatch) -> None:
+        trajectories = [trajectory for group in batch.groups for trajectory in group.trajectories]
+        toolbox_of = self.trainer.datamodule.toolbox_of  # type: ignore[attr-defined]
+        self._train_aggregates.add(group_samples(batch.groups))
+        self._train_aggregates.add(trajectory_samples(trajectories, toolbox_of))
+        advantages = batch.tensors.advantages.tolist()
+        mean = sum(advantages) / len(advantages)
+        variance = sum((advantage - mean) ** 2 for advantage in advantages) / len(advantages)
+        self._train_aggregates.add({"advantage/mean": [mean], "advantage/std": [variance**0.5]})
+        self.log_dict(self._train_aggregates.pop())
+
+
+def _performance(batch: RolloutBatch, update_seconds: float) -> Samples:
+    step_time = batch.rollout_seconds + update_seconds
+    values = {
+        "time/rollout": batch.rollout_seconds,
+        "time/env": batch.environment_seconds,
+        "time/update": update_seconds,
+        "perf/step_time": step_time,
+        "perf/tokens_per_s": float(batch.tensors.attention_mask.sum()) / step_time,
+        "perf/resident_memory": resident_memory(),
+        "perf/peak_memory": peak_device_memory(),
+        "reward/refills": float(batch.refills),
+    }
+    return {name: [value] for name, value in values.items()}

@@ -1,0 +1,156 @@
+"""The trained language model beside its frozen reference: log-probs and entropies of sampled tokens.
+
+The [token, vocabulary] logits are never held at once, and only positions that predict a sampled token are projected.
+Low-rank adapters, optimisers and losses live elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
+
+from envtune.grpo.batch import TrainBatch
+from envtune.training.weights import load_causal_lm, load_stage_weights
+
+# Logits computed at a time: 256 MB in float32.
+LOGITS_PER_CHUNK = 2**26
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenStatistics:
+    """Per token of a batch [B, L], float32, at the batch's temperature; 0.0 where nothing was sampled.
+
+    ``logprobs[b, t]`` is that of ids[b, t] given ids[b, :t]; ``entropy`` (nats) is that of the distribution it was
+    sampled from.
+    """
+
+    logprobs: Tensor
+    entropy: Tensor
+
+
+class Policy(nn.Module):
+    """``model`` is trained; the reference is a frozen copy of it as it was given here.
+
+    The reference follows the module to its device but is no part of its parameters or its ``state_dict``: a checkpoint
+    holds only what was trained.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        _require_plain_projection(model)
+        _disable_dropout(model)
+        self.model = model
+        reference = copy.deepcopy(model).requires_grad_(False).eval()
+        # A list hides the reference from nn.Module; `_apply` moves it along.
+        self._reference = [reference]
+
+    @classmethod
+    def load(
+        cls,
+        path: str,
+        dtype: str = "auto",
+        attn_implementation: str | None = None,
+        gradient_checkpointing: bool = False,
+        trust_remote_code: bool = False,
+        checkpoint: str | None = None,
+    ) -> Policy:
+        """Reads a causal language model from a folder (or the Hugging Face cache) in the form of transformers.
+
+        ``dtype`` is "auto" (the weights' own), "float32" or "bfloat16". ``checkpoint`` is the Lightning file of an
+        earlier stage; its weights replace the folder's before the reference is taken, so that the reference is the
+        checkpoint too (Environment Tuning, section 3.2).
+
+        Raises:
+            ValueError: one sentence for a path, configuration, weight file or checkpoint that cannot be used.
+        """
+        model = load_causal_lm(path, dtype, attn_implementation, trust_remote_code)
+        if checkpoint is not None:
+            load_stage_weights(model, checkpoint)
+        if gradient_checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        return cls(model)
+
+    @property
+    def reference(self) -> PreTrainedModel:
+        return self._reference[0]
+
+    def forward(self, batch: TrainBatch) -> TokenStatistics:
+        """Statistics of the trained model, with gradient."""
+        return token_statistics(self.model, batch)
+
+    @torch.no_grad()
+    def reference_logprobs(self, batch: TrainBatch) -> Tensor:
+        """Log-probs [B, L] of the frozen reference, without gradient."""
+        return token_statistics(self.reference, batch).logprobs
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Policy:
+        self.reference._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+
+def token_statistics(
+    model: PreTrainedModel, batch: TrainBatch, logits_per_chunk: int = LOGITS_PER_CHUNK
+) -> TokenStatistics:
+    """Statistics of the sampled tokens under ``model``; logits are recomputed chunk by chunk in the backward pass."""
+    # Rows are padded on the right, where causal attention never looks, so that no mask is needed and the fast kernels
+    # stay available.
+    positions = torch.arange(batch.ids.shape[1], device=batch.ids.device)[None].expand_as(batch.ids)
+    decoder = model.get_decoder()
+    hidden = decoder(input_ids=batch.ids, position_ids=positions, use_cache=False).last_hidden_state
+    predicts = batch.completion_mask[:, 1:]
+    states, targets = hidden[:, :-1][predicts], batch.ids[:, 1:][predicts]
+    head = model.get_output_embeddings()
+    chunk = max(1, logits_per_chunk // model.config.get_text_config().vocab_size)
+    parts = [
+        checkpoint(_project, head, some, target, batch.temperature, use_reentrant=False)
+        for some, target in zip(states.split(chunk), targets.split(chunk), strict=True)
+    ]
+    logprobs, entropy = (torch.cat(values) for values in zip(*parts, strict=True))
+    blank = torch.zeros(batch.ids.shape, dtype=torch.float32, device=hidden.device)
+    mask = batch.completion_mask
+    return TokenStatistics(blank.masked_scatter(mask, logprobs), blank.masked_scatter(mask, entropy))
+
+
+def _project(head: nn.Module, states: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Log-probs [token] of ``targets`` and entropies [token] from hidden states [token, hidden]."""
+    distribution = torch.log_softmax(head(states).float() / temperature, dim=-1)
+    entropy = -(distribution.exp() * distribution).sum(dim=-1)
+    return distribution.gather(-1, targets[:, None])[:, 0], entropy
+
+
+@torch.no_grad()
+def _require_plain_projection(model: PreTrainedModel) -> None:
+    """Tries a few tokens: logits must be the output embedding of the hidden states, and must not see the future."""
+    vocabulary = model.config.get_text_config().vocab_size
+    ids = (torch.arange(8, device=model.device) * 7919 + 1)[None] % vocabulary
+    training = model.training
+    model.eval()
+    own = model(input_ids=ids, use_cache=False).logits
+    plain = model.get_output_embeddings()(model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state)
+    altered = ids.clone()
+    altered[:, -1] = (altered[:, -1] + 1) % vocabulary
+    other = model(input_ids=altered, use_cache=False).logits
+    model.train(training)
+    name = type(model).__name__
+    if not torch.allclose(own, plain, rtol=0.0, atol=1e-6 * float(own.abs().max())):
+        raise ValueError(
+            f"{name} changes its logits after the output embedding (soft cap or scaling), which the chunked log-probs "
+            "do not reproduce; choose a model without that, such as Qwen or Llama"
+        )
+    if not torch.allclose(own[:, :-1], other[:, :-1], rtol=0.0, atol=1e-2 * float(own.abs().max())):
+        raise ValueError(f"{name} lets a token see later ones; choose a causal language model")
+
+
+def _disable_dropout(model: nn.Module) -> None:
+    """Sampling runs without dropout, and the ratio to its log-probs must be 1 before the first update."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = 0.0

@@ -1,0 +1,45 @@
+"""What a run prints before and after training: the composed config as a tree, and validation before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.tree import Tree
+
+from envtune.task import Category
+
+GROUPS = ("overall", *(str(category) for category in Category))
+
+
+def config_tree(config: Mapping[str, Any]) -> Tree:
+    """One branch per group of the composed config."""
+    tree = Tree("config", guide_style="dim")
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            text = yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True).strip()
+            tree.add(name).add(Syntax(text, "yaml", background_color="default", word_wrap=True))
+        else:
+            tree.add(f"{name}: {value}")
+    return tree
+
+
+def validation_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
+    """Success and progress by category, each before and after, in percent; a dash where no task was played."""
+    table = Table(title="validation, % of tasks passed (success) and of turns passed (progress)")
+    table.add_column("category")
+    for column in ("success before", "success after", "progress before", "progress after"):
+        table.add_column(column, justify="right")
+    for group in GROUPS:
+        names = [f"val/{measure}/{group}" for measure in ("success", "progress")]
+        cells = [_percent(side.get(name)) for name in names for side in (before, after)]
+        if any(cell != "-" for cell in cells):
+            table.add_row(group, *cells)
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"

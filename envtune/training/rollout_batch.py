@@ -1,0 +1,54 @@
+"""What the data module hands to the module: groups with their rewards, and the tensors of one update."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from envtune.grpo.batch import TrainBatch
+from envtune.reward.breakdown import RewardBreakdown
+from envtune.trajectory import Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class RewardedGroup:
+    """The episodes of one task at one policy version, and the reward of each."""
+
+    trajectories: tuple[Trajectory, ...]
+    breakdowns: tuple[RewardBreakdown, ...]
+
+    @property
+    def rewards(self) -> tuple[float, ...]:
+        return tuple(breakdown.total for breakdown in self.breakdowns)
+
+    @property
+    def has_zero_variance(self) -> bool:
+        """All rewards are equal, so every advantage is zero."""
+        return len(set(self.rewards)) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutBatch:
+    """One update's worth of rollouts.
+
+    ``groups`` are all that were played; ``tensors`` holds those that are trained on. ``refills`` counts the rounds that
+    replaced groups without variance, ``rollout_seconds`` the wall time of all rounds, ``environment_seconds`` the part
+    of it spent in the environment (tools, checks, hints).
+    """
+
+    groups: tuple[RewardedGroup, ...]
+    tensors: TrainBatch
+    refills: int
+    rollout_seconds: float
+    environment_seconds: float
+
+    def to(self, device: torch.device | str, **_: object) -> RolloutBatch:
+        """The same batch with its tensors on ``device`` (Lightning's transfer calls this)."""
+        return replace(self, tensors=self.tensors.to(device))
+
+
+def reward_matrix(groups: Sequence[RewardedGroup]) -> torch.Tensor:
+    """Rewards as float32 [task, group]."""
+    return torch.tensor([group.rewards for group in groups], dtype=torch.float32)

@@ -1,0 +1,117 @@
+"""Weights from disk: a transformers model folder and the Lightning checkpoint of an earlier stage."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+from envtune.errors import UserError
+
+DTYPES = ("auto", "float32", "bfloat16")
+# Where a module that holds the policy as `policy` keeps the trained model.
+CHECKPOINT_PREFIX = "policy.model."
+
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+def load_causal_lm(path: str, dtype: str, attn_implementation: str | None, trust_remote_code: bool) -> PreTrainedModel:
+    """The model in the folder (or Hugging Face name) ``path``, on the CPU.
+
+    Raises:
+        UserError: one sentence that names the value, what is allowed and what to do.
+    """
+    if dtype not in DTYPES:
+        raise UserError(f"dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
+    _causal_config(path, trust_remote_code)
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+            trust_remote_code=trust_remote_code,
+            output_loading_info=True,
+        )
+    except ImportError as error:
+        raise UserError(f"attn_implementation {attn_implementation!r} cannot be used here: {error}") from error
+    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
+        raise UserError(
+            f"the weights in {path} cannot be read ({_first_line(error)}); copy or download the model again"
+        ) from error
+    # transformers fills what is missing with random numbers and only warns.
+    lacking = sorted([*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])])
+    if lacking:
+        raise UserError(
+            f"the weights in {path} lack {len(lacking)} tensors of {type(model).__name__}, first {lacking[0]}; "
+            "copy or download the model again"
+        )
+    return model
+
+
+def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
+    """The tensors of a Lightning checkpoint, read without running any code that it might hold.
+
+    Raises:
+        UserError: one sentence for a file that is missing or cannot be read.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"checkpoint {path} does not exist; give a .ckpt file that a run has saved")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        raise UserError(
+            f"checkpoint {path} cannot be read ({_first_line(error)}); give a .ckpt file that a run has saved completely"
+        ) from error
+
+
+def load_stage_weights(model: PreTrainedModel, checkpoint: str) -> None:
+    """Overwrites the weights of ``model`` with those that a Lightning checkpoint holds under ``policy.model.``.
+
+    Raises:
+        UserError: one sentence for a file that is missing, unreadable or of another model.
+    """
+    state = read_checkpoint(checkpoint)
+    weights = {key.removeprefix(CHECKPOINT_PREFIX): t for key, t in state.items() if key.startswith(CHECKPOINT_PREFIX)}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(
+            f"checkpoint {checkpoint} does not fit {type(model).__name__} ({_first_line(error)}); give a checkpoint "
+            "of a stage that was trained from the same model"
+        ) from error
+
+
+def _causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:
+    folder = Path(path)
+    if not (folder / "config.json").is_file() and (folder.exists() or not _HUB_NAME.fullmatch(path)):
+        raise UserError(
+            f"model path {path} is no folder with a config.json; give the folder of a causal language model or its "
+            "name on the Hugging Face hub"
+        )
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"model {path} has no configuration that can be read ({_first_line(error)}); give the folder of a causal "
+            "language model, or download it first"
+        ) from error
+    remote = trust_remote_code and "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING and not remote:
+        raise UserError(
+            f"model {path} is a {config.model_type!r} model, not a causal language model; choose one that "
+            "AutoModelForCausalLM can load, such as Qwen2 or Llama"
+        )
+    return config
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # PyTorch's first line only announces the list of what is wrong.
+    return (
+        (lines[1] if lines[0].startswith("Error(s) in loading") and len(lines) > 1 else lines[0]).strip().rstrip(".:")
+    )

@@ -1,0 +1,132 @@
+"""Trajectories as JSON lines: one object a line, everything that happened, readable by other programs.
+
+Token ids and log-probs are kept only when asked for: they are several times as long as the text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from envtune.errors import UserError
+from envtune.task import Category, ToolCall
+from envtune.trajectory import (
+    Action,
+    EpisodeEnd,
+    FinalAnswer,
+    FormatError,
+    FormatFault,
+    Hint,
+    HintKind,
+    Step,
+    TokenRecord,
+    ToolCalls,
+    ToolResult,
+    Trajectory,
+    Turn,
+    TurnEnd,
+    TurnVerdict,
+)
+
+_ACTIONS: dict[str, type] = {"tool_calls": ToolCalls, "final_answer": FinalAnswer, "format_error": FormatError}
+
+
+def to_json(trajectory: Trajectory, with_tokens: bool = False) -> dict[str, Any]:
+    """A trajectory as plain JSON values. ``success`` and ``progress`` are written beside the facts they follow from."""
+    record = asdict(trajectory if with_tokens else replace(trajectory, tokens=None))
+    record |= {"success": trajectory.success, "progress": trajectory.progress}
+    for turn, written in zip(trajectory.turns, record["turns"], strict=True):
+        for step, written_step in zip(turn.steps, written["steps"], strict=True):
+            written_step["action"]["kind"] = _kind(step.action)
+    return record
+
+
+def from_json(record: Mapping[str, Any]) -> Trajectory:
+    """The trajectory that ``to_json`` wrote; KeyError, TypeError or ValueError if it is none."""
+    return Trajectory(
+        task_id=record["task_id"],
+        category=Category(record["category"]),
+        turn_count=record["turn_count"],
+        turns=tuple(_turn(turn) for turn in record["turns"]),
+        end=EpisodeEnd(record["end"]),
+        seed=record["seed"],
+        policy_version=record["policy_version"],
+        tokens=_tokens(record["tokens"]),
+    )
+
+
+def write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a whole file of JSON lines, or none of it: a reader never sees half of one."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
+    partial.replace(path)
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines.
+
+    Raises:
+        UserError: there is no such file, or a line is no JSON object; names the line, from 1.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({error}): give a .jsonl file of a run's trajectories") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"{path}, line {number} is not JSON ({error}): was the file cut off?") from error
+        if not isinstance(record, dict):
+            raise UserError(f"{path}, line {number} holds no JSON object: give a .jsonl file of a run's trajectories")
+        yield record
+
+
+def _kind(action: Action) -> str:
+    return next(name for name, kind in _ACTIONS.items() if isinstance(action, kind))
+
+
+def _turn(record: Mapping[str, Any]) -> Turn:
+    return Turn(
+        user_message=record["user_message"],
+        ground_truth=tuple(ToolCall(**call) for call in record["ground_truth"]),
+        steps=tuple(_step(step) for step in record["steps"]),
+        end=TurnEnd(record["end"]),
+        verdict=TurnVerdict(**record["verdict"]),
+    )
+
+
+def _step(record: Mapping[str, Any]) -> Step:
+    return Step(
+        completion=record["completion"],
+        action=_action(record["action"]),
+        results=tuple(_result(result) for result in record["results"]),
+        observation=record["observation"],
+        clipped=record["clipped"],
+    )
+
+
+def _action(record: Mapping[str, Any]) -> Action:
+    fields = {name: value for name, value in record.items() if name != "kind"}
+    if record["kind"] == "tool_calls":
+        return ToolCalls(fields["thought"], tuple(ToolCall(**call) for call in fields["calls"]))
+    if record["kind"] == "final_answer":
+        return FinalAnswer(**fields)
+    return FormatError(FormatFault(fields["fault"]), fields["message"])
+
+
+def _result(record: Mapping[str, Any]) -> ToolResult:
+    hint = record["hint"] and Hint(record["hint"]["rule"], HintKind(record["hint"]["kind"]), record["hint"]["text"])
+    return ToolResult(ToolCall(**record["call"]), record["ok"], record["text"], hint or None)
+
+
+def _tokens(record: Mapping[str, Any] | None) -> TokenRecord | None:
+    if record is None:
+        return None
+    return TokenRecord(
+        tuple(record["ids"]), tuple(record["completion_mask"]), tuple(record["logprobs"]), record["prompt_length"]
+    )

@@ -1,0 +1,66 @@
+"""A trajectory for people: Markdown that a terminal, TensorBoard or an issue shows alike."""
+
+from __future__ import annotations
+
+from envtune.task import ToolCall
+from envtune.trajectory import FinalAnswer, FormatError, Step, ToolCalls, Trajectory, Turn
+
+_LONGEST_RESULT = 1500
+
+
+def as_markdown(trajectory: Trajectory, headline: str = "") -> str:
+    """Turn by turn: what the user said, what the agent thought and did, what came back, and the checker's verdict."""
+    outcome = "success" if trajectory.success else f"{trajectory.turns_passed} of {trajectory.turn_count} turns passed"
+    title = f"# {trajectory.task_id}: {outcome}"
+    facts = f"ended: {trajectory.end} · policy version {trajectory.policy_version} · seed {trajectory.seed}"
+    unplayed = trajectory.turn_count - len(trajectory.turns)
+    rest = [f"*{unplayed} more turns were never reached.*"] if unplayed else []
+    turns = [_turn(index, turn) for index, turn in enumerate(trajectory.turns)]
+    return "\n\n".join([title, *([headline] if headline else []), facts, *turns, *rest]) + "\n"
+
+
+def _turn(index: int, turn: Turn) -> str:
+    verdict = turn.verdict
+    judged = "answer without a call expected" if verdict.expects_answer else _state_and_response(turn)
+    head = f"## Turn {index}: {'passed' if verdict.passed else 'failed'} ({judged}; {turn.end})"
+    user = f"**User:** {turn.user_message or '*(hands over more tools)*'}"
+    expected = f"*Ground truth:* {_calls(turn.ground_truth) or 'no call'}"
+    return "\n\n".join([head, user, expected, *(_step(number, step) for number, step in enumerate(turn.steps))])
+
+
+def _state_and_response(turn: Turn) -> str:
+    state = "right" if turn.verdict.state else "wrong"
+    response = "right" if turn.verdict.response else "missing"
+    return f"state {state}, results {response}"
+
+
+def _step(number: int, step: Step) -> str:
+    lines = [f"**Step {number}** {_action(step)}{' *(cut off at the length limit)*' if step.clipped else ''}"]
+    for result in step.results:
+        lines.append(f"- `{_call(result.call)}` → {'ok' if result.ok else '**failed**'}: {_code(result.text)}")
+        if result.hint:
+            lines.append(f"  - hint ({result.hint.kind}, `{result.hint.rule}`): {result.hint.text}")
+    return "\n".join(lines)
+
+
+def _action(step: Step) -> str:
+    match step.action:
+        case ToolCalls(thought=thought):
+            return f"*thinks:* {thought}\n"
+        case FinalAnswer(thought=thought, text=text):
+            return f"*thinks:* {thought}\n\n**Answers:** {text}"
+        case FormatError(fault=fault, message=message):
+            return f"**breaks the protocol** ({fault}): {message}\n\n{_code(step.completion)}\n"
+
+
+def _calls(calls: tuple[ToolCall, ...]) -> str:
+    return ", ".join(f"`{_call(call)}`" for call in calls)
+
+
+def _call(call: ToolCall) -> str:
+    return f"{call.name}({', '.join(f'{name}={value!r}' for name, value in call.arguments.items())})"
+
+
+def _code(text: str) -> str:
+    shown = text if len(text) <= _LONGEST_RESULT else f"{text[:_LONGEST_RESULT]} … ({len(text)} characters)"
+    return f"`{shown.replace('`', chr(39))}`"

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from envtune.environment.episode import MORE_TOOLS, Episode, Observation
+from envtune.environment.toolbox import Toolbox
+from envtune.task import Category, Task, ToolCall, ToolDocument, UserTurn
+from envtune.trajectory import (
+    Action,
+    EpisodeEnd,
+    FinalAnswer,
+    FormatError,
+    FormatFault,
+    Hint,
+    HintKind,
+    ToolCalls,
+    Trajectory,
+    TurnEnd,
+    TurnVerdict,
+)
+
+MKDIR_A = ToolCall("mkdir", {"dir_name": "a"})
+LS = ToolCall("ls", {})
+DOCUMENTS = tuple(ToolDocument(name, "", {}) for name in ("mkdir", "ls", "pwd"))
+TASK = Task(
+    "toy",
+    Category.BASE,
+    0,
+    ("GorillaFileSystem",),
+    {},
+    DOCUMENTS,
+    (UserTurn("Make a.", (MKDIR_A,)), UserTurn("Delete the internet.", ()), UserTurn("What is here?", (LS,))),
+)
+SCRIPT: dict[str, Action] = {
+    "mkdir a": ToolCalls("", (MKDIR_A,)),
+    "mkdir b": ToolCalls("", (ToolCall("mkdir", {"dir_name": "b"}),)),
+    "ls": ToolCalls("", (LS,)),
+    "pwd": ToolCalls("", (ToolCall("pwd", {}),)),
+    "mkdir a, ls": ToolCalls("", (MKDIR_A, LS)),
+    "answer": FinalAnswer("", "Done."),
+    "noise": FormatError(FormatFault.NO_THINK, "Think first."),
+}
+LISTING = '{"current_directory_content": ["a"]}'
+
+
+class Nothing:
+    def hint(self, call: ToolCall, text: str, toolbox: Toolbox) -> Hint | None:
+        return None
+
+
+class Always:
+    """A hint for whatever it is asked about."""
+
+    def hint(self, call: ToolCall, text: str, toolbox: Toolbox) -> Hint | None:
+        return Hint("test.always", HintKind.CONSTRAINT, f"Look at {call.name}.")
+
+
+def _episode(task: Task = TASK, augmentation: Any = None, step_limit: int = 5) -> Episode:
+    return Episode(task, SCRIPT.__getitem__, augmentation or Nothing(), step_limit)
+
+
+def _play(*completions: str, **settings: Any) -> Trajectory:
+    episode = _episode(**settings)
+    observation = episode.reset()
+    for completion in completions:
+        assert not observation.done
+        observation = episode.step(completion)
+    assert observation.done
+    return episode.finish()
+
+
+def _verdicts(trajectory: Trajectory) -> list[TurnVerdict]:
+    return [turn.verdict for turn in trajectory.turns]
+
+
+def test_a_perfect_episode_is_terminated_and_passes_every_turn() -> None:
+    trajectory = _play("mkdir a", "answer", "answer", "ls", "answer")
+    assert trajectory.end is EpisodeEnd.TERMINATED
+    assert (trajectory.turns_passed, trajectory.progress, trajectory.success) == (3, 1.0, True)
+    assert [turn.user_message for turn in trajectory.turns] == ["Make a.", "Delete the internet.", "What is here?"]
+    assert [turn.end for turn in trajectory.turns] == [TurnEnd.ANSWERED] * 3
+    assert [step.completion for step in trajectory.steps] == ["mkdir a", "answer", "answer", "ls", "answer"]
+    assert _verdicts(trajectory) == [
+        TurnVerdict(state=True, response=True, called=True, expects_answer=False, answered=True),
+        TurnVerdict(state=True, response=True, called=False, expects_answer=True, answered=True),
+        TurnVerdict(state=True, response=True, called=True, expects_answer=False, answered=True),
+    ]
+
+
+def test_observations_are_messages_results_and_format_errors() -> None:
+    episode = _episode()
+    assert episode.reset() == Observation("Make a.", DOCUMENTS, False)
+    assert episode.step("mkdir a, ls") == Observation(f"[1] mkdir: None\n[2] ls: {LISTING}", (), False)
+    assert episode.step("noise") == Observation("Think first.", (), False)
+    assert episode.step("answer") == Observation("Delete the internet.", (), False)
+    assert episode.step("answer") == Observation("What is here?", (), False)
+    assert episode.step("answer") == Observation("", (), True)
+    assert [step.observation for step in episode.finish().steps] == [
+        f"[1] mkdir: None\n[2] ls: {LISTING}",
+        "Think first.",
+        "Delete the internet.",
+        "What is here?",
+        "",
+    ]
+
+
+def test_the_twin_moves_on_when_the_agent_does_nothing() -> None:
+    trajectory = _play("answer", "answer", "ls", "answer")
+    assert [verdict.state for verdict in _verdicts(trajectory)] == [False, False, False]
+    assert [verdict.response for verdict in _verdicts(trajectory)] == [False, True, False]
+
+
+def test_a_turn_can_pass_again_after_one_that_failed() -> None:
+    trajectory = _play("answer", "answer", "mkdir a, ls", "answer")
+    assert [turn.verdict.passed for turn in trajectory.turns] == [False, True, True]
+    assert trajectory.progress == pytest.approx(2 / 3)
+    assert not trajectory.success
+
+
+def test_results_of_earlier_turns_count_and_a_turn_without_a_call_then_passes_but_not_officially() -> None:
+    trajectory = _play("mkdir a, ls", "answer", "answer", "answer")
+    assert _verdicts(trajectory)[2] == TurnVerdict(True, True, called=False, expects_answer=False, answered=True)
+    assert (trajectory.progress, trajectory.success) == (1.0, False)
+
+
+def test_a_call_where_only_an_answer_is_due_fails_the_turn_but_not_officially() -> None:
+    trajectory = _play("mkdir a", "answer", "pwd", "answer", "ls", "answer")
+    assert [turn.verdict.passed for turn in trajectory.turns] == [True, False, True]
+    assert trajectory.success
+
+
+def test_the_step_that_reaches_the_limit_is_executed_and_judged() -> None:
+    trajectory = _play("noise", "mkdir a", step_limit=2)
+    assert (trajectory.end, trajectory.turns[0].end) == (EpisodeEnd.STEP_LIMIT, TurnEnd.STEP_LIMIT)
+    assert (len(trajectory.turns), trajectory.turn_count) == (1, 3)
+    assert trajectory.turns[0].verdict == TurnVerdict(True, True, True, expects_answer=False, answered=False)
+    assert trajectory.turns[0].steps[1].observation == "[1] mkdir: None"
+    assert (trajectory.progress, trajectory.success) == (pytest.approx(1 / 3), False)
+
+
+def test_an_answer_as_the_last_allowed_step_closes_the_turn() -> None:
+    assert _play("mkdir a", "answer", "answer", "ls", "answer", step_limit=2).end is EpisodeEnd.TERMINATED
+
+
+def test_step_limit_counts_anew_in_every_turn() -> None:
+    trajectory = _play("mkdir a", "answer", "noise", "noise", step_limit=2)
+    assert [len(turn.steps) for turn in trajectory.turns] == [2, 2]
+    assert trajectory.turns[1].verdict.passed is False
+
+
+def test_truncation_from_outside_judges_the_running_turn() -> None:
+    episode = _episode()
+    episode.reset()
+    episode.step("mkdir a")
+    episode.truncate()
+    trajectory = episode.finish()
+    assert (trajectory.end, trajectory.turns[0].end) == (EpisodeEnd.TOKEN_LIMIT, TurnEnd.TOKEN_LIMIT)
+    assert trajectory.turns[0].verdict == TurnVerdict(True, True, True, expects_answer=False, answered=False)
+
+
+def test_truncation_before_the_first_step_leaves_a_turn_without_steps() -> None:
+    episode = _episode()
+    episode.reset()
+    episode.truncate()
+    assert episode.finish().turns[0].steps == ()
+
+
+def test_a_clipped_completion_that_cannot_be_read_is_too_long() -> None:
+    episode = _episode()
+    episode.reset()
+    episode.step("noise", clipped=True)
+    episode.step("ls", clipped=True)
+    episode.truncate()
+    cut_off, complete = episode.finish().steps
+    assert isinstance(cut_off.action, FormatError)
+    assert cut_off.action.fault is FormatFault.TOO_LONG
+    assert complete.action == SCRIPT["ls"]
+    assert cut_off.clipped
+    assert complete.clipped
+
+
+def test_hints_are_read_after_failed_calls_and_change_nothing_else() -> None:
+    plain = _play("mkdir a", "mkdir a, ls", "answer", "answer", "ls", "answer")
+    hinted = _play("mkdir a", "mkdir a, ls", "answer", "answer", "ls", "answer", augmentation=Always())
+    failed, listed = hinted.steps[1].results
+    assert failed.hint == Hint("test.always", HintKind.CONSTRAINT, "Look at mkdir.")
+    assert listed.hint is None
+    assert hinted.steps[1].observation == (f"[1] mkdir: {failed.text}\nHint: Look at mkdir.\n[2] ls: {LISTING}")
+    assert _verdicts(hinted) == _verdicts(plain)
+    assert [replace(result, hint=None) for result in hinted.results] == list(plain.results)
+
+
+WITHHELD = replace(
+    TASK,
+    category=Category.MISS_FUNC,
+    turns=(UserTurn("What is here?", ()), UserTurn("", (LS,), new_tools=("ls",))),
+)
+
+
+def test_a_withheld_tool_is_handed_over_with_a_sentence_and_cannot_be_called_before() -> None:
+    episode = _episode(WITHHELD)
+    assert [tool.name for tool in episode.reset().new_tools] == ["mkdir", "pwd"]
+    assert "name 'ls' is not defined" in episode.step("ls").text
+    assert episode.step("answer") == Observation(MORE_TOOLS, (DOCUMENTS[1],), False)
+    assert episode.step("ls").text == '[1] ls: {"current_directory_content": []}'
+    episode.step("answer")
+    trajectory = episode.finish()
+    assert trajectory.turns[1].user_message == MORE_TOOLS
+    assert [turn.verdict.passed for turn in trajectory.turns] == [False, True]
+
+
+def test_reset_begins_afresh() -> None:
+    episode = _episode()
+    records = []
+    for _ in range(2):
+        episode.reset()
+        for completion in ("mkdir a", "answer", "answer", "ls", "answer"):
+            episode.step(completion)
+        records.append(episode.finish())
+    assert records[0] == records[1]
+
+
+def test_episodes_of_one_task_do_not_meet() -> None:
+    first, second = _episode(), _episode()
+    first.reset()
+    second.reset()
+    first.step("mkdir b")
+    assert second.step("ls").text == '[1] ls: {"current_directory_content": []}'
+
+
+def test_using_an_episode_before_or_after_its_time_is_refused() -> None:
+    episode = _episode()
+    with pytest.raises(RuntimeError, match="not running"):
+        episode.step("ls")
+    episode.reset()
+    with pytest.raises(RuntimeError, match="not over"):
+        episode.finish()
+    episode.truncate()
+    with pytest.raises(RuntimeError, match="not running"):
+        episode.step("ls")
+    with pytest.raises(ValueError, match="step_limit is 0"):
+        _episode(step_limit=0)

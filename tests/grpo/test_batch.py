@@ -1,0 +1,79 @@
+import pytest
+import torch
+from lightning.fabric.utilities.apply_func import move_data_to_device
+
+from envtune.grpo.batch import TrainBatch
+from envtune.task import Category
+from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
+
+
+def trajectory(ids, sampled, policy_version=0):
+    """A trajectory of these ids, of which the positions ``sampled`` were sampled with log-prob -1."""
+    mask = tuple(position in sampled for position in range(len(ids)))
+    tokens = TokenRecord(tuple(ids), mask, tuple(-1.0 if m else 0.0 for m in mask), prompt_length=min(sampled, default=1))
+    return Trajectory("t", Category.BASE, 1, (), EpisodeEnd.TERMINATED, policy_version=policy_version, tokens=tokens)
+
+
+def batch_of(lengths, rewards=None):
+    trajectories = [trajectory(range(1, length + 1), {length - 1}) for length in lengths]
+    rewards = torch.arange(len(lengths), dtype=torch.float32).reshape(1, -1) if rewards is None else rewards
+    return TrainBatch.from_trajectories(trajectories, rewards, pad_id=0, temperature=1.0)
+
+
+def test_rows_are_padded_on_the_right_and_masks_say_what_is_real_and_what_was_sampled():
+    rows = [trajectory([5, 6, 7, 8], {2, 3}, policy_version=4), trajectory([5, 9], {1}, policy_version=4)]
+    batch = TrainBatch.from_trajectories(rows, torch.tensor([[0.0, 1.0]]), pad_id=63, temperature=0.7)
+    assert batch.ids.tolist() == [[5, 6, 7, 8], [5, 9, 63, 63]]
+    assert batch.attention_mask.tolist() == [[True] * 4, [True, True, False, False]]
+    assert batch.completion_mask.tolist() == [[False, False, True, True], [False, True, False, False]]
+    assert batch.behaviour_logprobs.tolist() == [[0, 0, -1, -1], [0, -1, 0, 0]]
+    assert batch.policy_versions.tolist() == [4, 4]
+    assert batch.temperature == 0.7
+
+
+def test_rewards_and_advantages_stand_row_by_row_in_group_order():
+    batch = batch_of([2, 2, 2, 2], torch.tensor([[0.0, 1.0], [8.0, 4.0]]))
+    assert batch.rewards.tolist() == [0, 1, 8, 4]
+    torch.testing.assert_close(batch.advantages, torch.tensor([-1.0, 1.0, 1.0, -1.0]) / 2**0.5, atol=1e-5, rtol=0)
+
+
+def test_micro_batches_fill_up_to_the_bound_from_the_longest_row_down():
+    # Bound 12: 9 alone (two would be 18); 4, 4 and 3 are three rows of 4 = 12; 3 would be the fourth (16).
+    groups = batch_of([3, 4, 9, 4, 3]).micro_batches(12)
+    assert [group.tolist() for group in groups] == [[2], [1, 3, 0], [4]]
+
+
+def test_a_row_longer_than_the_bound_stands_alone():
+    assert [group.tolist() for group in batch_of([2, 9, 2]).micro_batches(4)] == [[1], [0, 2]]
+
+
+def test_selected_rows_are_trimmed_to_the_longest_of_them():
+    batch = batch_of([3, 9, 2]).select(torch.tensor([2, 0]))
+    assert batch.ids.tolist() == [[1, 2, 0], [1, 2, 3]]
+    assert batch.completion_mask.tolist() == [[False, True, False], [False, False, True]]
+    assert batch.rewards.tolist() == [2, 0]
+    assert batch.lengths.tolist() == [2, 3]
+
+
+def test_lightning_moves_a_batch_to_its_device():
+    moved = move_data_to_device(batch_of([2, 3]), torch.device("meta"))
+    assert isinstance(moved, TrainBatch)
+    assert moved.ids.device.type == moved.advantages.device.type == "meta"
+    assert moved.temperature == 1.0
+
+
+def test_trajectories_that_do_not_fit_the_rewards_are_refused():
+    with pytest.raises(ValueError, match=r"1 trajectories do not fit rewards of shape \(1, 2\)"):
+        TrainBatch.from_trajectories([trajectory([1, 2], {1})], torch.tensor([[0.0, 1.0]]), 0, 1.0)
+
+
+def test_a_trajectory_without_tokens_is_refused():
+    bare = Trajectory("task_7", Category.BASE, 1, (), EpisodeEnd.TERMINATED)
+    with pytest.raises(ValueError, match="task_7 carries no tokens"):
+        TrainBatch.from_trajectories([bare, bare], torch.tensor([[0.0, 1.0]]), 0, 1.0)
+
+
+def test_a_sampled_first_token_is_refused_because_nothing_predicts_it():
+    rows = [trajectory([1, 2], {0}), trajectory([1, 2], {1})]
+    with pytest.raises(ValueError, match="must begin with a prompt token"):
+        TrainBatch.from_trajectories(rows, torch.tensor([[0.0, 1.0]]), 0, 1.0)

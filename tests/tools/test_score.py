@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RIGHT = [
+    ["cd(folder='document')", "mkdir(dir_name='temp')", "mv(source='final_report.pdf', destination='temp')"],
+    ["cd(folder='temp')", "grep(file_name='final_report.pdf',pattern='budget analysis')"],
+    ["sort('final_report.pdf')"],
+    [
+        "cd(folder='..')",
+        "mv(source='previous_report.pdf',destination='temp')",
+        "cd(folder='temp')",
+        "diff(file_name1='final_report.pdf',file_name2='previous_report.pdf')",
+    ],
+]
+PASSED = {"state": True, "response": True, "called": True, "passed": True}
+
+
+def _record(turns: list[list[str]], task: str = "multi_turn_base_0", **extra: Any) -> str:
+    return json.dumps({"id": task, "decoded": [[[call] for call in turn] for turn in turns], **extra})
+
+
+def _run(folder: Path, *lines: str) -> tuple[int, str]:
+    (folder / "in.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    return _run_on(folder / "in.jsonl", folder / "out.jsonl")
+
+
+def _run_on(source: Path, target: Path) -> tuple[int, str]:
+    command = [sys.executable, "tools/score.py", str(source), str(target)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+def _scores(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_records_are_scored_in_their_order_and_further_keys_are_ignored(tmp_path: Path) -> None:
+    code, complaint = _run(
+        tmp_path,
+        _record(RIGHT, model="m"),
+        _record([[], *RIGHT[1:]]),
+        _record(RIGHT[:3]),
+        _record([*RIGHT, []]),
+        _record([["sort(", "exit()", *RIGHT[0]], *RIGHT[1:]]),
+    )
+    assert (code, complaint) == (0, "")
+    right, idle, short, long, unreadable = _scores(tmp_path)
+    assert right == {"id": "multi_turn_base_0", "success": True, "turns": [PASSED] * 4}
+    assert [turn["called"] for turn in idle["turns"]] == [False, True, True, True]
+    assert [turn["state"] for turn in idle["turns"]] == [False] * 4
+    assert not idle["success"]
+    assert short["turns"][3] == {"state": False, "response": False, "called": False, "passed": False}
+    assert not short["success"]
+    assert long == {**right, "success": False}
+    assert unreadable == right
+
+
+def test_turns_without_ground_truth_pass_without_a_call_and_never_fail_the_task(tmp_path: Path) -> None:
+    turns = [*RIGHT[:2], ["pwd()"], RIGHT[2], RIGHT[3]]
+    code, _ = _run(tmp_path, _record(turns, "multi_turn_miss_func_0"))
+    assert code == 0
+    (score,) = _scores(tmp_path)
+    assert score["success"]
+    assert [turn["passed"] for turn in score["turns"]] == [True, True, False, True, True]
+
+
+def test_a_withheld_tool_may_be_called_before_its_turn_as_officially(tmp_path: Path) -> None:
+    turns = [*RIGHT[:2], RIGHT[2], RIGHT[2], RIGHT[3]]
+    _run(tmp_path, _record(turns, "multi_turn_miss_func_0"))
+    assert _scores(tmp_path)[0]["success"]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("{", "not valid JSON"),
+        ("", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("[]", "not a JSON object with 'id' and 'decoded'"),
+        ('{"id": "multi_turn_base_0"}', "not a JSON object with 'id' and 'decoded'"),
+        ('{"id": "multi_turn_base_200", "decoded": []}', 'the id "multi_turn_base_200" is no multi-turn task'),
+        ('{"id": ["x"], "decoded": []}', "is no multi-turn task"),
+        ('{"id": "multi_turn_base_0", "decoded": [["ls()"]]}', "'decoded' is not a list of turns"),
+        ('{"id": "multi_turn_base_0", "decoded": [[[1]]]}', "'decoded' is not a list of turns"),
+    ],
+)
+def test_a_malformed_line_stops_with_its_number_and_leaves_the_output_as_it_was(
+    tmp_path: Path, line: str, fault: str
+) -> None:
+    (tmp_path / "out.jsonl").write_text("before", encoding="utf-8")
+    code, complaint = _run(tmp_path, _record(RIGHT), line)
+    assert code == 1
+    assert "in.jsonl, line 2: " in complaint
+    assert fault in complaint
+    assert complaint.count("\n") == 1
+    assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_a_missing_input_and_a_missing_folder_are_told_in_one_sentence(tmp_path: Path) -> None:
+    code, complaint = _run_on(tmp_path / "none.jsonl", tmp_path / "out.jsonl")
+    assert (code, "none.jsonl: No such file or directory" in complaint, complaint.count("\n")) == (1, True, 1)
+    (tmp_path / "in.jsonl").write_text("", encoding="utf-8")
+    code, complaint = _run_on(tmp_path / "in.jsonl", tmp_path / "none" / "out.jsonl")
+    assert (code, "does not exist: create it" in complaint, complaint.count("\n")) == (1, True, 1)
+
+
+def test_scoring_imports_neither_torch_nor_transformers() -> None:
+    program = "import runpy, sys; runpy.run_path('tools/score.py'); print({'torch', 'transformers'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -1,0 +1,240 @@
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM, Qwen2Config, Qwen2ForCausalLM, T5Config
+
+from envtune.grpo.batch import TrainBatch
+from envtune.training.policy import Policy, token_statistics
+from envtune.training.weights import CHECKPOINT_PREFIX
+
+TEMPERATURE = 0.7
+
+
+def tiny_config(tied: bool = False) -> Qwen2Config:
+    return Qwen2Config(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=tied,
+        # Larger than usual, so that the distributions are far from uniform.
+        initializer_range=0.3,
+    )
+
+
+def save_model(folder, tied: bool = False, seed: int = 0) -> str:
+    torch.manual_seed(seed)
+    Qwen2ForCausalLM(tiny_config(tied)).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def model_path(tmp_path):
+    return save_model(tmp_path / "model")
+
+
+def batch_of(rows, sampled) -> TrainBatch:
+    """Right-padded rows of ids; ``sampled`` holds the sampled positions of each."""
+    length = max(map(len, rows))
+    mask = torch.tensor([[t in positions for t in range(length)] for positions in sampled])
+    return TrainBatch(
+        ids=torch.tensor([row + [0] * (length - len(row)) for row in rows]),
+        attention_mask=torch.tensor([[t < len(row) for t in range(length)] for row in rows]),
+        completion_mask=mask,
+        behaviour_logprobs=torch.zeros(mask.shape),
+        advantages=torch.zeros(len(rows)),
+        rewards=torch.zeros(len(rows)),
+        policy_versions=torch.zeros(len(rows), dtype=torch.int64),
+        temperature=TEMPERATURE,
+    )
+
+
+LONG = [3, 14, 15, 9, 26, 5, 35, 8, 9, 7]
+SHORT = [2, 7, 18, 28]
+BATCH = batch_of([LONG, SHORT], [{4, 5, 6, 9}, {2, 3}])
+
+
+def full_statistics(model, batch):
+    """Log-probs and entropies from the model's whole logits."""
+    logits = model(input_ids=batch.ids, attention_mask=batch.attention_mask.long()).logits.float()
+    distribution = (logits / batch.temperature).log_softmax(-1)[:, :-1]
+    logprobs = torch.zeros(batch.ids.shape)
+    entropy = torch.zeros(batch.ids.shape)
+    logprobs[:, 1:] = distribution.gather(-1, batch.ids[:, 1:, None])[..., 0]
+    entropy[:, 1:] = -(distribution.exp() * distribution).sum(-1)
+    return logprobs * batch.completion_mask, entropy * batch.completion_mask
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+def test_chunked_statistics_and_their_gradients_equal_those_of_the_full_logits(tmp_path, tied, gradient_checkpointing):
+    path = save_model(tmp_path, tied)
+    policy = Policy.load(path, gradient_checkpointing=gradient_checkpointing).train()
+    plain = AutoModelForCausalLM.from_pretrained(path)
+    weights = torch.rand(BATCH.ids.shape, generator=torch.Generator().manual_seed(1))
+
+    logprobs, entropy = full_statistics(plain, BATCH)
+    (weights * (logprobs + 0.5 * entropy)).sum().backward()
+    # 64 logits a token: three tokens a chunk, so that six tokens take two chunks.
+    statistics = token_statistics(policy.model, BATCH, logits_per_chunk=3 * 64)
+    (weights * (statistics.logprobs + 0.5 * statistics.entropy)).sum().backward()
+
+    torch.testing.assert_close(statistics.logprobs, logprobs, atol=1e-5, rtol=0)
+    torch.testing.assert_close(statistics.entropy, entropy, atol=1e-5, rtol=0)
+    for (name, ours), theirs in zip(policy.model.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-5, rtol=1e-5, msg=name)
+
+
+def test_positions_that_were_not_sampled_hold_zero(model_path):
+    statistics = Policy.load(model_path)(BATCH)
+    assert (statistics.logprobs[~BATCH.completion_mask] == 0).all()
+    assert (statistics.entropy[~BATCH.completion_mask] == 0).all()
+    assert (statistics.logprobs[BATCH.completion_mask] < 0).all()
+
+
+def test_a_batch_without_sampled_tokens_is_all_zero(model_path):
+    statistics = Policy.load(model_path)(batch_of([SHORT], [set()]))
+    assert statistics.logprobs.tolist() == [[0.0] * 4]
+
+
+def test_a_padded_row_equals_the_same_row_alone(model_path):
+    policy = Policy.load(model_path)
+    alone = policy(batch_of([SHORT], [{2, 3}])).logprobs
+    torch.testing.assert_close(policy(BATCH).logprobs[1:, :4], alone, atol=1e-5, rtol=0)
+
+
+def test_the_reference_stays_when_the_policy_is_updated(model_path):
+    policy = Policy.load(model_path)
+    before = policy(BATCH).logprobs.detach()
+    torch.testing.assert_close(policy.reference_logprobs(BATCH), before)
+    optimizer = torch.optim.SGD(policy.parameters(), lr=0.1)
+    policy(BATCH).logprobs.sum().backward()
+    optimizer.step()
+    assert policy.reference_logprobs(BATCH).equal(before)
+    assert (policy(BATCH).logprobs - before).abs().max() > 0.01
+    assert not any(parameter.requires_grad for parameter in policy.reference.parameters())
+
+
+def test_the_reference_is_neither_saved_nor_counted_but_moves_along(model_path):
+    policy = Policy.load(model_path)
+    names = {f"model.{name}" for name in policy.model.state_dict()}
+    assert set(policy.state_dict()) == names
+    assert len(list(policy.parameters())) == len(list(policy.model.parameters()))
+    policy.to(torch.float64)
+    assert policy.reference.dtype == policy.model.dtype == torch.float64
+
+
+def test_the_reference_stays_in_evaluation_mode(model_path):
+    policy = Policy.load(model_path).train()
+    assert policy.model.training
+    assert not policy.reference.training
+
+
+def test_a_checkpoint_replaces_the_weights_before_the_reference_is_taken(tmp_path, model_path):
+    trained = AutoModelForCausalLM.from_pretrained(save_model(tmp_path / "other", seed=5))
+    state = {CHECKPOINT_PREFIX + name: tensor for name, tensor in trained.state_dict().items()}
+    torch.save({"state_dict": state, "global_step": 3}, tmp_path / "stage1.ckpt")
+    policy = Policy.load(model_path, checkpoint=str(tmp_path / "stage1.ckpt"))
+    expected, _ = full_statistics(trained, BATCH)
+    torch.testing.assert_close(policy(BATCH).logprobs, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(policy.reference_logprobs(BATCH), expected.detach(), atol=1e-5, rtol=0)
+
+
+def test_weights_are_loaded_in_the_dtype_that_was_asked_for(model_path):
+    assert Policy.load(model_path, dtype="bfloat16").model.dtype == torch.bfloat16
+    assert Policy.load(model_path).model.dtype == torch.float32
+    assert Policy.load(model_path, dtype="bfloat16")(BATCH).logprobs.dtype == torch.float32
+
+
+def test_dropout_is_switched_off(tmp_path):
+    config = tiny_config()
+    config.attention_dropout = 0.5
+    Qwen2ForCausalLM(config).save_pretrained(tmp_path)
+    policy = Policy.load(str(tmp_path)).train()
+    assert policy(BATCH).logprobs.equal(policy(BATCH).logprobs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"path": "/nowhere/model"}, "model path /nowhere/model is no folder with a config.json; give the folder"),
+        ({"dtype": "float8"}, "dtype 'float8' is unknown; choose one of auto, float32, bfloat16"),
+        ({"checkpoint": "/nowhere/last.ckpt"}, "checkpoint /nowhere/last.ckpt does not exist; give a .ckpt file"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_in_one_sentence(model_path, arguments, message):
+    with pytest.raises(ValueError, match=message) as raised:
+        Policy.load(**{"path": model_path, **arguments})
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_without_a_configuration_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"is no folder with a config\.json"):
+        Policy.load(str(tmp_path))
+
+
+def test_a_model_that_is_no_causal_language_model_is_named(tmp_path):
+    T5Config().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="is a 't5' model, not a causal language model"):
+        Policy.load(str(tmp_path))
+
+
+def test_a_model_of_an_unknown_kind_is_named(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "no_such_model"}))
+    with pytest.raises(ValueError, match="has no configuration that can be read"):
+        Policy.load(str(tmp_path))
+
+
+def test_a_corrupt_weight_file_is_named(model_path, tmp_path):
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(ValueError, match="the weights in .* cannot be read .*download the model again"):
+        Policy.load(model_path)
+
+
+def test_a_truncated_weight_file_is_named(model_path, tmp_path):
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match="the weights in .* cannot be read"):
+        Policy.load(model_path)
+
+
+def test_weights_that_lack_a_tensor_are_refused_instead_of_filled_at_random(tmp_path):
+    model = Qwen2ForCausalLM(tiny_config())
+    state = {name: tensor for name, tensor in model.state_dict().items() if "layers.1.mlp" not in name}
+    model.save_pretrained(tmp_path, state_dict=state)
+    with pytest.raises(ValueError, match=r"lack 3 tensors of Qwen2ForCausalLM, first model\.layers\.1\.mlp\.down_proj"):
+        Policy.load(str(tmp_path))
+
+
+def test_a_corrupt_checkpoint_is_named(model_path, tmp_path):
+    (tmp_path / "bad.ckpt").write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match=r"bad\.ckpt cannot be read") as raised:
+        Policy.load(model_path, checkpoint=str(tmp_path / "bad.ckpt"))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_checkpoint_of_another_model_is_named(model_path, tmp_path):
+    torch.save({"state_dict": {"policy.model.other": torch.zeros(1)}}, tmp_path / "other.ckpt")
+    with pytest.raises(ValueError, match=r"other\.ckpt does not fit Qwen2ForCausalLM") as raised:
+        Policy.load(model_path, checkpoint=str(tmp_path / "other.ckpt"))
+    assert "\n" not in str(raised.value)
+
+
+def test_logits_changed_after_the_output_embedding_are_refused(tmp_path):
+    config = Gemma2Config(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        final_logit_softcapping=1.0,
+        initializer_range=0.3,
+    )
+    Gemma2ForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="Gemma2ForCausalLM changes its logits after the output embedding"):
+        Policy.load(str(tmp_path))

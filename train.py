@@ -1,0 +1,45 @@
+"""Trains a policy by Environment Tuning: `python train.py stage=3 reward=progress`. See `python train.py --help`."""
+
+from __future__ import annotations
+
+import lightning
+import rich
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from envtune.command_line import command
+from envtune.training.callbacks.validation_history import ValidationHistory
+from envtune.training.report import config_tree, validation_table
+from envtune.training.run_record import write_run_record
+from envtune.training.weights import read_checkpoint
+
+
+@command("train")
+def train(config: DictConfig) -> float | None:
+    """Composes, instantiates, fits and reports; returns ``optimized_metric`` after training."""
+    rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))
+    rich.print(f"run folder: {config.run_folder}")
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    if config.ckpt_path:
+        read_checkpoint(config.ckpt_path)
+    module = instantiate(config.module)
+    datamodule = instantiate(config.datamodule)
+    callbacks = [instantiate(callback) for callback in config.callbacks.values() if callback]
+    loggers = [instantiate(logger) for logger in config.logger.values() if logger]
+    trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers)
+    datamodule.collector.check_window(module.policy.model.config.max_position_embeddings)
+    write_run_record(config.run_folder, datamodule.source.describe(), list(config.tags))
+
+    if not config.ckpt_path:
+        trainer.validate(module, datamodule, verbose=False)
+    trainer.fit(module, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
+    trainer.validate(module, datamodule, verbose=False)
+    history = next((callback for callback in callbacks if isinstance(callback, ValidationHistory)), None)
+    if history:
+        rich.print(validation_table(history.before, history.after))
+    rich.print(f"run folder: {config.run_folder}")
+    return trainer.callback_metrics.get(config.optimized_metric)
+
+
+if __name__ == "__main__":
+    train()
