@@ -22,11 +22,12 @@ def train(config: DictConfig) -> float | None:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     if config.ckpt_path:
         read_checkpoint(config.ckpt_path)
-    module = instantiate(config.module)
-    datamodule = instantiate(config.datamodule)
+    # The model last: what else is wrong should not wait for its weights.
+    datamodule = instantiate(config.datamodule, _convert_="all")
     callbacks = [instantiate(callback) for callback in config.callbacks.values() if callback]
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers)
+    module = instantiate(config.module, _convert_="all")
     datamodule.collector.check_window(module.policy.model.config.max_position_embeddings)
     write_run_record(config.run_folder, datamodule.source.describe(), list(config.tags))
 

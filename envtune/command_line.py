@@ -95,6 +95,9 @@ def sentence(error: Exception, config_name: str) -> str:
         return (
             f"the disk is full{place}: free some space and continue from the run's checkpoints/last.ckpt (ckpt_path=…)"
         )
+    missing = re.search(r"[Mm]issing mandatory value: ([\w.]+)", str(error))
+    if missing:
+        return f"{missing[1]} has no value: give one on the command line ({missing[1]}=…)"
     unknown = re.match(r"Could not override '([^']+)'", str(error))
     if unknown:
         return _unknown_key_sentence(unknown[1], config_name)

@@ -11,7 +11,6 @@ really played through ``Episode``, with some careless steps mixed in so that wha
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
 import re
@@ -19,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -30,10 +30,13 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config,
 from envtune.chat.prompt import PromptStyle
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.chat.template import Template
-from envtune.data.bfcl import CATEGORIES, BFCL
+from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode, Observation
+from envtune.rollout.collector import Collector, EpisodeRequest
+from envtune.rollout.hf_generator import HFGenerator
 from envtune.task import Split, Task, ToolCall, UserTurn
+from envtune.trajectory import FormatError
 
 VOCABULARY = 3000
 TAGS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</answer>")
@@ -43,6 +46,7 @@ CHAT_TEMPLATE = (
 )
 STYLES = (PromptStyle("compact", "short"), PromptStyle("compact", "long"))
 STEP_LIMIT = 5
+GROUP_SIZE = 8
 
 # Shares of careless steps in the demonstrations.
 ANSWERS_WITHOUT_ACTING = 0.04
@@ -54,7 +58,6 @@ BATCH_TOKENS = 4096
 LEARNING_RATE = 3e-3
 WARMUP = 0.04
 WEIGHT_DECAY = 0.05
-OTHERS_WEIGHT = 0.1
 
 CALL_THOUGHTS = ("Next: {}.", "I use {}.", "{} does this.", "This needs {}.", "Now {}.")
 RETRY_THOUGHTS = ("That failed, so {}.", "Again, with {}.", "I correct the call: {}.")
@@ -68,21 +71,21 @@ STUCK_ANSWERS = ("I cannot do this yet: a tool or a value is missing.", "Please 
 class Phase:
     """A part of the training: which demonstrations, and how they are shown.
 
-    ``documents``: the prompt holds the tools' documents. ``share`` is that of all trained tokens.
+    ``system_message``: the dialogues begin with it, tool documents and all. ``share`` is that of all trained tokens.
     """
 
     name: str
     share: float
     categories: tuple[str, ...]
-    documents: bool
+    system_message: bool
     max_observation_tokens: int
     plays_per_task: int
 
 
-# Short prompts first: what a turn asks for is learned four times as fast without a thousand tokens in between.
+# Without the system message first: it is more than half of a dialogue's tokens, and the same in most of them.
 PHASES = (
-    Phase("without tool documents", 0.65, ("base", "miss_param"), False, 64, 6),
-    Phase("with tool documents", 0.35, CATEGORIES, True, 256, 2),
+    Phase("user messages and results only", 0.65, ("base", "miss_param"), False, 64, 6),
+    Phase("whole dialogues", 0.35, CATEGORIES, True, 256, 2),
 )
 
 
@@ -196,7 +199,7 @@ def _slip(completion: str, rng: random.Random) -> str:
     )
 
 
-def dialogue(task: Task, documents: bool, template: Template, tokenizer: Any, rng: random.Random) -> Dialogue:
+def dialogue(task: Task, template: Template, tokenizer: Any, rng: random.Random) -> Dialogue:
     """One demonstration as token ids."""
     ids: list[int] = []
     sampled: list[bool] = []
@@ -204,11 +207,17 @@ def dialogue(task: Task, documents: bool, template: Template, tokenizer: Any, rn
         if ids:
             shown = template.append(observation.text, observation.new_tools)
         else:
-            shown = template.open(observation.text, observation.new_tools if documents else ())
+            shown = template.open(observation.text, observation.new_tools)
         said = [*tokenizer.encode(completion, add_special_tokens=False), template.end_ids[0]]
         ids += shown + said
         sampled += [False] * len(shown) + [True] * len(said)
     return Dialogue(tuple(ids), tuple(sampled))
+
+
+def without_system_message(whole: Dialogue, begin: int) -> Dialogue:
+    """The dialogue from its first user message on; ``begin`` is the id with which every message begins."""
+    start = whole.ids.index(begin, 1)
+    return Dialogue(whole.ids[start:], whole.sampled[start:])
 
 
 def demonstrations(phase: Phase, tasks: Sequence[Task], tokenizer: Any, rng: random.Random) -> list[Dialogue]:
@@ -216,7 +225,9 @@ def demonstrations(phase: Phase, tasks: Sequence[Task], tokenizer: Any, rng: ran
     templates = [Template(tokenizer, style, phase.max_observation_tokens) for style in STYLES]
     chosen = [task for task in tasks if task.category in phase.categories] * phase.plays_per_task
     rng.shuffle(chosen)
-    return [dialogue(task, phase.documents, templates[n % 2], tokenizer, rng) for n, task in enumerate(chosen)]
+    played = [dialogue(task, templates[n % 2], tokenizer, rng) for n, task in enumerate(chosen)]
+    begin = tokenizer.convert_tokens_to_ids("<|im_start|>")
+    return played if phase.system_message else [without_system_message(item, begin) for item in played]
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
@@ -254,19 +265,14 @@ def _padded_tokens(batch: Sequence[Dialogue]) -> int:
 
 
 def loss_of(model: Qwen2ForCausalLM, batch: Sequence[Dialogue]) -> torch.Tensor:
-    """Cross-entropy in nats per token, weighted: 1 on the agent's tokens, OTHERS_WEIGHT on the rest."""
+    """Mean cross-entropy of the agent's tokens, in nats."""
     longest = max(len(item.ids) for item in batch)
-    ids = torch.zeros(len(batch), longest, dtype=torch.long)
-    weights = torch.zeros(len(batch), longest)
-    for row, item in enumerate(batch):
-        ids[row, : len(item.ids)] = torch.tensor(item.ids)
-        weights[row, : len(item.ids)] = torch.where(torch.tensor(item.sampled), 1.0, OTHERS_WEIGHT)
     # Padding stands at the end, where causal attention never looks at it.
+    ids = torch.tensor([[*item.ids, *[0] * (longest - len(item.ids))] for item in batch])
+    sampled = torch.tensor([[*item.sampled, *[False] * (longest - len(item.ids))] for item in batch])
     hidden = model.model(ids, use_cache=False).last_hidden_state
-    counted = weights[:, 1:] > 0
-    losses = functional.cross_entropy(model.lm_head(hidden[:, :-1][counted]), ids[:, 1:][counted], reduction="none")
-    weights = weights[:, 1:][counted]
-    return (losses * weights).sum() / weights.sum()
+    counted = sampled[:, 1:]
+    return functional.cross_entropy(model.lm_head(hidden[:, :-1][counted]), ids[:, 1:][counted])
 
 
 def train(model: Qwen2ForCausalLM, parts: Sequence[tuple[Sequence[Dialogue], int]], rng: random.Random) -> int:
@@ -297,3 +303,120 @@ def _schedule(done: float) -> float:
     if done < WARMUP:
         return max(done / WARMUP, 0.02)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - WARMUP) / (1 - WARMUP))))
+
+
+def scores(model: Qwen2ForCausalLM, tokenizer: Any, tasks: Sequence[Task]) -> dict[str, float]:
+    """What sampling at temperature 1 gives: GROUP_SIZE episodes of each task, without hints."""
+    generator = HFGenerator(temperature=1.0)
+    generator.update_weights(model, policy_version=0)
+    template = Template(tokenizer, STYLES[1], PHASES[-1].max_observation_tokens)
+    collector = Collector(generator, template, NoAugmentation(), STEP_LIMIT, 2048, 4096, 256)
+    requests = [EpisodeRequest(task, seed) for task in tasks for seed in range(GROUP_SIZE)]
+    played = collector.play(requests)
+    progress = [trajectory.progress for trajectory in played]
+    groups = [progress[start : start + GROUP_SIZE] for start in range(0, len(progress), GROUP_SIZE)]
+    steps = [step for trajectory in played for step in trajectory.steps]
+    results = [result for trajectory in played for result in trajectory.results]
+    return {
+        "mean progress": mean(progress),
+        "groups without variance": mean(len(set(group)) == 1 for group in groups),
+        "tasks passed": mean(trajectory.success for trajectory in played),
+        "responses within the protocol": mean(not isinstance(step.action, FormatError) for step in steps),
+        "calls without an error": mean(result.ok for result in results) if results else 0.0,
+        "truncated episodes": mean(trajectory.truncated for trajectory in played),
+        "responses per episode": len(steps) / len(played),
+        "tokens per episode": mean(len(trajectory.tokens.ids) for trajectory in played if trajectory.tokens),
+    }
+
+
+def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Weights in bfloat16, configuration and tokenizer in the usual files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    GenerationConfig(
+        do_sample=True,
+        temperature=1.0,
+        eos_token_id=[tokenizer.eos_token_id, tokenizer.pad_token_id],
+        pad_token_id=tokenizer.pad_token_id,
+    ).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def model_card(facts: dict[str, Any], tables: dict[str, dict[str, float]]) -> str:
+    """The README of the model's folder."""
+    lines = [
+        "# tiny",
+        "",
+        "The embedded default model of envtune, written by `tools/build_tiny_model.py`. **It is a stand-in for a",
+        "pretrained model**: a small Qwen2 that was trained from scratch on played ground truths of the training tasks,",
+        "so that the whole method can be run and watched on two CPU cores. Its scores say nothing about the method.",
+        "",
+        "No text or weights of any other model are in it. It saw BFCL's training-side tasks of the scenario split (all",
+        "four categories) and no task of the validation or test side.",
+        "",
+        "| setting | value |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in facts.items()),
+        "",
+        f"Sampled at temperature 1 with the long instructions, {GROUP_SIZE} episodes a task, no hints:",
+        "",
+        "| | " + " | ".join(tables) + " |",
+        "|---|" + "---|" * len(tables),
+    ]
+    rows = next(iter(tables.values()))
+    lines += [f"| {row} | " + " | ".join(f"{table[row]:.3f}" for table in tables.values()) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def build(folder: Path, seed: int, tokens: int, scored_tasks: int) -> None:
+    start = time.monotonic()
+    transformers.set_seed(seed)
+    rng = random.Random(seed)
+    data = BFCL(CATEGORIES)
+    tasks = data.tasks(Split.TRAIN)
+    tokenizer = build_tokenizer(tasks)
+    model = build_model(tokenizer)
+    parts = [(demonstrations(phase, tasks, tokenizer, rng), int(phase.share * tokens)) for phase in PHASES]
+    updates = train(model, parts, rng)
+    save(model, tokenizer, folder)
+    built = time.monotonic() - start
+    # What is scored is what was saved: the rounded weights.
+    saved = Qwen2ForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    validation = data.tasks(Split.VAL)
+    tables = {
+        "training tasks": scores(saved, tokenizer, rng.sample(tasks, min(scored_tasks, len(tasks)))),
+        "validation tasks": scores(saved, tokenizer, rng.sample(validation, min(scored_tasks, len(validation)))),
+    }
+    facts = {
+        "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
+        "vocabulary": len(tokenizer),
+        "seed": seed,
+        "tokens": f"{tokens:,}",
+        "updates": updates,
+        "learning rate": LEARNING_RATE,
+        "tokens per update": f"up to {BATCH_TOKENS:,}",
+        "phases": "; ".join(f"{phase.share:.0%} {phase.name}" for phase in PHASES),
+        "demonstrations": sum(len(dialogues) for dialogues, _ in parts),
+        "benchmark": data.describe()["package"],
+        "wall time of the build": f"{built / 60:.1f} minutes, {torch.get_num_threads()} threads",
+        "wall time of the scores": f"{(time.monotonic() - start - built) / 60:.1f} minutes",
+        "software": f"torch {torch.__version__}, transformers {transformers.__version__}",
+    }
+    card = model_card(facts, tables)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    print(card)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path("envtune/models/tiny"), help="folder to write")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tokens", type=int, default=2_400_000, help="tokens to train on")
+    parser.add_argument("--smoke", action="store_true", help="a few updates and two scored tasks, in half a minute")
+    options = parser.parse_args(arguments)
+    tokens, scored_tasks = (20_000, 2) if options.smoke else (options.tokens, 16)
+    build(options.output, options.seed, tokens, scored_tasks)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from envtune.errors import UserError
 from envtune.task import ToolDocument
 
 TOOL_DOCUMENTS = ("full", "compact")
@@ -48,7 +49,7 @@ class PromptStyle:
         instructions: ``short`` states the protocol and the rules of a turn, ``long`` adds notes.
 
     Raises:
-        ValueError: if a value is none of these.
+        UserError: if a value is none of these.
     """
 
     tool_documents: str = "full"
@@ -58,7 +59,7 @@ class PromptStyle:
         for name, allowed in (("tool_documents", TOOL_DOCUMENTS), ("instructions", INSTRUCTIONS)):
             value = getattr(self, name)
             if value not in allowed:
-                raise ValueError(f"{name} is {value!r}: use one of {', '.join(allowed)}")
+                raise UserError(f"{name} is {value!r}: use one of {', '.join(allowed)}")
 
     def system_prompt(self, tools: Sequence[ToolDocument]) -> str:
         """The system message of an episode that begins with ``tools``."""

@@ -17,6 +17,7 @@ from typing import Any
 from jinja2.exceptions import TemplateError
 
 from envtune.chat.prompt import PromptStyle
+from envtune.errors import UserError
 from envtune.task import ToolDocument
 
 _TAGS = frozenset({"<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</answer>"})
@@ -36,7 +37,7 @@ class Template:
             documents of tools do not count.
 
     Raises:
-        ValueError: if the chat template cannot be continued by appending, or the limit has no room for its mark.
+        UserError: if the chat template cannot be continued by appending, or the limit has no room for its mark.
     """
 
     def __init__(self, tokenizer: Any, style: PromptStyle, max_observation_tokens: int | None = None) -> None:
@@ -52,7 +53,7 @@ class Template:
         self.end_ids, self._next_message = self._split_closing(pieces.closing)
         self._mark = self._plain(_MARK)
         if max_observation_tokens is not None and max_observation_tokens < 2 * len(self._mark):
-            raise ValueError(
+            raise UserError(
                 f"max_observation_tokens is {max_observation_tokens}: with this tokenizer use {2 * len(self._mark)} or "
                 "more, or null for no limit"
             )
@@ -103,7 +104,7 @@ class Template:
         """The end ids, and the ids from behind the end token to the next user message."""
         ids = self._control(closing)
         if not ids or ids[0] not in self._hidden_ids:
-            raise ValueError(
+            raise UserError(
                 f"the chat template closes an assistant message with {closing!r}, which begins with no control token, "
                 "so nothing tells where a completion ends: choose a chat model's tokenizer"
             )
@@ -113,7 +114,7 @@ class Template:
     def _check_no_control_token_in_text(self, control: dict[str, int]) -> None:
         for text, id_ in control.items():
             if id_ in self._plain(text):
-                raise ValueError(
+                raise UserError(
                     f"this tokenizer turns the plain text {text!r} into a control token: choose another one"
                 )
 
@@ -131,9 +132,7 @@ class _Pieces:
 def _pieces(tokenizer: Any) -> _Pieces:
     """Cuts renderings of placeholder conversations apart and checks that the pieces add up to a longer one."""
     if not getattr(tokenizer, "chat_template", None):
-        raise ValueError(
-            "the tokenizer has no chat template: choose a chat model's tokenizer, or set its chat_template"
-        )
+        raise UserError("the tokenizer has no chat template: choose a chat model's tokenizer, or set its chat_template")
     names = [f"PLACEHOLDER{number}" for number in range(6)]
     system, user, reply, second, second_reply, third = names
     first_text, second_text, third_text = (_render(tokenizer, names[:count]) for count in (2, 4, 6))
@@ -155,14 +154,14 @@ def _render(tokenizer: Any, contents: Sequence[str]) -> str:
     try:
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
     except TemplateError as error:
-        raise ValueError(
+        raise UserError(
             "the chat template refuses a system message, or a user's message after an assistant's "
             f"({error}): choose another model"
         ) from error
 
 
-def _not_appendable(rendering: str) -> ValueError:
-    return ValueError(
+def _not_appendable(rendering: str) -> UserError:
+    return UserError(
         "the chat template cannot be continued by appending: it changes earlier messages, or the text before a "
         f"completion is not the text before that assistant message ({rendering!r}): choose another model or set a "
         "chat_template without this"

@@ -16,7 +16,7 @@ from typing import Any
 from bfcl_eval.constants.executable_backend_config import MULTI_TURN_FUNC_DOC_FILE_MAPPING
 
 from envtune.data.call_string import parse_call
-from envtune.data.split import draw_validation, named_split, task_id
+from envtune.data.split import draw_evenly, named_split, task_id
 from envtune.errors import UserError
 from envtune.task import Category, Split, Task, ToolCall, ToolDocument, UserTurn
 
@@ -30,9 +30,10 @@ class TaskFileError(UserError):
 class BFCL:
     """The benchmark's tasks, dealt to train, val and test.
 
-    ``categories`` are those trained on. ``val_size`` tasks are drawn from the held-out side, evenly over
-    ``val_categories`` (all four unless named); the test split is the whole held-out side. ``data_dir`` replaces the
-    folder of the package's task files (``BFCL_v4_multi_turn_<category>.json`` beside ``possible_answer/``).
+    ``categories`` are those trained on: all their training tasks, or ``max_tasks`` drawn evenly over them.
+    ``val_size`` tasks are drawn from the held-out side, evenly over ``val_categories`` (all four unless named); the
+    test split is the whole held-out side. ``data_dir`` replaces the folder of the package's task files
+    (``BFCL_v4_multi_turn_<category>.json`` beside ``possible_answer/``).
     """
 
     def __init__(
@@ -43,12 +44,18 @@ class BFCL:
         val_size: int = 100,
         val_categories: Sequence[str] | None = None,
         data_dir: str | None = None,
+        max_tasks: int | None = None,
     ) -> None:
         self._categories = parse_categories(categories)
         self._split, self._split_seed = split, split_seed
         self._sides = named_split(split, split_seed)
         val = parse_categories(CATEGORIES if val_categories is None else val_categories)
-        self._validation = draw_validation(self._sides.held_out, val, val_size, split_seed)
+        self._validation = draw_evenly(self._sides.held_out, val, val_size, split_seed, "data.val_size")
+        self._trained = self._sides.train
+        if max_tasks is not None:
+            self._trained = frozenset(
+                draw_evenly(self._sides.train, self._categories, max_tasks, split_seed, "data.max_tasks")
+            )
         self._data_dir = data_dir
         self._loaded: tuple[Task, ...] = ()
 
@@ -62,8 +69,7 @@ class BFCL:
         if split not in list(Split):
             raise UserError(f"split {split!r} is unknown: use one of {', '.join(Split)}")
         if split == Split.TRAIN:
-            wanted = self._sides.train
-            return tuple(task for task in self._all() if task.id in wanted and task.category in self._categories)
+            return tuple(task for task in self._all() if task.id in self._trained and task.category in self._categories)
         chosen = frozenset(self._validation) if split == Split.VAL else self._sides.held_out
         return tuple(task for task in self._all() if task.id in chosen)
 
@@ -75,6 +81,7 @@ class BFCL:
             "categories": [str(category) for category in self._categories],
             "split": self._split,
             "split_seed": self._split_seed,
+            "training_tasks": [task.id for task in self.tasks(Split.TRAIN)],
             "validation_tasks": list(self._validation),
         }
 

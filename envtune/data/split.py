@@ -62,23 +62,26 @@ def paper_split(seed: int) -> Sides:
     return Sides(frozenset(train), frozenset(everything - train))
 
 
-def draw_validation(held_out: Iterable[str], categories: Sequence[Category], size: int, seed: int) -> tuple[str, ...]:
-    """``size`` held-out ids, as many from each category as from any other, give or take one.
+def draw_evenly(
+    ids: Iterable[str], categories: Sequence[Category], size: int, seed: int, setting: str
+) -> tuple[str, ...]:
+    """``size`` of the ids, as many from each category as from any other, give or take one.
 
     Raises:
-        UserError: if a category has fewer held-out tasks than its share, or ``size`` is negative.
+        UserError: if a category has fewer ids than its share, or ``size`` is negative; names the ``setting``.
     """
-    available = set(held_out)
+    available = set(ids)
     drawn: list[str] = []
     for position, category in enumerate(categories):
         share = size // len(categories) + (position < size % len(categories))
-        ids = [task_id(category, scenario) for scenario in range(SCENARIOS)]
-        candidates = [name for name in ids if name in available]
+        candidates = [
+            name for name in (task_id(category, scenario) for scenario in range(SCENARIOS)) if name in available
+        ]
         if not 0 <= share <= len(candidates):
             raise UserError(
-                f"val_size {size} asks for {share} tasks of {category}: from 0 to {len(candidates)} are held out"
+                f"{setting}={size} asks for {share} tasks of {category}: choose so that it is 0 to {len(candidates)}"
             )
-        chosen = set(random.Random(f"validation {seed} {category}").sample(candidates, share))
+        chosen = set(random.Random(f"{setting} {seed} {category}").sample(candidates, share))
         drawn.extend(name for name in candidates if name in chosen)
     return tuple(drawn)
 

@@ -52,9 +52,7 @@ class LossParts:
     ratio: Float[Tensor, ""]
 
 
-def token_weights(
-    completion_mask: Bool[Tensor, "B L"], aggregation: str = SEQ_MEAN_TOKEN_MEAN
-) -> Float[Tensor, "B L"]:
+def token_weights(completion_mask: Bool[Tensor, "B L"], aggregation: str = SEQ_MEAN_TOKEN_MEAN) -> Float[Tensor, "B L"]:
     """The weight of each token in the loss; the weights of a whole batch sum to 1.
 
     - ``seq-mean-token-mean`` (the method's): mean over sequences of the mean over a sequence's sampled tokens.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,15 +16,10 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import get_layer_types_and_kwargs
 
 from envtune.rollout.generator import Completion, Request
-from envtune.rollout.kv_rows import Feed, KvRows, Prefix, PrefixIndex
+from envtune.rollout.kv_attention import ATTENTION
+from envtune.rollout.kv_rows import Feed, KvRows, PrefixIndex
+from envtune.rollout.prefill import prefill
 from envtune.rollout.sampling import choose
-
-# Padded tokens of one prefill pass: enough to fill a device, few enough that activations stay small beside the cache.
-PREFILL_TOKENS = 16_384
-# Rows whose new tokens differ by less than this share a prefill pass.
-PREFILL_SLACK = 64
-# A shorter shared prefix is cheaper to feed again than to attend to through a mask.
-MIN_PREFIX_TOKENS = 16
 
 
 @dataclass(slots=True)
@@ -38,11 +32,6 @@ class _Row:
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     ended: bool = False
-
-    @property
-    def fed(self) -> int:
-        """Tokens before the last one, which are in the cache."""
-        return len(self.request.ids) + len(self.ids) - 1
 
     @property
     def last(self) -> int:
@@ -100,7 +89,7 @@ class HFGenerator:
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Shares ``model`` itself, without a copy, and forgets all keys and values of the weights before."""
         if model is not self._model:
-            _require_full_attention(model)
+            _require_fitting_attention(model)
         self._model = model
         self._stop_ids = _stop_ids(model)
         self._kept = []
@@ -112,12 +101,13 @@ class HFGenerator:
         completions: dict[int, Completion] = {}
         kept: list[KvRows] = []
         index = PrefixIndex(self._kept)
-        with _sampling_mode(self._model), torch.no_grad():
+        with _sampling_mode(self._model):
             for batch in self._batches(requests):
-                rows, active = self._prefill(self._model, batch, index)
-                for row in self._decode(self._model, rows, active, greedy):
+                prompts = [row.request.ids for row in batch]
+                rows, order = prefill(self._model, prompts, [row.request.max_new_tokens for row in batch], index)
+                for row in self._decode(self._model, rows, [batch[place] for place in order], greedy):
                     completions[row.index] = Completion(tuple(row.ids), tuple(row.logprobs), row.ended)
-                if sum(r.row_count * r.capacity for r in (*kept, rows)) <= self._max_cache_tokens:
+                if sum(held.slots for held in (*kept, rows)) <= self._max_cache_tokens:
                     kept.append(rows)
         self._kept = kept
         return [completions[index] for index in range(len(requests))]
@@ -137,28 +127,10 @@ class HFGenerator:
         if batch:
             yield batch
 
-    def _prefill(self, model: PreTrainedModel, batch: list[_Row], index: PrefixIndex) -> tuple[KvRows, list[_Row]]:
-        """Feeds all but the last token of every request; returns the requests in the order of their rows."""
-        leaders = {row.request.ids: row for row in reversed(batch)}
-        prefixes = {ids: _worth_copying(index.longest(ids[:-1])) for ids in leaders}
-        starts = {ids: prefix.length if prefix else 0 for ids, prefix in prefixes.items()}
-        first = sorted(leaders.values(), key=lambda row: starts[row.request.ids] - row.fed)
-        active = first + [row for row in batch if leaders[row.request.ids] is not row]
-        capacity = max(len(row.request.ids) + row.request.max_new_tokens for row in batch)
-        begun = [prefixes[row.request.ids] for row in first] + [None] * (len(active) - len(first))
-        rows = KvRows.begin(begun, capacity, model.device)
-        for feed in _prefill_passes([(starts[row.request.ids], row.request.ids[:-1]) for row in first]):
-            model.get_decoder()(**_arguments(model, rows, feed))
-        for place, leader in enumerate(first):
-            same = [p for p in range(len(first), len(active)) if active[p].request.ids == leader.request.ids]
-            rows.repeat(place, same)
-        return rows, active
-
     def _decode(self, model: PreTrainedModel, rows: KvRows, active: list[_Row], greedy: bool) -> Iterator[_Row]:
         """Samples until every row has finished, yielding each as it does."""
         while active:
-            feed = Feed(0, tuple(row.fed for row in active), tuple((row.last,) for row in active))
-            logits = model(**_arguments(model, rows, feed)).logits[:, -1]
+            logits = model(**rows.feed(Feed(0, tuple((row.last,) for row in active)))).logits[:, -1]
             noise = None if greedy else torch.tensor([row.next_noise for row in active], dtype=torch.float64)
             ids, logprobs = choose(logits, noise, self.temperature, self.top_p)
             for row, token, logprob in zip(active, ids.tolist(), logprobs.tolist(), strict=True):
@@ -176,49 +148,19 @@ def _take_finished(rows: KvRows, active: list[_Row]) -> Iterator[_Row]:
             yield active.pop()
 
 
-def _prefill_passes(rows: Sequence[tuple[int, tuple[int, ...]]]) -> Iterator[Feed]:
-    """Passes over rows of (cached tokens, all tokens to be cached), given in falling order of what is to be fed."""
-    first = 0
-    while first < len(rows) and (longest := len(rows[first][1]) - rows[first][0]):
-        last = first + 1
-        while (
-            last < len(rows)
-            and (last + 1 - first) * longest <= PREFILL_TOKENS
-            and 0 < len(rows[last][1]) - rows[last][0] >= longest - max(PREFILL_SLACK, longest // 2)
-        ):
-            last += 1
-        starts = tuple(start for start, _ in rows[first:last])
-        yield Feed(first, starts, tuple(ids[start:] for start, ids in rows[first:last]))
-        first = last
-
-
-def _arguments(model: PreTrainedModel, rows: KvRows, feed: Feed) -> dict[str, Any]:
-    arguments = rows.feed(feed)
-    mask = arguments["attention_mask"]
-    if mask is not None and model.config._attn_implementation == "eager":
-        # Eager attention adds its mask to the scores.
-        lowest = torch.finfo(model.dtype).min
-        arguments["attention_mask"] = torch.zeros_like(mask, dtype=model.dtype).masked_fill(~mask, lowest)
-    return arguments
-
-
-def _worth_copying(prefix: Prefix | None) -> Prefix | None:
-    return prefix if prefix and prefix.length >= MIN_PREFIX_TOKENS else None
-
-
 @contextmanager
 def _sampling_mode(model: PreTrainedModel) -> Iterator[None]:
-    """Evaluation mode, with an attention that takes masks over cache slots; the model is left as it was found."""
+    """No gradient, evaluation mode and the attention of ``KvRows``; the model is left as it was found."""
     training, attention = model.training, model.config._attn_implementation
     model.eval()
-    if attention not in ("sdpa", "eager"):
-        model.set_attn_implementation("sdpa")
+    model.set_attn_implementation(ATTENTION)
     try:
-        yield
+        # Without autocast: the cache holds keys in the dtype of the weights.
+        with torch.no_grad(), torch.autocast(model.device.type, enabled=False):
+            yield
     finally:
+        model.set_attn_implementation(attention)
         model.train(training)
-        if attention != model.config._attn_implementation:
-            model.set_attn_implementation(attention)
 
 
 def _stop_ids(model: PreTrainedModel) -> frozenset[int]:
@@ -230,11 +172,16 @@ def _stop_ids(model: PreTrainedModel) -> frozenset[int]:
     return frozenset([ids] if isinstance(ids, int) else ids or ())
 
 
-def _require_full_attention(model: PreTrainedModel) -> None:
+def _require_fitting_attention(model: PreTrainedModel) -> None:
     kinds, _ = get_layer_types_and_kwargs(model.config.get_text_config(decoder=True))
     others = sorted(set(kinds) - {"full_attention"})
     if others:
         raise ValueError(
             f"{type(model).__name__} has layers of {', '.join(others)}, but the embedded generator samples only models "
             "with full attention in every layer; choose such a model or the vLLM generator"
+        )
+    if not model._supports_attention_backend:
+        raise ValueError(
+            f"{type(model).__name__} does not take its attention from transformers' AttentionInterface, which the "
+            "embedded generator needs; choose a model such as Qwen or Llama, or the vLLM generator"
         )

@@ -27,14 +27,20 @@ def kv_rows_attention(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
-    trunks: Sequence[tuple[Prefix, Tensor]] = (),
+    trunks: Sequence[tuple[Prefix | None, Tensor]] | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Causal attention of a pass prepared by ``KvRows.feed``; the signature is transformers'.
 
     Shapes: query [row, head, width, dimension], key and value [row, key head, slot, dimension] behind the trunks ->
-    [row, width, head, dimension].
+    [row, width, head, dimension]. ``trunks`` names the rows of each trunk, and of none; it is empty where no row has
+    one.
+
+    Raises:
+        TypeError: the model does not hand its arguments down to its attention.
     """
+    if trunks is None:
+        raise TypeError(f"{type(module).__name__} got no trunks: its model does not pass arguments on to its attention")
     if not trunks:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -44,8 +50,10 @@ def kv_rows_attention(
     mask = attention_mask.repeat(1, 1, queries_per_key, 1)
     scores = (grouped @ key.transpose(-1, -2)).masked_fill(~mask, float("-inf"))
     out = torch.zeros_like(grouped)
-    alone = torch.ones(query.shape[0], dtype=torch.bool)
     for trunk, rows in trunks:
+        if trunk is None:
+            scores[rows] = _softmax(scores[rows])
+            continue
         trunk_keys, trunk_values = trunk.keys_and_values(module.layer_idx)
         joined = grouped[rows].transpose(0, 1).flatten(1, 2)
         trunk_scores = (joined @ trunk_keys.transpose(-1, -2)).unflatten(1, (len(rows), -1)).transpose(0, 1)
@@ -53,9 +61,6 @@ def kv_rows_attention(
         scores[rows] = weights[..., trunk.length :]
         joined = weights[..., : trunk.length].transpose(0, 1).flatten(1, 2)
         out[rows] = (joined @ trunk_values).unflatten(1, (len(rows), -1)).transpose(0, 1)
-        alone[rows] = False
-    if alone.any():
-        scores[alone] = _softmax(scores[alone])
     out = (out + scores @ value).unflatten(2, (queries_per_key, -1)).flatten(1, 2)
     return out.transpose(1, 2).contiguous(), None
 

@@ -9,6 +9,7 @@ file samples nothing and knows no requests.
 from __future__ import annotations
 
 from bisect import bisect
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,13 +30,15 @@ class Prefix:
     length: int
 
     @property
-    def trunk(self) -> Prefix | None:
-        """The part that the row itself only references; never has a trunk of its own."""
-        trunk = self.rows.trunks[self.row]
-        return trunk.cut(self.length) if trunk else None
+    def key(self) -> tuple[int, int, int]:
+        return id(self.rows), self.row, self.length
 
-    def cut(self, length: int) -> Prefix:
-        return Prefix(self.rows, self.row, min(length, self.length))
+    def as_trunk(self, shared: bool) -> Prefix | None:
+        """The part of this prefix to reference. A trunk has none of its own, so beyond the row's it must be copied."""
+        trunk = self.rows.trunks[self.row]
+        if trunk is None:
+            return self if shared else None
+        return Prefix(trunk.rows, trunk.row, min(trunk.length, self.length))
 
     def keys_and_values(self, layer: int) -> tuple[Tensor, Tensor]:
         """Both [head, token, dimension]; only of rows without a trunk."""
@@ -71,18 +74,18 @@ class KvRows:
         self._pass = _Pass(slice(0, 0), torch.empty(0), torch.empty(0), None, 0, True)
 
     @classmethod
-    def begin(cls, prefixes: Sequence[Prefix | None], capacity: int, device: torch.device) -> KvRows:
-        """New rows that begin with these prefixes (None: empty): their trunks are shared, the rest is copied."""
-        new = cls([prefix.trunk if prefix else None for prefix in prefixes], capacity, device)
+    def begin(cls, prefixes: Sequence[Prefix | None], lengths: Sequence[int], device: torch.device) -> KvRows:
+        """New rows that begin with these prefixes (None: empty) and can grow to ``lengths`` tokens.
+
+        A prefix that several rows begin with becomes their trunk; of any other, the trunk is shared and the rest
+        copied.
+        """
+        uses = Counter(prefix.key for prefix in prefixes if prefix)
+        trunks = [p.as_trunk(shared=uses[p.key] > 1) if p else None for p in prefixes]
+        capacity = max(n - (trunk.length if trunk else 0) for n, trunk in zip(lengths, trunks, strict=True))
+        new = cls(trunks, capacity, device)
         for source in {id(prefix.rows): prefix.rows for prefix in prefixes if prefix}.values():
-            taken = {row: prefix for row, prefix in enumerate(prefixes) if prefix and prefix.rows is source}
-            slots = max(prefix.length - new._offset(row) for row, prefix in taken.items())
-            for index, layer in enumerate(source.layers):
-                if index == len(new.layers):
-                    new.layers.append(_RowLayer(new))
-                new.layers[index].copy(layer, [prefix.row for prefix in taken.values()], list(taken), slots)
-        for row, prefix in enumerate(prefixes):
-            new.ids[row] = prefix.rows.ids[prefix.row][: prefix.length] if prefix else []
+            new._copy(source, {row: prefix for row, prefix in enumerate(prefixes) if prefix and prefix.rows is source})
         return new
 
     @property
@@ -124,8 +127,19 @@ class KvRows:
             "attention_mask": None if begins else (self._range(extent) <= slots[:, :, None])[:, None],
             "past_key_values": self._cache,
             "use_cache": True,
-            "trunks": () if begins else tuple(self._trunks_of(feed)),
+            "trunks": tuple(self._members(feed)) if any(self.trunks[row] for row in feed.rows) else (),
         }
+
+    def _copy(self, source: KvRows, taken: dict[int, Prefix]) -> None:
+        """Begins rows with what follows their trunk in the prefixes ``taken``, all of ``source``."""
+        taken = {row: prefix for row, prefix in taken.items() if prefix.length > self._offset(row)}
+        slots = max((prefix.length - self._offset(row) for row, prefix in taken.items()), default=0)
+        for index, layer in enumerate(source.layers if taken else ()):
+            if index == len(self.layers):
+                self.layers.append(_RowLayer(self))
+            self.layers[index].copy(layer, [prefix.row for prefix in taken.values()], list(taken), slots)
+        for row, prefix in taken.items():
+            self.ids[row] = prefix.rows.ids[prefix.row][: prefix.length]
 
     def swap(self, row: int, other: int) -> None:
         for layer in self.layers:
@@ -134,12 +148,12 @@ class KvRows:
         for column in (self.ids, self.trunks):
             column[row], column[other] = column[other], column[row]
 
-    def _trunks_of(self, feed: Feed) -> Iterator[tuple[Prefix, Tensor]]:
-        """The trunks in a pass and, for each, the pass's rows that have it, counted from the pass's first."""
-        members: dict[tuple[int, int, int], tuple[Prefix, list[int]]] = {}
+    def _members(self, feed: Feed) -> Iterator[tuple[Prefix | None, Tensor]]:
+        """Every trunk in a pass, and None, with the pass's rows that have it, counted from the pass's first."""
+        members: dict[tuple[int, int, int] | None, tuple[Prefix | None, list[int]]] = {}
         for place, row in enumerate(feed.rows):
-            if trunk := self.trunks[row]:
-                members.setdefault((id(trunk.rows), trunk.row, trunk.length), (trunk, []))[1].append(place)
+            trunk = self.trunks[row]
+            members.setdefault(trunk.key if trunk else None, (trunk, []))[1].append(place)
         for trunk, places in members.values():
             yield trunk, torch.tensor(places, device=self.device)
 
@@ -205,7 +219,9 @@ class _RowLayer(CacheLayerMixin):
             self.lazy_initialization(key_states, value_states)
         current = self._owner._pass
         for buffer, states in ((self.keys, key_states), (self.values, value_states)):
-            buffer[current.rows, :, current.slots] = _pick(states.transpose(1, 2).flatten(0, 1), current.real, flat=True)
+            buffer[current.rows, :, current.slots] = _pick(
+                states.transpose(1, 2).flatten(0, 1), current.real, flat=True
+            )
         if current.begins:
             return key_states, value_states
         return self.keys[current.span, :, : current.extent], self.values[current.span, :, : current.extent]

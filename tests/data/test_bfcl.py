@@ -111,3 +111,11 @@ def test_a_broken_line_is_told_in_one_sentence_with_file_and_line(tmp_path: Path
 def test_a_missing_task_file_is_told_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(TaskFileError, match="cannot be read as a task file"):
         load_bfcl_tasks(["base"], data_dir=str(tmp_path))
+
+
+def test_a_smaller_training_set_is_drawn_evenly_from_the_training_side():
+    data = BFCL(["base", "miss_func", "miss_param", "long_context"], max_tasks=75)
+    tasks = data.tasks(Split.TRAIN)
+    counts = Counter(str(task.category) for task in tasks)
+    assert counts == {"base": 19, "miss_func": 19, "miss_param": 19, "long_context": 18}
+    assert {task.id for task in tasks} <= scenario_split().train

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from envtune.data.split import Sides, draw_validation, named_split, paper_split, scenario_split
+from envtune.data.split import Sides, draw_evenly, named_split, paper_split, scenario_split
 from envtune.errors import UserError
 from envtune.task import Category
 
@@ -35,15 +35,15 @@ def test_paper_split_is_drawn_by_its_seed() -> None:
 
 
 def test_ten_validation_tasks_of_four_categories_are_three_three_two_two() -> None:
-    drawn = draw_validation(scenario_split().held_out, tuple(Category), size=10, seed=0)
+    drawn = draw_evenly(scenario_split().held_out, tuple(Category), 10, 0, "val_size")
     assert [_per_category(frozenset(drawn))[category] for category in Category] == [3, 3, 2, 2]
     assert scenario_split().held_out.issuperset(drawn)
-    assert drawn != draw_validation(scenario_split().held_out, tuple(Category), size=10, seed=1)
+    assert drawn != draw_evenly(scenario_split().held_out, tuple(Category), 10, 1, "val_size")
 
 
 def test_more_validation_tasks_than_are_held_out_is_told_in_one_sentence() -> None:
-    with pytest.raises(UserError, match="val_size 101 asks for 101 tasks of base: from 0 to 100 are held out"):
-        draw_validation(scenario_split().held_out, [Category.BASE], size=101, seed=0)
+    with pytest.raises(UserError, match="data.val_size=101 asks for 101 tasks of base: choose so that it is 0 to 100"):
+        draw_evenly(scenario_split().held_out, [Category.BASE], 101, 0, "data.val_size")
 
 
 def test_an_unknown_split_is_told_with_those_that_exist() -> None:

@@ -10,7 +10,9 @@ from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
 def trajectory(ids, sampled, policy_version=0):
     """A trajectory of these ids, of which the positions ``sampled`` were sampled with log-prob -1."""
     mask = tuple(position in sampled for position in range(len(ids)))
-    tokens = TokenRecord(tuple(ids), mask, tuple(-1.0 if m else 0.0 for m in mask), prompt_length=min(sampled, default=1))
+    tokens = TokenRecord(
+        tuple(ids), mask, tuple(-1.0 if m else 0.0 for m in mask), prompt_length=min(sampled, default=1)
+    )
     return Trajectory("t", Category.BASE, 1, (), EpisodeEnd.TERMINATED, policy_version=policy_version, tokens=tokens)
 
 

@@ -1,0 +1,19 @@
+"""Trajectories -> rewards: each one a class with plain-value settings, its parts named and weighted."""
+
+from envtune.reward.binary import BinaryReward
+from envtune.reward.breakdown import Reward, RewardBreakdown, RewardPart
+from envtune.reward.format import FormatReward
+from envtune.reward.mixed import MixedReward
+from envtune.reward.progress import ProgressReward
+from envtune.reward.toolrl import ToolRLReward
+
+__all__ = [
+    "BinaryReward",
+    "FormatReward",
+    "MixedReward",
+    "ProgressReward",
+    "Reward",
+    "RewardBreakdown",
+    "RewardPart",
+    "ToolRLReward",
+]

@@ -1,0 +1,37 @@
+"""Format and tool-execution rewards, and their sum for stage 1 (paper, section 3.3, arXiv 2510.10197)."""
+
+from __future__ import annotations
+
+from envtune.reward.breakdown import RewardBreakdown, RewardPart
+from envtune.trajectory import FormatError, ToolCalls, Trajectory
+
+
+def format_score(trajectory: Trajectory) -> float:
+    """R_format = (N - C_format) / N: the share of the agent's responses that kept the protocol; 0 without any."""
+    steps = trajectory.steps
+    if not steps:
+        return 0.0
+    return sum(not isinstance(step.action, FormatError) for step in steps) / len(steps)
+
+
+def tool_score(trajectory: Trajectory) -> float:
+    """R_tool = C_correct / (C_correct + C_error): the share of calls that did what they should; 0 without any."""
+    results = trajectory.results
+    return sum(result.ok for result in results) / len(results) if results else 0.0
+
+
+class FormatReward:
+    """Stage 1: R = I_tool * (R_format + R_tool), in [0, 2].
+
+    I_tool is 1 if at least one tool call was tried, so that answering everything at once earns nothing. It stands in
+    both parts, ``format`` and ``tool``: as their weight, 1 or 0.
+    """
+
+    def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
+        tried = float(any(isinstance(step.action, ToolCalls) for step in trajectory.steps))
+        return RewardBreakdown(
+            (
+                RewardPart("format", format_score(trajectory), tried),
+                RewardPart("tool", tool_score(trajectory), tried),
+            )
+        )

@@ -1,0 +1,36 @@
+"""Progress with a little format: the reward of the paper's direct-GRPO baseline (arXiv 2510.10197)."""
+
+from __future__ import annotations
+
+from envtune.errors import UserError
+from envtune.reward.breakdown import RewardBreakdown, RewardPart
+from envtune.reward.format import format_score
+from envtune.trajectory import Trajectory
+
+
+class MixedReward:
+    """R = progress * R_P + format * R_format.
+
+    Args:
+        progress: weight of the share of passed turns.
+        format: weight of the share of responses that kept the protocol.
+
+    Raises:
+        UserError: if a weight is negative or both are 0.
+    """
+
+    def __init__(self, progress: float = 0.9, format: float = 0.1) -> None:
+        if progress < 0 or format < 0 or progress + format == 0:
+            raise UserError(
+                f"the weights progress={progress} and format={format} of the mixed reward must not be negative, "
+                "nor both 0: give for example 0.9 and 0.1"
+            )
+        self._progress, self._format = progress, format
+
+    def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
+        return RewardBreakdown(
+            (
+                RewardPart("progress", trajectory.progress, self._progress),
+                RewardPart("format", format_score(trajectory), self._format),
+            )
+        )

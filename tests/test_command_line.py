@@ -1,0 +1,89 @@
+"""What a wrong command line is answered with."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+import hydra
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf.errors import OmegaConfBaseException
+
+from envtune.command_line import CONFIG_FOLDER, quote_numbers, require_known_keys, sentence
+from envtune.errors import UserError
+
+
+def answer_to(monkeypatch: pytest.MonkeyPatch, *arguments: str, build: str | None = None) -> str:
+    """The sentence that `python train.py ARGUMENTS` ends in, when composing or when instantiating ``build``."""
+    arguments = tuple(quote_numbers(arguments))
+    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+    GlobalHydra.instance().clear()
+    with pytest.raises((HydraException, OmegaConfBaseException, UserError)) as caught:  # noqa: PT012
+        with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+            config = hydra.compose("train", overrides=list(arguments))
+        require_known_keys(config, "train")
+        instantiate(config[build or "reward"], _convert_="all")
+    return sentence(caught.value, "train")
+
+
+@pytest.mark.parametrize(
+    ("given", "passed_on"),
+    [
+        ("stage=3", "stage='3'"),
+        ("stage=1,2,3,4", "stage='1','2','3','4'"),
+        ("stage='3'", "stage='3'"),
+        ("seed=3", "seed=3"),
+        ("grpo.stage=3", "grpo.stage=3"),
+    ],
+)
+def test_only_numbers_that_name_a_choice_are_quoted(given: str, passed_on: str):
+    assert quote_numbers([given]) == [passed_on]
+
+
+def test_an_unknown_choice_lists_the_choices(monkeypatch: pytest.MonkeyPatch):
+    assert answer_to(monkeypatch, "stage=7") == "stage=7 is no choice; choose one of: 1, 2, 3, 4"
+
+
+def test_an_unknown_group_lists_groups_and_guesses_what_was_meant(monkeypatch: pytest.MonkeyPatch):
+    answer = answer_to(monkeypatch, "rewards=progress")
+    assert answer.startswith("rewards is not a group or setting; did you mean reward? valid are: augmentation, ")
+
+
+def test_an_unknown_setting_lists_those_of_its_group(monkeypatch: pytest.MonkeyPatch):
+    answer = answer_to(monkeypatch, "reward=mixed", "reward.progres=1")
+    assert answer == "reward.progres is not a setting of reward; did you mean progress? valid are: format, progress"
+
+
+def test_an_added_setting_that_a_component_does_not_take_is_refused(monkeypatch: pytest.MonkeyPatch):
+    answer = answer_to(monkeypatch, "reward=mixed", "+reward.tool=1")
+    assert answer == "reward.tool is no setting of envtune.reward.MixedReward; valid are: format, progress"
+
+
+def test_an_added_setting_that_nothing_reads_is_refused(monkeypatch: pytest.MonkeyPatch):
+    assert answer_to(monkeypatch, "+sed=1").startswith("sed is used by nothing; did you mean seed? valid are: ")
+
+
+def test_a_value_out_of_range_is_answered_by_the_component(monkeypatch: pytest.MonkeyPatch):
+    answer = answer_to(monkeypatch, "grpo.clip_low=2", build="grpo")
+    assert answer == "grpo: grpo.clip_low=2 must be between 0 and 1"
+
+
+def test_a_wrong_split_name_lists_the_splits(monkeypatch: pytest.MonkeyPatch):
+    answer = answer_to(monkeypatch, "data.split=random", build="data")
+    assert answer == "data: split 'random' is unknown: use one of scenario, paper"
+
+
+def test_a_value_that_must_be_given_is_named(monkeypatch: pytest.MonkeyPatch):
+    answer = answer_to(monkeypatch, "model=hf", build="model")
+    assert answer == "model.path has no value: give one on the command line (model.path=…)"
+
+
+def test_a_full_disk_names_the_file_and_the_way_on():
+    error = OSError(errno.ENOSPC, "No space left on device", "runs/a/trajectories/train/update_000003.jsonl.partial")
+    assert sentence(error, "train") == (
+        "the disk is full while writing runs/a/trajectories/train/update_000003.jsonl.partial: free some space and "
+        "continue from the run's checkpoints/last.ckpt (ckpt_path=…)"
+    )

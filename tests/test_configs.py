@@ -1,0 +1,91 @@
+"""Every file under conf/ composes, and what it composes can be built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hydra
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from envtune.command_line import CONFIG_FOLDER, quote_numbers, require_known_keys
+
+CHOICES = sorted(
+    f"{path.parent.name}={path.stem}" for path in CONFIG_FOLDER.glob("*/*.yaml") if path.parent.name != "hydra"
+)
+
+def compose(*arguments: str) -> DictConfig:
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        config = hydra.compose("train", overrides=quote_numbers(arguments), return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    OmegaConf.update(config, "hydra.runtime.output_dir", "runs/test", force_add=True)
+    del config["hydra"]
+    return config
+
+
+def resolved(*arguments: str) -> dict:
+    config = compose(*arguments)
+    config.run_folder = "runs/test"
+    return OmegaConf.to_container(config, resolve=True)
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_composes_and_uses_only_known_keys(choice: str):
+    arguments = [choice, *(["model.path=somewhere"] if choice == "model=hf" else [])]
+    require_known_keys(compose(*arguments), "train")
+    assert resolved(*arguments)["datamodule"]["_target_"]
+
+
+@pytest.mark.parametrize("choice", [c for c in CHOICES if c.split("=")[0] not in ("model", "rollout")])
+def test_every_choice_builds_what_needs_no_weights(choice: str, tmp_path: Path):
+    config = compose(choice, "model.path=${package:models/tiny}", "trainer.accelerator=cpu")
+    config.run_folder = str(tmp_path)
+    config.trainer.logger = False
+    for name in ("datamodule", "optimizer", "trainer", "grpo", "augmentation", "reward"):
+        assert instantiate(config[name], _convert_="all") is not None
+    for group in (config.callbacks, config.logger):
+        for component in group.values():
+            assert instantiate(component, _convert_="all") is not None
+
+
+@pytest.mark.parametrize(
+    ("stage", "reward", "augmentation", "categories", "instructions"),
+    [
+        ("1", "FormatReward", "NoAugmentation", 4, "short"),
+        ("2", "ProgressReward", "Actionable", 1, "short"),
+        ("3", "ProgressReward", "Actionable", 4, "long"),
+        ("4", "ProgressReward", "NoAugmentation", 4, "long"),
+    ],
+)
+def test_a_stage_chooses_as_the_paper_does(stage: str, reward: str, augmentation: str, categories: int, instructions: str):
+    config = resolved(f"stage={stage}")
+    assert config["reward"]["_target_"].endswith(reward)
+    assert config["augmentation"]["_target_"].endswith(augmentation)
+    assert len(config["data"]["categories"]) == categories
+    assert config["prompt"]["instructions"] == instructions
+
+
+def test_the_command_line_wins_over_the_stage():
+    config = resolved("stage=1", "reward=progress", "augmentation=actionable", "prompt.instructions=long")
+    assert config["reward"]["_target_"].endswith("ProgressReward")
+    assert config["augmentation"]["_target_"].endswith("Actionable")
+    assert config["prompt"]["instructions"] == "long"
+
+
+def test_stage_4_is_stage_3_without_hints():
+    third, fourth = resolved("stage=3"), resolved("stage=4")
+    assert fourth.pop("augmentation") != third.pop("augmentation")
+    for config in (third, fourth):
+        del config["datamodule"]["collector"]["augmentation"], config["rollout"]["augmentation"]
+    assert third == fourth
+
+
+def test_a_large_model_keeps_the_stages_lengths_and_the_tiny_one_shortens_them():
+    assert resolved("model=qwen2.5-7b", "stage=2")["rollout"]["max_response_tokens"] == 10000
+    assert resolved("model=qwen2.5-7b", "stage=3")["rollout"]["max_response_tokens"] == 24576
+    assert resolved("model=tiny", "stage=3")["rollout"]["max_response_tokens"] == 2048
+    assert resolved("model=tiny")["prompt"]["tool_documents"] == "compact"
