@@ -1,0 +1,95 @@
+"""Times the default training run from outside: seconds to the first update, updates, memory from update to update.
+
+    python tools/bench_loop.py --minutes 10
+
+Starts `python train.py stage=3 reward=progress` (further arguments are passed on), reads its log lines as they come and
+prints one JSON object with the goals beside what was measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+GOALS = {"seconds_to_first_update": 60, "updates_in_10_minutes": 10}
+
+_UPDATE = re.compile(r"update (\d+)/\d+ .*resident memory ([\d.]+) GiB")
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An update as its log line told: seconds since the start of the program, resident memory after it in GiB."""
+
+    number: int
+    seconds: float
+    resident_memory: float
+
+
+def updates_of(command: list[str], limit_s: float) -> Iterator[Update]:
+    """Runs ``command`` for at most ``limit_s`` seconds and yields its updates as they are logged."""
+    started = time.monotonic()
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as program:
+        assert program.stdout is not None
+        try:
+            for line in program.stdout:
+                seconds = time.monotonic() - started
+                found = _UPDATE.search(line)
+                if found:
+                    yield Update(int(found[1]), round(seconds, 1), float(found[2]))
+                elif line.startswith("error:"):
+                    sys.exit(line.strip())
+                if seconds > limit_s:
+                    break
+        finally:
+            program.terminate()
+
+
+def summary(updates: list[Update]) -> dict[str, object]:
+    """The measured side of every goal, and memory at the third, the middle and the last update."""
+    last = updates[-1]
+    per_update = (last.seconds - updates[0].seconds) / max(1, len(updates) - 1)
+    extrapolated = 1 + (600 - updates[0].seconds) / per_update if per_update else float("inf")
+    settled = updates[min(2, len(updates) - 1) :]
+    return {
+        "goals": GOALS,
+        "measured": {
+            "seconds_to_first_update": updates[0].seconds,
+            "updates_in_10_minutes": sum(update.seconds <= 600 for update in updates)
+            if last.seconds > 600
+            else int(extrapolated),
+        },
+        "updates_seen": len(updates),
+        "seconds_seen": last.seconds,
+        "seconds_per_update": round(per_update, 2),
+        "resident_memory_gib": {
+            "third_update": settled[0].resident_memory,
+            "middle": settled[len(settled) // 2].resident_memory,
+            "last": last.resident_memory,
+            "most": max(update.resident_memory for update in updates),
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=10.0, help="stop after this long")
+    options, overrides = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-u", "train.py", "stage=3", "reward=progress", f"hydra.run.dir={folder}"]
+        updates = list(updates_of([*command, "trainer.max_steps=100000", *overrides], 60 * options.minutes))
+    if not updates:
+        sys.exit("error: the run ended before its first update; run the same train.py command by hand to see why")
+    print(json.dumps(summary(updates), indent=2))
+
+
+if __name__ == "__main__":
+    main()
