@@ -20,6 +20,7 @@ from typing import Any
 import hydra
 import rich
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
@@ -44,6 +45,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
         @functools.wraps(task)
         def checked(config: DictConfig) -> Any:
             require_known_keys(config, config_name)
+            require_known_choices(HydraConfig.get().overrides.task)
             return task(config)
 
         def run() -> None:
@@ -83,11 +85,21 @@ def require_known_keys(config: DictConfig, config_name: str) -> None:
             raise UserError(f"{key} is used by nothing; {_valid(str(key), valid)}")
 
 
+def require_known_choices(overrides: Iterable[str]) -> None:
+    """Raises UserError for a choice without a file, which Hydra overlooks in an optional group (`budget=typo`)."""
+    for override in overrides:
+        group, _, choice = override.partition("=")
+        choice = choice.strip("'\"")
+        options = sorted(path.stem for path in (CONFIG_FOLDER / group).glob("*.yaml")) if group.isidentifier() else []
+        if options and choice not in (*options, "null"):
+            raise UserError(_no_choice(group, choice, options))
+
+
 def sentence(error: Exception, config_name: str) -> str:
     """One sentence for a mistake of the user's: the value, what is allowed, what to do."""
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).partition("/")
-        return f"{group}={choice} is no choice; choose one of: {', '.join(sorted(error.options))}"
+        return _no_choice(group, choice, error.options)
     if isinstance(error, InstantiationException):
         return _instantiation_sentence(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -135,7 +147,9 @@ def _unknown_key_sentence(key: str, config_name: str) -> str:
 
 def _compose_choices(config_name: str, arguments: Iterable[str]) -> DictConfig:
     """The config of this command with its choices of groups, and without its settings."""
-    choices = [a for a in arguments if re.fullmatch(r"\w+=[\w.'-]+", a) and (CONFIG_FOLDER / a.split("=")[0]).is_dir()]
+    groups = _top_level_keys(config_name)
+    choices = [a for a in arguments if re.fullmatch(r"\w+=[\w.'-]+", a) and a.split("=")[0] in groups]
+    choices = [choice for choice in choices if (CONFIG_FOLDER / choice.split("=")[0]).is_dir()]
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         return hydra.compose(config_name, overrides=choices)
@@ -149,6 +163,10 @@ def _top_level_keys(config_name: str) -> list[str]:
         str(group).split()[-1].lstrip("/") for entry in primary.defaults if OmegaConf.is_dict(entry) for group in entry
     ]
     return [*groups, *(str(key) for key in primary if key != "defaults")]
+
+
+def _no_choice(group: str, choice: str, options: Iterable[str]) -> str:
+    return f"{group}={choice} is no choice; choose one of: {', '.join(sorted(options))}"
 
 
 def _valid(given: str, valid: Iterable[str]) -> str:

@@ -1,6 +1,31 @@
-"""Shape annotations of the pure tensor code are checked whenever the tests run it."""
+"""Shape annotations of the pure tensor code are checked whenever the tests run it; the toy world's slow parts."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
 from jaxtyping import install_import_hook
 
 # Before any test module imports envtune.grpo; the hook stays for the whole session.
 install_import_hook("envtune.grpo", "beartype.beartype")
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Any:
+    """The toy world's tokenizer."""
+    from toy_world import toy_tokenizer
+
+    return toy_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
+    """A model folder: the toy world's random model and its tokenizer."""
+    from toy_world import toy_model
+
+    folder = tmp_path_factory.mktemp("toy_model")
+    toy_model().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

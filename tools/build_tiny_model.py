@@ -5,7 +5,7 @@
 It is a stand-in for a pretrained model: two million parameters that know the response protocol and the training tasks
 well enough to sometimes pass a turn, so that reinforcement learning has something to work with on two CPU cores. Only
 tasks of the scenario split's training side are used, in all four categories. The demonstrations are the ground truth,
-really played through ``Episode``, with some careless steps mixed in so that what is sampled from the model varies.
+really played (``tiny_demonstrations.py``).
 """
 
 from __future__ import annotations
@@ -23,19 +23,18 @@ from typing import Any
 
 import torch
 import transformers
+from tiny_demonstrations import STEP_LIMIT, Dialogue, dialogue, play, without_system_message
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from envtune.chat.prompt import PromptStyle
-from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.chat.template import Template
 from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.environment.augmentation.none import NoAugmentation
-from envtune.environment.episode import Episode, Observation
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.rollout.hf_generator import HFGenerator
-from envtune.task import Split, Task, ToolCall, UserTurn
+from envtune.task import Split, Task
 from envtune.trajectory import FormatError
 
 VOCABULARY = 3000
@@ -45,26 +44,12 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 STYLES = (PromptStyle("compact", "short"), PromptStyle("compact", "long"))
-STEP_LIMIT = 5
 GROUP_SIZE = 8
-
-# Shares of careless steps in the demonstrations.
-ANSWERS_WITHOUT_ACTING = 0.04
-CALLS_WRONGLY_FIRST = 0.08
-SLIPS = 0.04
-ALL_CALLS_IN_ONE_STEP = 0.6
 
 BATCH_TOKENS = 4096
 LEARNING_RATE = 3e-3
 WARMUP = 0.04
 WEIGHT_DECAY = 0.05
-
-CALL_THOUGHTS = ("Next: {}.", "I use {}.", "{} does this.", "This needs {}.", "Now {}.")
-RETRY_THOUGHTS = ("That failed, so {}.", "Again, with {}.", "I correct the call: {}.")
-DONE_THOUGHTS = ("All done.", "The results are in.", "Nothing is left to do.", "That was all.")
-DONE_ANSWERS = ("Done.", "It is done.", "That is finished.", "Everything you asked for is done.")
-STUCK_THOUGHTS = ("I cannot do this yet.", "Something is missing.", "No call fits.")
-STUCK_ANSWERS = ("I cannot do this yet: a tool or a value is missing.", "Please tell me more, something is missing.")
 
 
 @dataclass(frozen=True)
@@ -87,14 +72,6 @@ PHASES = (
     Phase("user messages and results only", 0.65, ("base", "miss_param"), False, 64, 6),
     Phase("whole dialogues", 0.35, CATEGORIES, True, 256, 2),
 )
-
-
-@dataclass(frozen=True)
-class Dialogue:
-    """One played demonstration as a rollout would record it. ``sampled`` is True on the agent's tokens."""
-
-    ids: tuple[int, ...]
-    sampled: tuple[bool, ...]
 
 
 def build_tokenizer(tasks: Sequence[Task]) -> PreTrainedTokenizerFast:
@@ -133,93 +110,6 @@ def _tokenizer_texts(tasks: Sequence[Task]) -> Iterator[str]:
             yield from (observation.text[:2000], *re.split("|".join(TAGS), completion))
 
 
-def play(task: Task, rng: random.Random) -> Iterator[tuple[Observation, str]]:
-    """Plays a demonstration: what the environment shows and the completion that answers it, in pairs."""
-    episode = Episode(task, parse, NoAugmentation(), STEP_LIMIT)
-    observation = episode.reset()
-    for turn in task.turns:
-        for completion in completions(turn, rng):
-            yield observation, completion
-            observation = episode.step(completion)
-            if observation.done:
-                return
-
-
-def completions(turn: UserTurn, rng: random.Random) -> list[str]:
-    """What the demonstrator says in one turn: the ground truth in a few steps, at times carelessly, then an answer."""
-    if not turn.ground_truth or rng.random() < ANSWERS_WITHOUT_ACTING:
-        thoughts, answers = (DONE_THOUGHTS, DONE_ANSWERS) if turn.ground_truth else (STUCK_THOUGHTS, STUCK_ANSWERS)
-        return [render_answer(rng.choice(thoughts), rng.choice(answers))]
-    answer = render_answer(rng.choice(DONE_THOUGHTS), rng.choice(DONE_ANSWERS))
-    steps = [step for calls in _portions(turn.ground_truth, rng) for step in _attempts(calls, rng)]
-    if len(steps) >= STEP_LIMIT:
-        steps = [_calls(CALL_THOUGHTS, turn.ground_truth, rng)]
-    return [*steps, answer]
-
-
-def _portions(calls: Sequence[ToolCall], rng: random.Random) -> list[Sequence[ToolCall]]:
-    if rng.random() < ALL_CALLS_IN_ONE_STEP:
-        return [calls]
-    return [calls[index : index + 1] for index in range(len(calls))]
-
-
-def _attempts(calls: Sequence[ToolCall], rng: random.Random) -> list[str]:
-    if rng.random() < CALLS_WRONGLY_FIRST:
-        return [_calls(CALL_THOUGHTS, [_spoiled(calls[0], rng)], rng), _calls(RETRY_THOUGHTS, calls, rng)]
-    if rng.random() < SLIPS:
-        return [_slip(_calls(CALL_THOUGHTS, calls, rng), rng), _calls(RETRY_THOUGHTS, calls, rng)]
-    return [_calls(CALL_THOUGHTS, calls, rng)]
-
-
-def _calls(thoughts: Sequence[str], calls: Sequence[ToolCall], rng: random.Random) -> str:
-    return render_calls(rng.choice(thoughts).format(calls[0].name), calls)
-
-
-def _spoiled(call: ToolCall, rng: random.Random) -> ToolCall:
-    """The call as a beginner writes it: a path for a name, a missing argument, or an invented parameter."""
-    texts = [name for name, value in call.arguments.items() if isinstance(value, str)]
-    if texts and rng.random() < 0.6:
-        name = rng.choice(texts)
-        return ToolCall(call.name, {**call.arguments, name: f"./files/{call.arguments[name]}"})
-    if call.arguments:
-        return ToolCall(call.name, dict(list(call.arguments.items())[1:]))
-    return ToolCall(call.name, {"all": True})
-
-
-def _slip(completion: str, rng: random.Random) -> str:
-    """The completion with one of the common slips of format."""
-    return rng.choice(
-        (
-            completion.replace("</think>", ""),
-            "Sure. " + completion,
-            completion.replace("<tool_call>[", "<tool_call>").replace("]</tool_call>", "</tool_call>"),
-            completion.replace("</tool_call>", ""),
-            completion[completion.index("<tool_call>") :],
-        )
-    )
-
-
-def dialogue(task: Task, template: Template, tokenizer: Any, rng: random.Random) -> Dialogue:
-    """One demonstration as token ids."""
-    ids: list[int] = []
-    sampled: list[bool] = []
-    for observation, completion in play(task, rng):
-        if ids:
-            shown = template.append(observation.text, observation.new_tools)
-        else:
-            shown = template.open(observation.text, observation.new_tools)
-        said = [*tokenizer.encode(completion, add_special_tokens=False), template.end_ids[0]]
-        ids += shown + said
-        sampled += [False] * len(shown) + [True] * len(said)
-    return Dialogue(tuple(ids), tuple(sampled))
-
-
-def without_system_message(whole: Dialogue, begin: int) -> Dialogue:
-    """The dialogue from its first user message on; ``begin`` is the id with which every message begins."""
-    start = whole.ids.index(begin, 1)
-    return Dialogue(whole.ids[start:], whole.sampled[start:])
-
-
 def demonstrations(phase: Phase, tasks: Sequence[Task], tokenizer: Any, rng: random.Random) -> list[Dialogue]:
     """The phase's plays of each task, with the short and the long instructions in turn."""
     templates = [Template(tokenizer, style, phase.max_observation_tokens) for style in STYLES]
@@ -243,7 +133,6 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
-        attn_implementation="sdpa",
     )
     return Qwen2ForCausalLM(config)
 
@@ -285,7 +174,7 @@ def train(model: Qwen2ForCausalLM, parts: Sequence[tuple[Sequence[Dialogue], int
             if seen >= end:
                 break
             for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * _schedule(seen / total)
+                group["lr"] = learning_rate(seen / total)
             loss = loss_of(model, batch)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -298,11 +187,11 @@ def train(model: Qwen2ForCausalLM, parts: Sequence[tuple[Sequence[Dialogue], int
     return updates
 
 
-def _schedule(done: float) -> float:
-    """Linear warm-up, then a cosine to zero; ``done`` is the share of the tokens."""
+def learning_rate(done: float) -> float:
+    """Linear warm-up, then a cosine to zero; ``done`` is the share of the tokens that were trained on."""
     if done < WARMUP:
-        return max(done / WARMUP, 0.02)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - WARMUP) / (1 - WARMUP))))
+        return LEARNING_RATE * max(done / WARMUP, 0.02)
+    return LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * min(1.0, (done - WARMUP) / (1 - WARMUP))))
 
 
 def scores(model: Qwen2ForCausalLM, tokenizer: Any, tasks: Sequence[Task]) -> dict[str, float]:
@@ -332,7 +221,7 @@ def scores(model: Qwen2ForCausalLM, tokenizer: Any, tasks: Sequence[Task]) -> di
 def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Weights in bfloat16, configuration and tokenizer in the usual files."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)
     GenerationConfig(
         do_sample=True,
         temperature=1.0,
@@ -348,8 +237,8 @@ def model_card(facts: dict[str, Any], tables: dict[str, dict[str, float]]) -> st
         "# tiny",
         "",
         "The embedded default model of envtune, written by `tools/build_tiny_model.py`. **It is a stand-in for a",
-        "pretrained model**: a small Qwen2 that was trained from scratch on played ground truths of the training tasks,",
-        "so that the whole method can be run and watched on two CPU cores. Its scores say nothing about the method.",
+        "pretrained model**: a small Qwen2, trained from scratch on played ground truths of the training tasks, so",
+        "that the whole method can be run and watched on two CPU cores. Its scores say nothing about the method.",
         "",
         "No text or weights of any other model are in it. It saw BFCL's training-side tasks of the scenario split (all",
         "four categories) and no task of the validation or test side.",
@@ -368,12 +257,13 @@ def model_card(facts: dict[str, Any], tables: dict[str, dict[str, float]]) -> st
     return "\n".join(lines) + "\n"
 
 
-def build(folder: Path, seed: int, tokens: int, scored_tasks: int) -> None:
+def build(folder: Path, seed: int, tokens: int, every: int = 1, scored_tasks: int = 16) -> None:
+    """The whole recipe. Of the training tasks, one in ``every`` is used."""
     start = time.monotonic()
     transformers.set_seed(seed)
     rng = random.Random(seed)
     data = BFCL(CATEGORIES)
-    tasks = data.tasks(Split.TRAIN)
+    tasks = data.tasks(Split.TRAIN)[::every]
     tokenizer = build_tokenizer(tasks)
     model = build_model(tokenizer)
     parts = [(demonstrations(phase, tasks, tokenizer, rng), int(phase.share * tokens)) for phase in PHASES]
@@ -412,10 +302,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("envtune/models/tiny"), help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokens", type=int, default=2_400_000, help="tokens to train on")
-    parser.add_argument("--smoke", action="store_true", help="a few updates and two scored tasks, in half a minute")
+    parser.add_argument("--smoke", action="store_true", help="twenty tasks and a few updates, to try the recipe")
     options = parser.parse_args(arguments)
-    tokens, scored_tasks = (20_000, 2) if options.smoke else (options.tokens, 16)
-    build(options.output, options.seed, tokens, scored_tasks)
+    if options.smoke:
+        build(options.output, options.seed, tokens=20_000, every=20, scored_tasks=2)
+    else:
+        build(options.output, options.seed, options.tokens)
 
 
 if __name__ == "__main__":

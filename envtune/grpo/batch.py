@@ -91,7 +91,7 @@ class TrainBatch:
     def pin_memory(self) -> TrainBatch:
         return replace(self, **{name: tensor.pin_memory() for name, tensor in self._tensors().items()})
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def _tensors(self) -> dict[str, Any]:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 

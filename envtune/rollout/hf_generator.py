@@ -15,6 +15,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.cache_utils import get_layer_types_and_kwargs
 
+from envtune.errors import UserError
 from envtune.rollout.generator import Completion, Request
 from envtune.rollout.kv_attention import ATTENTION
 from envtune.rollout.kv_rows import Feed, KvRows, PrefixIndex
@@ -72,11 +73,11 @@ class HFGenerator:
         max_cache_tokens: int = 262_144,
     ) -> None:
         if not temperature > 0:
-            raise ValueError(f"temperature={temperature} is not above 0; for the likeliest tokens, generate greedily")
+            raise UserError(f"temperature={temperature} is not above 0; for the likeliest tokens, generate greedily")
         if not 0 < top_p <= 1:
-            raise ValueError(f"top_p={top_p} is not in (0, 1]; 1 samples from the whole vocabulary")
+            raise UserError(f"top_p={top_p} is not in (0, 1]; 1 samples from the whole vocabulary")
         if max_batch_size < 1:
-            raise ValueError(f"max_batch_size={max_batch_size} is below 1; give the number of rows to decode together")
+            raise UserError(f"max_batch_size={max_batch_size} is below 1; give the number of rows to decode together")
         self.temperature = temperature
         self.top_p = top_p
         self.policy_version = -1
@@ -176,12 +177,12 @@ def _require_fitting_attention(model: PreTrainedModel) -> None:
     kinds, _ = get_layer_types_and_kwargs(model.config.get_text_config(decoder=True))
     others = sorted(set(kinds) - {"full_attention"})
     if others:
-        raise ValueError(
+        raise UserError(
             f"{type(model).__name__} has layers of {', '.join(others)}, but the embedded generator samples only models "
             "with full attention in every layer; choose such a model or the vLLM generator"
         )
     if not model._supports_attention_backend:
-        raise ValueError(
+        raise UserError(
             f"{type(model).__name__} does not take its attention from transformers' AttentionInterface, which the "
             "embedded generator needs; choose a model such as Qwen or Llama, or the vLLM generator"
         )

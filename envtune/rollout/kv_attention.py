@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -21,7 +21,7 @@ ATTENTION = "envtune_kv_rows"
 
 
 def kv_rows_attention(
-    module: nn.Module,
+    module: Any,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -41,7 +41,7 @@ def kv_rows_attention(
     """
     if trunks is None:
         raise TypeError(f"{type(module).__name__} got no trunks: its model does not pass arguments on to its attention")
-    if not trunks:
+    if not trunks or attention_mask is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     queries_per_key = query.shape[1] // key.shape[1]

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -69,8 +69,8 @@ class KvRows:
         self.trunks = list(trunks)
         self.capacity = capacity
         self.device = device
-        self.ids = [trunk.rows.ids[trunk.row][: trunk.length] if trunk else [] for trunk in trunks]
-        self._cache = Cache(layer_class_to_replicate=partial(_RowLayer, self))
+        self.ids: list[list[int]] = [trunk.rows.ids[trunk.row][: trunk.length] if trunk else [] for trunk in trunks]
+        self._cache = Cache(layer_class_to_replicate=cast("type[CacheLayerMixin]", partial(_RowLayer, self)))
         self._pass = _Pass(slice(0, 0), torch.empty(0), torch.empty(0), None, 0, True)
 
     @classmethod
@@ -90,7 +90,7 @@ class KvRows:
 
     @property
     def layers(self) -> list[_RowLayer]:
-        return self._cache.layers
+        return cast("list[_RowLayer]", self._cache.layers)
 
     @property
     def slots(self) -> int:
@@ -145,8 +145,8 @@ class KvRows:
         for layer in self.layers:
             for buffer in (layer.keys, layer.values):
                 buffer[[row, other]] = buffer[[other, row]]
-        for column in (self.ids, self.trunks):
-            column[row], column[other] = column[other], column[row]
+        self.ids[row], self.ids[other] = self.ids[other], self.ids[row]
+        self.trunks[row], self.trunks[other] = self.trunks[other], self.trunks[row]
 
     def _members(self, feed: Feed) -> Iterator[tuple[Prefix | None, Tensor]]:
         """Every trunk in a pass, and None, with the pass's rows that have it, counted from the pass's first."""
@@ -201,6 +201,9 @@ class PrefixIndex:
 
 class _RowLayer(CacheLayerMixin):
     """One layer's buffers, keys and values [row, head, slot, dimension]."""
+
+    keys: Tensor
+    values: Tensor
 
     def __init__(self, owner: KvRows) -> None:
         super().__init__()

@@ -11,12 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 from lightning import LightningDataModule
 
+from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.settings import GRPOSettings
 from envtune.reward.breakdown import Reward
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split, Task
-from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, reward_matrix
+from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, reward_matrix
 from envtune.training.task_stream import Draw, TaskStream
 from envtune.trajectory import Trajectory
 
@@ -57,6 +58,8 @@ class EnvironmentDataModule(LightningDataModule):
     def train_dataloader(self) -> RolloutLoader:
         tasks = self.source.tasks(Split.TRAIN)
         rank, world_size = self._rank_and_world_size()
+        # A second fit, or a loader that Lightning makes anew each epoch, goes on where the last one stood.
+        self._drawn_before = self.state_dict()["drawn"]
         self._stream = TaskStream(tasks, self._seed, rank, world_size)
         self._stream.drawn = self._drawn_before
         self._tasks_per_rank = _share(self.grpo.tasks_per_update, world_size)
@@ -128,9 +131,9 @@ class EnvironmentDataModule(LightningDataModule):
     def _rewarded(self, trajectories: Sequence[Trajectory]) -> RewardedGroup:
         return RewardedGroup(tuple(trajectories), tuple(self.reward(trajectory) for trajectory in trajectories))
 
-    def _play_greedily(self, tasks: Sequence[Task]) -> tuple[Trajectory, ...]:
+    def _play_greedily(self, tasks: Sequence[Task]) -> ValidationBatch:
         requests = [EpisodeRequest(task, _seed_of(self._seed, index, 0)) for index, task in enumerate(tasks)]
-        return tuple(self.collector.play(requests, greedy=True))
+        return ValidationBatch(tuple(self.collector.play(requests, greedy=True)))
 
     def _rank_and_world_size(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -160,7 +163,7 @@ def _seed_of(*parts: int) -> int:
 
 def _share(tasks_per_update: int, world_size: int) -> int:
     if tasks_per_update % world_size:
-        raise ValueError(
+        raise UserError(
             f"grpo.tasks_per_update={tasks_per_update} must be a multiple of the number of devices ({world_size}), "
             "so that all do the same work"
         )

@@ -17,9 +17,8 @@ from envtune.training.aggregates import Aggregates, Samples
 from envtune.training.metrics import MAXIMA, MINIMA, group_samples, trajectory_samples, validation_samples
 from envtune.training.policy import Policy
 from envtune.training.resources import peak_device_memory, resident_memory
-from envtune.training.rollout_batch import RolloutBatch
+from envtune.training.rollout_batch import RolloutBatch, ValidationBatch
 from envtune.training.update_statistics import UpdateStatistics
-from envtune.trajectory import Trajectory
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -52,6 +51,10 @@ class GRPOModule(LightningModule):
     def configure_optimizers(self) -> Optimizer:
         return self._make_optimizer(parameter for parameter in self.policy.parameters() if parameter.requires_grad)
 
+    def on_fit_start(self) -> None:
+        # transformers loads models in evaluation mode, in which gradient checkpointing does nothing.
+        self.policy.train()
+
     def training_step(self, batch: RolloutBatch, batch_idx: int) -> None:
         started = time.perf_counter()
         self._require_on_policy(batch.tensors)
@@ -69,11 +72,11 @@ class GRPOModule(LightningModule):
         self._train_aggregates.add(_performance(batch, time.perf_counter() - started))
         self._log_rollout(batch)
 
-    def validation_step(self, batch: tuple[Trajectory, ...], batch_idx: int) -> None:
-        self._val_aggregates.add(validation_samples(batch))
+    def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
+        self._val_aggregates.add(validation_samples(batch.trajectories))
 
     def on_validation_epoch_end(self) -> None:
-        self.log_dict(self._val_aggregates.pop())
+        self._log(self._val_aggregates)
 
     def _losses(self, batch: TrainBatch, statistics: UpdateStatistics) -> Iterator[Tensor]:
         """The loss of each micro-batch; they add up to the batch's."""
@@ -130,7 +133,12 @@ class GRPOModule(LightningModule):
         mean = sum(advantages) / len(advantages)
         variance = sum((advantage - mean) ** 2 for advantage in advantages) / len(advantages)
         self._train_aggregates.add({"advantage/mean": [mean], "advantage/std": [variance**0.5]})
-        self.log_dict(self._train_aggregates.pop())
+        self._log(self._train_aggregates)
+
+    def _log(self, aggregates: Aggregates) -> None:
+        # Lightning takes "step" for the x-axis: its own count would put an update, and the validation after it, one
+        # too low.
+        self.log_dict(aggregates.pop() | {"step": float(self.policy_version)})
 
 
 def _performance(batch: RolloutBatch, update_seconds: float) -> Samples:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.training.weights import load_causal_lm, load_stage_weights
 
@@ -67,7 +68,7 @@ class Policy(nn.Module):
         checkpoint too (Environment Tuning, section 3.2).
 
         Raises:
-            ValueError: one sentence for a path, configuration, weight file or checkpoint that cannot be used.
+            UserError: one sentence for a path, configuration, weight file or checkpoint that cannot be used.
         """
         model = load_causal_lm(path, dtype, attn_implementation, trust_remote_code)
         if checkpoint is not None:
@@ -139,12 +140,12 @@ def _require_plain_projection(model: PreTrainedModel) -> None:
     model.train(training)
     name = type(model).__name__
     if not torch.allclose(own, plain, rtol=0.0, atol=1e-6 * float(own.abs().max())):
-        raise ValueError(
+        raise UserError(
             f"{name} changes its logits after the output embedding (soft cap or scaling), which the chunked log-probs "
             "do not reproduce; choose a model without that, such as Qwen or Llama"
         )
     if not torch.allclose(own[:, :-1], other[:, :-1], rtol=0.0, atol=1e-2 * float(own.abs().max())):
-        raise ValueError(f"{name} lets a token see later ones; choose a causal language model")
+        raise UserError(f"{name} lets a token see later ones; choose a causal language model")
 
 
 def _disable_dropout(model: nn.Module) -> None:
@@ -153,4 +154,4 @@ def _disable_dropout(model: nn.Module) -> None:
         if isinstance(module, nn.Dropout):
             module.p = 0.0
         if isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = 0.0
+            module.attention_dropout = 0.0  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""What the data module hands to the module: groups with their rewards, and the tensors of one update."""
+"""What the data module hands to the module: rewarded groups with the tensors of one update; validation episodes."""
 
 from __future__ import annotations
 
@@ -47,6 +47,16 @@ class RolloutBatch:
     def to(self, device: torch.device | str, **_: object) -> RolloutBatch:
         """The same batch with its tensors on ``device`` (Lightning's transfer calls this)."""
         return replace(self, tensors=self.tensors.to(device))
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationBatch:
+    """Episodes of validation tasks; there are no tensors to move."""
+
+    trajectories: tuple[Trajectory, ...]
+
+    def to(self, device: torch.device | str, **_: object) -> ValidationBatch:
+        return self
 
 
 def reward_matrix(groups: Sequence[RewardedGroup]) -> torch.Tensor:

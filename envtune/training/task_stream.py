@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from envtune.errors import UserError
 from envtune.task import Task
 
 
@@ -23,7 +24,7 @@ class TaskStream:
 
     def __init__(self, tasks: Sequence[Task], seed: int, rank: int = 0, world_size: int = 1) -> None:
         if not tasks:
-            raise ValueError("there are no tasks to draw from: check data.categories and data.split")
+            raise UserError("there are no tasks to draw from: check data.categories and data.split")
         self._tasks = tuple(tasks)
         self._seed = seed
         self._rank = rank

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -30,7 +31,7 @@ def load_causal_lm(path: str, dtype: str, attn_implementation: str | None, trust
         raise UserError(f"dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
     _causal_config(path, trust_remote_code)
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             path,
             dtype=dtype,
             attn_implementation=attn_implementation,
@@ -43,6 +44,7 @@ def load_causal_lm(path: str, dtype: str, attn_implementation: str | None, trust
         raise UserError(
             f"the weights in {path} cannot be read ({_first_line(error)}); copy or download the model again"
         ) from error
+    model, report = loaded
     # transformers fills what is missing with random numbers and only warns.
     lacking = sorted([*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])])
     if lacking:
@@ -65,7 +67,8 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
         return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
         raise UserError(
-            f"checkpoint {path} cannot be read ({_first_line(error)}); give a .ckpt file that a run has saved completely"
+            f"checkpoint {path} cannot be read ({_first_line(error)}); "
+            "give a .ckpt file that a run has saved completely"
         ) from error
 
 
@@ -112,6 +115,6 @@ def _causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     # PyTorch's first line only announces the list of what is wrong.
-    return (
-        (lines[1] if lines[0].startswith("Error(s) in loading") and len(lines) > 1 else lines[0]).strip().rstrip(".:")
-    )
+    if lines[0].startswith("Error(s) in loading") and len(lines) > 1:
+        lines = lines[1:]
+    return lines[0].strip().rstrip(".:")

@@ -115,6 +115,9 @@ def by_hand(logprobs, behaviour, reference, entropy, advantages, mask, beta, ent
     return total
 
 
+BAD = ("nan", "inf", "-inf", "nan")
+
+
 def random_batch(rows=5, length=7):
     draw = random.Random(3)
 
@@ -151,7 +154,7 @@ def test_nan_outside_the_completion_mask_reaches_neither_loss_nor_gradient():
     mask = torch.tensor(batch["mask"])
     names = ("logprobs", "behaviour", "reference", "entropy")
     clean = [torch.tensor(batch[name]).masked_fill(~mask, 0.0) for name in names]
-    dirty = [column.masked_fill(~mask, float(bad)) for column, bad in zip(clean, ("nan", "inf", "-inf", "nan"))]
+    dirty = [column.masked_fill(~mask, float(bad)) for column, bad in zip(clean, BAD, strict=True)]
     advantages = torch.tensor(batch["advantages"])
     unplayed = advantages.clone()
     unplayed[-1] = float("nan")
@@ -175,5 +178,5 @@ def test_the_gradient_of_an_unclipped_token_is_its_weight_times_advantage_times_
 
 
 def test_shapes_that_do_not_agree_are_refused_under_the_tests():
-    with pytest.raises(Exception, match="(?i)type"):
+    with pytest.raises(Exception, match=r"(?i)type"):
         k3_kl(torch.zeros(2, 3), torch.zeros(3, 2))

@@ -190,14 +190,14 @@ def test_a_model_of_an_unknown_kind_is_named(tmp_path):
 
 def test_a_corrupt_weight_file_is_named(model_path, tmp_path):
     (tmp_path / "model" / "model.safetensors").write_bytes(b"not weights")
-    with pytest.raises(ValueError, match="the weights in .* cannot be read .*download the model again"):
+    with pytest.raises(ValueError, match=r"the weights in .* cannot be read .*download the model again"):
         Policy.load(model_path)
 
 
 def test_a_truncated_weight_file_is_named(model_path, tmp_path):
     weights = tmp_path / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    with pytest.raises(ValueError, match="the weights in .* cannot be read"):
+    with pytest.raises(ValueError, match=r"the weights in .* cannot be read"):
         Policy.load(model_path)
 
 

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from envtune import trajectory_file
 from envtune.reward.breakdown import RewardBreakdown
-from envtune.training.rollout_batch import RolloutBatch
+from envtune.training.rollout_batch import RolloutBatch, ValidationBatch
 from envtune.trajectory import Trajectory
 from envtune.trajectory_text import as_markdown
 
@@ -43,9 +43,9 @@ class TrajectoryLog(Callback):
                 self._show(trainer, f"trajectory/{name}", *ranked[place])
 
     def on_validation_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Sequence[Trajectory], *_: Any
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: ValidationBatch, *_: Any
     ) -> None:
-        self._validation.extend(batch)
+        self._validation.extend(batch.trajectories)
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         self._write(trainer, "val", [self._record(trajectory) for trajectory in self._validation])

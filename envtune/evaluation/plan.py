@@ -1,0 +1,52 @@
+"""Which episodes an evaluation plays, and playing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from envtune.errors import UserError
+from envtune.rollout.collector import Collector, EpisodeRequest
+from envtune.task import Task
+from envtune.trajectory import Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``samples`` episodes of every task, greedy or sampled. All sampling noise comes from ``seed`` and the task's id.
+
+    Raises:
+        UserError: for a value that makes no plan.
+    """
+
+    greedy: bool
+    samples: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.greedy, bool):
+            raise UserError(f"greedy={self.greedy} must be true or false")
+        for name, value, least in (("samples", self.samples, 1), ("seed", self.seed, 0)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise UserError(f"{name}={value} must be a whole number of {least} or more")
+        if self.greedy and self.samples > 1:
+            raise UserError(
+                f"samples={self.samples} would play the same greedy episodes {self.samples} times: add greedy=false to "
+                "sample them"
+            )
+
+    def requests(self, tasks: Sequence[Task]) -> list[EpisodeRequest]:
+        """The episodes to play; those of one task stand together."""
+        return [EpisodeRequest(task, self._seed_of(task, sample)) for task in tasks for sample in range(self.samples)]
+
+    def play(self, collector: Collector, requests: Sequence[EpisodeRequest]) -> Iterator[list[Trajectory]]:
+        """Plays as many episodes at a time as the collector keeps in flight. Token records are dropped."""
+        for start in range(0, len(requests), collector.max_episodes):
+            played = collector.play(requests[start : start + collector.max_episodes], self.greedy)
+            yield [replace(trajectory, tokens=None) for trajectory in played]
+
+    def _seed_of(self, task: Task, sample: int) -> int:
+        sequence = np.random.SeedSequence([self.seed, sample, *task.id.encode()])
+        return int(sequence.generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,58 @@
+"""Trajectories -> success and progress with their intervals, by category and overall."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from rich.table import Table
+
+from envtune.evaluation.intervals import Estimate, estimate
+from envtune.task import Category
+from envtune.trajectory import Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a group of tasks scored: success (all turns passed, BFCL's verdict) and progress (share of passed turns)."""
+
+    tasks: int
+    episodes: int
+    success: Estimate
+    progress: Estimate
+
+
+def score(trajectories: Sequence[Trajectory]) -> Score:
+    """The score of one or more episodes. Episodes of one task are its samples: each task weighs the same."""
+    samples: dict[str, list[Trajectory]] = defaultdict(list)
+    for trajectory in trajectories:
+        samples[trajectory.task_id].append(trajectory)
+    return Score(
+        tasks=len(samples),
+        episodes=len(trajectories),
+        success=estimate([fmean(trajectory.success for trajectory in task) for task in samples.values()]),
+        progress=estimate([fmean(trajectory.progress for trajectory in task) for task in samples.values()]),
+    )
+
+
+def scores_by_category(trajectories: Sequence[Trajectory]) -> dict[str, Score]:
+    """The scores of `overall` and of every category that was played."""
+    played = {str(category): [t for t in trajectories if t.category == category] for category in Category}
+    return {"overall": score(trajectories)} | {name: score(group) for name, group in played.items() if group}
+
+
+def scores_table(scores: Mapping[str, Score], title: str) -> Table:
+    """One row per group; shares in percent, their 95% intervals in parentheses."""
+    table = Table(title=title)
+    table.add_column("category")
+    for column in ("tasks", "episodes", "success, % of tasks", "progress, % of turns"):
+        table.add_column(column, justify="right")
+    for name, row in scores.items():
+        table.add_row(name, str(row.tasks), str(row.episodes), _percent(row.success), _percent(row.progress))
+    return table
+
+
+def _percent(value: Estimate) -> str:
+    return f"{100 * value.mean:.1f} ({100 * value.low:.1f} to {100 * value.high:.1f})"

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from envtune.evaluation.scores import score, scores_by_category
+from envtune.task import Category
+from envtune.trajectory import EpisodeEnd, Trajectory, Turn, TurnEnd, TurnVerdict
+
+
+def _played(task: str, passes: list[bool], category: Category = Category.BASE) -> Trajectory:
+    """An episode whose turns passed or failed by their state."""
+    turns = tuple(
+        Turn("do it", (), (), TurnEnd.ANSWERED, TurnVerdict(passed, True, True, False, True)) for passed in passes
+    )
+    return Trajectory(task, category, len(turns), turns, EpisodeEnd.TERMINATED)
+
+
+def test_success_counts_whole_tasks_and_progress_their_turns():
+    row = score([_played("a", [True, True]), _played("b", [True, False]), _played("c", [False] * 4)])
+    assert (row.tasks, row.episodes) == (3, 3)
+    assert row.success.mean == pytest.approx(1 / 3)
+    assert row.progress.mean == pytest.approx((1 + 0.5 + 0) / 3)
+    assert (row.success.method, row.progress.method) == ("wilson", "bootstrap")
+
+
+def test_samples_of_a_task_are_one_observation():
+    # a succeeds in 3 of 3, b in 0 of 1: each task weighs the same, and two tasks leave a wide interval.
+    row = score([_played("a", [True])] * 3 + [_played("b", [False])])
+    assert (row.tasks, row.episodes, row.success.mean) == (2, 4, 0.5)
+    assert row.success == score([_played("a", [True]), _played("b", [False])]).success
+
+
+def test_a_task_that_succeeds_now_and_then_is_bootstrapped():
+    # Task means 0.5 and 0: the bootstrap of two tasks spans both.
+    row = score([_played("a", [True]), _played("a", [False]), _played("b", [False]), _played("b", [False])])
+    assert (row.success.low, row.success.mean, row.success.high) == (0.0, 0.25, 0.5)
+
+
+def test_only_categories_that_were_played_are_scored_in_their_order():
+    scores = scores_by_category([_played("m", [False], Category.MISS_PARAM), _played("b", [True])])
+    assert list(scores) == ["overall", "base", "miss_param"]
+    assert [row.success.mean for row in scores.values()] == [0.5, 1.0, 0.0]

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from toy_world import (
+    ANSWER,
+    DOCUMENTS,
+    IDLE,
+    LS,
+    MKDIR,
+    PERFECT,
+    STYLE,
+    ScriptedGenerator,
+    always,
+    toy_collector,
+    toy_model,
+    toy_task,
+)
+
+from envtune.chat.template import Template
+from envtune.errors import UserError
+from envtune.rollout.collector import EpisodeRequest
+from envtune.rollout.generator import Request
+from envtune.rollout.hf_generator import HFGenerator
+from envtune.trajectory import EpisodeEnd, FormatError, FormatFault, TokenRecord, TurnEnd
+
+
+def sampled_runs(tokens: TokenRecord) -> list[tuple[list[int], list[float]]]:
+    """Ids and log-probs of each run of sampled tokens."""
+    places = itertools.groupby(range(len(tokens.ids)), key=tokens.completion_mask.__getitem__)
+    runs = [list(run) for sampled, run in places if sampled]
+    return [([tokens.ids[i] for i in run], [tokens.logprobs[i] for i in run]) for run in runs]
+
+
+def mixed_script(users: list[str], seed: int) -> str:
+    """Task 0 is played to the end, the others only answer."""
+    return (PERFECT if users[0].startswith("Task 0:") else IDLE)[len(users) - 1]
+
+
+def test_sampled_ids_and_log_probs_land_unchanged_between_the_environments_ids(tokenizer: Any):
+    generator = ScriptedGenerator(tokenizer, always(PERFECT))
+    tokens = toy_collector(tokenizer, generator).play([EpisodeRequest(toy_task(), 3)])[0].tokens
+    assert tokens is not None
+    completions = [[*tokenizer.encode(said), tokenizer.eos_token_id] for said in PERFECT]
+    assert sampled_runs(tokens) == [(ids, [-(i + 1) / 64 for i in range(len(ids))]) for ids in completions]
+
+    template = Template(tokenizer, STYLE)
+    opening = template.open("Task 0: make a.", DOCUMENTS)
+    texts = ["[1] mkdir: None", "What is here?", '[1] ls: {"current_directory_content": ["a"]}']
+    fed = [opening, *(template.append(text) for text in texts)]
+    pairs = zip(fed, completions, strict=True)
+    assert list(tokens.ids) == [id_ for said, completion in pairs for id_ in (*said, *completion)]
+    assert tokens.prompt_length == len(opening)
+    assert all(p == 0.0 for p, sampled in zip(tokens.logprobs, tokens.completion_mask, strict=True) if not sampled)
+
+
+def test_every_request_is_the_record_up_to_its_completion(tokenizer: Any):
+    generator = ScriptedGenerator(tokenizer, always(PERFECT))
+    tokens = toy_collector(tokenizer, generator).play([EpisodeRequest(toy_task(), 3)])[0].tokens
+    assert tokens is not None
+    edges = zip((False, *tokens.completion_mask), tokens.completion_mask, strict=False)
+    starts = [i for i, (before, now) in enumerate(edges) if now and not before]
+    assert [call[0].ids for call in generator.calls] == [tokens.ids[:start] for start in starts]
+
+
+def test_a_clipped_completion_is_closed_by_an_end_token_that_was_not_sampled(tokenizer: Any):
+    generator = ScriptedGenerator(tokenizer, always((MKDIR, ANSWER, ANSWER)))
+    trajectory = toy_collector(tokenizer, generator, max_completion_tokens=20).play([EpisodeRequest(toy_task(), 3)])[0]
+    tokens = trajectory.tokens
+    assert tokens is not None
+    end = tokens.prompt_length + 20
+    assert list(tokens.ids[tokens.prompt_length : end]) == tokenizer.encode(MKDIR)[:20]
+    assert tokens.ids[end] == tokenizer.eos_token_id
+    assert tokens.completion_mask[end - 1 : end + 1] == (True, False)
+    assert [step.clipped for step in trajectory.steps] == [True, False, False]
+    assert isinstance(trajectory.steps[0].action, FormatError)
+    assert trajectory.steps[0].action.fault is FormatFault.TOO_LONG
+
+
+def test_the_token_limit_truncates_the_episode_and_the_last_completion_gets_what_is_left(tokenizer: Any):
+    # The first call takes 35 ids and its end token; with the result's ids before it, the second gets the rest of 50.
+    generator = ScriptedGenerator(tokenizer, always((MKDIR, LS)))
+    trajectory = toy_collector(tokenizer, generator, max_response_tokens=70).play([EpisodeRequest(toy_task(), 3)])[0]
+    observed = len(Template(tokenizer, STYLE).append("[1] mkdir: None"))
+    said = len(tokenizer.encode(MKDIR)) + 1
+    assert generator.calls[1][0].max_new_tokens == 70 - said - observed
+    assert trajectory.end is EpisodeEnd.TOKEN_LIMIT
+    assert [turn.end for turn in trajectory.turns] == [TurnEnd.TOKEN_LIMIT]
+    assert trajectory.tokens is not None
+    assert len(trajectory.tokens.ids) == trajectory.tokens.prompt_length + 70
+
+
+def test_an_observation_that_leaves_no_token_also_truncates(tokenizer: Any):
+    generator = ScriptedGenerator(tokenizer, always(PERFECT))
+    said = len(tokenizer.encode(MKDIR)) + 1
+    trajectory = toy_collector(tokenizer, generator, max_response_tokens=said).play([EpisodeRequest(toy_task(), 3)])[0]
+    assert trajectory.end is EpisodeEnd.TOKEN_LIMIT
+    assert len(generator.calls) == 1
+    assert trajectory.tokens is not None
+    assert len(trajectory.tokens.ids) == trajectory.tokens.prompt_length + said
+
+
+def test_the_step_limit_ends_an_episode(tokenizer: Any):
+    generator = ScriptedGenerator(tokenizer, always((LS, LS, LS)))
+    trajectory = toy_collector(tokenizer, generator, step_limit=2).play([EpisodeRequest(toy_task(), 3)])[0]
+    assert trajectory.end is EpisodeEnd.STEP_LIMIT
+    assert len(trajectory.steps) == len(generator.calls) == 2
+
+
+def test_a_prompt_that_is_too_long_is_refused_in_one_sentence(tokenizer: Any):
+    length = len(Template(tokenizer, STYLE).open("Task 7: make a.", DOCUMENTS))
+    generator = ScriptedGenerator(tokenizer, always(PERFECT))
+    exact = toy_collector(tokenizer, generator, max_prompt_tokens=length)
+    assert exact.play([EpisodeRequest(toy_task(7), 0)])[0].success
+    short = toy_collector(tokenizer, generator, max_prompt_tokens=length - 1)
+    with pytest.raises(UserError, match=f"toy_7 has {length} tokens, rollout.max_prompt_tokens={length - 1} .*raise it"):
+        short.play([EpisodeRequest(toy_task(7), 0)])
+
+
+def requests_by_task(tokenizer: Any, tasks: list[EpisodeRequest], max_episodes: int) -> dict[str, list[Request]]:
+    """What the generator was asked for, by the task's first message, in the order of the steps."""
+    generator = ScriptedGenerator(tokenizer, mixed_script)
+    toy_collector(tokenizer, generator, max_episodes=max_episodes).play(tasks)
+    found: dict[str, list[Request]] = {}
+    for request in itertools.chain(*generator.calls):
+        name = tokenizer.decode(request.ids).split("<|im_start|>user\n")[1].split(":")[0]
+        found.setdefault(name, []).append(request)
+    assert max(map(len, generator.calls)) <= max_episodes
+    return found
+
+
+def test_requests_depend_on_the_episodes_seed_and_step_alone(tokenizer: Any):
+    tasks = [EpisodeRequest(toy_task(number), seed=100 + number) for number in range(4)]
+    together = requests_by_task(tokenizer, tasks, max_episodes=64)
+    assert together == requests_by_task(tokenizer, tasks, max_episodes=3)
+    assert together == requests_by_task(tokenizer, tasks[::-1], max_episodes=1)
+    assert together["Task 2"] == requests_by_task(tokenizer, [tasks[2]], max_episodes=1)["Task 2"]
+    assert len({request.seed for requests in together.values() for request in requests}) == 4 + 3 * 2
+    reseeded = requests_by_task(tokenizer, [replace(tasks[2], seed=5)], max_episodes=1)["Task 2"]
+    assert reseeded[0].ids == together["Task 2"][0].ids
+    assert reseeded[0].seed != together["Task 2"][0].seed
+
+
+def test_trajectories_come_in_the_order_of_the_requests_whoever_finishes_first(tokenizer: Any):
+    # Task 0 takes four steps, the others two.
+    generator = ScriptedGenerator(tokenizer, mixed_script)
+    requests = [EpisodeRequest(toy_task(number), seed=50 + number) for number in (3, 0, 2, 1)]
+    played = toy_collector(tokenizer, generator, max_episodes=2).play(requests)
+    assert [(trajectory.task_id, trajectory.seed) for trajectory in played] == [
+        ("toy_3", 53),
+        ("toy_0", 50),
+        ("toy_2", 52),
+        ("toy_1", 51),
+    ]
+    assert [trajectory.success for trajectory in played] == [False, True, False, False]
+
+
+def test_trajectories_carry_the_generators_policy_version_and_greed_is_passed_on(tokenizer: Any):
+    generator = ScriptedGenerator(tokenizer, always(IDLE))
+    collector = toy_collector(tokenizer, generator)
+    for version in (0, 7):
+        generator.policy_version = version
+        assert collector.play([EpisodeRequest(toy_task(), 0)], greedy=version == 7)[0].policy_version == version
+    assert generator.greedy == [False, False, True, True]
+    assert collector.play([]) == []
+
+
+@pytest.mark.parametrize("limit", ["step_limit", "max_prompt_tokens", "max_response_tokens", "max_episodes"])
+def test_a_limit_below_one_is_named(tokenizer: Any, limit: str):
+    with pytest.raises(ValueError, match=f"rollout.{limit}=0 must be at least 1"):
+        toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(IDLE)), **{limit: 0})
+
+
+def test_an_episode_that_may_outgrow_the_models_window_is_refused(tokenizer: Any):
+    collector = toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(IDLE)))
+    collector.check_window(1024 + 512)
+    collector.check_window(None)
+    with pytest.raises(UserError, match="make 1536 tokens, but the model's window holds 1535"):
+        collector.check_window(1535)
+
+
+def test_a_played_episodes_log_probs_are_those_of_a_fresh_pass_over_its_record(tokenizer: Any):
+    model = toy_model().eval()
+    generator = HFGenerator(temperature=0.8)
+    generator.update_weights(model, 4)
+    collector = toy_collector(tokenizer, generator, max_completion_tokens=12, max_episodes=3)
+    requests = [EpisodeRequest(toy_task(number), seed=number) for number in range(4)]
+    for trajectory in collector.play(requests):
+        tokens = trajectory.tokens
+        assert tokens is not None
+        assert (len(trajectory.steps), trajectory.policy_version) == (3, 4)
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([tokens.ids]), use_cache=False).logits[0] / 0.8
+        expected = logits.log_softmax(-1)[:-1].gather(-1, torch.tensor(tokens.ids)[1:, None])[:, 0]
+        mask = torch.tensor(tokens.completion_mask)[1:]
+        assert mask.sum() >= 3
+        torch.testing.assert_close(torch.tensor(tokens.logprobs)[1:][mask], expected[mask], atol=1e-4, rtol=0)

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from toy_world import ANSWER, MKDIR, PERFECT, ScriptedGenerator, ToyTasks, always, toy_collector
+
+from envtune.errors import UserError
+from envtune.grpo.settings import GRPOSettings
+from envtune.reward import ProgressReward
+from envtune.training.datamodule import EnvironmentDataModule, RolloutLoader, _share
+from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
+
+
+def datamodule_of(
+    tokenizer: Any, script: Any = None, train: int = 4, val: int = 2, seed: int = 0, **grpo: Any
+) -> EnvironmentDataModule:
+    generator = ScriptedGenerator(tokenizer, script or always(PERFECT))
+    collector = toy_collector(tokenizer, generator, max_episodes=3)
+    settings = GRPOSettings(**({"group_size": 2, "tasks_per_update": 2} | grpo))
+    return EnvironmentDataModule(ToyTasks(train, val), collector, ProgressReward(), settings, seed)
+
+
+def generator_of(datamodule: EnvironmentDataModule) -> ScriptedGenerator:
+    assert isinstance(datamodule.collector.generator, ScriptedGenerator)
+    return datamodule.collector.generator
+
+
+def varied(tasks: Sequence[int]) -> Any:
+    """In these tasks, about half of the episodes make the folder; no other episode ever does."""
+
+    def script(users: Sequence[str], seed: int) -> str:
+        number = int(users[0].split(":")[0].removeprefix("Task "))
+        return MKDIR if len(users) == 1 and number in tasks and seed % 2 else ANSWER
+
+    return script
+
+
+def task_ids(groups: Sequence[RewardedGroup]) -> list[str]:
+    return [group.trajectories[0].task_id for group in groups]
+
+
+def test_a_batch_is_played_only_when_it_is_asked_for(tokenizer: Any):
+    datamodule = datamodule_of(tokenizer)
+    loader = datamodule.train_dataloader()
+    generator = generator_of(datamodule)
+    assert len(loader) == 2
+    batches = iter(loader)
+    assert generator.calls == []
+    for version in range(2):
+        generator.policy_version = version
+        batch = next(batches)
+        assert batch.tensors.policy_versions.tolist() == [version] * 4
+    assert next(batches, None) is None
+
+
+def test_a_batch_holds_groups_of_one_task_in_the_order_of_its_tensors(tokenizer: Any):
+    batch = next(iter(datamodule_of(tokenizer, varied(range(4)), group_size=4).train_dataloader()))
+    assert isinstance(batch, RolloutBatch)
+    assert [len({t.task_id for t in group.trajectories}) for group in batch.groups] == [1, 1]
+    assert len(set(task_ids(batch.groups))) == 2
+    assert batch.tensors.rewards.tolist() == [reward for group in batch.groups for reward in group.rewards]
+    trajectories = [trajectory for group in batch.groups for trajectory in group.trajectories]
+    assert batch.tensors.lengths.tolist() == [len(t.tokens.ids) for t in trajectories if t.tokens]
+    assert len({trajectory.seed for trajectory in trajectories}) == 8
+    assert (batch.refills, batch.tensors.temperature) == (0, 1.0)
+    assert batch.rollout_seconds > batch.environment_seconds > 0
+
+
+def test_an_epoch_draws_every_task_at_least_once(tokenizer: Any):
+    loader = datamodule_of(tokenizer, train=5).train_dataloader()
+    assert len(loader) == 3
+    played = [task for batch in loader for task in task_ids(batch.groups)]
+    assert len(played) == 6
+    assert set(played) == {f"toy_{number}" for number in range(5)}
+
+
+def test_the_filter_refills_until_enough_groups_have_variance(tokenizer: Any):
+    datamodule = datamodule_of(
+        tokenizer, varied([0, 1]), group_size=8, tasks_per_update=2, filter_zero_variance=True, max_refills=9
+    )
+    for batch in datamodule.train_dataloader():
+        with_variance = [group for group in batch.groups if not group.has_zero_variance]
+        assert {task for task in task_ids(with_variance)} <= {"toy_0", "toy_1"}
+        assert len(with_variance) == 2
+        assert len(batch.tensors) == 16
+        assert batch.tensors.rewards.tolist() == [reward for group in with_variance for reward in group.rewards]
+        assert (batch.refills > 0) == (len(batch.groups) > 2)
+
+
+def test_refills_are_bounded_and_the_number_of_trained_groups_is_constant(tokenizer: Any):
+    # No group ever has variance: two rounds of two tasks each replace the first two, and two of the six are trained on.
+    datamodule = datamodule_of(tokenizer, filter_zero_variance=True, max_refills=2)
+    batch = next(iter(datamodule.train_dataloader()))
+    assert batch.refills == 2
+    assert len(batch.groups) == 6
+    assert len(batch.tensors) == 4
+    assert batch.tensors.advantages.tolist() == [0.0] * 4
+    assert datamodule.state_dict() == {"drawn": 6}
+
+
+def test_a_group_with_variance_is_trained_on_before_one_without(tokenizer: Any):
+    datamodule = datamodule_of(
+        tokenizer, varied([2]), group_size=8, tasks_per_update=1, filter_zero_variance=True, max_refills=3
+    )
+    batch = next(iter(datamodule.train_dataloader()))
+    order = task_ids(batch.groups)
+    assert order[-1] == "toy_2"
+    assert batch.refills == len(order) - 1
+    assert set(batch.tensors.rewards.tolist()) == set(batch.groups[-1].rewards)
+    assert batch.tensors.advantages.abs().min() > 0
+
+
+def test_without_the_filter_nothing_is_refilled(tokenizer: Any):
+    batch = next(iter(datamodule_of(tokenizer).train_dataloader()))
+    assert (batch.refills, len(batch.groups)) == (0, 2)
+
+
+def test_a_restored_datamodule_goes_on_where_the_saved_one_stood(tokenizer: Any):
+    saved = datamodule_of(tokenizer, train=6)
+    batches = iter(saved.train_dataloader())
+    next(batches)
+    state = saved.state_dict()
+    assert state == {"drawn": 2}
+    expected = next(batches).groups
+
+    before, behind = datamodule_of(tokenizer, train=6), datamodule_of(tokenizer, train=6)
+    before.load_state_dict(state)
+    assert before.state_dict() == state
+    assert next(iter(before.train_dataloader())).groups == expected
+    loader = behind.train_dataloader()
+    behind.load_state_dict(state)
+    assert next(iter(loader)).groups == expected
+
+
+def test_a_loader_that_is_made_again_does_not_repeat_tasks(tokenizer: Any):
+    datamodule = datamodule_of(tokenizer, train=4)
+    first = task_ids(next(iter(datamodule.train_dataloader())).groups)
+    second = task_ids(next(iter(datamodule.train_dataloader())).groups)
+    assert sorted(first + second) == ["toy_0", "toy_1", "toy_2", "toy_3"]
+
+
+def test_the_seed_decides_tasks_and_episodes(tokenizer: Any):
+    one, same, other = (
+        next(iter(datamodule_of(tokenizer, train=6, seed=seed).train_dataloader())).groups for seed in (0, 0, 1)
+    )
+    assert one == same
+    assert {t.seed for g in one for t in g.trajectories}.isdisjoint({t.seed for g in other for t in g.trajectories})
+
+
+def test_validation_plays_every_task_once_greedily_and_can_be_repeated(tokenizer: Any):
+    datamodule = datamodule_of(tokenizer, val=4)
+    loader = datamodule.val_dataloader()
+    # Three episodes at a time.
+    assert len(loader) == 2
+    first, second = (list(loader), list(loader))
+    assert [[trajectory.task_id for trajectory in batch] for batch in first] == [["toy_4", "toy_5", "toy_6"], ["toy_7"]]
+    assert first == second
+    assert all(generator_of(datamodule).greedy)
+    assert datamodule.state_dict() == {"drawn": 0}
+
+
+def test_the_toolbox_of_every_tool_is_known(tokenizer: Any):
+    assert datamodule_of(tokenizer).toolbox_of == {"mkdir": "GorillaFileSystem", "ls": "GorillaFileSystem"}
+
+
+def test_devices_share_the_tasks_of_an_update_evenly():
+    assert _share(6, 3) == 2
+    with pytest.raises(UserError, match=r"grpo.tasks_per_update=6 must be a multiple of the number of devices \(4\)"):
+        _share(6, 4)
+
+
+def test_a_loader_counts_its_batches():
+    loader = RolloutLoader(lambda index: index * index, length=3)
+    assert list(loader) == list(loader) == [0, 1, 4]
+    assert len(loader) == 3
+
+
+def test_a_batch_moves_its_tensors(tokenizer: Any):
+    batch = next(iter(datamodule_of(tokenizer).train_dataloader()))
+    moved = batch.to(torch.device("meta"), non_blocking=True)
+    assert moved.tensors.ids.device.type == "meta"
+    assert moved.groups is batch.groups

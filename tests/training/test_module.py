@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning import Callback
+from lightning.pytorch.loggers import CSVLogger
+from toy_training import SGD, toy_datamodule, toy_module, toy_trainer
+from toy_world import SeedReward, toy_model
+
+from envtune.grpo.settings import GRPOSettings
+from envtune.reward.breakdown import RewardBreakdown, RewardPart
+from envtune.training.module import GRPOModule
+from envtune.training.policy import Policy
+from envtune.trajectory import Trajectory
+
+
+def weights_of(module: GRPOModule) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in module.policy.model.parameters()])
+
+
+def step_taken(tokenizer: Any, folder: Path, **grpo: Any) -> torch.Tensor:
+    """The change of all weights in one update; with SGD at rate 1, the negative gradient."""
+    module = toy_module(**grpo)
+    before = weights_of(module)
+    toy_trainer(folder).fit(module, toy_datamodule(tokenizer, **grpo))
+    return weights_of(module) - before
+
+
+class Witness(Callback):
+    """Compares, before every update, the weights that sampled a batch with those that it will update."""
+
+    def __init__(self, datamodule: Any, module: GRPOModule) -> None:
+        self.sampled_by: list[torch.Tensor] = []
+        self.versions: list[set[int]] = []
+        self.updates: list[int] = []
+        self.same_weights: list[bool] = []
+        play = datamodule.collector.play
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            self.sampled_by.append(weights_of(module))
+            return play(*arguments, **options)
+
+        datamodule.collector.play = watched
+
+    def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+        self.updates.append(trainer.global_step)
+        self.versions.append({t.policy_version for group in batch.groups for t in group.trajectories})
+        self.same_weights.append(self.sampled_by[-1].equal(weights_of(module)))
+
+
+def test_every_update_is_made_of_episodes_of_exactly_that_policy(tokenizer: Any, tmp_path: Path):
+    # Two updates an epoch, so that the third also crosses the border between two epochs.
+    module, datamodule = toy_module(), toy_datamodule(tokenizer)
+    witness, logger = Witness(datamodule, module), CSVLogger(tmp_path)
+    toy_trainer(tmp_path, [witness], max_steps=3, logger=logger).fit(module, datamodule)
+    assert witness.updates == [0, 1, 2]
+    assert witness.versions == [{0}, {1}, {2}]
+    assert witness.same_weights == [True, True, True]
+    assert len(witness.sampled_by) == 3
+    assert not witness.sampled_by[0].equal(witness.sampled_by[1])
+    with Path(logger.log_dir, "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
+    assert max(float(row["sampling/logp_diff_max"]) for row in rows) < 1e-4
+    # The first update starts at the reference; the later ones have left it.
+    assert abs(float(rows[0]["kl"])) < 1e-6
+    assert min(float(row["kl"]) for row in rows[1:]) > 1e-3
+
+
+def test_rollouts_of_old_weights_are_refused(tokenizer: Any, tmp_path: Path):
+    module, datamodule = toy_module(), toy_datamodule(tokenizer)
+    datamodule.collector.generator.update_weights(module.policy.model, 0)
+    trainer = toy_trainer(tmp_path, callbacks=[], max_steps=3)
+    trainer.callbacks = [callback for callback in trainer.callbacks if type(callback).__name__ != "WeightSync"]
+    with pytest.raises(RuntimeError, match=r"policy version \[0\] reached update 1: .*is the WeightSync callback"):
+        trainer.fit(module, datamodule)
+    assert trainer.global_step == 1
+
+
+@pytest.mark.parametrize("aggregation", ["seq-mean-token-mean", "token-mean"])
+def test_micro_batches_give_the_gradient_of_the_whole_batch(tokenizer: Any, tmp_path: Path, aggregation: str):
+    grpo = {"gradient_clip": 1e9, "aggregation": aggregation, "group_size": 3}
+    whole = step_taken(tokenizer, tmp_path, **grpo)
+    row_by_row = step_taken(tokenizer, tmp_path, max_tokens_per_batch=1, **grpo)
+    assert whole.norm() > 1
+    torch.testing.assert_close(row_by_row, whole, atol=1e-5, rtol=0)
+
+
+def test_the_gradient_is_clipped_to_its_norm_and_logged_before(tokenizer: Any, tmp_path: Path):
+    free = step_taken(tokenizer, tmp_path, gradient_clip=1e9)
+    module = toy_module(gradient_clip=1.0)
+    before = weights_of(module)
+    trainer = toy_trainer(tmp_path)
+    trainer.fit(module, toy_datamodule(tokenizer))
+    clipped = weights_of(module) - before
+    torch.testing.assert_close(clipped, free / free.norm(), atol=1e-5, rtol=0)
+    assert float(trainer.callback_metrics["grad_norm"]) == pytest.approx(float(free.norm()), rel=1e-4)
+    # A norm below the bound is left alone.
+    torch.testing.assert_close(step_taken(tokenizer, tmp_path, gradient_clip=2 * float(free.norm())), free)
+
+
+def test_equal_rewards_without_kl_and_entropy_change_nothing(tokenizer: Any, tmp_path: Path):
+    module = toy_module(beta=0.0, entropy_coef=0.0)
+    before = weights_of(module)
+    toy_trainer(tmp_path).fit(module, toy_datamodule(tokenizer, reward=Constant(0.5)))
+    assert weights_of(module).equal(before)
+
+
+class Constant:
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
+        return RewardBreakdown((RewardPart("constant", self._value),))
+
+
+def test_a_gradient_that_is_not_finite_stops_training_before_the_weights_are_touched(tokenizer: Any, tmp_path: Path):
+    module = toy_module()
+    before = weights_of(module)
+    with pytest.raises(RuntimeError, match=r"the gradient of update 0 is not finite \(nan\): continue from"):
+        toy_trainer(tmp_path).fit(module, toy_datamodule(tokenizer, reward=Constant(float("nan"))))
+    assert weights_of(module).equal(before)
+
+
+def test_only_the_policys_trainable_parameters_are_optimised():
+    model = toy_model()
+    model.get_input_embeddings().requires_grad_(False)
+    policy = Policy(model)
+    optimizer = GRPOModule(policy, GRPOSettings(), SGD).configure_optimizers()
+    optimised = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    assert optimised == {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    assert optimised.isdisjoint(id(parameter) for parameter in policy.reference.parameters())
+    assert len(optimised) == len(list(model.parameters())) - 1
+
+
+def test_the_model_is_trained_in_training_mode_and_the_reference_is_not(tokenizer: Any, tmp_path: Path):
+    # In evaluation mode, in which transformers loads models, gradient checkpointing would do nothing.
+    module = toy_module()
+    module.policy.model.eval()
+    modes = []
+
+    class Modes(Callback):
+        def on_before_optimizer_step(self, *_: Any) -> None:
+            modes.append((module.policy.model.training, module.policy.reference.training))
+
+    toy_trainer(tmp_path, [Modes()], max_steps=2).fit(module, toy_datamodule(tokenizer))
+    assert modes == [(True, False)] * 2
+
+
+def test_validation_reports_the_policy_as_it_is_at_the_number_of_its_updates(tokenizer: Any, tmp_path: Path):
+    module, datamodule, logger = toy_module(), toy_datamodule(tokenizer, reward=SeedReward()), CSVLogger(tmp_path)
+    trainer = toy_trainer(tmp_path, max_steps=2, val_check_interval=1, limit_val_batches=1.0, logger=logger)
+    seen = []
+    step = module.validation_step
+    module.validation_step = lambda batch, index: (seen.extend(t.policy_version for t in batch), step(batch, index))
+    trainer.validate(module, datamodule, verbose=False)
+    trainer.fit(module, datamodule)
+    trainer.validate(module, datamodule, verbose=False)
+    # Two tasks in each validation.
+    assert seen == [0, 0, 1, 1, 2, 2, 2, 2]
+    with Path(logger.log_dir, "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows if row["val/progress/overall"]] == ["0", "1", "2", "2"]
+    assert [row["step"] for row in rows if row["grad_norm"]] == ["1", "2"]
+    assert {row["val/success/base"] for row in rows if row["val/progress/overall"]} == {"0.0"}

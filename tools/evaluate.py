@@ -1,0 +1,117 @@
+"""Evaluates a policy on a split: `python tools/evaluate.py model.checkpoint=runs/…/checkpoints/best.ckpt`.
+
+Prints success and progress by category with 95% intervals. The run folder keeps scores.json, trajectories.jsonl (see
+tools/show_trajectory.py), run.json and, in .hydra, the composed config: all that is needed to repeat it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import rich
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from envtune import trajectory_file
+from envtune.command_line import command
+from envtune.errors import UserError
+from envtune.evaluation.intervals import LEVEL, METHODS
+from envtune.evaluation.plan import Plan
+from envtune.evaluation.scores import Score, scores_by_category, scores_table
+from envtune.rollout.collector import Collector, EpisodeRequest
+from envtune.training.report import config_tree
+from envtune.training.run_record import write_run_record
+from envtune.trajectory import Trajectory
+
+log = logging.getLogger("evaluate")
+
+
+@command("evaluate")
+def evaluate(config: DictConfig) -> None:
+    """Composes, plays and reports."""
+    rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
+    rich.print(f"run folder: {config.run_folder}")
+    plan = Plan(config.greedy, config.samples, config.seed)
+    source = instantiate(config.data, _convert_="all")
+    requests = plan.requests(source.tasks(config.split))
+    if not requests:
+        raise UserError(f"split={config.split} has no tasks: choose another split or a larger data.val_size")
+    collector = _collector(config)
+    write_run_record(config.run_folder, source.describe(), list(config.tags))
+    started = time.perf_counter()
+    trajectories = _play(plan, collector, requests)
+    seconds = time.perf_counter() - started
+
+    scores = scores_by_category(trajectories)
+    folder = Path(config.run_folder)
+    trajectory_file.write(folder / "trajectories.jsonl", map(trajectory_file.to_json, trajectories))
+    record = json.dumps(_record(config, scores, seconds), indent=2)
+    (folder / "scores.json").write_text(record + "\n", encoding="utf-8")
+    rich.print(scores_table(scores, f"{config.split} split, with 95% intervals"))
+    rich.print(f"{len(trajectories)} episodes in {seconds:.1f} s, written to {folder}")
+
+
+def _collector(config: DictConfig) -> Collector:
+    """The collector of the config, its generator on the policy's weights."""
+    device = _device(config.device)
+    collector = instantiate(config.rollout, _convert_="all")
+    # Only the trained model is kept: the reference beside it goes with the policy, before anything reaches the device.
+    model = instantiate(config.model, _convert_="all").model.to(device)
+    collector.check_window(model.config.max_position_embeddings)
+    collector.generator.update_weights(model, policy_version=0)
+    return collector
+
+
+def _device(name: str) -> torch.device:
+    """Raises UserError for a device that this machine or PyTorch does not have."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).split("\n")[0]
+        raise UserError(f"device={name} cannot be used here ({reason}): choose auto, cpu, cuda or cuda:1") from error
+    return device
+
+
+def _play(plan: Plan, collector: Collector, requests: Sequence[EpisodeRequest]) -> list[Trajectory]:
+    """All episodes, with a bar in a terminal and a line now and then in a log."""
+    console = rich.get_console()
+    numbers = TextColumn("{task.fields[numbers]}")
+    columns = (TextColumn("episodes"), MofNCompleteColumn(), BarColumn(), numbers)
+    trajectories: list[Trajectory] = []
+    with Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as bar:
+        shown = bar.add_task("", total=len(requests), numbers="")
+        for played in plan.play(collector, requests):
+            trajectories += played
+            success = sum(trajectory.success for trajectory in trajectories) / len(trajectories)
+            bar.update(shown, completed=len(trajectories), numbers=f"success {success:.1%}")
+            if not console.is_terminal:
+                log.info("%d/%d episodes  success %.1f%%", len(trajectories), len(requests), 100 * success)
+    return trajectories
+
+
+def _record(config: DictConfig, scores: Mapping[str, Score], seconds: float) -> dict[str, Any]:
+    """The content of scores.json. ``seconds`` is the wall time of playing, without loading the model."""
+    return {
+        "model": {"path": config.model.path, "checkpoint": config.model.checkpoint},
+        **{name: config[name] for name in ("split", "greedy", "samples", "seed")},
+        "seconds": round(seconds, 3),
+        "intervals": {"level": LEVEL, **METHODS},
+        "scores": {name: asdict(score) for name, score in scores.items()},
+    }
+
+
+if __name__ == "__main__":
+    evaluate()
