@@ -9,22 +9,26 @@ from omegaconf import DictConfig, OmegaConf
 
 from envtune.command_line import command
 from envtune.training.callbacks.validation_history import ValidationHistory
-from envtune.training.report import config_tree, validation_table
+from envtune.training.library_noise import silence_libraries
+from envtune.training.report import config_tree, require_validation_name, validation_table
 from envtune.training.run_record import write_run_record
 from envtune.training.weights import read_checkpoint
 
 
 @command("train")
-def train(config: DictConfig) -> float | None:
+def train(config: DictConfig) -> float:
     """Composes, instantiates, fits and reports; returns ``optimized_metric`` after training."""
-    rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))
-    rich.print(f"run folder: {config.run_folder}")
+    silence_libraries()
+    rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
+    print(f"run folder: {config.run_folder}")
     lightning.seed_everything(config.seed, workers=True, verbose=False)
+    require_validation_name(config.optimized_metric)
     if config.ckpt_path:
         read_checkpoint(config.ckpt_path)
     # The model last: what else is wrong should not wait for its weights.
     datamodule = instantiate(config.datamodule, _convert_="all")
-    callbacks = [instantiate(callback) for callback in config.callbacks.values() if callback]
+    history = ValidationHistory()
+    callbacks = [history, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers)
     module = instantiate(config.module, _convert_="all")
@@ -34,12 +38,11 @@ def train(config: DictConfig) -> float | None:
     if not config.ckpt_path:
         trainer.validate(module, datamodule, verbose=False)
     trainer.fit(module, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
-    trainer.validate(module, datamodule, verbose=False)
-    history = next((callback for callback in callbacks if isinstance(callback, ValidationHistory)), None)
-    if history:
-        rich.print(validation_table(history.before, history.after))
+    if history.newest_update != trainer.global_step:
+        trainer.validate(module, datamodule, verbose=False)
+    rich.print(validation_table(history.before, history.after))
     rich.print(f"run folder: {config.run_folder}")
-    return trainer.callback_metrics.get(config.optimized_metric)
+    return history.after[config.optimized_metric]
 
 
 if __name__ == "__main__":

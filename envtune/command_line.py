@@ -80,9 +80,9 @@ def quote_numbers(arguments: Iterable[str]) -> list[str]:
 def require_known_keys(config: DictConfig, config_name: str) -> None:
     """Raises UserError for a key beside the command's groups and settings (`+typo=1`): nothing would read it."""
     valid = _top_level_keys(config_name)
-    for key in config:
-        if str(key) not in valid:
-            raise UserError(f"{key} is used by nothing; {_valid(str(key), valid)}")
+    for key in map(str, config):
+        if key not in valid:
+            raise UserError(f"{key} is used by nothing; {_valid(key, valid)}")
 
 
 def require_known_choices(overrides: Iterable[str]) -> None:

@@ -61,9 +61,14 @@ def from_json(record: Mapping[str, Any]) -> Trajectory:
 def write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Writes a whole file of JSON lines, or none of it: a reader never sees half of one."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
-    partial.replace(path)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
+        partial.replace(path)
+    except BaseException:
+        # On a full disk half a file would also take the room that the rest of the run needs.
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
@@ -73,13 +78,15 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         UserError: there is no such file, or a line is no JSON object; names the line, from 1.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}): give a .jsonl file of a run's trajectories") from error
+    # JSON strings may hold other characters that end a line for str.splitlines.
+    lines = text.removesuffix("\n").split("\n") if text else []
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number} is not JSON ({error}): was the file cut off?") from error
         if not isinstance(record, dict):
             raise UserError(f"{path}, line {number} holds no JSON object: give a .jsonl file of a run's trajectories")

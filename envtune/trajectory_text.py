@@ -5,7 +5,7 @@ from __future__ import annotations
 from envtune.task import ToolCall
 from envtune.trajectory import FinalAnswer, FormatError, Step, ToolCalls, Trajectory, Turn
 
-_LONGEST_RESULT = 1500
+_LONGEST_CODE = 1500
 
 
 def as_markdown(trajectory: Trajectory, headline: str = "") -> str:
@@ -35,9 +35,10 @@ def _state_and_response(turn: Turn) -> str:
 
 
 def _step(number: int, step: Step) -> str:
-    lines = [f"**Step {number}** {_action(step)}{' *(cut off at the length limit)*' if step.clipped else ''}"]
+    clipped = " *(cut off at the length limit)*" if step.clipped else ""
+    lines = [f"**Step {number}**{clipped} {_action(step)}"]
     for result in step.results:
-        lines.append(f"- `{_call(result.call)}` → {'ok' if result.ok else '**failed**'}: {_code(result.text)}")
+        lines.append(f"- {_code(_call(result.call))} → {'ok' if result.ok else '**failed**'}: {_code(result.text)}")
         if result.hint:
             lines.append(f"  - hint ({result.hint.kind}, `{result.hint.rule}`): {result.hint.text}")
     return "\n".join(lines)
@@ -54,7 +55,7 @@ def _action(step: Step) -> str:
 
 
 def _calls(calls: tuple[ToolCall, ...]) -> str:
-    return ", ".join(f"`{_call(call)}`" for call in calls)
+    return ", ".join(_code(_call(call)) for call in calls)
 
 
 def _call(call: ToolCall) -> str:
@@ -62,5 +63,5 @@ def _call(call: ToolCall) -> str:
 
 
 def _code(text: str) -> str:
-    shown = text if len(text) <= _LONGEST_RESULT else f"{text[:_LONGEST_RESULT]} … ({len(text)} characters)"
+    shown = text if len(text) <= _LONGEST_CODE else f"{text[:_LONGEST_CODE]} … ({len(text)} characters)"
     return f"`{shown.replace('`', chr(39))}`"

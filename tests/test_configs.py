@@ -17,6 +17,7 @@ CHOICES = sorted(
     f"{path.parent.name}={path.stem}" for path in CONFIG_FOLDER.glob("*/*.yaml") if path.parent.name != "hydra"
 )
 
+
 def compose(*arguments: str) -> DictConfig:
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
@@ -61,7 +62,9 @@ def test_every_choice_builds_what_needs_no_weights(choice: str, tmp_path: Path):
         ("4", "ProgressReward", "NoAugmentation", 4, "long"),
     ],
 )
-def test_a_stage_chooses_as_the_paper_does(stage: str, reward: str, augmentation: str, categories: int, instructions: str):
+def test_a_stage_chooses_as_the_paper_does(
+    stage: str, reward: str, augmentation: str, categories: int, instructions: str
+):
     config = resolved(f"stage={stage}")
     assert config["reward"]["_target_"].endswith(reward)
     assert config["augmentation"]["_target_"].endswith(augmentation)

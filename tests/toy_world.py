@@ -19,6 +19,9 @@ from envtune.rollout.generator import Completion, Generator, Request
 from envtune.task import Category, Split, Task, ToolCall, ToolDocument, UserTurn
 from envtune.trajectory import Trajectory
 
+# These tensors are too small for a second thread to be worth its start.
+torch.set_num_threads(1)
+
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

@@ -23,10 +23,10 @@ from typing import Any
 
 import torch
 import transformers
-from tiny_demonstrations import STEP_LIMIT, Dialogue, dialogue, play, without_system_message
+from tiny_demonstrations import STEP_LIMIT, Dialogue, dialogue, names_of, play, without_system_message
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional
-from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import Template
@@ -46,7 +46,7 @@ CHAT_TEMPLATE = (
 STYLES = (PromptStyle("compact", "short"), PromptStyle("compact", "long"))
 GROUP_SIZE = 8
 
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 3072
 LEARNING_RATE = 3e-3
 WARMUP = 0.04
 WEIGHT_DECAY = 0.05
@@ -69,8 +69,8 @@ class Phase:
 
 # Without the system message first: it is more than half of a dialogue's tokens, and the same in most of them.
 PHASES = (
-    Phase("user messages and results only", 0.65, ("base", "miss_param"), False, 64, 6),
-    Phase("whole dialogues", 0.35, CATEGORIES, True, 256, 2),
+    Phase("user messages and results only", 0.7, ("base", "miss_param"), False, 64, 8),
+    Phase("whole dialogues", 0.3, CATEGORIES, True, 256, 2),
 )
 
 
@@ -115,7 +115,8 @@ def demonstrations(phase: Phase, tasks: Sequence[Task], tokenizer: Any, rng: ran
     templates = [Template(tokenizer, style, phase.max_observation_tokens) for style in STYLES]
     chosen = [task for task in tasks if task.category in phase.categories] * phase.plays_per_task
     rng.shuffle(chosen)
-    played = [dialogue(task, templates[n % 2], tokenizer, rng) for n, task in enumerate(chosen)]
+    names = names_of(tasks)
+    played = [dialogue(task, names, templates[n % 2], tokenizer, rng) for n, task in enumerate(chosen)]
     begin = tokenizer.convert_tokens_to_ids("<|im_start|>")
     return played if phase.system_message else [without_system_message(item, begin) for item in played]
 
@@ -199,7 +200,7 @@ def scores(model: Qwen2ForCausalLM, tokenizer: Any, tasks: Sequence[Task]) -> di
     generator = HFGenerator(temperature=1.0)
     generator.update_weights(model, policy_version=0)
     template = Template(tokenizer, STYLES[1], PHASES[-1].max_observation_tokens)
-    collector = Collector(generator, template, NoAugmentation(), STEP_LIMIT, 2048, 4096, 256)
+    collector = Collector(generator, template, NoAugmentation(), STEP_LIMIT, 2560, 2048, 160)
     requests = [EpisodeRequest(task, seed) for task in tasks for seed in range(GROUP_SIZE)]
     played = collector.play(requests)
     progress = [trajectory.progress for trajectory in played]
@@ -218,7 +219,17 @@ def scores(model: Qwen2ForCausalLM, tokenizer: Any, tasks: Sequence[Task]) -> di
     }
 
 
-def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+def as_loaded(tokenizer: PreTrainedTokenizerFast, model: Qwen2ForCausalLM, folder: Path) -> Any:
+    """The tokenizer as users get it: AutoTokenizer makes a Qwen2 tokenizer, with its own word splitting, of the files.
+
+    That is the one that is trained on and saved, so that no way of loading it gives other ids.
+    """
+    model.config.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def save(model: Qwen2ForCausalLM, tokenizer: Any, folder: Path) -> None:
     """Weights in bfloat16, configuration and tokenizer in the usual files."""
     folder.mkdir(parents=True, exist_ok=True)
     model.bfloat16().save_pretrained(folder)
@@ -229,6 +240,8 @@ def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
         pad_token_id=tokenizer.pad_token_id,
     ).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    # safetensors files come out readable by their owner alone.
+    (folder / "model.safetensors").chmod(0o644)
 
 
 def model_card(facts: dict[str, Any], tables: dict[str, dict[str, float]]) -> str:
@@ -266,6 +279,7 @@ def build(folder: Path, seed: int, tokens: int, every: int = 1, scored_tasks: in
     tasks = data.tasks(Split.TRAIN)[::every]
     tokenizer = build_tokenizer(tasks)
     model = build_model(tokenizer)
+    tokenizer = as_loaded(tokenizer, model, folder)
     parts = [(demonstrations(phase, tasks, tokenizer, rng), int(phase.share * tokens)) for phase in PHASES]
     updates = train(model, parts, rng)
     save(model, tokenizer, folder)
@@ -301,7 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("envtune/models/tiny"), help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tokens", type=int, default=2_400_000, help="tokens to train on")
+    parser.add_argument("--tokens", type=int, default=2_200_000, help="tokens to train on")
     parser.add_argument("--smoke", action="store_true", help="twenty tasks and a few updates, to try the recipe")
     options = parser.parse_args(arguments)
     if options.smoke:

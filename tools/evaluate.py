@@ -27,6 +27,7 @@ from envtune.evaluation.intervals import LEVEL, METHODS
 from envtune.evaluation.plan import Plan
 from envtune.evaluation.scores import Score, scores_by_category, scores_table
 from envtune.rollout.collector import Collector, EpisodeRequest
+from envtune.training.library_noise import silence_libraries
 from envtune.training.report import config_tree
 from envtune.training.run_record import write_run_record
 from envtune.trajectory import Trajectory
@@ -37,6 +38,7 @@ log = logging.getLogger("evaluate")
 @command("evaluate")
 def evaluate(config: DictConfig) -> None:
     """Composes, plays and reports."""
+    silence_libraries()
     rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
     rich.print(f"run folder: {config.run_folder}")
     plan = Plan(config.greedy, config.samples, config.seed)
@@ -63,8 +65,7 @@ def _collector(config: DictConfig) -> Collector:
     """The collector of the config, its generator on the policy's weights."""
     device = _device(config.device)
     collector = instantiate(config.rollout, _convert_="all")
-    # Only the trained model is kept: the reference beside it goes with the policy, before anything reaches the device.
-    model = instantiate(config.model, _convert_="all").model.to(device)
+    model = instantiate(config.model, _convert_="all").to(device)
     collector.check_window(model.config.max_position_embeddings)
     collector.generator.update_weights(model, policy_version=0)
     return collector

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
+from envtune.errors import UserError
 from envtune.grpo.loss import AGGREGATIONS
 
 
@@ -16,7 +18,7 @@ class GRPOSettings:
     ``max_tokens_per_batch`` bounds the padded tokens of one forward pass. ``gradient_clip`` is a total 2-norm.
 
     Raises:
-        ValueError: a value is out of its range.
+        UserError: a value is of the wrong kind or out of its range.
     """
 
     group_size: int = 16
@@ -33,6 +35,7 @@ class GRPOSettings:
     max_tokens_per_batch: int = 65536
 
     def __post_init__(self) -> None:
+        _check_kinds({field.name: (getattr(self, field.name), str(field.type)) for field in fields(GRPOSettings)})
         bounds = {
             "group_size": self.group_size >= 2,
             "tasks_per_update": self.tasks_per_update >= 1,
@@ -56,6 +59,22 @@ class GRPOSettings:
         }
         for name, holds in bounds.items():
             if not holds:
-                raise ValueError(f"grpo.{name}={getattr(self, name)} must be {allowed.get(name, 'at least 0')}")
+                raise UserError(f"grpo.{name}={getattr(self, name)} must be {allowed.get(name, 'at least 0')}")
         if self.aggregation not in AGGREGATIONS:
-            raise ValueError(f"grpo.aggregation={self.aggregation!r} must be one of {', '.join(AGGREGATIONS)}")
+            raise UserError(f"grpo.aggregation={self.aggregation!r} must be one of {', '.join(AGGREGATIONS)}")
+
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "a name"),
+}
+
+
+def _check_kinds(settings: dict[str, tuple[Any, str]]) -> None:
+    """What a command line gives may be of any type, and `2.5` or `true` would compare like a count."""
+    for name, (value, kind) in settings.items():
+        types, words = _KINDS[kind]
+        if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):
+            raise UserError(f"grpo.{name}={value!r} must be {words}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from torch import nn
+from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Generator(Protocol):
     temperature: float
     policy_version: int
 
-    def update_weights(self, model: nn.Module, policy_version: int) -> None:
+    def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Sample from ``model`` from now on. Must be called again after every change of its weights."""
         ...
 

@@ -7,20 +7,19 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import distributed, nn
+from torch import distributed
 from torchmetrics import MaxMetric, MeanMetric, Metric, MinMetric
 
 Samples = Mapping[str, Sequence[float]]
 
 
-class Aggregates(nn.Module):
+class Aggregates:
     """A mean for every name, but a minimum or maximum for the names given as such."""
 
     def __init__(self, minima: frozenset[str] = frozenset(), maxima: frozenset[str] = frozenset()) -> None:
-        super().__init__()
         self._minima = minima
         self._maxima = maxima
-        self._metrics = nn.ModuleDict()
+        self._metrics: dict[str, Metric] = {}
 
     def add(self, samples: Samples) -> None:
         """Adds every sample to the aggregate of its name."""

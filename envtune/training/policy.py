@@ -17,7 +17,6 @@ from transformers import PreTrainedModel
 
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
-from envtune.training.weights import load_causal_lm, load_stage_weights
 
 # Logits computed at a time: 256 MB in float32.
 LOGITS_PER_CHUNK = 2**26
@@ -36,7 +35,7 @@ class TokenStatistics:
 
 
 class Policy(nn.Module):
-    """``model`` is trained; the reference is a frozen copy of it as it was given here.
+    """``model`` is trained; the reference is a frozen copy of it as it was given here (paper, section 3.2).
 
     The reference follows the module to its device but is no part of its parameters or its ``state_dict``: a checkpoint
     holds only what was trained.
@@ -46,36 +45,11 @@ class Policy(nn.Module):
         super().__init__()
         _require_plain_projection(model)
         _disable_dropout(model)
-        self.model = model
+        # In training mode, as transformers skips gradient checkpointing in any other; there is no dropout left.
+        self.model = model.train()
         reference = copy.deepcopy(model).requires_grad_(False).eval()
         # A list hides the reference from nn.Module; `_apply` moves it along.
         self._reference = [reference]
-
-    @classmethod
-    def load(
-        cls,
-        path: str,
-        dtype: str = "auto",
-        attn_implementation: str | None = None,
-        gradient_checkpointing: bool = False,
-        trust_remote_code: bool = False,
-        checkpoint: str | None = None,
-    ) -> Policy:
-        """Reads a causal language model from a folder (or the Hugging Face cache) in the form of transformers.
-
-        ``dtype`` is "auto" (the weights' own), "float32" or "bfloat16". ``checkpoint`` is the Lightning file of an
-        earlier stage; its weights replace the folder's before the reference is taken, so that the reference is the
-        checkpoint too (Environment Tuning, section 3.2).
-
-        Raises:
-            UserError: one sentence for a path, configuration, weight file or checkpoint that cannot be used.
-        """
-        model = load_causal_lm(path, dtype, attn_implementation, trust_remote_code)
-        if checkpoint is not None:
-            load_stage_weights(model, checkpoint)
-        if gradient_checkpointing:
-            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        return cls(model)
 
     @property
     def reference(self) -> PreTrainedModel:

@@ -8,8 +8,10 @@ from typing import Any
 import yaml
 from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
+from envtune.errors import UserError
 from envtune.task import Category
 
 GROUPS = ("overall", *(str(category) for category in Category))
@@ -23,7 +25,8 @@ def config_tree(config: Mapping[str, Any]) -> Tree:
             text = yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True).strip()
             tree.add(name).add(Syntax(text, "yaml", background_color="default", word_wrap=True))
         else:
-            tree.add(f"{name}: {value}")
+            # As text: brackets in a value are no markup.
+            tree.add(Text(f"{name}: {value}"))
     return tree
 
 
@@ -39,6 +42,13 @@ def validation_table(before: Mapping[str, float], after: Mapping[str, float]) ->
         if any(cell != "-" for cell in cells):
             table.add_row(group, *cells)
     return table
+
+
+def require_validation_name(name: str) -> None:
+    """Raises UserError for an ``optimized_metric`` that no validation reports."""
+    names = [f"val/{measure}/{group}" for measure in ("success", "progress") for group in GROUPS]
+    if name not in names:
+        raise UserError(f"optimized_metric={name} is no result of validation; choose one of: {', '.join(names)}")
 
 
 def _percent(share: float | None) -> str:

@@ -21,6 +21,30 @@ CHECKPOINT_PREFIX = "policy.model."
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
+def load_model(
+    path: str,
+    dtype: str = "auto",
+    attn_implementation: str | None = None,
+    gradient_checkpointing: bool = False,
+    trust_remote_code: bool = False,
+    checkpoint: str | None = None,
+) -> PreTrainedModel:
+    """Reads a causal language model from a folder (or the Hugging Face cache) in the form of transformers.
+
+    ``dtype`` is "auto" (the weights' own), "float32" or "bfloat16". ``checkpoint`` is the Lightning file of an earlier
+    stage; its weights replace the folder's.
+
+    Raises:
+        UserError: one sentence for a path, configuration, weight file or checkpoint that cannot be used.
+    """
+    model = load_causal_lm(path, dtype, attn_implementation, trust_remote_code)
+    if checkpoint is not None:
+        load_stage_weights(model, checkpoint)
+    if gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model
+
+
 def load_causal_lm(path: str, dtype: str, attn_implementation: str | None, trust_remote_code: bool) -> PreTrainedModel:
     """The model in the folder (or Hugging Face name) ``path``, on the CPU.
 

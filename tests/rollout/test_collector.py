@@ -117,7 +117,9 @@ def test_a_prompt_that_is_too_long_is_refused_in_one_sentence(tokenizer: Any):
     exact = toy_collector(tokenizer, generator, max_prompt_tokens=length)
     assert exact.play([EpisodeRequest(toy_task(7), 0)])[0].success
     short = toy_collector(tokenizer, generator, max_prompt_tokens=length - 1)
-    with pytest.raises(UserError, match=f"toy_7 has {length} tokens, rollout.max_prompt_tokens={length - 1} .*raise it"):
+    with pytest.raises(
+        UserError, match=f"toy_7 has {length} tokens, rollout.max_prompt_tokens={length - 1} .*raise it"
+    ):
         short.play([EpisodeRequest(toy_task(7), 0)])
 
 

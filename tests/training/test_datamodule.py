@@ -156,7 +156,8 @@ def test_validation_plays_every_task_once_greedily_and_can_be_repeated(tokenizer
     # Three episodes at a time.
     assert len(loader) == 2
     first, second = (list(loader), list(loader))
-    assert [[trajectory.task_id for trajectory in batch] for batch in first] == [["toy_4", "toy_5", "toy_6"], ["toy_7"]]
+    ids = [[trajectory.task_id for trajectory in batch.trajectories] for batch in first]
+    assert ids == [["toy_4", "toy_5", "toy_6"], ["toy_7"]]
     assert first == second
     assert all(generator_of(datamodule).greedy)
     assert datamodule.state_dict() == {"drawn": 0}

@@ -9,7 +9,7 @@ import torch
 from lightning import Callback
 from lightning.pytorch.loggers import CSVLogger
 from toy_training import SGD, toy_datamodule, toy_module, toy_trainer
-from toy_world import SeedReward, toy_model
+from toy_world import toy_model
 
 from envtune.grpo.settings import GRPOSettings
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
@@ -74,8 +74,7 @@ def test_every_update_is_made_of_episodes_of_exactly_that_policy(tokenizer: Any,
 def test_rollouts_of_old_weights_are_refused(tokenizer: Any, tmp_path: Path):
     module, datamodule = toy_module(), toy_datamodule(tokenizer)
     datamodule.collector.generator.update_weights(module.policy.model, 0)
-    trainer = toy_trainer(tmp_path, callbacks=[], max_steps=3)
-    trainer.callbacks = [callback for callback in trainer.callbacks if type(callback).__name__ != "WeightSync"]
+    trainer = toy_trainer(tmp_path, max_steps=3, weight_sync=False)
     with pytest.raises(RuntimeError, match=r"policy version \[0\] reached update 1: .*is the WeightSync callback"):
         trainer.fit(module, datamodule)
     assert trainer.global_step == 1
@@ -152,11 +151,16 @@ def test_the_model_is_trained_in_training_mode_and_the_reference_is_not(tokenize
 
 
 def test_validation_reports_the_policy_as_it_is_at_the_number_of_its_updates(tokenizer: Any, tmp_path: Path):
-    module, datamodule, logger = toy_module(), toy_datamodule(tokenizer, reward=SeedReward()), CSVLogger(tmp_path)
-    trainer = toy_trainer(tmp_path, max_steps=2, val_check_interval=1, limit_val_batches=1.0, logger=logger)
-    seen = []
-    step = module.validation_step
-    module.validation_step = lambda batch, index: (seen.extend(t.policy_version for t in batch), step(batch, index))
+    module, datamodule, logger = toy_module(), toy_datamodule(tokenizer), CSVLogger(tmp_path)
+    seen: list[int] = []
+
+    class Versions(Callback):
+        def on_validation_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, *_: Any) -> None:
+            seen.extend(trajectory.policy_version for trajectory in batch.trajectories)
+
+    trainer = toy_trainer(
+        tmp_path, [Versions()], max_steps=2, val_check_interval=1, limit_val_batches=1.0, logger=logger
+    )
     trainer.validate(module, datamodule, verbose=False)
     trainer.fit(module, datamodule)
     trainer.validate(module, datamodule, verbose=False)

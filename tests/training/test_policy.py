@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM, 
 
 from envtune.grpo.batch import TrainBatch
 from envtune.training.policy import Policy, token_statistics
-from envtune.training.weights import CHECKPOINT_PREFIX
+from envtune.training.weights import CHECKPOINT_PREFIX, load_model
 
 TEMPERATURE = 0.7
 
@@ -29,6 +29,10 @@ def save_model(folder, tied: bool = False, seed: int = 0) -> str:
     torch.manual_seed(seed)
     Qwen2ForCausalLM(tiny_config(tied)).save_pretrained(folder)
     return str(folder)
+
+
+def loaded(path: str, **settings) -> Policy:
+    return Policy(load_model(path, **settings))
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def full_statistics(model, batch):
 @pytest.mark.parametrize("gradient_checkpointing", [False, True])
 def test_chunked_statistics_and_their_gradients_equal_those_of_the_full_logits(tmp_path, tied, gradient_checkpointing):
     path = save_model(tmp_path, tied)
-    policy = Policy.load(path, gradient_checkpointing=gradient_checkpointing).train()
+    policy = loaded(path, gradient_checkpointing=gradient_checkpointing).train()
     plain = AutoModelForCausalLM.from_pretrained(path)
     weights = torch.rand(BATCH.ids.shape, generator=torch.Generator().manual_seed(1))
 
@@ -89,25 +93,25 @@ def test_chunked_statistics_and_their_gradients_equal_those_of_the_full_logits(t
 
 
 def test_positions_that_were_not_sampled_hold_zero(model_path):
-    statistics = Policy.load(model_path)(BATCH)
+    statistics = loaded(model_path)(BATCH)
     assert (statistics.logprobs[~BATCH.completion_mask] == 0).all()
     assert (statistics.entropy[~BATCH.completion_mask] == 0).all()
     assert (statistics.logprobs[BATCH.completion_mask] < 0).all()
 
 
 def test_a_batch_without_sampled_tokens_is_all_zero(model_path):
-    statistics = Policy.load(model_path)(batch_of([SHORT], [set()]))
+    statistics = loaded(model_path)(batch_of([SHORT], [set()]))
     assert statistics.logprobs.tolist() == [[0.0] * 4]
 
 
 def test_a_padded_row_equals_the_same_row_alone(model_path):
-    policy = Policy.load(model_path)
+    policy = loaded(model_path)
     alone = policy(batch_of([SHORT], [{2, 3}])).logprobs
     torch.testing.assert_close(policy(BATCH).logprobs[1:, :4], alone, atol=1e-5, rtol=0)
 
 
 def test_the_reference_stays_when_the_policy_is_updated(model_path):
-    policy = Policy.load(model_path)
+    policy = loaded(model_path)
     before = policy(BATCH).logprobs.detach()
     torch.testing.assert_close(policy.reference_logprobs(BATCH), before)
     optimizer = torch.optim.SGD(policy.parameters(), lr=0.1)
@@ -119,7 +123,7 @@ def test_the_reference_stays_when_the_policy_is_updated(model_path):
 
 
 def test_the_reference_is_neither_saved_nor_counted_but_moves_along(model_path):
-    policy = Policy.load(model_path)
+    policy = loaded(model_path)
     names = {f"model.{name}" for name in policy.model.state_dict()}
     assert set(policy.state_dict()) == names
     assert len(list(policy.parameters())) == len(list(policy.model.parameters()))
@@ -128,7 +132,7 @@ def test_the_reference_is_neither_saved_nor_counted_but_moves_along(model_path):
 
 
 def test_the_reference_stays_in_evaluation_mode(model_path):
-    policy = Policy.load(model_path).train()
+    policy = loaded(model_path).train()
     assert policy.model.training
     assert not policy.reference.training
 
@@ -137,23 +141,23 @@ def test_a_checkpoint_replaces_the_weights_before_the_reference_is_taken(tmp_pat
     trained = AutoModelForCausalLM.from_pretrained(save_model(tmp_path / "other", seed=5))
     state = {CHECKPOINT_PREFIX + name: tensor for name, tensor in trained.state_dict().items()}
     torch.save({"state_dict": state, "global_step": 3}, tmp_path / "stage1.ckpt")
-    policy = Policy.load(model_path, checkpoint=str(tmp_path / "stage1.ckpt"))
+    policy = loaded(model_path, checkpoint=str(tmp_path / "stage1.ckpt"))
     expected, _ = full_statistics(trained, BATCH)
     torch.testing.assert_close(policy(BATCH).logprobs, expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(policy.reference_logprobs(BATCH), expected.detach(), atol=1e-5, rtol=0)
 
 
 def test_weights_are_loaded_in_the_dtype_that_was_asked_for(model_path):
-    assert Policy.load(model_path, dtype="bfloat16").model.dtype == torch.bfloat16
-    assert Policy.load(model_path).model.dtype == torch.float32
-    assert Policy.load(model_path, dtype="bfloat16")(BATCH).logprobs.dtype == torch.float32
+    assert loaded(model_path, dtype="bfloat16").model.dtype == torch.bfloat16
+    assert loaded(model_path).model.dtype == torch.float32
+    assert loaded(model_path, dtype="bfloat16")(BATCH).logprobs.dtype == torch.float32
 
 
 def test_dropout_is_switched_off(tmp_path):
     config = tiny_config()
     config.attention_dropout = 0.5
     Qwen2ForCausalLM(config).save_pretrained(tmp_path)
-    policy = Policy.load(str(tmp_path)).train()
+    policy = loaded(str(tmp_path)).train()
     assert policy(BATCH).logprobs.equal(policy(BATCH).logprobs)
 
 
@@ -167,38 +171,38 @@ def test_dropout_is_switched_off(tmp_path):
 )
 def test_a_value_that_cannot_be_used_is_named_in_one_sentence(model_path, arguments, message):
     with pytest.raises(ValueError, match=message) as raised:
-        Policy.load(**{"path": model_path, **arguments})
+        loaded(**{"path": model_path, **arguments})
     assert "\n" not in str(raised.value)
 
 
 def test_a_folder_without_a_configuration_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"is no folder with a config\.json"):
-        Policy.load(str(tmp_path))
+        loaded(str(tmp_path))
 
 
 def test_a_model_that_is_no_causal_language_model_is_named(tmp_path):
     T5Config().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="is a 't5' model, not a causal language model"):
-        Policy.load(str(tmp_path))
+        loaded(str(tmp_path))
 
 
 def test_a_model_of_an_unknown_kind_is_named(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "no_such_model"}))
     with pytest.raises(ValueError, match="has no configuration that can be read"):
-        Policy.load(str(tmp_path))
+        loaded(str(tmp_path))
 
 
 def test_a_corrupt_weight_file_is_named(model_path, tmp_path):
     (tmp_path / "model" / "model.safetensors").write_bytes(b"not weights")
     with pytest.raises(ValueError, match=r"the weights in .* cannot be read .*download the model again"):
-        Policy.load(model_path)
+        loaded(model_path)
 
 
 def test_a_truncated_weight_file_is_named(model_path, tmp_path):
     weights = tmp_path / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     with pytest.raises(ValueError, match=r"the weights in .* cannot be read"):
-        Policy.load(model_path)
+        loaded(model_path)
 
 
 def test_weights_that_lack_a_tensor_are_refused_instead_of_filled_at_random(tmp_path):
@@ -206,20 +210,20 @@ def test_weights_that_lack_a_tensor_are_refused_instead_of_filled_at_random(tmp_
     state = {name: tensor for name, tensor in model.state_dict().items() if "layers.1.mlp" not in name}
     model.save_pretrained(tmp_path, state_dict=state)
     with pytest.raises(ValueError, match=r"lack 3 tensors of Qwen2ForCausalLM, first model\.layers\.1\.mlp\.down_proj"):
-        Policy.load(str(tmp_path))
+        loaded(str(tmp_path))
 
 
 def test_a_corrupt_checkpoint_is_named(model_path, tmp_path):
     (tmp_path / "bad.ckpt").write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match=r"bad\.ckpt cannot be read") as raised:
-        Policy.load(model_path, checkpoint=str(tmp_path / "bad.ckpt"))
+        loaded(model_path, checkpoint=str(tmp_path / "bad.ckpt"))
     assert "\n" not in str(raised.value)
 
 
 def test_a_checkpoint_of_another_model_is_named(model_path, tmp_path):
     torch.save({"state_dict": {"policy.model.other": torch.zeros(1)}}, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match=r"other\.ckpt does not fit Qwen2ForCausalLM") as raised:
-        Policy.load(model_path, checkpoint=str(tmp_path / "other.ckpt"))
+        loaded(model_path, checkpoint=str(tmp_path / "other.ckpt"))
     assert "\n" not in str(raised.value)
 
 
@@ -237,4 +241,4 @@ def test_logits_changed_after_the_output_embedding_are_refused(tmp_path):
     )
     Gemma2ForCausalLM(config).save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="Gemma2ForCausalLM changes its logits after the output embedding"):
-        Policy.load(str(tmp_path))
+        loaded(str(tmp_path))

@@ -37,9 +37,12 @@ def settings_of(**grpo: Any) -> GRPOSettings:
     return GRPOSettings(**({"group_size": 2, "tasks_per_update": 2} | grpo))
 
 
-def toy_trainer(folder: Path, callbacks: Sequence[lightning.Callback] = (), **arguments: Any) -> lightning.Trainer:
+def toy_trainer(
+    folder: Path, callbacks: Sequence[lightning.Callback] = (), weight_sync: bool = True, **arguments: Any
+) -> lightning.Trainer:
     """A Trainer as `conf/trainer` sets it up, without loggers unless asked for."""
     warnings.filterwarnings("ignore", module="lightning")
+    sync = [WeightSync()] if weight_sync else []
     settings = {
         "accelerator": "cpu",
         "max_steps": 1,
@@ -55,4 +58,4 @@ def toy_trainer(folder: Path, callbacks: Sequence[lightning.Callback] = (), **ar
         "limit_val_batches": 0,
         "default_root_dir": folder,
     }
-    return lightning.Trainer(**(settings | {"callbacks": [WeightSync(), *callbacks]} | arguments))
+    return lightning.Trainer(**(settings | {"callbacks": [*sync, *callbacks]} | arguments))

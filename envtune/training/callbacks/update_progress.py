@@ -59,8 +59,14 @@ class UpdateProgress(ProgressBar):
         if self._bar:
             self._bar.update(self._task, completed=trainer.global_step, numbers=numbers)
 
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        # Lightning calls no teardown after an error, and the terminal must be given back.
+        self._close()
+
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        # Also reached after an error, so that the terminal is given back.
+        self._close()
+
+    def _close(self) -> None:
         if self._bar:
             self._bar.stop()
             self._bar = None

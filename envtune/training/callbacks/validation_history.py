@@ -8,16 +8,18 @@ from lightning import Callback, LightningModule, Trainer
 
 
 class ValidationHistory(Callback):
-    """``before`` and ``after`` map names (`val/success/base` …) to numbers."""
+    """``before`` and ``after`` map names (`val/success/base` …) to numbers; ``after`` is of ``newest_update``."""
 
     def __init__(self) -> None:
         self.before: dict[str, float] = {}
         self.after: dict[str, float] = {}
+        self.newest_update = -1
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         metrics = trainer.callback_metrics.items()
         self.after = {name: float(value) for name, value in metrics if name.startswith("val/")}
         self.before = self.before or self.after
+        self.newest_update = trainer.global_step
 
     def state_dict(self) -> dict[str, Any]:
         return {"before": self.before}

@@ -1,0 +1,28 @@
+"""Silences what libraries print about themselves and a user can do nothing about."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+from transformers.utils import logging as transformers_logging
+
+_NOISE = (
+    r".*isinstance\(treespec, LeafSpec\).*",
+    r".*does not have many workers.*",
+    r"`gradient_checkpointing_enable` is deprecated.*",
+)
+
+
+def silence_libraries() -> None:
+    """Call once, before the Trainer is made."""
+    transformers_logging.disable_progress_bar()
+    for message in _NOISE:
+        warnings.filterwarnings("ignore", message=message)
+    # Tips for other products, and which accelerators there are not.
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)
+
+
+def _is_no_tip(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    return not (text.startswith(("💡", "TPU available", "HPU available")) or "litlogger" in text)
