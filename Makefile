@@ -16,10 +16,7 @@ setup: $(SETUP) ## install everything into .venv
 train: $(SETUP) ## run the main job: stage 3 with the progress reward on live BFCL episodes (pass more with ARGS="…")
 	$(BIN)/python train.py stage=3 reward=progress $(ARGS)
 
-test: $(SETUP) ## run the linters and all tests
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+test: lint ## run the linters and all tests
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(SETUP) ## run only the linters and the type checker

@@ -16,7 +16,7 @@ from envtune.training.weights import read_checkpoint
 
 
 @command("train")
-def train(config: DictConfig) -> float:
+def train(config: DictConfig) -> float | None:
     """Composes, instantiates, fits and reports; returns ``optimized_metric`` after training."""
     silence_libraries()
     rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
@@ -42,7 +42,7 @@ def train(config: DictConfig) -> float:
         trainer.validate(module, datamodule, verbose=False)
     rich.print(validation_table(history.before, history.after))
     rich.print(f"run folder: {config.run_folder}")
-    return history.after[config.optimized_metric]
+    return history.after.get(config.optimized_metric)
 
 
 if __name__ == "__main__":

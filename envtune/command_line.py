@@ -19,6 +19,7 @@ from typing import Any
 
 import hydra
 import rich
+import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
@@ -34,6 +35,10 @@ NUMBERED_GROUPS = ("stage",)
 
 # `${package:models/tiny}` in a config: a path inside the installed package.
 OmegaConf.register_new_resolver("package", lambda path: str(Path(__file__).parent / path), replace=True)
+# `${precision:}`: bfloat16 arithmetic on float32 weights where the GPU has it, float32 elsewhere.
+OmegaConf.register_new_resolver(
+    "precision", lambda: "bf16-mixed" if torch.cuda.is_available() else "32-true", replace=True
+)
 
 _NUMBERED = re.compile(rf"({'|'.join(NUMBERED_GROUPS)})=(\d+(?:,\d+)*)")
 

@@ -14,6 +14,7 @@ from envtune.grpo.batch import TrainBatch
 from envtune.grpo.loss import LossParts, grpo_loss, token_weights
 from envtune.grpo.settings import GRPOSettings
 from envtune.training.aggregates import Aggregates, Samples
+from envtune.training.gradient_average import averaged_gradients
 from envtune.training.metrics import MAXIMA, MINIMA, group_samples, trajectory_samples, validation_samples
 from envtune.training.policy import Policy
 from envtune.training.resources import peak_device_memory, resident_memory
@@ -62,8 +63,9 @@ class GRPOModule(LightningModule):
         assert isinstance(optimizer, Optimizer)
         optimizer.zero_grad()
         statistics = UpdateStatistics()
-        for loss in self._losses(batch.tensors, statistics):
-            self.manual_backward(loss)
+        with averaged_gradients(self.trainer.strategy, self.policy.parameters()):
+            for loss in self._losses(batch.tensors, statistics):
+                self.manual_backward(loss)
         gradient_norm = self._gradient_norm()
         self.clip_gradients(optimizer, gradient_clip_val=self.grpo.gradient_clip, gradient_clip_algorithm="norm")
         optimizer.step()
