@@ -41,7 +41,7 @@ def train(config: DictConfig) -> float | None:
     if history.newest_update != trainer.global_step:
         trainer.validate(module, datamodule, verbose=False)
     rich.print(validation_table(history.before, history.after))
-    rich.print(f"run folder: {config.run_folder}")
+    print(f"run folder: {config.run_folder}")
     return history.after.get(config.optimized_metric)
 
 

@@ -59,7 +59,7 @@ def test_an_unknown_setting_lists_those_of_its_group(monkeypatch: pytest.MonkeyP
 
 def test_an_added_setting_that_a_component_does_not_take_is_refused(monkeypatch: pytest.MonkeyPatch):
     answer = answer_to(monkeypatch, "reward=mixed", "+reward.tool=1")
-    assert answer == "reward.tool is no setting of envtune.reward.MixedReward; valid are: format, progress"
+    assert answer == "reward.tool is no setting of envtune.reward.mixed.MixedReward; valid are: format, progress"
 
 
 def test_an_added_setting_that_nothing_reads_is_refused(monkeypatch: pytest.MonkeyPatch):
@@ -67,8 +67,8 @@ def test_an_added_setting_that_nothing_reads_is_refused(monkeypatch: pytest.Monk
 
 
 def test_a_value_out_of_range_is_answered_by_the_component(monkeypatch: pytest.MonkeyPatch):
-    answer = answer_to(monkeypatch, "grpo.clip_low=2", build="grpo")
-    assert answer == "grpo: grpo.clip_low=2 must be between 0 and 1"
+    answer = answer_to(monkeypatch, "grpo.clip_low=2.0", build="grpo")
+    assert answer == "grpo: grpo.clip_low=2.0 must be between 0 and 1"
 
 
 def test_a_wrong_split_name_lists_the_splits(monkeypatch: pytest.MonkeyPatch):

@@ -75,7 +75,9 @@ LS = ToolCall("ls", {"a": True})
 STEP = Step(
     "<think>x</think>", ToolCalls("x", (LS,)), (ToolResult(LS, False, "no", Hint("r", HintKind.DEPENDENCY, "h")),), "no"
 )
-SHORT = Trajectory("t", Category.BASE, 2, (Turn("hi", (LS,), (STEP,), TurnEnd.ANSWERED, VERDICT),), EpisodeEnd.STEP_LIMIT)
+SHORT = Trajectory(
+    "t", Category.BASE, 2, (Turn("hi", (LS,), (STEP,), TurnEnd.ANSWERED, VERDICT),), EpisodeEnd.STEP_LIMIT
+)
 
 
 @given(st.lists(trajectories, max_size=2))

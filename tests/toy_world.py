@@ -1,4 +1,4 @@
-"""A small world for tests: tasks on a file system, a tokenizer, a language model, and a generator that plays a script."""
+"""A small world for tests: tasks on a file system, a tokenizer, a language model, a generator that plays a script."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +37,7 @@ def sampled_runs(tokens: TokenRecord) -> list[tuple[list[int], list[float]]]:
     return [([tokens.ids[i] for i in run], [tokens.logprobs[i] for i in run]) for run in runs]
 
 
-def mixed_script(users: list[str], seed: int) -> str:
+def mixed_script(users: Sequence[str], seed: int) -> str:
     """Task 0 is played to the end, the others only answer."""
     return (PERFECT if users[0].startswith("Task 0:") else IDLE)[len(users) - 1]
 

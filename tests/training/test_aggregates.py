@@ -35,13 +35,6 @@ def test_reading_begins_anew_and_leaves_out_names_without_samples():
     assert aggregates.pop() == {}
 
 
-def test_nothing_of_them_is_saved_or_trained():
-    aggregates = Aggregates()
-    aggregates.add({"loss/total": [1], "tools/MathAPI/failure": [0]})
-    assert aggregates.state_dict() == {}
-    assert list(aggregates.parameters()) == []
-
-
 def rank_of_two(rank: int, folder: str) -> None:
     """The second process has no sample of `mean` and `high`, the first none of `late`."""
     torch.set_num_threads(1)

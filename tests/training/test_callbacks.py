@@ -54,7 +54,6 @@ def test_every_trajectory_is_kept_with_its_reward_and_reads_back_equal(tokenizer
     for record, trajectory in zip(records, played.batches[0], strict=True):
         value = float(trajectory.seed % 97)
         assert record["reward"] == {"total": value, "parts": {"seed": {"value": value, "weight": 1.0}}}
-    assert len({record["tokens"] is None for record in records}) == 1
 
 
 def test_best_median_and_worst_become_text_at_every_nth_update(tokenizer: Any, tmp_path: Path):
@@ -97,28 +96,38 @@ def test_a_full_disk_stops_the_run_and_leaves_earlier_files_whole(
     assert read_back(tmp_path / "train" / "update_000001.jsonl") == played.batches[0]
 
 
+def test_a_sanity_check_before_the_first_update_plays_with_the_models_weights(tokenizer: Any, tmp_path: Path):
+    datamodule = toy_datamodule(tokenizer)
+    played = Played(datamodule)
+    toy_trainer(tmp_path, num_sanity_val_steps=1, limit_val_batches=1.0).fit(toy_module(), datamodule)
+    assert [[t.policy_version for t in batch] for batch in played.batches] == [[0] * 2, [0] * 4]
+
+
 def test_text_must_come_at_some_update():
     with pytest.raises(ValueError, match="text_every=0 must be at least 1"):
         TrajectoryLog("folder", text_every=0)
 
 
-class Metrics:
+class Validated:
     """Stands for a Trainer that has just validated."""
 
-    def __init__(self, **metrics: float) -> None:
+    def __init__(self, global_step: int, **metrics: float) -> None:
+        self.global_step = global_step
         self.callback_metrics = {name.replace("_", "/"): torch.tensor(value) for name, value in metrics.items()}
 
 
 def test_history_keeps_the_first_validation_and_the_newest():
     history = ValidationHistory()
-    for success in (0.25, 0.5, 0.75):
-        history.on_validation_end(Metrics(val_success=success, reward_mean=9.0), None)
+    assert history.newest_update == -1
+    for update, success in ((0, 0.25), (5, 0.5), (8, 0.75)):
+        history.on_validation_end(Validated(update, val_success=success, reward_mean=9.0), None)
     assert (history.before, history.after) == ({"val/success": 0.25}, {"val/success": 0.75})
+    assert history.newest_update == 8
 
 
 def test_a_continued_run_still_knows_its_first_validation(tokenizer: Any, tmp_path: Path):
     checkpoint = ModelCheckpoint(tmp_path, filename="last", every_n_train_steps=1, save_on_train_epoch_end=False)
-    options = {"enable_checkpointing": True, "limit_val_batches": 1.0}
+    options: dict[str, Any] = {"enable_checkpointing": True, "limit_val_batches": 1.0}
     first = ValidationHistory()
     trainer = toy_trainer(tmp_path, [first, checkpoint], **options)
     module, datamodule = toy_module(), toy_datamodule(tokenizer)

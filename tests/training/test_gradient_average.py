@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 from lightning import Callback
-from toy_training import toy_datamodule, toy_module, toy_trainer
 from torch import distributed
+from toy_training import toy_datamodule, toy_module, toy_trainer
 
 GRPO = {"tasks_per_update": 4, "gradient_clip": 1e9}
 

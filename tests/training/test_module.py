@@ -136,6 +136,12 @@ def test_only_the_policys_trainable_parameters_are_optimised():
     assert len(optimised) == len(list(model.parameters())) - 1
 
 
+def test_a_checkpoint_holds_the_trained_weights_and_nothing_else(tokenizer: Any, tmp_path: Path):
+    module = toy_module()
+    toy_trainer(tmp_path).fit(module, toy_datamodule(tokenizer))
+    assert set(module.state_dict()) == {f"policy.model.{name}" for name in module.policy.model.state_dict()}
+
+
 def test_the_model_is_trained_in_training_mode_and_the_reference_is_not(tokenizer: Any, tmp_path: Path):
     # In evaluation mode, in which transformers loads models, gradient checkpointing would do nothing.
     module = toy_module()

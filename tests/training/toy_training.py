@@ -43,7 +43,7 @@ def toy_trainer(
     """A Trainer as `conf/trainer` sets it up, without loggers unless asked for."""
     warnings.filterwarnings("ignore", module="lightning")
     sync = [WeightSync()] if weight_sync else []
-    settings = {
+    settings: dict[str, Any] = {
         "accelerator": "cpu",
         "max_steps": 1,
         "val_check_interval": 100,

@@ -21,8 +21,8 @@ class WeightSync(Callback):
         self._sync(trainer, module)
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
-        # Within fit the weights are there already, since the last update.
-        if trainer.state.fn == TrainerFn.VALIDATING:
+        # Later within fit the weights are there already, since the last update.
+        if trainer.state.fn == TrainerFn.VALIDATING or trainer.sanity_checking:
             self._sync(trainer, module)
 
     def _sync(self, trainer: Trainer, module: LightningModule) -> None:
