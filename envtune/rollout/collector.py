@@ -148,7 +148,8 @@ class _EpisodeInFlight:
     def request(self) -> Request:
         """The next completion's request; its seed depends on the episode's and on the step alone."""
         seed = int(np.random.SeedSequence([self._seed, self._steps]).generate_state(1, np.uint64)[0] >> 1)
-        return Request(self._transcript.ids, seed, min(self._max_completion_tokens, self._tokens_left))
+        length = min(self._max_completion_tokens, self._tokens_left)
+        return Request(self._transcript.ids, seed, length, self._template.end_ids)
 
     def advance(self, completion: Completion) -> bool:
         """Plays one step; returns whether the episode is over."""

@@ -14,12 +14,14 @@ class Request:
     """Asks for one completion of ``ids``.
 
     All noise of the completion comes from ``seed`` (0 or more), whatever else is sampled beside it.
-    ``max_new_tokens`` counts sampled tokens, the end token included.
+    ``max_new_tokens`` counts sampled tokens, the end token included. ``end_ids`` end a completion, beside those that the
+    model's own generation config names.
     """
 
     ids: tuple[int, ...]
     seed: int
     max_new_tokens: int
+    end_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.ids or self.max_new_tokens < 1 or self.seed < 0:

@@ -46,10 +46,10 @@ class _Row:
     def finished(self) -> bool:
         return self.ended or len(self.ids) == self.request.max_new_tokens
 
-    def append(self, token: int, logprob: float, stop_ids: frozenset[int]) -> None:
+    def append(self, token: int, logprob: float, model_stop_ids: frozenset[int]) -> None:
         self.ids.append(token)
         self.logprobs.append(logprob)
-        self.ended = token in stop_ids
+        self.ended = token in model_stop_ids or token in self.request.end_ids
 
 
 class HFGenerator:

@@ -250,3 +250,13 @@ def test_a_model_with_sliding_windows_is_refused():
 def test_a_request_without_ids_is_refused():
     with pytest.raises(ValueError, match="at least one id"):
         Request((), 0, 1)
+
+
+def test_a_completion_ends_at_a_token_that_only_the_request_names():
+    generator = generator_of(tiny_model())
+    free = generator.generate([Request(LONG, 0, 12)])[0]
+    end = free.ids[3]
+    ended = generator_of(tiny_model()).generate([Request(LONG, 0, 12, (end,))])[0]
+    assert ended.ids == free.ids[: free.ids.index(end) + 1]
+    assert ended.ended
+    assert not free.ended
