@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 import transformers
-from tiny_demonstrations import STEP_LIMIT, Dialogue, dialogue, play, without_system_message
+from tiny_demonstrations import STEP_LIMIT, Dialogue, dialogue, names_of, play, without_system_message
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
@@ -56,24 +56,21 @@ WEIGHT_DECAY = 0.05
 class Phase:
     """A part of the training: which demonstrations, and how they are shown.
 
-    ``share`` is that of all trained tokens. ``system_message``: the dialogues begin with it, tool documents and all.
-    ``max_calls``: only tasks with at most so many ground-truth calls are played.
+    ``system_message``: the dialogues begin with it, tool documents and all. ``share`` is that of all trained tokens.
     """
 
     name: str
     share: float
     categories: tuple[str, ...]
     system_message: bool
-    max_calls: int
     max_observation_tokens: int
     plays_per_task: int
 
 
-# First the short stories, without the system message, which is more than half of a dialogue's tokens and the same in
-# most of them. The longer stories stay hard: a curriculum needs both.
+# Without the system message first: it is more than half of a dialogue's tokens, and the same in most of them.
 PHASES = (
-    Phase("short stories without the system message", 0.62, ("base", "miss_param"), False, 5, 64, 12),
-    Phase("whole dialogues", 0.38, CATEGORIES, True, 1000, 256, 2),
+    Phase("user messages and results only", 0.7, ("base", "miss_param"), False, 64, 8),
+    Phase("whole dialogues", 0.3, CATEGORIES, True, 256, 2),
 )
 
 
@@ -116,13 +113,10 @@ def _tokenizer_texts(tasks: Sequence[Task]) -> Iterator[str]:
 def demonstrations(phase: Phase, tasks: Sequence[Task], tokenizer: Any, rng: random.Random) -> list[Dialogue]:
     """The phase's plays of each task, with the short and the long instructions in turn."""
     templates = [Template(tokenizer, style, phase.max_observation_tokens) for style in STYLES]
-    chosen = [
-        task
-        for task in tasks
-        if task.category in phase.categories and sum(len(turn.ground_truth) for turn in task.turns) <= phase.max_calls
-    ] * phase.plays_per_task
+    chosen = [task for task in tasks if task.category in phase.categories] * phase.plays_per_task
     rng.shuffle(chosen)
-    played = [dialogue(task, templates[n % 2], tokenizer, rng) for n, task in enumerate(chosen)]
+    names = names_of(tasks)
+    played = [dialogue(task, names, templates[n % 2], tokenizer, rng) for n, task in enumerate(chosen)]
     begin = tokenizer.convert_tokens_to_ids("<|im_start|>")
     return played if phase.system_message else [without_system_message(item, begin) for item in played]
 
@@ -321,7 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("envtune/models/tiny"), help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tokens", type=int, default=2_100_000, help="tokens to train on")
+    parser.add_argument("--tokens", type=int, default=2_200_000, help="tokens to train on")
     parser.add_argument("--smoke", action="store_true", help="twenty tasks and a few updates, to try the recipe")
     options = parser.parse_args(arguments)
     if options.smoke:

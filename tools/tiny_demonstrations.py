@@ -1,13 +1,17 @@
 """Demonstrations for the tiny model: the ground truth of a task, really played, with some careless steps mixed in.
 
 Carelessness (a slip of format, a wrong call and its repair, an answer without acting) makes what is sampled from the
-model vary, and shows it how one recovers. Nothing is trained here.
+model vary, and shows it how one recovers. In a part of the played dialogues names and numbers that a user says are
+exchanged for others, everywhere alike, so that copying is learned and not only remembering. Nothing is trained here.
 """
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +25,14 @@ STEP_LIMIT = 5
 
 # Shares of careless steps in the demonstrations.
 ANSWERS_WITHOUT_ACTING = 0.04
-CALLS_WRONGLY_FIRST = 0.05
-SLIPS = 0.03
+CALLS_WRONGLY_FIRST = 0.08
+SLIPS = 0.04
 ALL_CALLS_IN_ONE_STEP = 0.6
+# Shares of dialogues with exchanged names, and of the names exchanged in them.
+RENAMED_DIALOGUES = 0.6
+RENAMED_VALUES = 0.8
+# A value that this many scenarios have in common is a tool's own word, such as a unit, and stays.
+SHARED_BY = 3
 
 CALL_THOUGHTS = ("Next: {}.", "I use {}.", "{} does this.", "This needs {}.", "Now {}.")
 RETRY_THOUGHTS = ("That failed, so {}.", "Again, with {}.", "I correct the call: {}.")
@@ -107,13 +116,76 @@ def _slip(completion: str, rng: random.Random) -> str:
     )
 
 
-def dialogue(task: Task, template: Template, tokenizer: Any, rng: random.Random) -> Dialogue:
+@dataclass(frozen=True)
+class Names:
+    """What renaming draws on: ``words`` to make new values of, and the values that are ``kept`` as they are."""
+
+    words: tuple[str, ...]
+    kept: frozenset[str]
+
+
+def names_of(tasks: Sequence[Task]) -> Names:
+    """The words in all ground-truth arguments; kept are shared values and the names of tools and parameters."""
+    scenarios: dict[str, set[int]] = defaultdict(set)
+    for task in tasks:
+        for value in _values(task):
+            scenarios[value].add(task.scenario)
+    words = sorted({word for value in scenarios for word in re.findall("[A-Za-z]{3,}", value)})
+    shared = {value for value, found in scenarios.items() if len(found) >= SHARED_BY}
+    tools = {tool.name: tool.parameters.get("properties", {}) for task in tasks for tool in task.tools}
+    return Names(
+        tuple(words), frozenset({"name", "arguments", *shared, *tools, *(p for ps in tools.values() for p in ps)})
+    )
+
+
+def _values(task: Task) -> Iterator[str]:
+    """Texts and numbers among the ground truth's arguments, as a user would write them."""
+    for turn in task.turns:
+        for call in turn.ground_truth:
+            for value in call.arguments.values():
+                for leaf in value if isinstance(value, list) else [value]:
+                    if isinstance(leaf, float) and leaf.is_integer():
+                        yield str(int(leaf))
+                    elif isinstance(leaf, str | int | float) and not isinstance(leaf, bool):
+                        yield str(leaf)
+
+
+def renaming(task: Task, names: Names, rng: random.Random) -> Callable[[str], str]:
+    """A change of texts: some of the values that the user says become others, the same ones wherever they stand."""
+    said = " ".join(turn.message for turn in task.turns)
+    new = {
+        value: _invented(value, names.words, rng)
+        for value in sorted(set(_values(task)) - names.kept)
+        if len(value) > 1 and value in said and json.dumps(value) == f'"{value}"' and rng.random() < RENAMED_VALUES
+    }
+    longest_first = sorted(new, key=len, reverse=True)
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(value)}(?!\w)" for value in longest_first) or "(?!)")
+    return lambda text: pattern.sub(lambda found: new[found[0]], text)
+
+
+def _invented(value: str, words: Sequence[str], rng: random.Random) -> str:
+    """Another value of the same shape: other words, other digits, the same file extension."""
+
+    def other(found: re.Match[str]) -> str:
+        part = found[0]
+        if part.isdigit():
+            return str(rng.randint(1, 9))
+        word = rng.choice(words)
+        if part.isupper():
+            return word.upper()[: len(part)]
+        return word.capitalize() if part.istitle() else word.lower()
+
+    return re.sub(r"(?<![.A-Za-z])[A-Za-z]{2,}|\d", other, value)
+
+
+def dialogue(task: Task, names: Names, template: Template, tokenizer: Any, rng: random.Random) -> Dialogue:
     """One demonstration as token ids."""
+    rename = renaming(task, names, rng) if rng.random() < RENAMED_DIALOGUES else str
     ids: list[int] = []
     sampled: list[bool] = []
     for observation, completion in play(task, rng):
-        shown = (template.append if ids else template.open)(observation.text, observation.new_tools)
-        said = [*tokenizer.encode(completion, add_special_tokens=False), template.end_ids[0]]
+        shown = (template.append if ids else template.open)(rename(observation.text), observation.new_tools)
+        said = [*tokenizer.encode(rename(completion), add_special_tokens=False), template.end_ids[0]]
         ids += shown + said
         sampled += [False] * len(shown) + [True] * len(said)
     return Dialogue(tuple(ids), tuple(sampled))
