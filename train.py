@@ -38,6 +38,7 @@ def train(config: DictConfig) -> float | None:
     if not config.ckpt_path:
         trainer.validate(module, datamodule, verbose=False)
     trainer.fit(module, datamodule, ckpt_path=config.ckpt_path, weights_only=True)
+    trainer.save_checkpoint(f"{config.run_folder}/checkpoints/last.ckpt", weights_only=False)
     if history.newest_update != trainer.global_step:
         trainer.validate(module, datamodule, verbose=False)
     rich.print(validation_table(history.before, history.after))

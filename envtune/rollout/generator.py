@@ -14,8 +14,8 @@ class Request:
     """Asks for one completion of ``ids``.
 
     All noise of the completion comes from ``seed`` (0 or more), whatever else is sampled beside it.
-    ``max_new_tokens`` counts sampled tokens, the end token included. ``end_ids`` end a completion, beside those that the
-    model's own generation config names.
+    ``max_new_tokens`` counts sampled tokens, the end token included. ``end_ids`` end a completion, beside those that
+    the model's own generation config names.
     """
 
     ids: tuple[int, ...]

@@ -42,7 +42,7 @@ def test_ten_validation_tasks_of_four_categories_are_three_three_two_two() -> No
 
 
 def test_more_validation_tasks_than_are_held_out_is_told_in_one_sentence() -> None:
-    with pytest.raises(UserError, match="data.val_size=101 asks for 101 tasks of base: choose so that it is 0 to 100"):
+    with pytest.raises(UserError, match=r"val_size=101 asks for 101 tasks of base: choose so that it is 0 to 100"):
         draw_evenly(scenario_split().held_out, [Category.BASE], 101, 0, "data.val_size")
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from envtune.chat.template import Template
 from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
-from envtune.task import Split, ToolCall, UserTurn
+from envtune.task import Category, Split, Task, ToolCall, UserTurn
 from envtune.trajectory import FinalAnswer, FormatError, ToolCalls
 
 ROOT = Path(__file__).parents[2]
@@ -83,16 +84,32 @@ def test_careful_demonstrations_pass_every_turn_within_the_step_limit(careful, t
         assert episode.finish().progress == 1
 
 
-def test_a_dialogue_holds_what_was_said_where_it_is_marked(tasks, tokenizer):
+def test_a_dialogue_holds_what_was_said_where_it_is_marked(tasks, tokenizer, monkeypatch):
+    monkeypatch.setattr(demonstrations, "RENAMED_DIALOGUES", 0.0)
     template = Template(tokenizer, recipe.STYLES[0])
-    whole = demonstrations.dialogue(tasks[0], template, tokenizer, random.Random(5))
-    said = [completion for _, completion in demonstrations.play(tasks[0], random.Random(5))]
+    names = demonstrations.names_of(tasks)
+    whole = demonstrations.dialogue(tasks[0], names, template, tokenizer, random.Random(5))
+    rng = random.Random(5)
+    rng.random()  # the dialogue first draws whether names are exchanged
+    said = [completion for _, completion in demonstrations.play(tasks[0], rng)]
     marked = [id_ for id_, sampled in zip(whole.ids, whole.sampled, strict=True) if sampled]
     assert tokenizer.decode(marked) == "".join(text + "<|im_end|>" for text in said)
     start = tokenizer.convert_tokens_to_ids("<|im_start|>")
     rest = demonstrations.without_system_message(whole, start)
     assert tokenizer.decode(rest.ids).startswith(f"<|im_start|>user\n{tasks[0].turns[0].message}")
     assert sum(rest.sampled) == len(marked)
+
+
+def test_renaming_exchanges_a_said_value_everywhere_alike_and_keeps_its_shape(monkeypatch):
+    monkeypatch.setattr(demonstrations, "RENAMED_VALUES", 1.0)
+    call = ToolCall("touch", {"file_name": "Old_Plan_27.txt", "mode": "fast"})
+    task = Task("t", Category.BASE, 0, (), {}, (), (UserTurn("Make Old_Plan_27.txt in fast mode.", (call,)),))
+    names = demonstrations.Names(("green",), frozenset({"fast"}))
+    rename = demonstrations.renaming(task, names, random.Random(0))
+    new = rename("Old_Plan_27.txt")
+    assert re.fullmatch(r"Green_Green_[1-9]{2}\.txt", new)
+    assert rename('{"file_name": "Old_Plan_27.txt", "mode": "fast"}') == f'{{"file_name": "{new}", "mode": "fast"}}'
+    assert rename("My_Old_Plan_27.txt") == "My_Old_Plan_27.txt"
 
 
 def test_tags_are_single_tokens_that_decoding_shows(tokenizer):

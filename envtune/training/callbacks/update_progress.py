@@ -22,6 +22,7 @@ _SHOWN = {
     "kl": ("KL", "{:.2g}"),
     "perf/step_time": ("seconds per update", "{:.1f}"),
 }
+_VALIDATED = {"val/success/overall": ("success", "{:.1%}"), "val/progress/overall": ("progress", "{:.1%}")}
 
 
 class UpdateProgress(ProgressBar):
@@ -29,6 +30,7 @@ class UpdateProgress(ProgressBar):
 
     def __init__(self) -> None:
         super().__init__()
+        self._enabled = True
         self._bar: Progress | None = None
         self._task: Any = None
 
@@ -38,8 +40,6 @@ class UpdateProgress(ProgressBar):
 
     def enable(self) -> None:
         self._enabled = True
-
-    _enabled = True
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         if not (self._enabled and rich.get_console().is_terminal):
@@ -59,6 +59,16 @@ class UpdateProgress(ProgressBar):
         if self._bar:
             self._bar.update(self._task, completed=trainer.global_step, numbers=numbers)
 
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if self._enabled:
+            log.info("validation after update %d: playing its tasks", trainer.global_step)
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if self._enabled:
+            log.info(
+                "validation after update %d  %s", trainer.global_step, describe(trainer.callback_metrics, _VALIDATED)
+            )
+
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
         # Lightning calls no teardown after an error, and the terminal must be given back.
         self._close()
@@ -72,7 +82,7 @@ class UpdateProgress(ProgressBar):
             self._bar = None
 
 
-def describe(metrics: Mapping[str, Any]) -> str:
+def describe(metrics: Mapping[str, Any], shown: Mapping[str, tuple[str, str]] = _SHOWN) -> str:
     """The numbers that matter, in words: ``reward 0.312  success 4.2%  …``."""
-    words = (f"{word} {form.format(float(metrics[name]))}" for name, (word, form) in _SHOWN.items() if name in metrics)
+    words = (f"{word} {form.format(float(metrics[name]))}" for name, (word, form) in shown.items() if name in metrics)
     return "  ".join(words)
