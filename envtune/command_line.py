@@ -35,6 +35,8 @@ NUMBERED_GROUPS = ("stage",)
 
 # `${package:models/tiny}` in a config: a path inside the installed package.
 OmegaConf.register_new_resolver("package", lambda path: str(Path(__file__).parent / path), replace=True)
+# `${unquoted:stage-'3'}`: for names of folders.
+OmegaConf.register_new_resolver("unquoted", lambda text: re.sub(r"['\"\[\]{}\s]", "", text), replace=True)
 # `${precision:}`: bfloat16 arithmetic on float32 weights where the GPU has it, float32 elsewhere.
 OmegaConf.register_new_resolver(
     "precision", lambda: "bf16-mixed" if torch.cuda.is_available() else "32-true", replace=True
