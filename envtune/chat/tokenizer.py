@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer
 
 from envtune.errors import UserError
+
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
@@ -16,6 +19,11 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
     Raises:
         UserError: there is none that can be read.
     """
+    if not Path(path).is_dir() and not _HUB_NAME.fullmatch(path):
+        raise UserError(
+            f"model.path={path} does not exist: give the folder of a causal language model, or its name on the Hugging "
+            "Face hub"
+        )
     try:
         return AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, ImportError, TypeError) as error:

@@ -14,13 +14,16 @@ from rich.tree import Tree
 from envtune.errors import UserError
 from envtune.task import Category
 
+WIRING = ("module", "datamodule")
 GROUPS = ("overall", *(str(category) for category in Category))
 
 
 def config_tree(config: Mapping[str, Any]) -> Tree:
-    """One branch per group of the composed config."""
+    """One branch per group of the composed config, less those that only put the others together."""
     tree = Tree("config", guide_style="dim")
     for name, value in config.items():
+        if name in WIRING:
+            continue
         if isinstance(value, Mapping):
             text = yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True).strip()
             tree.add(name).add(Syntax(text, "yaml", background_color="default", word_wrap=True))
