@@ -12,6 +12,10 @@ from jaxtyping import install_import_hook
 install_import_hook("envtune.grpo", "beartype.beartype")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-scenarios", action="store_true", help="tests/parity compares all 200 scenarios, not ten")
+
+
 @pytest.fixture(scope="session")
 def tokenizer() -> Any:
     """The toy world's tokenizer."""
