@@ -5,8 +5,8 @@ among the documented tools of live objects that belong to one toolbox. What woul
 through the classes is cut off: worlds are copied after loading (long-context worlds are built from module-level
 dicts), lists that are a parameter's default are given afresh, and numerical precision is put back after each call.
 
-Two messages depend on the order of a set, and so on PYTHONHASHSEED; they are put in order. Not covered:
-``verify_traveler_information`` reads today's date, and mpmath's precision is process-wide while a call runs, so
+Two messages depend on the order of a set, and so on PYTHONHASHSEED; they are put in order. Two tools depend on the
+day or the time zone; they get a fixed clock. Not covered: mpmath's precision is process-wide while a call runs, so
 calls must not run in parallel threads.
 """
 
@@ -26,6 +26,7 @@ import mpmath
 from bfcl_eval.constants.executable_backend_config import CLASS_FILE_PATH_MAPPING, STATELESS_CLASSES
 
 from envtune.environment import limits
+from envtune.environment.clock import with_fixed_time
 from envtune.task import Category, Task, ToolCall
 from envtune.trajectory import ToolResult
 
@@ -52,7 +53,9 @@ FAILURE_WHEN_FALSE = {
 UNVERIFIABLE = ("Expected None None", "Invalid date of birth format")
 UNORDERED_MESSAGES = (("Invalid fields for update: ", ""), ("Invalid travel class. Must be one of {", "}"))
 
-_CLASSES: dict[str, type] = {name: getattr(import_module(CLASS_FILE_PATH_MAPPING[name]), name) for name in TOOLBOXES}
+_CLASSES: dict[str, type] = {
+    name: with_fixed_time(getattr(import_module(CLASS_FILE_PATH_MAPPING[name]), name)) for name in TOOLBOXES
+}
 
 
 def _tool_functions(toolbox: type) -> dict[str, Callable[..., Any]]:
