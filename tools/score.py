@@ -22,6 +22,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +111,16 @@ def score(task: Task, decoded: Decoded) -> dict[str, Any]:
                 answered=True,
             )
         )
-    complete = len(decoded) == len(task.turns)
     return {
         "id": task.id,
-        "success": complete and all(verdict.passed_officially for verdict in verdicts),
+        "success": len(decoded) == len(task.turns) and all(map(_passed_officially, verdicts, decoded)),
         "turns": [{"state": v.state, "response": v.response, "called": v.called, "passed": v.passed} for v in verdicts],
     }
+
+
+def _passed_officially(verdict: TurnVerdict, steps: list[list[str]]) -> bool:
+    """BFCL's rule. For BFCL a turn of several steps is one with a call, even if every step is empty."""
+    return replace(verdict, called=verdict.called or len(steps) > 1).passed_officially
 
 
 def _result(agent: Toolbox, text: str) -> str:
