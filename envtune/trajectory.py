@@ -115,6 +115,16 @@ class TurnEnd(str, Enum):
         return self.value
 
 
+class TurnRule(str, Enum):
+    """Whose rule says that a turn has passed: Environment Tuning's (``method``) or BFCL's (``official``)."""
+
+    METHOD = "method"
+    OFFICIAL = "official"
+
+    def __str__(self) -> str:
+        return self.value
+
+
 @dataclass(frozen=True, slots=True)
 class TurnVerdict:
     """The checker's facts about one played turn.
@@ -141,6 +151,9 @@ class TurnVerdict:
     def passed_officially(self) -> bool:
         """BFCL's rule: a turn without ground truth is not judged; any other needs a call, the state and the results."""
         return self.expects_answer or (self.called and self.state and self.response)
+
+    def passed_under(self, rule: TurnRule) -> bool:
+        return self.passed_officially if rule is TurnRule.OFFICIAL else self.passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +232,11 @@ class Trajectory:
     @property
     def progress(self) -> float:
         """Passed turns over the task's turns (paper, section 3.3); a turn never reached has not passed."""
-        return self.turns_passed / self.turn_count
+        return self.progress_under(TurnRule.METHOD)
+
+    def progress_under(self, rule: TurnRule) -> float:
+        """The same with another rule for what a passed turn is."""
+        return sum(turn.verdict.passed_under(rule) for turn in self.turns) / self.turn_count
 
     @property
     def success(self) -> bool:

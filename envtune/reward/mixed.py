@@ -5,6 +5,7 @@ from __future__ import annotations
 from envtune.errors import UserError
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.reward.format import format_score
+from envtune.reward.progress import parse_turn_rule
 from envtune.trajectory import Trajectory
 
 
@@ -14,23 +15,25 @@ class MixedReward:
     Args:
         progress: weight of the share of passed turns.
         format: weight of the share of responses that kept the protocol.
+        turn_rule: what a passed turn is, ``method`` or ``official`` (see ``ProgressReward``).
 
     Raises:
-        UserError: if a weight is negative or both are 0.
+        UserError: if a weight is negative or both are 0, or there is no such rule.
     """
 
-    def __init__(self, progress: float = 0.9, format: float = 0.1) -> None:
+    def __init__(self, progress: float = 0.9, format: float = 0.1, turn_rule: str = "method") -> None:
         if progress < 0 or format < 0 or progress + format == 0:
             raise UserError(
                 f"the weights progress={progress} and format={format} of the mixed reward must not be negative, "
                 "nor both 0: give for example 0.9 and 0.1"
             )
         self._progress, self._format = progress, format
+        self._rule = parse_turn_rule(turn_rule)
 
     def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
         return RewardBreakdown(
             (
-                RewardPart("progress", trajectory.progress, self._progress),
+                RewardPart("progress", trajectory.progress_under(self._rule), self._progress),
                 RewardPart("format", format_score(trajectory), self._format),
             )
         )

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from envtune.errors import UserError
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
-from envtune.trajectory import Trajectory
+from envtune.trajectory import Trajectory, TurnRule
 
 
 class ProgressReward:
     """R_P = (1/T) * sum over the task's T turns of state_t * exec_t, in [0, 1].
 
-    A turn without ground truth passes if it was answered without a call; a turn that was never reached has not passed.
+    A turn that was never reached has not passed. ``turn_rule`` says what a passed turn is. By the ``method``, a turn
+    without ground truth passes if it was answered without a call, and any other if world and results are right, even
+    if that was done in an earlier turn. The ``official`` rule does not judge the former and asks for a call in the
+    latter, as BFCL's checker does.
+
+    Raises:
+        UserError: for any other rule.
     """
 
+    def __init__(self, turn_rule: str = "method") -> None:
+        self._rule = parse_turn_rule(turn_rule)
+
     def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
-        return RewardBreakdown((RewardPart("progress", trajectory.progress),))
+        return RewardBreakdown((RewardPart("progress", trajectory.progress_under(self._rule)),))
+
+
+def parse_turn_rule(name: str) -> TurnRule:
+    """The rule by its name; a UserError for any other."""
+    try:
+        return TurnRule(name)
+    except ValueError:
+        raise UserError(f"turn_rule={name} is unknown: use one of {', '.join(TurnRule)}") from None

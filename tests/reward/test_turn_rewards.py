@@ -36,6 +36,33 @@ def test_binary_judges_turns_without_ground_truth_where_bfcl_does_not():
     assert BinaryReward()(played).total == 0
 
 
+NOT_CALLED = turn(answer(), ground_truth=[LS])
+
+
+@pytest.mark.parametrize(
+    ("played", "method", "official"),
+    [
+        # A call where none is due; all was done in an earlier turn; both, beside a turn that passes in either way.
+        (episode(PASSED, CALLED_IN_VAIN), 1 / 2, 1),
+        (episode(PASSED, NOT_CALLED), 1, 1 / 2),
+        (episode(PASSED, CALLED_IN_VAIN, NOT_CALLED, FAILED), 2 / 4, 2 / 4),
+        (episode(PASSED, ASKED, FAILED, turn_count=4), 2 / 4, 2 / 4),
+    ],
+)
+def test_the_official_rule_judges_no_turn_without_ground_truth_and_asks_for_a_call_in_others(
+    played, method: float, official: float
+):
+    assert ProgressReward("method")(played).total == method
+    assert ProgressReward("official")(played).total == official
+    assert MixedReward(progress=1, format=0, turn_rule="official")(played).total == official
+    assert BinaryReward("official")(played).total == (official == 1)
+
+
+def test_an_unknown_turn_rule_is_told_with_those_that_exist():
+    with pytest.raises(UserError, match="turn_rule=bfcl is unknown: use one of method, official"):
+        ProgressReward("bfcl")
+
+
 def test_mixed_is_nine_tenths_progress_and_one_tenth_format():
     # 1 of 2 turns passed, 1 slip in 5 responses: 0.9 * 0.5 + 0.1 * 0.8.
     breakdown = MixedReward()(episode(turn(slip(), calls(LS), answer(), ground_truth=[LS]), FAILED))
