@@ -1,9 +1,9 @@
-"""The tool objects of one episode. The only file that knows BFCL's classes; they are used as they are, never copied.
+"""The tools of one episode, and what a call of one returns.
 
 BFCL's own executor builds source code and evaluates it, and keeps every object for ever. Here a call is a look-up
 among the documented tools of live objects that belong to one toolbox. What would leak from one episode to the next
-through the classes is cut off: worlds are copied after loading (long-context worlds are built from module-level
-dicts), lists that are a parameter's default are given afresh, and numerical precision is put back after each call.
+through the classes is cut off: worlds are copies (envtune/environment/worlds.py), lists that are a parameter's default
+are given afresh, and numerical precision is put back after each call.
 
 Two messages depend on the order of a set, and so on PYTHONHASHSEED; they are put in order. Two tools depend on the
 day or the time zone; they get a fixed clock. Not covered: mpmath's precision is process-wide while a call runs, so
@@ -18,28 +18,16 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 import mpmath
-from bfcl_eval.constants.executable_backend_config import CLASS_FILE_PATH_MAPPING, STATELESS_CLASSES
 
 from envtune.environment import limits
-from envtune.environment.clock import with_fixed_time
-from envtune.task import Category, Task, ToolCall
+from envtune.environment.worlds import CLASSES, new_worlds
+from envtune.task import Task, ToolCall
 from envtune.trajectory import ToolResult
 
-TOOLBOXES = (
-    "GorillaFileSystem",
-    "MathAPI",
-    "MessageAPI",
-    "TwitterAPI",
-    "TicketAPI",
-    "TradingBot",
-    "TravelAPI",
-    "VehicleControlAPI",
-)
 # A False in these is a failure; in the status queries, which use the same keys, it is an answer.
 FAILURE_WHEN_FALSE = {
     "authenticate_twitter": "authentication_status",
@@ -53,10 +41,6 @@ FAILURE_WHEN_FALSE = {
 UNVERIFIABLE = ("Expected None None", "Invalid date of birth format")
 UNORDERED_MESSAGES = (("Invalid fields for update: ", ""), ("Invalid travel class. Must be one of {", "}"))
 
-_CLASSES: dict[str, type] = {
-    name: with_fixed_time(getattr(import_module(CLASS_FILE_PATH_MAPPING[name]), name)) for name in TOOLBOXES
-}
-
 
 def _tool_functions(toolbox: type) -> dict[str, Callable[..., Any]]:
     return {name: f for name, f in inspect.getmembers(toolbox, inspect.isfunction) if not name.startswith("_")}
@@ -67,8 +51,8 @@ def _mutable_defaults(function: Callable[..., Any]) -> dict[str, Any]:
     return {p.name: copy.deepcopy(p.default) for p in parameters if isinstance(p.default, list | dict | set)}
 
 
-_TOOLS = {name: frozenset(_tool_functions(toolbox)) for name, toolbox in _CLASSES.items()}
-_FUNCTIONS = {name: function for toolbox in _CLASSES.values() for name, function in _tool_functions(toolbox).items()}
+_TOOLS = {name: frozenset(_tool_functions(toolbox)) for name, toolbox in CLASSES.items()}
+_FUNCTIONS = {name: function for toolbox in CLASSES.values() for name, function in _tool_functions(toolbox).items()}
 _MUTABLE_DEFAULTS = {name: defaults for name, f in _FUNCTIONS.items() if (defaults := _mutable_defaults(f))}
 
 # Every tool's parameters in the order of its signature, which in one document (purchase_insurance) is another.
@@ -85,8 +69,7 @@ class Toolbox:
     """
 
     def __init__(self, task: Task) -> None:
-        long_context = task.category is Category.LONG_CONTEXT
-        self._worlds = {name: _world(name, task.initial_state.get(name, {}), long_context) for name in task.toolboxes}
+        self._worlds = new_worlds(task)
         documented = frozenset(tool.name for tool in task.tools)
         self._methods = {
             tool: getattr(world, tool) for name, world in self._worlds.items() for tool in _TOOLS[name] & documented
@@ -135,16 +118,6 @@ class Toolbox:
         if call.name in limits.TREE_TOOLS:
             return limits.run_in_bounded_tree(method.__self__, lambda: method(**arguments))
         return method(**arguments)
-
-
-def _world(name: str, initial_state: Mapping[str, Any], long_context: bool) -> Any:
-    if name not in _CLASSES:
-        raise ValueError(f"toolbox {name!r} is unknown: use one of {', '.join(TOOLBOXES)}")
-    world = _CLASSES[name]()
-    if name in STATELESS_CLASSES:
-        return world
-    world._load_scenario(copy.deepcopy(dict(initial_state)), long_context=long_context)
-    return copy.deepcopy(world) if long_context else world
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from envtune.data.bfcl import tool_documents
-from envtune.environment.toolbox import TOOLBOXES, Toolbox
+from envtune.environment.toolbox import Toolbox
+from envtune.environment.worlds import TOOLBOXES
 from envtune.task import Category, Task
 
 FILES = {
