@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from envtune.environment import limits
 from envtune.environment.checker import judge_state
+from envtune.environment.limits import results, tree
 from envtune.environment.toolbox import PARAMETERS, Toolbox
 from envtune.task import Category, Task, ToolCall, ToolDocument, UserTurn
 from envtune.trajectory import ToolResult
@@ -71,7 +71,7 @@ def test_calls_within_the_bounds_keep_their_exact_result(name: str, arguments: d
 
 
 def test_a_result_too_long_to_show_is_a_failed_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_RESULT_CHARACTERS", 20)
+    monkeypatch.setattr(results, "MAX_RESULT_CHARACTERS", 20)
     assert _call(_toolbox("MathAPI"), "add", a=1, b=2).text == '{"result": 3}'
     result = _call(_toolbox("MathAPI"), "add", a=1, b=10**9)
     assert (result.ok, result.text) == (
@@ -104,19 +104,19 @@ def test_a_directory_cannot_come_to_contain_itself(calls: list[tuple[str, dict[s
 def test_doubling_by_cp_and_mv_ends_in_refusals_that_change_nothing() -> None:
     toolbox = _toolbox("GorillaFileSystem")
     _call(toolbox, "mkdir", dir_name="a")
-    results = []
+    made = []
     for round_number in range(40):
-        results.append(_call(toolbox, "cp", source="a", destination=f"b{round_number}"))
-        results.append(_call(toolbox, "mv", source=f"b{round_number}", destination="a"))
-    refused = [result for result in results if not result.ok]
+        made.append(_call(toolbox, "cp", source="a", destination=f"b{round_number}"))
+        made.append(_call(toolbox, "mv", source=f"b{round_number}", destination="a"))
+    refused = [result for result in made if not result.ok]
     assert refused
-    assert len(_call(toolbox, "find").text) <= limits.MAX_RESULT_CHARACTERS + 100
+    assert len(_call(toolbox, "find").text) <= results.MAX_RESULT_CHARACTERS + 100
     world = toolbox.worlds["GorillaFileSystem"]
-    limits.check_tree(world)
+    tree.check_tree(world)
 
 
 def test_one_item_more_than_the_tree_may_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_TREE_ITEMS", 3)
+    monkeypatch.setattr(tree, "MAX_TREE_ITEMS", 3)
     toolbox = _toolbox("GorillaFileSystem")
     made = [_call(toolbox, "touch", file_name=name).ok for name in "abcd"]
     assert made == [True, True, True, False]
