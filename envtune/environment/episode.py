@@ -56,10 +56,10 @@ class Episode:
 
     def reset(self) -> Observation:
         """Begins afresh in the task's initial state: the first user message, with the tools of turn 0."""
-        self._agent, self._twin = Toolbox(self._task), Toolbox(self._task)
+        self._agent, self._twin = Toolbox(self._task), twin_turns(self._task)
         self._turns: list[Turn] = []
         self._steps: list[Step] = []
-        self._texts: list[str] = []
+        self._seen: Counter[str] = Counter()
         self._end = None
         self._started = True
         return self._open_turn()
@@ -73,18 +73,14 @@ class Episode:
         self._require_running()
         action = self._read(completion, clipped)
         results = self._run(action.calls) if isinstance(action, ToolCalls) else ()
-        self._texts.extend(result.text for result in results)
-        step = Step(completion, action, results, "", clipped)
-        self._steps.append(step)
+        self._seen.update(result.text for result in results)
+        observation = self._observation(action, results)
+        self._steps.append(Step(completion, action, results, observation.text, clipped))
         if isinstance(action, FinalAnswer):
-            observation = self._close_turn(TurnEnd.ANSWERED)
-            self._turns[-1] = _with_last_observation(self._turns[-1], observation.text)
-            return observation
-        text = action.message if isinstance(action, FormatError) else render_results(results)
-        self._steps[-1] = replace(step, observation=text)
-        if len(self._steps) == self._step_limit:
+            self._close_turn(TurnEnd.ANSWERED)
+        elif len(self._steps) == self._step_limit:
             self._close_turn(TurnEnd.STEP_LIMIT)
-        return Observation(text, (), self._end is not None)
+        return replace(observation, done=self._end is not None)
 
     def truncate(self) -> None:
         """Stops the episode in the running turn, because the token limit was reached outside.
@@ -115,9 +111,8 @@ class Episode:
         return tuple(self._with_hint(self._agent.call(call)) for call in calls)
 
     def _with_hint(self, result: ToolResult) -> ToolResult:
-        if result.ok:
-            return result
-        return replace(result, hint=self._augmentation.hint(result.call, result.text, self._agent))
+        hint = self._augmentation.hint(result, self._agent)
+        return result if hint is None else replace(result, hint=hint)
 
     def _open_turn(self) -> Observation:
         index = len(self._turns)

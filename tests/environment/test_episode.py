@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import MORE_TOOLS, Episode, Observation
 from envtune.environment.toolbox import Toolbox
 from envtune.task import Category, Task, ToolCall, ToolDocument, UserTurn
@@ -17,6 +18,7 @@ from envtune.trajectory import (
     Hint,
     HintKind,
     ToolCalls,
+    ToolResult,
     Trajectory,
     TurnEnd,
     TurnVerdict,
@@ -46,20 +48,18 @@ SCRIPT: dict[str, Action] = {
 LISTING = '{"current_directory_content": ["a"]}'
 
 
-class Nothing:
-    def hint(self, call: ToolCall, text: str, toolbox: Toolbox) -> Hint | None:
-        return None
-
-
 class Always:
-    """A hint for whatever it is asked about."""
+    """A hint for every failure."""
 
-    def hint(self, call: ToolCall, text: str, toolbox: Toolbox) -> Hint | None:
-        return Hint("test.always", HintKind.CONSTRAINT, f"Look at {call.name}.")
+    def for_episode(self, seed: int) -> Always:
+        return self
+
+    def hint(self, result: ToolResult, toolbox: Toolbox) -> Hint | None:
+        return None if result.ok else Hint("test.always", HintKind.CONSTRAINT, f"Look at {result.call.name}.")
 
 
 def _episode(task: Task = TASK, augmentation: Any = None, step_limit: int = 5) -> Episode:
-    return Episode(task, SCRIPT.__getitem__, augmentation or Nothing(), step_limit)
+    return Episode(task, SCRIPT.__getitem__, augmentation or NoAugmentation(), step_limit)
 
 
 def _play(*completions: str, **settings: Any) -> Trajectory:

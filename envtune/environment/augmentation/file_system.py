@@ -130,7 +130,7 @@ RULES: tuple[Rule, ...] = (
         tools=("echo",),
         pattern=ABSENT,
         kind=HintKind.DEPENDENCY,
-        text="`echo` writes only to a file that exists, and '{file_name}' is not in the current directory.",
+        text="`echo` writes only to a file that exists, and the current directory holds none of that name.",
         directions=(
             Direction("`touch` makes new files; if it should exist already, `ls` shows what is here.", ("touch", "ls")),
             Direction("`touch` makes new files.", ("touch",)),
@@ -215,11 +215,9 @@ RULES: tuple[Rule, ...] = (
         tools=("rmdir",),
         pattern=r"Directory not empty",
         kind=HintKind.CONSTRAINT,
-        text="`rmdir` removes only empty folders, and '{dir_name}' still holds something.",
+        text="`rmdir` removes only empty folders, and this one still holds something.",
         directions=(
-            Direction(
-                "`cd` and `ls` show whether that is still wanted; `rm` makes no such condition.", ("cd", "ls", "rm")
-            ),
+            Direction("`ls` inside it shows whether that is still wanted; `rm` makes no such condition.", ("ls", "rm")),
             Direction("Check whether its content is still wanted."),
         ),
     ),

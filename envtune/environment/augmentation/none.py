@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from envtune.environment.augmentation.rule import View
-    from envtune.task import ToolCall
-    from envtune.trajectory import Hint
+    from envtune.trajectory import Hint, ToolResult
 
 
 class NoAugmentation:
     """Never gives a hint."""
 
-    def hint(self, call: ToolCall, text: str, toolbox: View) -> Hint | None:
+    def for_episode(self, seed: int) -> NoAugmentation:
+        return self
+
+    def hint(self, result: ToolResult, toolbox: View) -> Hint | None:
         return None

@@ -32,7 +32,7 @@ WRONG_TYPE = (
     r"expected str instance|argument must be|argument 1 must be",
     r"is not a mapping|sequence item|requires string as left operand|arg must be",
 )
-READ_DOCUMENT = (Direction("The document of `{tool}` lists its parameters."),)
+READ_DOCUMENT = (Direction("The tool's document lists its parameters."),)
 
 
 def _missing(call: ToolCall, match: re.Match[str], view: View) -> str:
@@ -83,7 +83,7 @@ RULES: tuple[Rule, ...] = (
         pattern="|".join(WRONG_TYPE),
         kind=HintKind.CONSTRAINT,
         text=_types,
-        directions=(Direction("Compare with the types in the document of `{tool}`."),),
+        directions=(Direction("Compare with the types in the tool's document."),),
         when=lambda call, match, view: bool(call.arguments),
     ),
     Rule(
@@ -98,7 +98,7 @@ RULES: tuple[Rule, ...] = (
 
 ALREADY_ACTIONABLE: Mapping[str, str] = {
     r"\(<string>, line \d+\)": "cannot occur: calls are not run as Python source",
-    # The bounds of envtune/environment/limits.py.
+    # The bounds of envtune/environment/limits/.
     r"has \d+ characters; (a name has \d+|\d+ can be shown)|characters and \d+ values are allowed": "gives the bound",
     r"is beyond \d+ digits|nested deeper than \d+ levels|more than \d+ bits": "gives the bound",
     r"can be nested \d+ levels|\d+ items are allowed|too large to write down": "gives the bound",

@@ -59,7 +59,7 @@ RULES: tuple[Rule, ...] = (
         tools=("close_ticket", "resolve_ticket"),
         pattern=r"is already (?P<state>closed|resolved)",
         kind=HintKind.CONSTRAINT,
-        text="The ticket {ticket_id} is {state} already, so nothing was changed.",
+        text="The ticket is {state} already, so nothing was changed.",
         directions=READ_TICKET,
     ),
     Rule(

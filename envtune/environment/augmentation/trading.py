@@ -9,10 +9,16 @@ from envtune.environment.augmentation.rule import Direction, Rule, View, given_a
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
+NO_SYMBOL = "Stock not found"
+UNKNOWN_SYMBOL = r"Stock with symbol|Invalid stock symbol|not found in watchlist"
 FIND_SYMBOL = (
     Direction("Another tool, `get_symbol_by_name`, finds the symbol of a company.", ("get_symbol_by_name",)),
     Direction("`get_available_stocks` lists the symbols of a sector.", ("get_available_stocks",)),
     Direction("Check its spelling with the user."),
+)
+FIND_ANOTHER_WAY = (
+    Direction("The symbols of a sector can be listed with `get_available_stocks`.", ("get_available_stocks",)),
+    Direction("Check the company's name with the user."),
 )
 SHOW_ORDERS = (
     Direction("`get_order_history` lists the ids of the orders.", ("get_order_history",)),
@@ -23,6 +29,10 @@ SHOW_ORDERS = (
 def _dates(call: ToolCall, match: re.Match[str], view: View) -> str:
     given = [call.arguments[end] for end in ("start_date", "end_date") if call.arguments.get(end)]
     return f"Dates are written as YYYY-MM-DD without a time, and you gave {quoted(given)}."
+
+
+def _symbol_is_not_listed(call: ToolCall, match: re.Match[str], view: View) -> bool:
+    return call.arguments.get("stock") not in view.worlds["TradingBot"].watch_list
 
 
 RULES: tuple[Rule, ...] = (
@@ -45,6 +55,15 @@ RULES: tuple[Rule, ...] = (
             Direction("`trading_login` opens a session; its credentials are the user's to give.", ("trading_login",)),
             Direction("A session has to be opened first."),
         ),
+    ),
+    Rule(
+        name="trading.symbol_not_found",
+        tools=("get_stock_info", "place_order", "remove_stock_from_watchlist"),
+        pattern=UNKNOWN_SYMBOL,
+        kind=HintKind.DEPENDENCY,
+        text=f"'{NO_SYMBOL}' is not a symbol: it stands for a company whose symbol was not found.",
+        directions=FIND_ANOTHER_WAY,
+        when=lambda call, match, view: call.arguments.get("symbol") == NO_SYMBOL,
     ),
     Rule(
         name="trading.unknown_symbol",
@@ -120,6 +139,34 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
+NON_ANSWERS: tuple[Rule, ...] = (
+    Rule(
+        name="trading.company_without_symbol",
+        tools=("get_symbol_by_name",),
+        pattern=rf'"symbol": "{NO_SYMBOL}"',
+        kind=HintKind.CONSTRAINT,
+        text="No company of exactly this name is on record; some are kept under a short form of their name.",
+        directions=FIND_ANOTHER_WAY,
+    ),
+    Rule(
+        name="trading.unknown_sector",
+        tools=("get_available_stocks",),
+        pattern=r'"stock_list": \[\]',
+        kind=HintKind.CONSTRAINT,
+        text="No sector is called '{sector}' here.",
+        directions=(Direction("Sectors are written as in the tool's document: a single word with a capital letter."),),
+    ),
+    Rule(
+        name="trading.not_added",
+        tools=("add_to_watchlist",),
+        pattern=r'"watchlist":',
+        kind=HintKind.DEPENDENCY,
+        text="Nothing was added: '{stock}' is not the symbol of a stock that is traded here.",
+        directions=FIND_SYMBOL,
+        when=_symbol_is_not_listed,
+    ),
+)
+
 ALREADY_ACTIONABLE: Mapping[str, str] = {
     r"Here is the list of orders_id": "lists the orders",
     r"KeyError during formatting": "arises inside the tool, whatever the call",
@@ -127,7 +174,4 @@ ALREADY_ACTIONABLE: Mapping[str, str] = {
     r"Insufficient funds: required": "gives the sum required and the sum available",
     r"Transaction amount must be positive": "names the rule",
     r"Funding amount must be positive": "names the rule",
-    r'"symbol": "Stock not found"': "an answer; a call that uses it as a symbol gets a hint",
-    r'"stock_list": \[\]': "an answer: no stocks are listed for the sector",
-    r'"watchlist": \[': "an answer: shows the watchlist, on which a stock that was not added is missing",
 }

@@ -20,6 +20,8 @@ WITH_TOKEN = (
     "purchase_insurance",
 )
 NO_ROUTE = r"No available route"
+NO_AIRPORT = "Unknown"
+UNKNOWN_CODE = rf"{NO_ROUTE}|Invalid (departure|destination) airport code"
 AUTHENTICATE = (
     Direction("`authenticate_travel` opens a session and returns the token to pass on.", ("authenticate_travel",)),
     Direction("A session has to be opened first."),
@@ -53,6 +55,10 @@ def _has_unknown_code(call: ToolCall, match: re.Match[str], view: View) -> bool:
     return bool(_unknown_codes(call, view))
 
 
+def _uses_no_airport(call: ToolCall, match: re.Match[str], view: View) -> bool:
+    return NO_AIRPORT in (call.arguments.get("travel_from"), call.arguments.get("travel_to"))
+
+
 def _unknown_airport(call: ToolCall, match: re.Match[str], view: View) -> str:
     codes = _unknown_codes(call, view)
     return f"{quoted(codes)} {'is no airport code' if len(codes) == 1 else 'are no airport codes'} that is known here."
@@ -81,9 +87,25 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        name="travel.airport_not_found",
+        tools=("get_flight_cost", "book_flight"),
+        pattern=UNKNOWN_CODE,
+        kind=HintKind.DEPENDENCY,
+        text=f"'{NO_AIRPORT}' is not an airport: it stands for a place for which no airport was found.",
+        directions=(
+            Direction("`list_all_airports` shows the codes in use.", ("list_all_airports",)),
+            Direction(
+                "The document of `get_nearest_airport_by_city` lists the places it knows.",
+                ("get_nearest_airport_by_city",),
+            ),
+            Direction("Ask the user for an airport."),
+        ),
+        when=_uses_no_airport,
+    ),
+    Rule(
         name="travel.unknown_airport",
         tools=("get_flight_cost", "book_flight"),
-        pattern=rf"{NO_ROUTE}|Invalid (departure|destination) airport code",
+        pattern=UNKNOWN_CODE,
         kind=HintKind.DEPENDENCY,
         text=_unknown_airport,
         directions=FIND_AIRPORT,
@@ -201,6 +223,17 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
+NON_ANSWERS: tuple[Rule, ...] = (
+    Rule(
+        name="travel.place_without_airport",
+        tools=("get_nearest_airport_by_city",),
+        pattern=rf'"nearest_airport": "{NO_AIRPORT}"',
+        kind=HintKind.CONSTRAINT,
+        text="No airport is on record for a place of exactly this name.",
+        directions=(Direction("The tool's document lists the places that it knows."),),
+    ),
+)
+
 ALREADY_ACTIONABLE: Mapping[str, str] = {
     r"Invalid travel class": "lists the classes",
     r"Invalid date format": "gives the format",
@@ -209,5 +242,4 @@ ALREADY_ACTIONABLE: Mapping[str, str] = {
     r"Invalid date of birth format": "gives the format",
     r"Traveler must be at least 18": "a fact about the traveler that no call can change",
     r"Passport must be issued by": "names the only issuer accepted",
-    r'"nearest_airport": "Unknown"': "an answer; a call that uses it as a code gets a hint",
 }

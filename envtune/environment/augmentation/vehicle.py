@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from envtune.environment.augmentation.python_errors import TYPE_NAMES
 from envtune.environment.augmentation.rule import Direction, Rule, View, quoted
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
@@ -14,12 +15,18 @@ SHOW_STATUS = (
     Direction("`displayCarStatus` shows the present state.", ("displayCarStatus",)),
     Direction("Check the present state of the car first."),
 )
-READ_DOCUMENT = (Direction("The document of `{tool}` lists those that it accepts."),)
+READ_DOCUMENT = (Direction("The tool's document lists those that it accepts."),)
+MODES = {
+    "startEngine": "ignitionMode",
+    "setHeadlights": "mode",
+    "displayCarStatus": "option",
+    "activateParkingBrake": "mode",
+}
 
 
 def _not_zipcodes(call: ToolCall) -> list[object]:
     places = [call.arguments[end] for end in ("cityA", "cityB") if end in call.arguments]
-    return [place for place in places if not (re.fullmatch(r"\d{5}", str(place)) and place != NO_ZIPCODE)]
+    return [place for place in places if not re.fullmatch(r"\d{5}", str(place))]
 
 
 def _place_is_no_zipcode(call: ToolCall, match: re.Match[str], view: View) -> bool:
@@ -29,6 +36,20 @@ def _place_is_no_zipcode(call: ToolCall, match: re.Match[str], view: View) -> bo
 def _not_a_zipcode(call: ToolCall, match: re.Match[str], view: View) -> str:
     places = _not_zipcodes(call)
     return f"`{call.name}` takes zip codes, and {quoted(places)} {'is none' if len(places) == 1 else 'are none'}."
+
+
+def _uses_no_zipcode(call: ToolCall, match: re.Match[str], view: View) -> bool:
+    return NO_ZIPCODE in (call.arguments.get("cityA"), call.arguments.get("cityB"))
+
+
+def _mode_is_no_text(call: ToolCall, match: re.Match[str], view: View) -> bool:
+    return not isinstance(call.arguments.get(MODES[call.name], ""), str)
+
+
+def _not_text(call: ToolCall, match: re.Match[str], view: View) -> str:
+    name = MODES[call.name]
+    given = TYPE_NAMES.get(type(call.arguments[name]), "a value")
+    return f"`{call.name}` takes '{name}' as a single piece of text, and you gave {given}."
 
 
 def _stops(call: ToolCall, match: re.Match[str], view: View) -> bool:
@@ -47,6 +68,15 @@ RULES: tuple[Rule, ...] = (
             Direction("Nothing more is needed for stopping."),
         ),
         when=_stops,
+    ),
+    Rule(
+        name="vehicle.mode_not_text",
+        tools=tuple(MODES),
+        pattern=r"Invalid (ignition mode|headlight mode|option|mode)",
+        kind=HintKind.CONSTRAINT,
+        text=_not_text,
+        directions=READ_DOCUMENT,
+        when=_mode_is_no_text,
     ),
     Rule(
         name="vehicle.no_fuel",
@@ -132,6 +162,21 @@ RULES: tuple[Rule, ...] = (
         "and only comes in the documented steps.",
     ),
     Rule(
+        name="vehicle.zipcode_not_found",
+        tools=("estimate_distance",),
+        pattern=r"distance not found",
+        kind=HintKind.DEPENDENCY,
+        text=f"'{NO_ZIPCODE}' is not a place: it stands for a city whose zip code was not found.",
+        directions=(
+            Direction(
+                "Another form of the city's name may be the one that `get_zipcode_based_on_city` knows.",
+                ("get_zipcode_based_on_city",),
+            ),
+            Direction("The user may know the zip code."),
+        ),
+        when=_uses_no_zipcode,
+    ),
+    Rule(
         name="vehicle.place_not_zipcode",
         tools=("estimate_distance",),
         pattern=r"distance not found",
@@ -178,6 +223,17 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
+NON_ANSWERS: tuple[Rule, ...] = (
+    Rule(
+        name="vehicle.city_without_zipcode",
+        tools=("get_zipcode_based_on_city",),
+        pattern=rf'"zipcode": "{NO_ZIPCODE}"',
+        kind=HintKind.CONSTRAINT,
+        text=f"'{NO_ZIPCODE}' stands for not found: no city with exactly this name is known here.",
+        directions=(Direction("Give the bare name, without a state or a country, or ask the user for the zip code."),),
+    ),
+)
+
 ALREADY_ACTIONABLE: Mapping[str, str] = {
     r"All doors must be locked": "names the condition and lists the unlocked doors",
     r"Brake pedal needs to be pressed": "names the condition",
@@ -187,5 +243,4 @@ ALREADY_ACTIONABLE: Mapping[str, str] = {
     r"Pedal position must be between 0 and 1": "gives the range",
     r"Start the engine before": "names the condition",
     r'"canDrive": false': "an answer about the range, not a fault of the call",
-    rf'"zipcode": "{NO_ZIPCODE}"': "an answer; a call that uses it as a zip code gets a hint",
 }

@@ -1,6 +1,7 @@
 """The messages that the tools can fail with, written down by hand with example values.
 
-Per table of hints: (tool, its arguments, message). ``whole_text`` makes the result of it that the agent reads.
+Per table of hints: (tool, its arguments, message). ``result`` makes the result of it that the agent reads. Non-answers
+stand here too: results that a tool gives as an answer though they mean that nothing was found or done.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from envtune.environment.augmentation import (
     twitter,
     vehicle,
 )
+from envtune.task import ToolCall
+from envtune.trajectory import ToolResult
 
 CRASH = "Error during execution: "
 TOKEN, CARD, BOOKING = {"access_token": "123456"}, {"card_id": "card_9"}, {"booking_id": "3426812"}
@@ -229,6 +232,7 @@ SURFACE: dict[ModuleType, list[tuple[str, dict[str, Any], str]]] = {
         ("get_symbol_by_name", {"name": "Nobody"}, '{"symbol": "Stock not found"}'),
         ("get_available_stocks", {"sector": "Tech"}, '{"stock_list": []}'),
         ("add_to_watchlist", {"stock": "Apple"}, '{"watchlist": ["NVDA"]}'),
+        ("get_stock_info", {"symbol": "Stock not found"}, "Stock with symbol 'Stock not found' not found."),
     ],
     travel: [
         ("register_credit_card", {**TOKEN, "card_number": "42"}, "Token not initialized"),
@@ -281,6 +285,7 @@ SURFACE: dict[ModuleType, list[tuple[str, dict[str, Any], str]]] = {
             {},
             '{"verification_failure": "Passport must be issued by the United States."}',
         ),
+        ("get_flight_cost", {**FLIGHT, "travel_to": "Unknown"}, CRASH + "No available route for the given airports."),
         ("get_nearest_airport_by_city", {"location": "Nowhere"}, '{"nearest_airport": "Unknown"}'),
     ],
     vehicle: [
@@ -300,6 +305,7 @@ SURFACE: dict[ModuleType, list[tuple[str, dict[str, Any], str]]] = {
         ("adjustClimateControl", {"fanSpeed": 101}, "Fan speed must be between 0 and 100."),
         ("get_outside_temperature_from_weather_com", {}, '{"error": 404}'),
         ("setHeadlights", {"mode": "dim"}, "Invalid headlight mode."),
+        ("setHeadlights", {"mode": ["on"]}, "Invalid headlight mode."),
         ("displayCarStatus", {"option": "tires"}, "Invalid option"),
         ("activateParkingBrake", {"mode": "engaged"}, "Invalid mode"),
         ("pressBrakePedal", {"pedalPosition": 2}, "Pedal position must be between 0 and 1."),
@@ -308,6 +314,7 @@ SURFACE: dict[ModuleType, list[tuple[str, dict[str, Any], str]]] = {
         ("estimate_drive_feasibility_by_mileage", {"distance": 900}, '{"canDrive": false}'),
         ("estimate_distance", {"cityA": "Rivermist", "cityB": "94016"}, "distance not found in database."),
         ("estimate_distance", ROUTE, "distance not found in database."),
+        ("estimate_distance", {**ROUTE, "cityA": "00000"}, "distance not found in database."),
         ("get_zipcode_based_on_city", {"city": "Nowhere"}, '{"zipcode": "00000"}'),
         ("lockDoors", {"unlock": False, "door": ["trunk"]}, CRASH + "'trunk'"),
         ("lockDoors", {"unlock": False, "door": "driver"}, CRASH + "'d'"),
@@ -340,9 +347,17 @@ SURFACE: dict[ModuleType, list[tuple[str, dict[str, Any], str]]] = {
         ("echo", {"content": "n"}, CRASH + "an argument contains half of a surrogate pair"),
     ],
 }
+ANSWERS = tuple(
+    f'{{"{key}": ' for key in ("symbol", "stock_list", "watchlist", "nearest_airport", "canDrive", "zipcode")
+)
 EXAMPLES = [(table, *example) for table, examples in SURFACE.items() for example in examples]
 
 
 def whole_text(message: str) -> str:
     """The result's text. Exceptions, and results that are no plain ``error``, are written down whole."""
     return message if message.startswith((CRASH, "{", "[")) else json.dumps({"error": message})
+
+
+def result(tool: str, arguments: dict[str, Any], message: str) -> ToolResult:
+    text = whole_text(message)
+    return ToolResult(ToolCall(tool, arguments), text.startswith(ANSWERS), text)

@@ -3,26 +3,26 @@ from __future__ import annotations
 import re
 
 import pytest
-from error_surface import EXAMPLES, whole_text
+from error_surface import EXAMPLES, result
 
-from envtune.environment.augmentation.actionable import RULES, Actionable
+from envtune.environment.augmentation.actionable import NON_ANSWERS, RULES, Actionable
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.toolbox import PARAMETERS
 from envtune.errors import UserError
-from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
-NO_USER = (ToolCall("get_message_stats", {}), '{"error": "No user is currently logged in."}')
-BAD_MODE = (ToolCall("setHeadlights", {"mode": "dim"}), '{"error": "Invalid headlight mode."}')
+NO_USER = result("get_message_stats", {}, "No user is currently logged in.")
+BAD_MODE = result("setHeadlights", {"mode": "dim"}, "Invalid headlight mode.")
+EVERY_RULE = (*RULES, *NON_ANSWERS)
 ODD_VALUES = (None, True, -1.5, "", "a/b", [], ["x", 1], {"k": [2]}, "{door} {0}", "😀" * 9)
 
 
 def test_only_the_kinds_asked_for_are_given(toolbox):
     dependencies, constraints = Actionable(["dependency"]), Actionable(["constraint"])
-    assert dependencies.hint(*NO_USER, toolbox).kind is HintKind.DEPENDENCY
-    assert dependencies.hint(*BAD_MODE, toolbox) is None
-    assert constraints.hint(*NO_USER, toolbox) is None
-    assert constraints.hint(*BAD_MODE, toolbox).kind is HintKind.CONSTRAINT
+    assert dependencies.hint(NO_USER, toolbox).kind is HintKind.DEPENDENCY
+    assert dependencies.hint(BAD_MODE, toolbox) is None
+    assert constraints.hint(NO_USER, toolbox) is None
+    assert constraints.hint(BAD_MODE, toolbox).kind is HintKind.CONSTRAINT
 
 
 @pytest.mark.parametrize("kinds", [["typos"], [], "dependency"])
@@ -32,16 +32,16 @@ def test_unknown_kinds_end_in_one_sentence_that_names_the_known_ones(kinds):
 
 
 def test_no_augmentation_gives_no_hint(toolbox):
-    assert NoAugmentation().hint(*NO_USER, toolbox) is None
+    assert NoAugmentation().hint(NO_USER, toolbox) is None
 
 
 def test_rule_names_are_unique():
-    assert len({rule.name for rule in RULES}) == len(RULES)
+    assert len({rule.name for rule in EVERY_RULE}) == len(EVERY_RULE)
 
 
 def test_rules_name_only_tools_that_exist():
-    named = {tool for rule in RULES for tool in rule.tools}
-    suggested = {tool for rule in RULES for direction in rule.directions for tool in direction.suggests}
+    named = {tool for rule in EVERY_RULE for tool in rule.tools}
+    suggested = {tool for rule in EVERY_RULE for direction in rule.directions for tool in direction.suggests}
     assert (named | suggested) - PARAMETERS.keys() == set()
 
 
@@ -49,19 +49,19 @@ def test_hints_name_other_tools_only_where_they_are_offered(make_toolbox):
     for _, tool, arguments, message in EXAMPLES:
         toolbox = make_toolbox()
         toolbox.offer([tool])
-        hint = Actionable().hint(ToolCall(tool, arguments), whole_text(message), toolbox)
+        hint = Actionable().hint(result(tool, arguments, message), toolbox)
         assert hint is None or set(re.findall(r"`(\w+)`", hint.text)) & PARAMETERS.keys() <= {tool}
 
 
 def test_a_suggested_tool_stands_in_its_direction_in_backticks():
-    for rule in RULES:
+    for rule in EVERY_RULE:
         for direction in rule.directions:
             assert set(re.findall(r"`(\w+)`", direction.text)) == set(direction.suggests), rule.name
 
 
 def test_hints_are_one_or_two_sentences(toolbox):
     for _, tool, arguments, message in EXAMPLES:
-        hint = Actionable().hint(ToolCall(tool, arguments), whole_text(message), toolbox)
+        hint = Actionable().hint(result(tool, arguments, message), toolbox)
         if hint is not None:
             assert len(re.findall(r"[.](?= [A-Z`]|$)", hint.text)) <= 2, hint.text
             assert hint.text[-1] == "."
@@ -71,6 +71,5 @@ def test_hints_are_one_or_two_sentences(toolbox):
 @pytest.mark.parametrize("value", ODD_VALUES, ids=ascii)
 def test_no_argument_breaks_a_rule(value, toolbox):
     for _, tool, arguments, message in EXAMPLES:
-        call = ToolCall(tool, dict.fromkeys(arguments, value))
-        Actionable().hint(call, whole_text(message), toolbox)
-        Actionable().hint(ToolCall(tool, {}), whole_text(message), toolbox)
+        Actionable().hint(result(tool, dict.fromkeys(arguments, value), message), toolbox)
+        Actionable().hint(result(tool, {}, message), toolbox)

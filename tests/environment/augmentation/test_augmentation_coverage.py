@@ -8,11 +8,10 @@ import re
 from types import ModuleType
 
 import pytest
-from error_surface import EXAMPLES, SURFACE, whole_text
+from error_surface import EXAMPLES, SURFACE, result, whole_text
 
 from envtune.environment.augmentation import python_errors
-from envtune.environment.augmentation.actionable import RULES, Actionable
-from envtune.task import ToolCall
+from envtune.environment.augmentation.actionable import NON_ANSWERS, RULES, Actionable
 
 
 def listed(table: ModuleType, text: str) -> list[str]:
@@ -22,16 +21,16 @@ def listed(table: ModuleType, text: str) -> list[str]:
 
 @pytest.mark.parametrize(("table", "tool", "arguments", "error"), EXAMPLES, ids=[f"{e[1]}: {e[3]}" for e in EXAMPLES])
 def test_every_message_is_either_reworded_or_listed_as_actionable(table, tool, arguments, error, toolbox):
-    text = whole_text(error)
-    hint = Actionable().hint(ToolCall(tool, arguments), text, toolbox)
-    assert (hint is not None) != bool(listed(table, text)), (hint, listed(table, text))
+    read = result(tool, arguments, error)
+    hint = Actionable().hint(read, toolbox)
+    assert (hint is not None) != bool(listed(table, read.text)), (hint, listed(table, read.text))
 
 
 def test_no_rule_and_no_listed_pattern_is_without_its_message(toolbox):
-    texts = [(table, ToolCall(tool, arguments), whole_text(error)) for table, tool, arguments, error in EXAMPLES]
-    hints = {hint.rule for _, call, text in texts if (hint := Actionable().hint(call, text, toolbox))}
-    patterns = {pattern for table, _, text in texts for pattern in listed(table, text)}
-    assert {rule.name for rule in RULES} == hints
+    results = [(table, result(*example)) for table, *example in EXAMPLES]
+    hints = {hint.rule for _, read in results if (hint := Actionable().hint(read, toolbox))}
+    patterns = {pattern for table, read in results for pattern in listed(table, read.text)}
+    assert {rule.name for rule in (*RULES, *NON_ANSWERS)} == hints
     assert {pattern for table in SURFACE for pattern in table.ALREADY_ACTIONABLE} == patterns
 
 

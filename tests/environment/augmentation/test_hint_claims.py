@@ -11,13 +11,12 @@ from envtune.task import ToolCall
 
 @pytest.fixture
 def hint_for(toolbox: Toolbox):
-    """The hint for a call that is really made, and must fail."""
+    """The hint for a call that is really made."""
 
     def hint_for(tool: str, **arguments: object) -> str:
         call = ToolCall(tool, arguments)
         result = toolbox.call(call)
-        assert not result.ok
-        hint = Actionable().hint(call, result.text, toolbox)
+        hint = Actionable().hint(result, toolbox)
         assert hint is not None, result.text
         return hint.text
 
@@ -228,3 +227,48 @@ def test_a_tool_that_is_not_offered_is_told_to_be_none(hint_for):
 
 def test_wrong_types_are_told_by_what_was_given(hint_for):
     assert "you gave 'pedalPosition' as text" in hint_for("pressBrakePedal", pedalPosition="full")
+
+
+def test_a_city_without_a_zip_code_is_told_where_it_occurs_and_where_it_is_used(hint_for):
+    text = hint_for("get_zipcode_based_on_city", city="Rivermist, ID")
+    assert "'00000' stands for not found" in text
+    assert "83214" not in text
+    assert "'00000' is not a place" in hint_for("estimate_distance", cityA="00000", cityB="94016")
+
+
+def test_a_place_without_an_airport_is_told_where_it_occurs_and_where_it_is_used(hint_for):
+    assert "No airport is on record" in hint_for("get_nearest_airport_by_city", location="Rivermist, ID")
+    flight = {"travel_from": "Unknown", "travel_to": "SFO", "travel_date": "2024-05-01", "travel_class": "first"}
+    text = hint_for("get_flight_cost", **flight)
+    assert "'Unknown' is not an airport" in text
+    assert "`list_all_airports`" in text
+
+
+def test_a_company_without_a_symbol_is_told_where_it_occurs_and_where_it_is_used(hint_for):
+    text = hint_for("get_symbol_by_name", name="Apple Inc.")
+    assert "No company of exactly this name" in text
+    assert "AAPL" not in text
+    assert "stands for a company" in hint_for("get_stock_info", symbol="Stock not found")
+
+
+def test_a_stock_that_was_not_added_is_told_and_one_that_was_is_not(hint_for, toolbox):
+    assert "'Apple' is not the symbol" in hint_for("add_to_watchlist", stock="Apple")
+    added = toolbox.call(ToolCall("add_to_watchlist", {"stock": "AAPL"}))
+    assert Actionable().hint(added, toolbox) is None
+
+
+def test_an_unknown_sector_is_named(hint_for):
+    assert "No sector is called 'Tech'" in hint_for("get_available_stocks", sector="Tech")
+
+
+def test_an_answer_that_only_reads_like_a_failure_gets_no_hint(toolbox):
+    toolbox.call(ToolCall("touch", {"file_name": "log.txt"}))
+    toolbox.call(ToolCall("echo", {"file_name": "log.txt", "content": 'No such file, "zipcode": "00000"'}))
+    read = toolbox.call(ToolCall("cat", {"file_name": "log.txt"}))
+    assert "No such file" in read.text
+    assert Actionable().hint(read, toolbox) is None
+
+
+def test_a_mode_given_as_a_list_is_told_to_be_text(hint_for):
+    text = hint_for("setHeadlights", mode=["on"])
+    assert "as a single piece of text, and you gave a list" in text
