@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -76,7 +77,7 @@ class HintKind(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Augmentation's sentence about one failed call, and the rule that wrote it."""
+    """Augmentation's one or two sentences about a result, and the rule that wrote them."""
 
     rule: str
     kind: HintKind
@@ -222,6 +223,21 @@ class Trajectory:
         return tuple(result for step in self.steps for result in step.results)
 
     @property
+    def recoveries(self) -> tuple[bool | None, ...]:
+        """For each result with a hint, in order: did the next attempt at its tool help? None if none was made.
+
+        The next attempt is the first call of the tool in a later step: those of the same step were written before the
+        hint could be read. It helped if its result is ok and, after a hint on an ok result, not the same once more.
+        """
+        steps = self.steps
+        return tuple(
+            _recovered(result, [later for step in steps[index + 1 :] for later in step.results])
+            for index, step in enumerate(steps)
+            for result in step.results
+            if result.hint is not None
+        )
+
+    @property
     def truncated(self) -> bool:
         return self.end is not EpisodeEnd.TERMINATED
 
@@ -245,3 +261,10 @@ class Trajectory:
 
     def with_tokens(self, tokens: TokenRecord, seed: int, policy_version: int) -> Trajectory:
         return replace(self, tokens=tokens, seed=seed, policy_version=policy_version)
+
+
+def _recovered(hinted: ToolResult, later: Sequence[ToolResult]) -> bool | None:
+    following = next((result for result in later if result.call.name == hinted.call.name), None)
+    if following is None:
+        return None
+    return following.ok and not (hinted.ok and following.text == hinted.text)

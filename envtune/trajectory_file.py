@@ -35,12 +35,18 @@ _ACTIONS: dict[str, type] = {"tool_calls": ToolCalls, "final_answer": FinalAnswe
 
 
 def to_json(trajectory: Trajectory, with_tokens: bool = False) -> dict[str, Any]:
-    """A trajectory as plain JSON values. ``success`` and ``progress`` are written beside the facts they follow from."""
+    """A trajectory as plain JSON values.
+
+    ``success`` and ``progress``, and of each hint ``recovered``, are written beside the facts that they follow from.
+    """
     record = asdict(trajectory if with_tokens else replace(trajectory, tokens=None))
     record |= {"success": trajectory.success, "progress": trajectory.progress}
     for turn, written in zip(trajectory.turns, record["turns"], strict=True):
         for step, written_step in zip(turn.steps, written["steps"], strict=True):
             written_step["action"]["kind"] = _kind(step.action)
+    hints = [result["hint"] for turn in record["turns"] for step in turn["steps"] for result in step["results"]]
+    for hint, recovered in zip(filter(None, hints), trajectory.recoveries, strict=True):
+        hint["recovered"] = recovered
     return record
 
 

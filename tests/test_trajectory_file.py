@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,16 @@ def test_other_programs_find_the_outcome_and_the_kind_of_each_action(tmp_path: P
         "step_limit",
     )
     assert record["turns"][0]["steps"][0]["action"]["kind"] == "tool_calls"
-    assert record["turns"][0]["steps"][0]["results"][0]["hint"]["kind"] == "dependency"
+    hint = record["turns"][0]["steps"][0]["results"][0]["hint"]
+    assert hint == {"rule": "r", "kind": "dependency", "text": "h", "recovered": None}
+
+
+def test_each_hint_is_written_with_whether_the_next_attempt_recovered():
+    again = replace(STEP, results=(ToolResult(LS, True, "yes"),))
+    steps = (STEP, replace(STEP, results=(*STEP.results, *STEP.results)), again)
+    record = trajectory_file.to_json(replace(SHORT, turns=(replace(SHORT.turns[0], steps=steps),)))
+    results = [result for step in record["turns"][0]["steps"] for result in step["results"]]
+    assert [result["hint"] and result["hint"]["recovered"] for result in results] == [False, True, True, None]
 
 
 @pytest.mark.parametrize(

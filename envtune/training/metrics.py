@@ -12,7 +12,7 @@ from statistics import stdev
 
 from envtune.training.aggregates import Samples
 from envtune.training.rollout_batch import RewardedGroup
-from envtune.trajectory import FormatError, TokenRecord, ToolResult, Trajectory
+from envtune.trajectory import FormatError, TokenRecord, Trajectory
 
 MINIMA = frozenset({"completions/min_length"})
 MAXIMA = frozenset({"completions/max_length", "sampling/logp_diff_max", "sampling/is_ratio_max"})
@@ -83,20 +83,12 @@ def _tool_samples(trajectories: Sequence[Trajectory], toolbox_of: Mapping[str, s
 
 
 def _hint_samples(trajectories: Sequence[Trajectory]) -> dict[str, list[float]]:
-    """Share of failed calls that got a hint, and share of hinted calls whose tool's next call succeeded."""
+    """Share of failed calls that got a hint, and share of hints that the tool's next attempt recovered from.
+
+    A hint without a further attempt counts as one without recovery, so that giving up does not look like learning.
+    """
     failures = [result for trajectory in trajectories for result in trajectory.results if not result.ok]
-    recoveries = [recovered for trajectory in trajectories for recovered in _recoveries(trajectory.results)]
     return {
         "env/hint_rate": [float(result.hint is not None) for result in failures],
-        "env/recovery_after_hint": [float(recovered) for recovered in recoveries],
+        "env/recovery_after_hint": [float(bool(r)) for trajectory in trajectories for r in trajectory.recoveries],
     }
-
-
-def _recoveries(results: Sequence[ToolResult]) -> list[bool]:
-    """For each hinted call, whether the next call of the same tool succeeded; False if there was none."""
-    recovered = []
-    for index, result in enumerate(results):
-        if result.hint is not None:
-            following = (later.ok for later in results[index + 1 :] if later.call.name == result.call.name)
-            recovered.append(next(following, False))
-    return recovered

@@ -147,7 +147,7 @@ def test_failures_are_counted_over_calls_and_by_toolbox():
     assert samples["tools/unknown_tool/failure"] == [1]
 
 
-def test_a_hint_helped_if_the_tools_next_call_succeeds_even_in_a_later_turn():
+def test_a_hint_helped_if_the_tools_next_attempt_succeeds_and_not_if_there_is_none():
     hinted = result("ls", ok=False, hint=HINT)
     played = episode(
         [calls(hinted, result("add")), calls(hinted), ANSWER],
