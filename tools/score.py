@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from envtune.data.bfcl import load_bfcl_tasks
 from envtune.data.call_string import parse_call
 from envtune.environment.checker import judge_responses, judge_state
 from envtune.environment.toolbox import PARAMETERS, Toolbox
+from envtune.environment.twin import twin_turns
 from envtune.errors import UserError
 from envtune.task import Task
 from envtune.trajectory import TurnVerdict
@@ -95,17 +97,16 @@ def read_records(source: Path, tasks: Mapping[str, Task]) -> Iterator[tuple[Task
 
 def score(task: Task, decoded: Decoded) -> dict[str, Any]:
     """The output line for one record."""
-    agent, twin = Toolbox(task), Toolbox(task)
-    results: list[str] = []
+    agent, twin = Toolbox(task), twin_turns(task)
+    seen: Counter[str] = Counter()
     verdicts: list[TurnVerdict] = []
     for index, turn in enumerate(task.turns):
         calls = [text for step in (decoded[index] if index < len(decoded) else ()) for text in step]
-        results.extend(_result(agent, text) for text in calls)
-        expected = [twin.call(call).text for call in turn.ground_truth]
+        seen.update(_result(agent, text) for text in calls)
         verdicts.append(
             TurnVerdict(
-                state=judge_state(agent, twin),
-                response=judge_responses(results, expected),
+                state=judge_state(agent, twin[index]),
+                response=judge_responses(seen, twin[index].results),
                 called=bool(calls),
                 expects_answer=not turn.ground_truth,
                 answered=True,

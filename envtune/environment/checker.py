@@ -7,20 +7,28 @@ ground-truth calls' results of this turn as a sub-multiset of all results of the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
-
-from envtune.environment.toolbox import Toolbox
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 
-def judge_state(agent: Toolbox, twin: Toolbox) -> bool:
+class HasWorlds(Protocol):
+    """A toolbox, or the twin after a turn."""
+
+    @property
+    def worlds(self) -> Mapping[str, Any]: ...
+
+
+def judge_state(agent: HasWorlds, twin: HasWorlds) -> bool:
     """True if every public attribute of every world equals the twin's; private ones (the directory) do not count."""
     return all(_same_world(agent.worlds[name], world) for name, world in twin.worlds.items())
 
 
-def judge_responses(agent_results: Sequence[str], ground_truth_results: Sequence[str]) -> bool:
-    """True if each ground-truth result is among the agent's, as many times and in any order."""
-    return not Counter(ground_truth_results) - Counter(agent_results)
+def judge_responses(seen: Counter[str], expected: Sequence[str]) -> bool:
+    """True if each result of the ground truth was seen by the agent, as many times and in any order.
+
+    ``seen`` counts the texts of all results that the agent has had so far.
+    """
+    return all(seen[text] >= count for text, count in Counter(expected).items())
 
 
 def _same_world(agent: Any, twin: Any) -> bool:

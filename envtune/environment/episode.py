@@ -1,18 +1,21 @@
 """One live run of one task: completions in, observations out, and at the end the record of what happened.
 
-The episode owns two toolboxes, the agent's and the twin's. The twin runs the ground truth of every turn that is left,
-whatever the agent did, and each turn is judged there and then. No token and no score is known here; a hint goes into
-the observation's text and nowhere else.
+The episode owns the agent's toolbox. The twin runs the ground truth of every turn that is left, whatever the agent did,
+and each turn is judged there and then. No token and no score is known here; a hint goes into the observation's text
+and nowhere else.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from envtune.environment.augmentation import Augmentation
+from envtune.environment.augmentation import Hints
 from envtune.environment.checker import judge_responses, judge_state
+from envtune.environment.limits import ResultBudget
 from envtune.environment.toolbox import Toolbox
+from envtune.environment.twin import twin_turns
 from envtune.task import Task, ToolCall, ToolDocument
 from envtune.trajectory import (
     Action,
@@ -47,10 +50,10 @@ class Observation:
 class Episode:
     """Plays ``task``; ``parse`` reads completions; ``step_limit`` is exactly how many steps a turn may run."""
 
-    def __init__(self, task: Task, parse: Callable[[str], Action], augmentation: Augmentation, step_limit: int) -> None:
+    def __init__(self, task: Task, parse: Callable[[str], Action], hints: Hints, step_limit: int) -> None:
         if step_limit < 1:
             raise ValueError(f"step_limit is {step_limit}: a turn needs at least 1 step")
-        self._task, self._parse, self._augmentation, self._step_limit = task, parse, augmentation, step_limit
+        self._task, self._parse, self._hints, self._step_limit = task, parse, hints, step_limit
         self._end: EpisodeEnd | None = None
         self._started = False
 
@@ -62,7 +65,8 @@ class Episode:
         self._seen: Counter[str] = Counter()
         self._end = None
         self._started = True
-        return self._open_turn()
+        self._offer_tools()
+        return self._opening(0)
 
     def step(self, completion: str, clipped: bool = False) -> Observation:
         """Carries out one completion. ``clipped``: it reached its length limit.
@@ -78,9 +82,9 @@ class Episode:
         self._steps.append(Step(completion, action, results, observation.text, clipped))
         if isinstance(action, FinalAnswer):
             self._close_turn(TurnEnd.ANSWERED)
-        elif len(self._steps) == self._step_limit:
+        elif observation.done:
             self._close_turn(TurnEnd.STEP_LIMIT)
-        return replace(observation, done=self._end is not None)
+        return observation
 
     def truncate(self) -> None:
         """Stops the episode in the running turn, because the token limit was reached outside.
@@ -108,36 +112,49 @@ class Episode:
         return action
 
     def _run(self, calls: tuple[ToolCall, ...]) -> tuple[ToolResult, ...]:
-        return tuple(self._with_hint(self._agent.call(call)) for call in calls)
+        budget = ResultBudget()
+        return tuple(self._with_hint(self._agent.call(call, budget)) for call in calls)
 
     def _with_hint(self, result: ToolResult) -> ToolResult:
-        hint = self._augmentation.hint(result, self._agent)
+        hint = self._hints.hint(result, self._agent)
         return result if hint is None else replace(result, hint=hint)
 
-    def _open_turn(self) -> Observation:
-        index = len(self._turns)
-        self._agent.offer(tool.name for tool in self._task.tools_offered_at(index))
-        message = self._task.turns[index].message or MORE_TOOLS
-        return Observation(message, self._task.tools_handed_over_at(index), False)
+    def _observation(self, action: Action, results: tuple[ToolResult, ...]) -> Observation:
+        if isinstance(action, FinalAnswer):
+            return self._opening(len(self._turns) + 1)
+        text = action.message if isinstance(action, FormatError) else render_results(results)
+        return Observation(text, (), done=len(self._steps) + 1 == self._step_limit)
 
-    def _close_turn(self, end: TurnEnd) -> Observation:
-        user_turn = self._task.turns[len(self._turns)]
-        verdict = self._judge(user_turn.ground_truth, answered=end is TurnEnd.ANSWERED)
-        message = user_turn.message or MORE_TOOLS
-        self._turns.append(Turn(message, user_turn.ground_truth, tuple(self._steps), end, verdict))
+    def _opening(self, turn_index: int) -> Observation:
+        """What the user says at the start of that turn, or the end of the episode after the last one."""
+        if turn_index == len(self._task.turns):
+            return Observation("", (), done=True)
+        return Observation(self._message(turn_index), self._task.tools_handed_over_at(turn_index), done=False)
+
+    def _message(self, turn_index: int) -> str:
+        return self._task.turns[turn_index].message or MORE_TOOLS
+
+    def _offer_tools(self) -> None:
+        self._agent.offer(tool.name for tool in self._task.tools_offered_at(len(self._turns)))
+
+    def _close_turn(self, end: TurnEnd) -> None:
+        index = len(self._turns)
+        ground_truth = self._task.turns[index].ground_truth
+        verdict = self._judge(index, answered=end is TurnEnd.ANSWERED)
+        self._turns.append(Turn(self._message(index), ground_truth, tuple(self._steps), end, verdict))
         self._steps = []
         if end is TurnEnd.ANSWERED and len(self._turns) < len(self._task.turns):
-            return self._open_turn()
-        self._end = _EPISODE_END.get(end, EpisodeEnd.TERMINATED)
-        return Observation("", (), True)
+            self._offer_tools()
+        else:
+            self._end = _EPISODE_END.get(end, EpisodeEnd.TERMINATED)
 
-    def _judge(self, ground_truth: tuple[ToolCall, ...], answered: bool) -> TurnVerdict:
-        expected = [self._twin.call(call).text for call in ground_truth]
+    def _judge(self, turn_index: int, answered: bool) -> TurnVerdict:
+        twin = self._twin[turn_index]
         return TurnVerdict(
-            state=judge_state(self._agent, self._twin),
-            response=judge_responses(self._texts, expected),
+            state=judge_state(self._agent, twin),
+            response=judge_responses(self._seen, twin.results),
             called=any(step.results for step in self._steps),
-            expects_answer=not ground_truth,
+            expects_answer=not self._task.turns[turn_index].ground_truth,
             answered=answered,
         )
 
@@ -150,7 +167,3 @@ def render_results(results: tuple[ToolResult, ...]) -> str:
 def _render_result(number: int, result: ToolResult) -> str:
     text = f"[{number}] {result.call.name}: {result.text}"
     return text if result.hint is None else f"{text}\nHint: {result.hint.text}"
-
-
-def _with_last_observation(turn: Turn, text: str) -> Turn:
-    return replace(turn, steps=(*turn.steps[:-1], replace(turn.steps[-1], observation=text)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from functools import lru_cache
+from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from bfcl_eval.constants.executable_backend_config import CLASS_FILE_PATH_MAPPING, STATELESS_CLASSES
 
 from envtune.environment.clock import with_fixed_time
+from envtune.environment.task_cache import cached_by_task
 from envtune.task import Category, Task
 
 TOOLBOXES = (
@@ -44,30 +45,30 @@ def new_worlds(task: Task) -> dict[str, Any]:
     Raises:
         ValueError: a class is unknown.
     """
+    return _restored(_snapshot_of(task))
+
+
+def copy_worlds(worlds: Mapping[str, Any]) -> dict[str, Any]:
+    """The same worlds as they are now, as objects of their own."""
+    return _restored(_snapshot(worlds))
+
+
+@cached_by_task(MAX_SNAPSHOTS)
+def _snapshot_of(task: Task) -> bytes:
+    return _snapshot({name: _loaded(name, task) for name in task.toolboxes})
+
+
+def _snapshot(worlds: Mapping[str, Any]) -> bytes:
+    """The attributes of each world. Not the worlds themselves: a class that was made here belongs to no module."""
+    return pickle.dumps({name: vars(world) for name, world in worlds.items()}, pickle.HIGHEST_PROTOCOL)
+
+
+def _restored(snapshot: bytes) -> dict[str, Any]:
     worlds = {}
-    for name, attributes in pickle.loads(_snapshot(_ByIdentity(task))).items():
-        world = worlds[name] = CLASSES[name].__new__(CLASSES[name])
+    for name, attributes in pickle.loads(snapshot).items():
+        worlds[name] = world = object.__new__(CLASSES[name])
         world.__dict__ = attributes
     return worlds
-
-
-class _ByIdentity:
-    """A task as a key: tasks hold dicts, so they have no hash of their own. The key keeps its task alive."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-
-    def __hash__(self) -> int:
-        return id(self.task)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByIdentity) and other.task is self.task
-
-
-@lru_cache(maxsize=MAX_SNAPSHOTS)
-def _snapshot(key: _ByIdentity) -> bytes:
-    """The attributes of each world by its class's name. Not the worlds themselves: a class made here has no module."""
-    return pickle.dumps({name: vars(_loaded(name, key.task)) for name in key.task.toolboxes}, pickle.HIGHEST_PROTOCOL)
 
 
 def _loaded(name: str, task: Task) -> Any:
