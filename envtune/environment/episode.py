@@ -144,7 +144,8 @@ class Episode:
         self._turns.append(Turn(self._message(index), ground_truth, tuple(self._steps), end, verdict))
         self._steps = []
         if end is TurnEnd.ANSWERED and len(self._turns) < len(self._task.turns):
-            self._offer_tools()
+            if self._task.turns[index + 1].new_tools:
+                self._offer_tools()
         else:
             self._end = _EPISODE_END.get(end, EpisodeEnd.TERMINATED)
 

@@ -66,8 +66,9 @@ def _snapshot(worlds: Mapping[str, Any]) -> bytes:
 def _restored(snapshot: bytes) -> dict[str, Any]:
     worlds = {}
     for name, attributes in pickle.loads(snapshot).items():
-        worlds[name] = world = object.__new__(CLASSES[name])
+        world: Any = object.__new__(CLASSES[name])
         world.__dict__ = attributes
+        worlds[name] = world
     return worlds
 
 
