@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import Template
+from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.rollout.collector import Collector
@@ -35,6 +36,8 @@ MKDIR = '<think>I make it.</think><tool_call>[{"name": "mkdir", "arguments": {"d
 LS = '<think>I look.</think><tool_call>[{"name": "ls", "arguments": {}}]</tool_call>'
 ANSWER = "<think>It is done.</think><answer>Done.</answer>"
 PERFECT = (MKDIR, ANSWER, LS, ANSWER)
+# The second call fails, for the folder exists; the rest goes well.
+TWICE = (MKDIR, MKDIR, ANSWER, LS, ANSWER)
 IDLE = (ANSWER, ANSWER)
 
 Script = Callable[[Sequence[str], int], str]
@@ -119,14 +122,16 @@ class ScriptedGenerator:
         return Completion(kept, tuple(-(i + 1) / 64 for i in range(len(kept))), len(kept) == len(ids))
 
 
-def toy_collector(tokenizer: Any, generator: Generator, **settings: Any) -> Collector:
+def toy_collector(
+    tokenizer: Any, generator: Generator, augmentation: Augmentation | None = None, **settings: Any
+) -> Collector:
     limits = {
         "step_limit": 3,
         "max_prompt_tokens": 1024,
         "max_response_tokens": 512,
         "max_completion_tokens": 96,
     }
-    return Collector(generator, Template(tokenizer, STYLE), NoAugmentation(), **(limits | settings))
+    return Collector(generator, Template(tokenizer, STYLE), augmentation or NoAugmentation(), **(limits | settings))
 
 
 class ToyTasks:

@@ -15,6 +15,7 @@ import numpy as np
 from envtune.chat.protocol import parse
 from envtune.chat.template import Template
 from envtune.environment.augmentation import Augmentation
+from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode, Observation
 from envtune.errors import UserError
 from envtune.rollout.generator import Completion, Generator, Request
@@ -25,7 +26,7 @@ from envtune.trajectory import Trajectory
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRequest:
-    """One episode to play. All its sampling noise comes from ``seed``, whatever else is played beside it."""
+    """One episode to play. All its chance comes from ``seed``, whatever else is played beside it."""
 
     task: Task
     seed: int
@@ -60,7 +61,7 @@ class Collector:
         self.generator = generator
         self.environment_seconds = 0.0
         self._template = template
-        self._augmentation = augmentation
+        self.augmentation = augmentation
         self._step_limit = step_limit
         self._max_prompt_tokens = max_prompt_tokens
         self._max_response_tokens = max_response_tokens
@@ -81,8 +82,8 @@ class Collector:
                 "lower one of them or choose a model with a longer window"
             )
 
-    def play(self, requests: Sequence[EpisodeRequest], greedy: bool = False) -> list[Trajectory]:
-        """One trajectory per request, in the order of the requests.
+    def play(self, requests: Sequence[EpisodeRequest], greedy: bool = False, hints: bool = True) -> list[Trajectory]:
+        """One trajectory per request, in the order of the requests; without ``hints``, nothing is augmented.
 
         Raises:
             UserError: a task's prompt is longer than ``max_prompt_tokens``.
@@ -90,10 +91,11 @@ class Collector:
         waiting = deque(enumerate(requests))
         finished: dict[int, Trajectory] = {}
         flying: dict[int, _EpisodeInFlight] = {}
+        augmentation = self.augmentation if hints else NoAugmentation()
         while waiting or flying:
             while waiting and len(flying) < self.max_episodes:
                 index, request = waiting.popleft()
-                flying[index] = self._start(request)
+                flying[index] = self._start(request, augmentation)
             completions = self.generator.generate([episode.request() for episode in flying.values()], greedy)
             started = time.perf_counter()
             for index, completion in zip(list(flying), completions, strict=True):
@@ -102,8 +104,8 @@ class Collector:
             self.environment_seconds += time.perf_counter() - started
         return [finished[index] for index in range(len(requests))]
 
-    def _start(self, request: EpisodeRequest) -> _EpisodeInFlight:
-        episode = Episode(request.task, parse, self._augmentation, self._step_limit)
+    def _start(self, request: EpisodeRequest, augmentation: Augmentation) -> _EpisodeInFlight:
+        episode = Episode(request.task, parse, augmentation.for_episode(request.seed), self._step_limit)
         opening = episode.reset()
         prompt = self._template.open(opening.text, opening.new_tools)
         if len(prompt) > self._max_prompt_tokens:

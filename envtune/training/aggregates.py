@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import distributed
 from torchmetrics import MaxMetric, MeanMetric, Metric, MinMetric
 
 Samples = Mapping[str, Sequence[float]]
+T = TypeVar("T")
 
 
 class Aggregates:
@@ -46,12 +48,16 @@ class Aggregates:
         return self._metrics[name]
 
     def _names_of_all_ranks(self) -> set[str]:
-        names = set(self._metrics)
-        if distributed.is_available() and distributed.is_initialized():
-            everyone: list[set[str]] = [set()] * distributed.get_world_size()
-            distributed.all_gather_object(everyone, names)
-            names.update(*everyone)
-        return names
+        return set().union(*from_all_ranks(set(self._metrics)))
+
+
+def from_all_ranks(value: T) -> list[T]:
+    """Every rank's value, in the order of the ranks. All ranks must call this together."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [value]
+    values = [value] * distributed.get_world_size()
+    distributed.all_gather_object(values, value)
+    return values
 
 
 def _collective_device() -> torch.device:

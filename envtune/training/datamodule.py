@@ -11,12 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 from lightning import LightningDataModule
 
+from envtune.environment.augmentation.annealed import Annealed
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.settings import GRPOSettings
 from envtune.reward.breakdown import Reward
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split, Task
+from envtune.training.aggregates import from_all_ranks
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, reward_matrix
 from envtune.training.task_stream import Draw, TaskStream
 from envtune.trajectory import Trajectory
@@ -39,8 +41,8 @@ class EnvironmentDataModule(LightningDataModule):
     """Tasks -> rollout -> reward -> batch.
 
     A training epoch has as many updates as it takes to draw every task once. Validation plays every validation task
-    once, greedily. All randomness comes from ``seed`` and from how many tasks were drawn, which is saved with
-    checkpoints.
+    once, greedily and without hints. All randomness comes from ``seed`` and from how many tasks were drawn, which is
+    saved with checkpoints; so is the state of annealed hints. A checkpoint without one begins with every hint.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class EnvironmentDataModule(LightningDataModule):
         tasks = self.source.tasks(Split.TRAIN)
         rank, world_size = self._rank_and_world_size()
         # A second fit, or a loader that Lightning makes anew each epoch, goes on where the last one stood.
-        self._drawn_before = self.state_dict()["drawn"]
+        self._drawn_before = self._drawn
         self._stream = TaskStream(tasks, self._seed, rank, world_size)
         self._stream.drawn = self._drawn_before
         self._tasks_per_rank = _share(self.grpo.tasks_per_update, world_size)
@@ -79,15 +81,28 @@ class EnvironmentDataModule(LightningDataModule):
         return {tool.name: tool.toolbox for split in splits for task in self.source.tasks(split) for tool in task.tools}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"drawn": self._stream.drawn if self._stream else self._drawn_before}
+        state: dict[str, Any] = {"drawn": self._drawn}
+        return state | {"hints": self._annealed.state_dict()} if self._annealed else state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._drawn_before = state_dict["drawn"]
         if self._stream:
             self._stream.drawn = self._drawn_before
+        if self._annealed:
+            self._annealed.load_state_dict(state_dict.get("hints", {"recent": []}))
+
+    @property
+    def _drawn(self) -> int:
+        return self._stream.drawn if self._stream else self._drawn_before
+
+    @property
+    def _annealed(self) -> Annealed | None:
+        augmentation = self.collector.augmentation
+        return augmentation if isinstance(augmentation, Annealed) else None
 
     def _rollout(self) -> RolloutBatch:
         started, environment_before = time.perf_counter(), self.collector.environment_seconds
+        hint_probability = self._annealed.probability if self._annealed else None
         groups = self._play_groups(self._tasks_per_rank)
         refills = 0
         while self.grpo.filter_zero_variance and refills < self.grpo.max_refills:
@@ -96,6 +111,7 @@ class EnvironmentDataModule(LightningDataModule):
                 break
             groups += self._play_groups(missing)
             refills += 1
+        self._observe(groups)
         trained = self._choose(groups)
         tensors = TrainBatch.from_trajectories(
             [trajectory for group in trained for trajectory in group.trajectories],
@@ -109,7 +125,14 @@ class EnvironmentDataModule(LightningDataModule):
             refills=refills,
             rollout_seconds=time.perf_counter() - started,
             environment_seconds=self.collector.environment_seconds - environment_before,
+            hint_probability=hint_probability,
         )
+
+    def _observe(self, groups: Sequence[RewardedGroup]) -> None:
+        """Tells annealed hints how the episodes of all devices went, and all devices the same."""
+        if self._annealed:
+            levels = [self._annealed.measured(t) for group in groups for t in group.trajectories]
+            self._annealed.observe(level for rank in from_all_ranks(levels) for level in rank)
 
     def _choose(self, groups: list[RewardedGroup]) -> list[RewardedGroup]:
         """The groups to train on, always as many: with the filter, those with variance first."""
@@ -133,7 +156,7 @@ class EnvironmentDataModule(LightningDataModule):
 
     def _play_greedily(self, tasks: Sequence[Task]) -> ValidationBatch:
         requests = [EpisodeRequest(task, _seed_of(self._seed, index, 0)) for index, task in enumerate(tasks)]
-        return ValidationBatch(tuple(self.collector.play(requests, greedy=True)))
+        return ValidationBatch(tuple(self.collector.play(requests, greedy=True, hints=False)))
 
     def _rank_and_world_size(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -155,4 +155,6 @@ def _performance(batch: RolloutBatch, update_seconds: float) -> Samples:
         "perf/peak_memory": peak_device_memory(),
         "reward/refills": float(batch.refills),
     }
+    if batch.hint_probability is not None:
+        values["env/hint_probability"] = batch.hint_probability
     return {name: [value] for name, value in values.items()}

@@ -15,6 +15,7 @@ from toy_world import (
     MKDIR,
     PERFECT,
     STYLE,
+    TWICE,
     ScriptedGenerator,
     always,
     toy_collector,
@@ -23,6 +24,8 @@ from toy_world import (
 )
 
 from envtune.chat.template import Template
+from envtune.environment.augmentation.actionable import Actionable
+from envtune.environment.augmentation.annealed import Annealed
 from envtune.errors import UserError
 from envtune.rollout.collector import EpisodeRequest
 from envtune.rollout.generator import Request
@@ -202,3 +205,24 @@ def test_a_played_episodes_log_probs_are_those_of_a_fresh_pass_over_its_record(t
         mask = torch.tensor(tokens.completion_mask)[1:]
         assert mask.sum() >= 3
         torch.testing.assert_close(torch.tensor(tokens.logprobs)[1:][mask], expected[mask], atol=1e-4, rtol=0)
+
+
+def test_episodes_are_played_with_hints_unless_they_are_not_wanted(tokenizer: Any):
+    collector = toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(TWICE)), Actionable())
+    requests = [EpisodeRequest(toy_task(), 0)]
+    hinted, plain = collector.play(requests)[0], collector.play(requests, hints=False)[0]
+    assert [result.hint and result.hint.rule for result in hinted.results] == [None, "file_system.taken", None]
+    assert [result.hint for result in plain.results] == [None] * 3
+    assert hinted.success
+    assert plain.success
+
+
+def test_annealed_hints_are_drawn_by_the_seeds_of_the_episodes_whatever_is_played_beside_them(tokenizer: Any):
+    augmentation = Annealed(Actionable(), 4, "success", 0.0, 1.0)
+    augmentation.observe([0.5])
+    collector = toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(TWICE)), augmentation, max_episodes=7)
+    requests = [EpisodeRequest(toy_task(), seed) for seed in range(20)]
+    together = [trajectory.results[1].hint for trajectory in collector.play(requests)]
+    alone = [collector.play([request])[0].results[1].hint for request in requests]
+    assert together == alone
+    assert 0 < sum(hint is not None for hint in together) < 20

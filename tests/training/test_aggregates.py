@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import distributed, multiprocessing
 
-from envtune.training.aggregates import Aggregates
+from envtune.training.aggregates import Aggregates, from_all_ranks
 
 MINIMA, MAXIMA = frozenset({"low"}), frozenset({"high"})
 
@@ -45,7 +45,7 @@ def rank_of_two(rank: int, folder: str) -> None:
     first = aggregates.pop()
     aggregates.add({"both": [rank]})
     second = aggregates.pop()
-    Path(folder, f"{rank}.json").write_text(json.dumps([first, second]))
+    Path(folder, f"{rank}.json").write_text(json.dumps([first, second, from_all_ranks([rank, "x" * rank])]))
     distributed.destroy_process_group()
 
 
@@ -53,4 +53,12 @@ def rank_of_two(rank: int, folder: str) -> None:
 def test_two_processes_get_the_same_values_over_all_their_samples(tmp_path: Path):
     multiprocessing.spawn(rank_of_two, (str(tmp_path),), nprocs=2)
     ranks = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
-    assert ranks[0] == ranks[1] == [{"low": 2, "mean": 3, "high": 9, "both": 3, "late": 5}, {"both": 0.5}]
+    assert (
+        ranks[0]
+        == ranks[1]
+        == [{"low": 2, "mean": 3, "high": 9, "both": 3, "late": 5}, {"both": 0.5}, [[0, ""], [1, "x"]]]
+    )
+
+
+def test_one_process_is_all_ranks():
+    assert from_all_ranks([1, 2]) == [[1, 2]]

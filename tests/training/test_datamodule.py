@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from toy_world import ANSWER, MKDIR, PERFECT, ScriptedGenerator, ToyTasks, always, toy_collector
+from toy_world import ANSWER, MKDIR, PERFECT, TWICE, ScriptedGenerator, ToyTasks, always, toy_collector
 
+from envtune.environment.augmentation.actionable import Actionable
+from envtune.environment.augmentation.annealed import Annealed
 from envtune.errors import UserError
 from envtune.grpo.settings import GRPOSettings
 from envtune.reward import ProgressReward
@@ -15,10 +17,16 @@ from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
 
 
 def datamodule_of(
-    tokenizer: Any, script: Any = None, train: int = 4, val: int = 2, seed: int = 0, **grpo: Any
+    tokenizer: Any,
+    script: Any = None,
+    train: int = 4,
+    val: int = 2,
+    seed: int = 0,
+    augmentation: Any = None,
+    **grpo: Any,
 ) -> EnvironmentDataModule:
     generator = ScriptedGenerator(tokenizer, script or always(PERFECT))
-    collector = toy_collector(tokenizer, generator, max_episodes=3)
+    collector = toy_collector(tokenizer, generator, augmentation, max_episodes=3)
     settings = GRPOSettings(**({"group_size": 2, "tasks_per_update": 2} | grpo))
     return EnvironmentDataModule(ToyTasks(train, val), collector, ProgressReward(), settings, seed)
 
@@ -184,3 +192,78 @@ def test_a_batch_moves_its_tensors(tokenizer: Any):
     moved = batch.to(torch.device("meta"), non_blocking=True)
     assert moved.tensors.ids.device.type == "meta"
     assert moved.groups is batch.groups
+
+
+def hints_of(batch: RolloutBatch) -> list[bool]:
+    trajectories = [trajectory for group in batch.groups for trajectory in group.trajectories]
+    return [result.hint is not None for t in trajectories for result in t.results if not result.ok]
+
+
+def test_training_plays_with_hints_and_validation_without(tokenizer: Any):
+    datamodule = datamodule_of(tokenizer, always(TWICE), augmentation=Actionable())
+    assert hints_of(next(iter(datamodule.train_dataloader()))) == [True] * 4
+    (validation,) = datamodule.val_dataloader()
+    failures = [result for t in validation.trajectories for result in t.results if not result.ok]
+    assert [result.hint for result in failures] == [None, None]
+
+
+def test_annealed_hints_follow_the_success_of_earlier_rollouts(tokenizer: Any):
+    datamodule = datamodule_of(tokenizer, always(TWICE), augmentation=Annealed(Actionable(), 8, "success", 0.0, 1.0))
+    first, second = datamodule.train_dataloader()
+    # Every episode succeeds, so that the level is 1 after the first rollout.
+    assert (first.hint_probability, hints_of(first)) == (1.0, [True] * 4)
+    assert (second.hint_probability, hints_of(second)) == (0.0, [False] * 4)
+    assert datamodule.state_dict() == {"drawn": 4, "hints": {"recent": [1.0] * 8}}
+
+
+def test_refilled_rounds_are_played_at_the_probability_of_the_first_and_all_of_them_count(tokenizer: Any):
+    annealed = Annealed(Actionable(), 100, "success", 0.0, 1.0)
+    settings = {"filter_zero_variance": True, "max_refills": 2}
+    datamodule = datamodule_of(tokenizer, always(TWICE), augmentation=annealed, **settings)
+    batch = next(iter(datamodule.train_dataloader()))
+    # Three rounds of two groups of two, none of them with variance.
+    assert hints_of(batch) == [True] * 12
+    assert len(datamodule.state_dict()["hints"]["recent"]) == 12
+
+
+def test_validation_does_not_anneal(tokenizer: Any):
+    datamodule = datamodule_of(tokenizer, augmentation=Annealed(Actionable(), 8, "success", 0.0, 1.0))
+    assert list(datamodule.val_dataloader())
+    assert datamodule.state_dict()["hints"] == {"recent": []}
+
+
+def annealed_halfway(tokenizer: Any) -> EnvironmentDataModule:
+    """By seed, an episode does nothing, or all with one failure: success of about one half."""
+
+    def script(users: Sequence[str], seed: int) -> str:
+        begun = any("mkdir" in text for text in users)
+        return TWICE[len(users) - 1] if begun or (len(users) == 1 and seed % 2) else ANSWER
+
+    annealed = Annealed(Actionable(), 16, "success", 0.0, 1.0)
+    return datamodule_of(tokenizer, script, train=40, augmentation=annealed, group_size=4, tasks_per_update=4)
+
+
+def test_a_restored_run_draws_the_same_hints(tokenizer: Any):
+    saved, restored = annealed_halfway(tokenizer), annealed_halfway(tokenizer)
+    batches = iter(saved.train_dataloader())
+    next(batches)
+    restored.load_state_dict(saved.state_dict())
+    for expected, batch in zip(batches, restored.train_dataloader(), strict=False):
+        assert (batch.groups, batch.hint_probability) == (expected.groups, expected.hint_probability)
+        assert 0.0 < batch.hint_probability < 1.0
+    assert restored.state_dict() == saved.state_dict()
+    assert {True, False} <= set(hints_of(expected))
+
+
+def test_a_checkpoint_without_annealed_hints_begins_with_every_hint(tokenizer: Any):
+    datamodule = annealed_halfway(tokenizer)
+    next(iter(datamodule.train_dataloader()))
+    datamodule.load_state_dict({"drawn": 2})
+    assert datamodule.state_dict() == {"drawn": 2, "hints": {"recent": []}}
+    assert next(iter(datamodule.train_dataloader())).hint_probability == 1.0
+
+
+def test_a_checkpoint_with_annealed_hints_is_read_by_a_run_without_them(tokenizer: Any):
+    datamodule = datamodule_of(tokenizer, augmentation=Actionable())
+    datamodule.load_state_dict({"drawn": 2, "hints": {"recent": [1.0]}})
+    assert datamodule.state_dict() == {"drawn": 2}

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 
 class Augmentation(Protocol):
-    """Anything that may add a sentence to a result."""
+    """What a run adds to results: where the hints of each of its episodes come from."""
 
-    def for_episode(self, seed: int) -> Augmentation:
-        """The augmentation of one episode, played once; all its chance comes from ``seed``."""
+    def for_episode(self, seed: int) -> Hints:
+        """The hints of one episode, to be played once. If chance decides on them, ``seed`` decides on chance."""
         ...
+
+
+class Hints(Protocol):
+    """Anything that may add a sentence to a result."""
 
     def hint(self, result: ToolResult, toolbox: Toolbox) -> Hint | None:
         """A hint about ``result``, failed or not, or None. Changes nothing in ``toolbox``."""
