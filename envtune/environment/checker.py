@@ -34,9 +34,10 @@ def judge_responses(seen: Counter[str], expected: Sequence[str]) -> bool:
 def _same_world(agent: Any, twin: Any) -> bool:
     missing = object()
     try:
-        return all(
-            getattr(agent, name, missing) == value for name, value in vars(twin).items() if not name.startswith("_")
-        )
+        for name, value in vars(twin).items():
+            if name[0] != "_" and getattr(agent, name, missing) != value:
+                return False
     except RecursionError:
         # Only worlds nested beyond the interpreter's stack get here, which no ground truth builds.
         return False
+    return True
