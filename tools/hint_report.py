@@ -1,0 +1,214 @@
+"""Shows which hints a run gave and what came of them.
+
+    python tools/hint_report.py runs/…
+    python tools/hint_report.py runs/… --json
+
+Reads every file of trajectories in the folder of a training or evaluation run. For each rule: how often it was given,
+after how many of these hints the agent tried the tool again, and the share of these attempts that succeeded, with its
+95% interval (Wilson; hints count as independent, though those of one episode are not). A training run is split into
+two halves by policy version, so that learning shows. Then the tools whose failures got no hint; episodes of a training
+run's validation are left out there, because they are played without hints on purpose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from show_trajectory import CONTROL, WIDTH, read_records
+
+from envtune.errors import UserError
+from envtune.evaluation.intervals import wilson
+from envtune.trajectory import ToolResult, Trajectory
+
+TRAIN, VALIDATION, EVALUATION = "train", "val", "evaluation"
+SHOWN_TOOLS = 10
+SHOWN_CHARACTERS = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An episode, and which part of the run it belongs to: train, val or evaluation."""
+
+    source: str
+    trajectory: Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class GivenHint:
+    """One hint. ``recovered``: did the next attempt at its tool help; None if none was made. ``half``: 1, 2 or None."""
+
+    rule: str
+    kind: str
+    recovered: bool | None
+    half: int | None
+
+
+def main() -> int:
+    """0 if the report was printed; 1, and a sentence on stderr, if not."""
+    parser = argparse.ArgumentParser(description="Shows which hints a run gave and what came of them.")
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the folder of a training or evaluation run")
+    parser.add_argument("--json", action="store_true", help="print the numbers as one JSON object")
+    options = parser.parse_args()
+    try:
+        numbers = report(read_run(options.run))
+    except UserError as error:
+        print(f"hint_report: {error}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(numbers, indent=2))
+    else:
+        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+        console.print(rules_table(numbers), silent_table(numbers), sep="\n")
+    return 0
+
+
+def read_run(folder: Path) -> list[Played]:
+    """All episodes of the run.
+
+    Raises:
+        UserError: the folder has none, or a file is broken.
+    """
+    files = sorted([*folder.glob("*.jsonl"), *folder.glob("trajectories/**/*.jsonl")])
+    played = [Played(_source(file), record.trajectory) for file in files for record in _records(file)]
+    if not played:
+        raise UserError(f"{folder} holds no trajectories: give the folder of a run, such as runs/<time>")
+    return played
+
+
+def _records(file: Path) -> Iterable[Any]:
+    # A validation that was cut off leaves an empty file.
+    return read_records(file) if file.stat().st_size else ()
+
+
+def _source(file: Path) -> str:
+    return file.parent.name if file.parent.name in (TRAIN, VALIDATION) else EVALUATION
+
+
+def report(played: Sequence[Played]) -> dict[str, Any]:
+    """All numbers, as plain JSON values."""
+    versions = {episode.trajectory.policy_version for episode in played if episode.source == TRAIN}
+    middle = (min(versions) + max(versions) + 1) / 2 if len(versions) > 1 else None
+    hints = [hint for episode in played for hint in _hints(episode, middle)]
+    by_rule: dict[tuple[str, str], list[GivenHint]] = defaultdict(list)
+    for hint in hints:
+        by_rule[hint.rule, hint.kind].append(hint)
+    ranked = sorted(by_rule.items(), key=lambda item: (-len(item[1]), item[0]))
+    return {
+        "sources": [_source_numbers(source, played) for source in (TRAIN, VALIDATION, EVALUATION)],
+        "second_half_from_version": None if middle is None else min(v for v in versions if v >= middle),
+        "rules": [{"rule": rule, "kind": kind, **_numbers(given)} for (rule, kind), given in ranked],
+        "all": _numbers(hints),
+        "failures_without_hint": _silent(played),
+    }
+
+
+def _hints(episode: Played, middle: float | None) -> list[GivenHint]:
+    trajectory, half = episode.trajectory, None
+    if episode.source == TRAIN and middle is not None:
+        half = 1 if trajectory.policy_version < middle else 2
+    hints = [result.hint for result in trajectory.results if result.hint]
+    pairs = zip(hints, trajectory.recoveries, strict=True)
+    return [GivenHint(hint.rule, str(hint.kind), recovered, half) for hint, recovered in pairs]
+
+
+def _numbers(hints: Sequence[GivenHint]) -> dict[str, Any]:
+    halves = [[hint for hint in hints if hint.half == half] for half in (1, 2)]
+    return {**_outcome(hints), "first_half": _outcome(halves[0]), "second_half": _outcome(halves[1])}
+
+
+def _outcome(hints: Sequence[GivenHint]) -> dict[str, Any]:
+    """``attempted``: hints with a further attempt at the tool; ``share``: of these, those that recovered."""
+    attempts = [hint.recovered for hint in hints if hint.recovered is not None]
+    share = sum(attempts) / len(attempts) if attempts else None
+    low, high = (None, None) if share is None else wilson(share, len(attempts))
+    counts = {"given": len(hints), "attempted": len(attempts), "recovered": sum(attempts)}
+    return {**counts, "share": share, "low": low, "high": high}
+
+
+def _source_numbers(source: str, played: Sequence[Played]) -> dict[str, Any]:
+    episodes = [episode.trajectory for episode in played if episode.source == source]
+    results = [result for trajectory in episodes for result in trajectory.results]
+    return {
+        "source": source,
+        "episodes": len(episodes),
+        "calls": len(results),
+        "failed": sum(not result.ok for result in results),
+        "hints": sum(result.hint is not None for result in results),
+    }
+
+
+def _silent(played: Sequence[Played]) -> list[dict[str, Any]]:
+    """By tool: its failures, those without a hint, and what the tool then said most often."""
+    failures: dict[str, list[ToolResult]] = defaultdict(list)
+    for episode in played:
+        if episode.source != VALIDATION:
+            for result in episode.trajectory.results:
+                if not result.ok:
+                    failures[result.call.name].append(result)
+    rows = []
+    for tool, results in failures.items():
+        texts = Counter(result.text for result in results if result.hint is None)
+        if texts:
+            counts = {"failed": len(results), "without_hint": texts.total()}
+            rows.append({"tool": tool, **counts, "most_frequent": texts.most_common(1)[0][0]})
+    return sorted(rows, key=lambda row: (-row["without_hint"], row["tool"]))
+
+
+def rules_table(numbers: dict[str, Any]) -> Table:
+    """One row per rule, the most frequent first, and one for all."""
+    parts = [
+        f"{part['source']}: {part['episodes']} episodes, {part['failed']} of {part['calls']} calls failed, "
+        f"{part['hints']} hints"
+        for part in numbers["sources"]
+        if part["episodes"]
+    ]
+    start = numbers["second_half_from_version"]
+    halves = "" if start is None else f"\nsecond half of training: from policy version {start}"
+    table = Table(title="Hints", caption="\n".join(parts) + halves)
+    for column in ("rule", "kind"):
+        table.add_column(column)
+    for column in ("given", "tried again", "recovered, % of tries", "first half", "second half"):
+        table.add_column(column, justify="right")
+    for row in (*numbers["rules"], {"rule": "all", "kind": "", **numbers["all"]}):
+        shares = [_percent(outcome) for outcome in (row, row["first_half"], row["second_half"])]
+        table.add_row(_safe(row["rule"]), row["kind"], str(row["given"]), str(row["attempted"]), *shares)
+    return table
+
+
+def silent_table(numbers: dict[str, Any]) -> Table:
+    """The tools with the most failures without a hint."""
+    table = Table(title=f"Failures without a hint, the first {SHOWN_TOOLS} tools")
+    table.add_column("tool")
+    for column in ("failed", "without hint"):
+        table.add_column(column, justify="right")
+    table.add_column("most frequent result")
+    for row in numbers["failures_without_hint"][:SHOWN_TOOLS]:
+        result = row["most_frequent"].replace("\n", " ")[:SHOWN_CHARACTERS]
+        table.add_row(_safe(row["tool"]), str(row["failed"]), str(row["without_hint"]), _safe(result))
+    return table
+
+
+def _percent(outcome: dict[str, Any]) -> str:
+    if outcome["share"] is None:
+        return "-"
+    interval = f"{100 * outcome['low']:.0f} to {100 * outcome['high']:.0f}"
+    return f"{100 * outcome['share']:.0f} ({interval}) of {outcome['attempted']}"
+
+
+def _safe(text: str) -> str:
+    """Without what a model may have written to steer the terminal."""
+    return escape(text[:SHOWN_CHARACTERS].translate(CONTROL))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
