@@ -52,7 +52,9 @@ RULES: tuple[Rule, ...] = (
         pattern=r"missing \d+ required (positional|keyword-only) arguments?: (?P<names>.*)",
         kind=HintKind.CONSTRAINT,
         text=_missing,
-        directions=(Direction("Look for it in the conversation; another tool may supply it, or else the user."),),
+        directions=(
+            Direction("Look for what is missing in the conversation; another tool may supply it, or else the user."),
+        ),
     ),
     Rule(
         name="python.unexpected_argument",

@@ -61,7 +61,7 @@ def _uses_no_airport(call: ToolCall, match: re.Match[str], view: View) -> bool:
 
 def _unknown_airport(call: ToolCall, match: re.Match[str], view: View) -> str:
     codes = _unknown_codes(call, view)
-    return f"{quoted(codes)} {'is no airport code' if len(codes) == 1 else 'are no airport codes'} that is known here."
+    return f"{quoted(codes)} {'is no airport code' if len(codes) == 1 else 'are no airport codes'} known here."
 
 
 RULES: tuple[Rule, ...] = (
