@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from envtune.data.bfcl import load_bfcl_tasks
 from envtune.environment.augmentation.actionable import Actionable
+from envtune.environment.episode import render_results
 from envtune.environment.toolbox import Toolbox
 from envtune.task import ToolCall
 
@@ -272,3 +277,20 @@ def test_an_answer_that_only_reads_like_a_failure_gets_no_hint(toolbox):
 def test_a_mode_given_as_a_list_is_told_to_be_text(hint_for):
     text = hint_for("setHeadlights", mode=["on"])
     assert "as a single piece of text, and you gave a list" in text
+
+
+@pytest.mark.parametrize(
+    ("task_id", "call"),
+    [
+        ("multi_turn_base_56", ToolCall("estimate_distance", {"cityA": "San Francisco", "cityB": "Rivermist"})),
+        ("multi_turn_base_0", ToolCall("mv", {"source": "document/final_report.pdf", "destination": "temp"})),
+        ("multi_turn_base_56", ToolCall("get_zipcode_based_on_city", {"city": "San Francisco, CA"})),
+    ],
+)
+def test_the_examples_in_the_readme_are_what_the_agent_reads(task_id: str, call: ToolCall):
+    (task,) = [task for task in load_bfcl_tasks(["base"]) if task.id == task_id]
+    toolbox = Toolbox(task)
+    result = toolbox.call(call)
+    read = render_results((replace(result, hint=Actionable().hint(result, toolbox)),))
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    assert " ".join(read.split()) in " ".join(readme.split())
