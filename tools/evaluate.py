@@ -1,6 +1,7 @@
 """Evaluates a policy on a split: `python tools/evaluate.py model.checkpoint=runs/…/checkpoints/best.ckpt`.
 
-Prints success and progress by category with 95% intervals. The run folder keeps scores.json, trajectories.jsonl (see
+Prints success and progress by category with 95% intervals, raw and audited: without the tasks that are listed as
+defective (docs/audit.md). The run folder keeps scores.json, trajectories.jsonl (see
 tools/show_trajectory.py), run.json and, in .hydra, the composed config: all that is needed to repeat it.
 """
 
@@ -23,9 +24,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from envtune import trajectory_file
 from envtune.command_line import command
 from envtune.errors import UserError
+from envtune.evaluation.audit.published import listed_tasks
 from envtune.evaluation.intervals import LEVEL, METHODS
 from envtune.evaluation.plan import Plan
-from envtune.evaluation.scores import Score, scores_by_category, scores_table
+from envtune.evaluation.scores import Score, audited_scores, scores_by_category, scores_table
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.training.library_noise import silence_libraries
 from envtune.training.report import config_tree
@@ -52,12 +54,12 @@ def evaluate(config: DictConfig) -> None:
     trajectories = _play(plan, collector, requests)
     seconds = time.perf_counter() - started
 
-    scores = scores_by_category(trajectories)
+    scores, audited = scores_by_category(trajectories), audited_scores(trajectories, listed_tasks())
     folder = Path(config.run_folder)
     trajectory_file.write(folder / "trajectories.jsonl", map(trajectory_file.to_json, trajectories))
-    record = json.dumps(_record(config, scores, seconds), indent=2)
+    record = json.dumps(_record(config, scores, audited, seconds), indent=2)
     (folder / "scores.json").write_text(record + "\n", encoding="utf-8")
-    rich.print(scores_table(scores, f"{config.split} split, with 95% intervals"))
+    rich.print(scores_table(scores, audited, f"{config.split} split, with 95% intervals"))
     rich.print(f"{len(trajectories)} episodes in {seconds:.1f} s, written to {folder}")
 
 
@@ -103,7 +105,9 @@ def _play(plan: Plan, collector: Collector, requests: Sequence[EpisodeRequest]) 
     return trajectories
 
 
-def _record(config: DictConfig, scores: Mapping[str, Score], seconds: float) -> dict[str, Any]:
+def _record(
+    config: DictConfig, scores: Mapping[str, Score], audited: Mapping[str, Score], seconds: float
+) -> dict[str, Any]:
     """The content of scores.json. ``seconds`` is the wall time of playing, without loading the model."""
     return {
         "model": {"path": config.model.path, "checkpoint": config.model.checkpoint},
@@ -111,6 +115,7 @@ def _record(config: DictConfig, scores: Mapping[str, Score], seconds: float) -> 
         "seconds": round(seconds, 3),
         "intervals": {"level": LEVEL, **METHODS},
         "scores": {name: asdict(score) for name, score in scores.items()},
+        "audited_scores": {name: asdict(score) for name, score in audited.items()},
     }
 
 

@@ -12,7 +12,8 @@ that cannot be parsed is a call that failed.
 Every record has worlds of its own. BFCL's executor shares the default lists of post_tweet between the agent's world
 and the ground truth's, so its verdict can differ where a tweet without mentions is mentioned in later.
 
-The output appears when all lines are scored, or not at all.
+The output appears when all lines are scored, or not at all. Then one line on stdout gives the share of successes, of
+all records (raw) and of those whose task is not on the list of defective tasks (audited, see docs/audit.md).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from envtune.environment.checker import judge_responses, judge_state
 from envtune.environment.toolbox import PARAMETERS, Toolbox
 from envtune.environment.twin import twin_turns
 from envtune.errors import UserError
+from envtune.evaluation.audit.published import listed_tasks
 from envtune.task import Task
 from envtune.trajectory import TurnVerdict
 
@@ -46,15 +48,17 @@ def main() -> int:
     parser.add_argument("output", type=Path, help="JSON lines with 'id', 'success' and 'turns'; replaced if it exists")
     paths = parser.parse_args()
     try:
-        score_file(paths.input, paths.output)
+        print(summary(score_file(paths.input, paths.output)))
     except UserError as error:
         print(f"score: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def score_file(source: Path, target: Path) -> None:
+def score_file(source: Path, target: Path) -> list[tuple[str, bool]]:
     """Scores every line of ``source`` into ``target``, which is written whole or left as it was.
+
+    Returns task and success of every record.
 
     Raises:
         UserError: a file cannot be read or written, or a line is no record of a known task.
@@ -65,16 +69,33 @@ def score_file(source: Path, target: Path) -> None:
     if target.exists() and not target.is_file():
         raise UserError(f"{target} is not a regular file: name another output file")
     tasks = {task.id: task for task in load_bfcl_tasks()}
+    successes: list[tuple[str, bool]] = []
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with partial.open("w", encoding="utf-8") as lines:
             for task, decoded in read_records(source, tasks):
-                lines.write(json.dumps(score(task, decoded)) + "\n")
+                scored = score(task, decoded)
+                successes.append((task.id, scored["success"]))
+                lines.write(json.dumps(scored) + "\n")
         partial.replace(target)
     except OSError as error:
         raise UserError(f"{error.filename or target}: {error.strerror or error}") from None
     finally:
         partial.unlink(missing_ok=True)
+    return successes
+
+
+def summary(successes: Sequence[tuple[str, bool]]) -> str:
+    """The share of successes among the records, raw and audited."""
+    listed = listed_tasks()
+    audited = [success for name, success in successes if name not in listed]
+    return f"success: raw {_share([success for _, success in successes])}, audited {_share(audited)}"
+
+
+def _share(successes: Sequence[bool]) -> str:
+    if not successes:
+        return "- of 0 records"
+    return f"{sum(successes) / len(successes):.1%} of {len(successes)} records"
 
 
 def read_records(source: Path, tasks: Mapping[str, Task]) -> Iterator[tuple[Task, Decoded]]:

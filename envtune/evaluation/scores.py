@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -43,15 +43,28 @@ def scores_by_category(trajectories: Sequence[Trajectory]) -> dict[str, Score]:
     return {"overall": score(trajectories)} | {name: score(group) for name, group in played.items() if group}
 
 
-def scores_table(scores: Mapping[str, Score], title: str) -> Table:
-    """One row per group; shares in percent, their 95% intervals in parentheses."""
+def audited_scores(trajectories: Sequence[Trajectory], left_out: Collection[str]) -> dict[str, Score]:
+    """The same over the tasks that are not ``left_out``; nothing if none is left."""
+    kept = [trajectory for trajectory in trajectories if trajectory.task_id not in left_out]
+    return scores_by_category(kept) if kept else {}
+
+
+def scores_table(scores: Mapping[str, Score], audited: Mapping[str, Score], title: str) -> Table:
+    """One row per group, and below them those of the audited scores; percent, 95% intervals in parentheses."""
     table = Table(title=title)
     table.add_column("category")
     for column in ("tasks", "episodes", "success, % of tasks", "progress, % of turns"):
         table.add_column(column, justify="right")
     for name, row in scores.items():
-        table.add_row(name, str(row.tasks), str(row.episodes), _percent(row.success), _percent(row.progress))
+        table.add_row(*_cells(name, row))
+    table.add_section()
+    for name, row in audited.items():
+        table.add_row(*_cells(f"{name}, audited", row))
     return table
+
+
+def _cells(name: str, row: Score) -> tuple[str, ...]:
+    return name, str(row.tasks), str(row.episodes), _percent(row.success), _percent(row.progress)
 
 
 def _percent(value: Estimate) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from envtune.evaluation.scores import score, scores_by_category
+from envtune.evaluation.scores import audited_scores, score, scores_by_category, scores_table
 from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, Trajectory, Turn, TurnEnd, TurnVerdict
 
@@ -40,3 +40,20 @@ def test_only_categories_that_were_played_are_scored_in_their_order():
     scores = scores_by_category([_played("m", [False], Category.MISS_PARAM), _played("b", [True])])
     assert list(scores) == ["overall", "base", "miss_param"]
     assert [row.success.mean for row in scores.values()] == [0.5, 1.0, 0.0]
+
+
+def test_audited_scores_leave_the_listed_tasks_out():
+    played = [_played("a", [True]), _played("b", [False]), _played("m", [False], Category.MISS_PARAM)]
+    audited = audited_scores(played, {"b", "m"})
+    assert {name: (row.tasks, row.success.mean) for name, row in audited.items()} == {
+        "overall": (1, 1.0),
+        "base": (1, 1.0),
+    }
+    assert audited_scores(played, {"a", "b", "m"}) == {}
+
+
+def test_the_table_shows_raw_and_audited_rows():
+    played = [_played("a", [True]), _played("b", [False])]
+    table = scores_table(scores_by_category(played), audited_scores(played, {"b"}), "scores")
+    assert list(table.columns[0].cells) == ["overall", "base", "overall, audited", "base, audited"]
+    assert list(table.columns[1].cells) == ["2", "2", "1", "1"]

@@ -16,6 +16,7 @@ from envtune import trajectory_file
 from envtune.chat.prompt import PromptStyle
 from envtune.command_line import CONFIG_FOLDER, require_known_keys
 from envtune.data.bfcl import BFCL, CATEGORIES
+from envtune.evaluation.audit.published import listed_tasks
 from envtune.task import Split
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,8 @@ def test_an_evaluation_plays_the_split_and_keeps_everything_to_repeat_it(tmp_pat
     # No task of four passed: Wilson's upper bound is z² / (4 + z²) = 3.841459 / 7.841459.
     high = pytest.approx(0.489891, abs=1e-6)
     assert overall["success"] == {"mean": 0.0, "low": 0.0, "high": high, "method": "wilson"}
+    audited = record["audited_scores"]["overall"]["tasks"]
+    assert audited == sum(task.id not in listed_tasks() for task in validation)
     assert record["model"]["checkpoint"] == str(tmp_path / "best.ckpt")
     assert (record["split"], record["greedy"], record["samples"], record["seed"]) == ("val", False, 2, 0)
 

@@ -117,3 +117,12 @@ def test_scoring_imports_neither_torch_nor_transformers() -> None:
     program = "import runpy, sys; runpy.run_path('tools/score.py'); print({'torch', 'transformers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_success_is_told_raw_and_without_the_listed_tasks(tmp_path: Path) -> None:
+    # multi_turn_base_4 is on the list of defective tasks.
+    lines = (_record(RIGHT), _record(RIGHT[:3]), _record([["ls()"]], "multi_turn_base_4"))
+    (tmp_path / "in.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    command = [sys.executable, "tools/score.py", str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "success: raw 33.3% of 3 records, audited 50.0% of 2 records\n"

@@ -1,0 +1,65 @@
+"""The list of audited tasks: made by the finders, shipped with the package, and what scores leave out by it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+from envtune.evaluation.audit.arguments import argument_findings
+from envtune.evaluation.audit.finding import Finding, Reason
+from envtune.evaluation.audit.turns import turn_findings
+from envtune.evaluation.audit.twins import twin_findings
+from envtune.task import Category, Task
+
+FILE_NAME = "bfcl_audit.json"
+
+
+def audit(tasks: Sequence[Task], base: Mapping[int, Task]) -> dict[str, list[Finding]]:
+    """The findings on every task that has any, by its id, in the order of ``tasks``.
+
+    ``base`` holds the base task of each scenario.
+    """
+    found = {task.id: _findings(task, base[task.scenario]) for task in tasks}
+    return {name: findings for name, findings in found.items() if findings}
+
+
+def _findings(task: Task, base: Task) -> list[Finding]:
+    findings = {*turn_findings(task), *twin_findings(task, base), *argument_findings(task)}
+    return sorted(findings, key=lambda f: (f.turn, list(Reason).index(f.reason), f.subject, f.text))
+
+
+def by_scenario(tasks: Iterable[Task]) -> dict[int, Task]:
+    """The base tasks among ``tasks`` by their scenario."""
+    return {task.scenario: task for task in tasks if task.category is Category.BASE}
+
+
+def to_json(findings: Mapping[str, Sequence[Finding]]) -> dict[str, Any]:
+    """The content of the file: the benchmark's version, and the findings of every listed task with their severity."""
+    return {
+        "bfcl_eval": version("bfcl-eval"),
+        "tasks": {
+            name: [{"severity": str(finding.reason.severity), **asdict(finding)} for finding in of_task]
+            for name, of_task in findings.items()
+        },
+    }
+
+
+def written_list(findings: Mapping[str, Sequence[Finding]]) -> str:
+    """The text of the file."""
+    return json.dumps(to_json(findings), indent=1, ensure_ascii=False) + "\n"
+
+
+@cache
+def published() -> Mapping[str, Any]:
+    """The shipped list, as ``to_json`` makes it."""
+    return json.loads(files("envtune.data").joinpath(FILE_NAME).read_text(encoding="utf-8"))
+
+
+def listed_tasks() -> frozenset[str]:
+    """The ids that audited scores leave out: every task on the shipped list, whatever its severity."""
+    return frozenset(published()["tasks"])

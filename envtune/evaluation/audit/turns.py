@@ -1,0 +1,66 @@
+"""Findings on whole turns and on the tools they offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from envtune.environment.toolbox import Toolbox
+from envtune.evaluation.audit.finding import Finding, Reason
+from envtune.evaluation.audit.playing import ground_truth, passes, passes_without, written
+from envtune.task import Category, Task
+
+NOTHING_MISSING = (Category.BASE, Category.LONG_CONTEXT)
+
+
+def turn_findings(task: Task) -> Iterator[Finding]:
+    yield from _withheld_tools(task)
+    yield from _unneeded_tools(task)
+    yield from _failing_calls(task)
+    yield from _empty_turns(task)
+
+
+def _withheld_tools(task: Task) -> Iterator[Finding]:
+    """Calls of tools that are not offered yet, if the ground truth does not pass without them."""
+    if passes(task, ground_truth(task), as_offered=True):
+        return
+    for index, turn in enumerate(task.turns):
+        offered = {tool.name for tool in task.tools_offered_at(index)}
+        for call in turn.ground_truth:
+            if call.name not in offered:
+                text = f"the result of {call.name} is expected in a turn that does not offer it yet"
+                yield Finding(Reason.WITHHELD_TOOL, index, written(call), text)
+
+
+def _unneeded_tools(task: Task) -> Iterator[Finding]:
+    """Turns that hand over tools and need none of them, so that the turn before could have been answered by acting."""
+    for index, turn in enumerate(task.turns):
+        called = {call.name for call in turn.ground_truth}
+        if turn.new_tools and called and not called.intersection(turn.new_tools):
+            text = (
+                "the turn before expects no call for want of these tools, but its ground truth, given here, calls none"
+            )
+            yield Finding(Reason.UNNEEDED_TOOL, index, ", ".join(turn.new_tools), text)
+
+
+def _failing_calls(task: Task) -> Iterator[Finding]:
+    """Calls that report a failure, and whose failure the agent has to bring about as well."""
+    toolbox = Toolbox(task)
+    for index, turn in enumerate(task.turns):
+        for position, call in enumerate(turn.ground_truth):
+            result = toolbox.call(call)
+            if not result.ok and not passes_without(task, index, position):
+                text = f"this call fails ({result.text}), and its failure is expected among the agent's results"
+                yield Finding(Reason.FAILING_GROUND_TRUTH, index, written(call), text)
+
+
+def _empty_turns(task: Task) -> Iterator[Finding]:
+    """Turns without ground truth where nothing is withheld: the request is one that tools are there for."""
+    if task.category in NOTHING_MISSING:
+        for index, turn in enumerate(task.turns):
+            if not turn.ground_truth:
+                yield empty_turn(index, turn.message)
+
+
+def empty_turn(index: int, message: str) -> Finding:
+    text = "the turn has no ground truth although nothing is withheld: an agent that looks into the request fails it"
+    return Finding(Reason.EMPTY_TURN, index, message, text)
