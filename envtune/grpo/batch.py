@@ -1,4 +1,4 @@
-"""Groups of trajectories as tensors: ``TrainBatch``, and its division into micro-batches by padded tokens."""
+"""Groups of trajectories as tensors: ``TrainBatch``, and its division into micro-batches by unique tokens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class TrainBatch:
     ``attention_mask`` is True on real tokens, ``completion_mask`` on sampled tokens only. A log-prob at [b, t] belongs
     to ids[b, t] given ids[b, :t]; position 0 is never sampled. ``behaviour_logprobs`` (natural log, 0.0 where nothing
     was sampled) were taken at ``temperature``, at which the trainer must recompute them. ``policy_versions`` counts
-    the updates that the weights had received that sampled each row.
+    the updates that the weights had received that sampled each row. Rows with the same number in ``prompts`` begin with
+    the same ``prompt_lengths`` tokens, which stand before anything sampled.
     """
 
     ids: Int[Tensor, "B L"]
@@ -31,6 +32,8 @@ class TrainBatch:
     advantages: Float[Tensor, "B"]
     rewards: Float[Tensor, "B"]
     policy_versions: Int[Tensor, "B"]
+    prompts: Int[Tensor, "B"]
+    prompt_lengths: Int[Tensor, "B"]
     temperature: float
 
     @classmethod
@@ -45,6 +48,7 @@ class TrainBatch:
         if len(trajectories) != rewards.numel():
             raise ValueError(f"{len(trajectories)} trajectories do not fit rewards of shape {tuple(rewards.shape)}")
         records = [_tokens_of(trajectory) for trajectory in trajectories]
+        prompts: dict[tuple[int, ...], int] = {}
         return cls(
             ids=_padded([record.ids for record in records], torch.int64, pad_id),
             attention_mask=_padded([(True,) * len(record.ids) for record in records], torch.bool, False),
@@ -53,6 +57,8 @@ class TrainBatch:
             advantages=group_relative_advantages(rewards.float()).flatten(),
             rewards=rewards.float().flatten(),
             policy_versions=torch.tensor([trajectory.policy_version for trajectory in trajectories]),
+            prompts=torch.tensor([prompts.setdefault(_prompt_of(record), len(prompts)) for record in records]),
+            prompt_lengths=torch.tensor([record.prompt_length for record in records]),
             temperature=temperature,
         )
 
@@ -65,19 +71,36 @@ class TrainBatch:
         return self.attention_mask.sum(dim=1)
 
     def micro_batches(self, max_tokens: int) -> list[Int[Tensor, "_"]]:
-        """Row indices of micro-batches, longest rows first; each row is in exactly one.
+        """Row indices of micro-batches; each row is in exactly one.
 
-        A micro-batch's padded size, rows times its longest row, is at most ``max_tokens``; a row that is longer than
-        that on its own stands alone.
+        A micro-batch's unique tokens, each of its prompts counted once, are at most ``max_tokens``; a row that is
+        longer than that on its own stands alone.
         """
-        lengths = self.lengths.tolist()
         groups: list[list[int]] = []
-        for row in sorted(range(len(self)), key=lambda row: -lengths[row]):
-            if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= max_tokens:
-                groups[-1].append(row)
-            else:
-                groups.append([row])
+        room: list[int] = []
+        for size, rows in sorted(self._portions(max_tokens), reverse=True):
+            place = next((place for place, left in enumerate(room) if left >= size), len(groups))
+            if place == len(groups):
+                groups.append([])
+                room.append(max_tokens)
+            groups[place] += rows
+            room[place] -= size
         return [torch.tensor(group, device=self.ids.device) for group in groups]
+
+    def _portions(self, max_tokens: int) -> list[tuple[int, list[int]]]:
+        """Rows of one prompt that fit a micro-batch together, and how many tokens they are; longest rows first."""
+        lengths, prompt_lengths, prompts = (t.tolist() for t in (self.lengths, self.prompt_lengths, self.prompts))
+        open_portions: dict[int, int] = {}
+        portions: list[tuple[int, list[int]]] = []
+        for row in sorted(range(len(self)), key=lambda row: -lengths[row]):
+            place = open_portions.get(prompts[row])
+            size = lengths[row] - prompt_lengths[row]
+            if place is not None and portions[place][0] + size <= max_tokens:
+                portions[place] = portions[place][0] + size, [*portions[place][1], row]
+            else:
+                open_portions[prompts[row]] = len(portions)
+                portions.append((lengths[row], [row]))
+        return portions
 
     def select(self, rows: Int[Tensor, "_"]) -> TrainBatch:
         """These rows in this order, trimmed to the longest of them."""
@@ -103,6 +126,10 @@ def _tokens_of(trajectory: Trajectory) -> TokenRecord:
     if not tokens.ids or tokens.completion_mask[0]:
         raise ValueError(f"the trajectory of task {trajectory.task_id} must begin with a prompt token")
     return tokens
+
+
+def _prompt_of(record: TokenRecord) -> tuple[int, ...]:
+    return record.ids[: record.prompt_length]
 
 
 def _padded(rows: Sequence[tuple[Any, ...]], dtype: torch.dtype, value: int | float) -> Tensor:

@@ -1,7 +1,8 @@
 """The trained language model beside its frozen reference: log-probs and entropies of sampled tokens.
 
-The [token, vocabulary] logits are never held at once, and only positions that predict a sampled token are projected.
-Low-rank adapters, optimisers and losses live elsewhere.
+The prompt that a group shares is computed once for all its members. The [token, vocabulary] logits are never held at
+once, and only positions that predict a sampled token are projected. Low-rank adapters, optimisers and losses live
+elsewhere.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from transformers import PreTrainedModel
 
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
+from envtune.grpo.packing import pack
+from envtune.training.prompt_attention import share_prompts
 
 # Logits computed at a time: 256 MB in float32.
 LOGITS_PER_CHUNK = 2**26
@@ -47,6 +50,7 @@ class Policy(nn.Module):
         _disable_dropout(model)
         # In training mode, as transformers skips gradient checkpointing in any other; there is no dropout left.
         self.model = model.train()
+        share_prompts(self.model)
         reference = copy.deepcopy(model).requires_grad_(False).eval()
         # A list hides the reference from nn.Module; `_apply` moves it along.
         self._reference = [reference]
@@ -73,13 +77,11 @@ def token_statistics(
     model: PreTrainedModel, batch: TrainBatch, logits_per_chunk: int = LOGITS_PER_CHUNK
 ) -> TokenStatistics:
     """Statistics of the sampled tokens under ``model``; logits are recomputed chunk by chunk in the backward pass."""
-    # Rows are padded on the right, where causal attention never looks, so that no mask is needed and the fast kernels
-    # stay available.
-    positions = torch.arange(batch.ids.shape[1], device=batch.ids.device)[None].expand_as(batch.ids)
-    decoder = model.get_decoder()
-    hidden = decoder(input_ids=batch.ids, position_ids=positions, use_cache=False).last_hidden_state
-    predicts = batch.completion_mask[:, 1:]
-    states, targets = hidden[:, :-1][predicts], batch.ids[:, 1:][predicts]
+    packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.completion_mask)
+    hidden = model.get_decoder()(
+        input_ids=packed.ids[None], position_ids=packed.positions[None], use_cache=False, branches=packed.branches
+    ).last_hidden_state[0]
+    states, targets = hidden[packed.predictors], batch.ids[batch.completion_mask]
     head = model.get_output_embeddings()
     chunk = max(1, logits_per_chunk // model.config.get_text_config().vocab_size)
     parts = [

@@ -39,14 +39,38 @@ def test_rewards_and_advantages_stand_row_by_row_in_group_order():
     torch.testing.assert_close(batch.advantages, torch.tensor([-1.0, 1.0, 1.0, -1.0]) / 2**0.5, atol=1e-5, rtol=0)
 
 
-def test_micro_batches_fill_up_to_the_bound_from_the_longest_row_down():
-    # Bound 12: 9 alone (two would be 18); 4, 4 and 3 are three rows of 4 = 12; 3 would be the fourth (16).
-    groups = batch_of([3, 4, 9, 4, 3]).micro_batches(12)
-    assert [group.tolist() for group in groups] == [[2], [1, 3, 0], [4]]
+def prompted(*rows):
+    """Rows given as (prompt's letter, tokens of the prompt, tokens after it)."""
+    trajectories = [
+        trajectory([ord(letter)] * prompt + list(range(after)), set(range(prompt, prompt + after)))
+        for letter, prompt, after in rows
+    ]
+    return TrainBatch.from_trajectories(trajectories, torch.zeros(1, len(rows)), pad_id=0, temperature=1.0)
+
+
+def test_rows_that_begin_with_the_same_tokens_share_a_prompt():
+    batch = prompted(("a", 3, 1), ("b", 3, 2), ("a", 3, 4), ("a", 2, 1))
+    assert batch.prompts.tolist() == [0, 1, 0, 2]
+    assert batch.prompt_lengths.tolist() == [3, 3, 3, 2]
+
+
+def test_micro_batches_count_a_shared_prompt_once():
+    # 10 + 4 + 3 + 2 = 19 tokens, where padded rows would be 42.
+    batch = prompted(("a", 10, 2), ("a", 10, 4), ("a", 10, 3))
+    assert [group.tolist() for group in batch.micro_batches(19)] == [[1, 2, 0]]
+    # One less, and the shortest needs the prompt again: 17 and 12.
+    assert [group.tolist() for group in batch.micro_batches(18)] == [[1, 2], [0]]
+
+
+def test_micro_batches_join_groups_while_there_is_room():
+    # Groups of 9, 6 and 3 tokens: the first leaves room for the third.
+    batch = prompted(("a", 5, 1), ("b", 4, 3), ("b", 4, 2), ("c", 1, 2))
+    assert [sorted(group.tolist()) for group in batch.micro_batches(12)] == [[1, 2, 3], [0]]
 
 
 def test_a_row_longer_than_the_bound_stands_alone():
-    assert [group.tolist() for group in batch_of([2, 9, 2]).micro_batches(4)] == [[1], [0, 2]]
+    batch = prompted(("a", 2, 1), ("b", 5, 4), ("a", 2, 1))
+    assert [group.tolist() for group in batch.micro_batches(4)] == [[1], [0, 2]]
 
 
 def test_selected_rows_are_trimmed_to_the_longest_of_them():
@@ -55,6 +79,7 @@ def test_selected_rows_are_trimmed_to_the_longest_of_them():
     assert batch.completion_mask.tolist() == [[False, True, False], [False, False, True]]
     assert batch.rewards.tolist() == [2, 0]
     assert batch.lengths.tolist() == [2, 3]
+    assert batch.prompt_lengths.tolist() == [1, 2]
 
 
 def test_lightning_moves_a_batch_to_its_device():

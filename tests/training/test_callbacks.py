@@ -79,7 +79,9 @@ def test_a_full_disk_stops_the_run_and_leaves_earlier_files_whole(
     written = []
 
     def full_after_six(record: Any, **options: Any) -> str:
-        written.append(record)
+        # The tools write their results with the same function.
+        if "task_id" in record:
+            written.append(record)
         if len(written) > 6:
             raise OSError(errno.ENOSPC, "No space left on device")
         return dumps(record, **options)

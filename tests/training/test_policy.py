@@ -1,8 +1,22 @@
+import copy
 import json
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM, Qwen2Config, Qwen2ForCausalLM, T5Config
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    T5Config,
+)
 
 from envtune.grpo.batch import TrainBatch
 from envtune.training.policy import Policy, token_statistics
@@ -11,18 +25,19 @@ from envtune.training.weights import CHECKPOINT_PREFIX, load_model
 TEMPERATURE = 0.7
 
 
+SIZES = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    # Larger than usual, so that the distributions are far from uniform.
+    "initializer_range": 0.3,
+}
+
+
 def tiny_config(tied: bool = False) -> Qwen2Config:
-    return Qwen2Config(
-        vocab_size=64,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=tied,
-        # Larger than usual, so that the distributions are far from uniform.
-        initializer_range=0.3,
-    )
+    return Qwen2Config(**SIZES, num_key_value_heads=2, tie_word_embeddings=tied)
 
 
 def save_model(folder, tied: bool = False, seed: int = 0) -> str:
@@ -40,8 +55,8 @@ def model_path(tmp_path):
     return save_model(tmp_path / "model")
 
 
-def batch_of(rows, sampled) -> TrainBatch:
-    """Right-padded rows of ids; ``sampled`` holds the sampled positions of each."""
+def batch_of(rows, sampled, prompts=None) -> TrainBatch:
+    """Right-padded rows of ids; ``sampled`` holds each one's sampled positions, ``prompts`` its prompt's number."""
     length = max(map(len, rows))
     mask = torch.tensor([[t in positions for t in range(length)] for positions in sampled])
     return TrainBatch(
@@ -52,6 +67,8 @@ def batch_of(rows, sampled) -> TrainBatch:
         advantages=torch.zeros(len(rows)),
         rewards=torch.zeros(len(rows)),
         policy_versions=torch.zeros(len(rows), dtype=torch.int64),
+        prompts=torch.arange(len(rows)) if prompts is None else torch.tensor(prompts),
+        prompt_lengths=torch.tensor([min(positions, default=1) for positions in sampled]),
         temperature=TEMPERATURE,
     )
 
@@ -90,6 +107,55 @@ def test_chunked_statistics_and_their_gradients_equal_those_of_the_full_logits(t
     torch.testing.assert_close(statistics.entropy, entropy, atol=1e-5, rtol=0)
     for (name, ours), theirs in zip(policy.model.named_parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-5, rtol=1e-5, msg=name)
+
+
+PROMPT = [3, 14, 15, 9, 26]
+GROUPS = batch_of(
+    [[*PROMPT, 5, 35, 8], SHORT, [*PROMPT, 9, 7, 1, 4, 2, 6], [*PROMPT, 11]],
+    [{5, 7}, {2, 3}, {5, 6, 9, 10}, {5}],
+    prompts=[0, 1, 0, 0],
+)
+ARCHITECTURES = {
+    "qwen2": lambda: Qwen2ForCausalLM(tiny_config()),
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, num_key_value_heads=4)),
+    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES, num_key_value_heads=1, head_dim=16)),
+    "gpt2": lambda: GPT2LMHeadModel(GPT2Config(vocab_size=64, n_embd=32, n_layer=2, n_head=4, initializer_range=0.3)),
+}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+def test_a_shared_prompt_computed_once_gives_the_values_and_gradients_of_padded_rows(
+    architecture, gradient_checkpointing
+):
+    torch.manual_seed(0)
+    plain = ARCHITECTURES[architecture]().eval()
+    policy = Policy(copy.deepcopy(plain))
+    if gradient_checkpointing:
+        policy.model.gradient_checkpointing_enable()
+    weights = torch.rand(GROUPS.ids.shape, generator=torch.Generator().manual_seed(1))
+
+    logprobs, entropy = full_statistics(plain, GROUPS)
+    (weights * (logprobs + 0.5 * entropy)).sum().backward()
+    statistics = policy(GROUPS)
+    (weights * (statistics.logprobs + 0.5 * statistics.entropy)).sum().backward()
+
+    torch.testing.assert_close(statistics.logprobs, logprobs, atol=1e-5, rtol=0)
+    torch.testing.assert_close(statistics.entropy, entropy, atol=1e-5, rtol=0)
+    for (name, ours), theirs in zip(policy.model.named_parameters(), plain.parameters(), strict=True):
+        difference = float((ours.grad - theirs.grad).norm() / theirs.grad.norm().clamp(min=1e-6))
+        assert difference < 1e-5, (name, difference)
+
+
+def test_the_model_is_fed_every_token_once(model_path):
+    policy = loaded(model_path)
+    fed = []
+    policy.model.get_decoder().register_forward_pre_hook(
+        lambda module, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True
+    )
+    policy(GROUPS)
+    # The prompt of 5, then 3, 6 and 1 tokens, and the other row of 4.
+    assert fed == [5 + 3 + 6 + 1 + 4]
 
 
 def test_positions_that_were_not_sampled_hold_zero(model_path):

@@ -1,0 +1,35 @@
+import torch
+
+from envtune.grpo.packing import Branches, pack
+
+
+def test_a_shared_prompt_stands_once_before_what_follows_it_in_each_row():
+    # Rows 0 and 2 share the prompt 7 8; row 1 has the prompt 9. Zeros are padding.
+    packed = pack(
+        ids=torch.tensor([[7, 8, 1, 2, 3], [9, 4, 0, 0, 0], [7, 8, 5, 0, 0]]),
+        lengths=torch.tensor([5, 2, 3]),
+        prompts=torch.tensor([0, 1, 0]),
+        prompt_lengths=torch.tensor([2, 1, 2]),
+        completion_mask=torch.tensor([[0, 0, 1, 0, 1], [0, 1, 0, 0, 0], [0, 0, 1, 0, 0]], dtype=torch.bool),
+    )
+    assert packed.ids.tolist() == [7, 8, 1, 2, 3, 5, 9, 4]
+    assert packed.positions.tolist() == [0, 1, 2, 3, 4, 2, 0, 1]
+    assert packed.branches == (
+        Branches(slice(0, 2), (slice(2, 5), slice(5, 6))),
+        Branches(slice(6, 7), (slice(7, 8),)),
+    )
+    # 1 and 5 are predicted by the prompt's end (place 1), 3 by 2 (place 3), 4 by 9 (place 6).
+    assert packed.predictors.tolist() == [1, 3, 6, 1]
+
+
+def test_a_row_that_is_nothing_but_its_prompt_has_an_empty_completion():
+    packed = pack(
+        ids=torch.tensor([[7, 8], [7, 8]]),
+        lengths=torch.tensor([2, 2]),
+        prompts=torch.tensor([0, 0]),
+        prompt_lengths=torch.tensor([2, 2]),
+        completion_mask=torch.zeros(2, 2, dtype=torch.bool),
+    )
+    assert packed.ids.tolist() == [7, 8]
+    assert packed.branches == (Branches(slice(0, 2), (slice(2, 2), slice(2, 2))),)
+    assert packed.predictors.tolist() == []
