@@ -5,8 +5,8 @@
 
 Both get the ground truth as decoded calls: `multi_turn_checker`, and an `Episode` that builds the agent's world, runs
 the calls, words the observations and judges every turn. Each task is done by both, one after the other, `--rounds`
-times, and its least time counts. Two further columns say what that leaves out: parsing what an agent writes, and the first
-episode of a task, which loads its worlds and plays its twin for all later ones.
+times, and its least time counts. Two further columns say what that leaves out: parsing what an agent writes, and the
+first episode of a task, which loads its worlds and plays its twin for all later ones.
 
 Prints JSON: mean milliseconds an episode by category for both, and their ratio.
 """
