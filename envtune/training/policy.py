@@ -13,16 +13,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.packing import pack
+from envtune.training.projection import project
 from envtune.training.prompt_attention import share_prompts
-
-# Logits computed at a time: 256 MB in float32.
-LOGITS_PER_CHUNK = 2**26
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,32 +70,17 @@ class Policy(nn.Module):
         return super()._apply(fn, recurse)
 
 
-def token_statistics(
-    model: PreTrainedModel, batch: TrainBatch, logits_per_chunk: int = LOGITS_PER_CHUNK
-) -> TokenStatistics:
+def token_statistics(model: PreTrainedModel, batch: TrainBatch, logits_per_chunk: int | None = None) -> TokenStatistics:
     """Statistics of the sampled tokens under ``model``; logits are recomputed chunk by chunk in the backward pass."""
     packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.completion_mask)
     hidden = model.get_decoder()(
         input_ids=packed.ids[None], position_ids=packed.positions[None], use_cache=False, branches=packed.branches
     ).last_hidden_state[0]
     states, targets = hidden[packed.predictors], batch.ids[batch.completion_mask]
-    head = model.get_output_embeddings()
-    chunk = max(1, logits_per_chunk // model.config.get_text_config().vocab_size)
-    parts = [
-        checkpoint(_project, head, some, target, batch.temperature, use_reentrant=False)
-        for some, target in zip(states.split(chunk), targets.split(chunk), strict=True)
-    ]
-    logprobs, entropy = (torch.cat(values) for values in zip(*parts, strict=True))
+    logprobs, entropy = project(model.get_output_embeddings(), states, targets, batch.temperature, logits_per_chunk)
     blank = torch.zeros(batch.ids.shape, dtype=torch.float32, device=hidden.device)
     mask = batch.completion_mask
     return TokenStatistics(blank.masked_scatter(mask, logprobs), blank.masked_scatter(mask, entropy))
-
-
-def _project(head: nn.Module, states: Tensor, targets: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Log-probs [token] of ``targets`` and entropies [token] from hidden states [token, hidden]."""
-    distribution = torch.log_softmax(head(states).float() / temperature, dim=-1)
-    entropy = -(distribution.exp() * distribution).sum(dim=-1)
-    return distribution.gather(-1, targets[:, None])[:, 0], entropy
 
 
 @torch.no_grad()
