@@ -29,6 +29,7 @@ class FormatFault(str, Enum):
     NESTED_TOO_DEEP = "nested_too_deep"
     NOT_A_CALL_LIST = "not_a_call_list"
     NO_CALLS = "no_calls"
+    TOO_MANY_CALLS = "too_many_calls"
     CALL_NOT_AN_OBJECT = "call_not_an_object"
     CALL_WITHOUT_NAME = "call_without_name"
     CALL_WITHOUT_ARGUMENTS = "call_without_arguments"

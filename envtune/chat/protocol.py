@@ -8,7 +8,8 @@ can be found without reading JSON. A JSON string may spell it with ``\\u003c`` f
 thought or an answer cannot contain it. Thoughts and answers lose their surrounding white space and may be empty.
 
 JSON is strict: no NaN or Infinity, no number beyond a double's range, no key twice, no half of a surrogate pair,
-bounded depth. Whether a tool exists and accepts its arguments is not decided here.
+bounded depth. A response's length and its number of calls are bounded as well. Whether a tool exists and accepts its
+arguments is not decided here.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from typing import Any
 from envtune.task import ToolCall
 from envtune.trajectory import Action, FinalAnswer, FormatError, FormatFault, ToolCalls
 
-MAX_CHARACTERS = 1_000_000
+# What the environment promises about time and memory (envtune/environment/limits/) rests on these two.
+MAX_CHARACTERS = 200_000
+MAX_CALLS = 50
 MAX_DEPTH = 20
 MAX_DIGITS = 300
 
 _TAG = re.compile(r"</?(?:think|tool_call|answer)>")
 # A string, closed or not (so that an unclosed one is scanned only once), or one bracket.
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+_TAGS_OF = {kind: ["<think>", "</think>", f"<{kind}>", f"</{kind}>"] for kind in ("tool_call", "answer")}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SHAPE = '[{"name": "…", "arguments": {…}}]'
 
@@ -107,8 +111,11 @@ def _split(completion: str) -> tuple[str, str, str]:
     return thought.strip(), kind, body.strip()
 
 
-def _check_tags(tags: Sequence[str]) -> str:
+def _check_tags(tags: list[str]) -> str:
     """The kind of action, if ``tags`` are the four of a well-formed completion in their order."""
+    for kind, expected in _TAGS_OF.items():
+        if tags == expected:
+            return kind
     counts = Counter(tags)
     if "<think>" not in counts and "</think>" not in counts:
         raise _Violation(
@@ -133,10 +140,8 @@ def _check_tags(tags: Sequence[str]) -> str:
             FormatFault.NO_ACTION,
             "Nothing follows your thought: after </think> write <tool_call>…</tool_call> or <answer>…</answer>.",
         )
-    expected = ["<think>", "</think>", f"<{kinds[0]}>", f"</{kinds[0]}>"]
-    if list(tags) != expected:
-        raise _Violation(FormatFault.WRONG_ORDER, f"The tags are in the wrong order: write {' … '.join(expected)}.")
-    return kinds[0]
+    order = " … ".join(_TAGS_OF[kinds[0]])
+    raise _Violation(FormatFault.WRONG_ORDER, f"The tags are in the wrong order: write {order}.")
 
 
 def _calls(body: str) -> tuple[ToolCall, ...]:
@@ -147,6 +152,10 @@ def _calls(body: str) -> tuple[ToolCall, ...]:
         raise _Violation(FormatFault.NOT_A_CALL_LIST, f"One call, too, must stand in a JSON list: write {_SHAPE}.")
     if not entries:
         raise _Violation(FormatFault.NO_CALLS, f"The list of calls is empty: write {_SHAPE}, or answer instead.")
+    if len(entries) > MAX_CALLS:
+        raise _Violation(
+            FormatFault.TOO_MANY_CALLS, f"There are {len(entries)} calls in one response: make at most {MAX_CALLS}."
+        )
     return tuple(_call(entry, number) for number, entry in enumerate(entries, start=1))
 
 
@@ -190,6 +199,8 @@ def _strict_json(text: str) -> Any:
 
 def _check_depth(text: str) -> None:
     """Before the JSON parser runs, whose own bound is the interpreter's recursion limit."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
     depth = 0
     for token in _STRING_OR_BRACKET.finditer(text):
         if token[0] in ("[", "{"):

@@ -17,7 +17,7 @@ import decimal
 import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
@@ -53,6 +53,9 @@ def _mutable_defaults(function: Callable[..., Any]) -> dict[str, Any]:
 
 _TOOLS = {name: frozenset(_tool_functions(toolbox)) for name, toolbox in CLASSES.items()}
 _FUNCTIONS = {name: function for toolbox in CLASSES.values() for name, function in _tool_functions(toolbox).items()}
+# These set the precision of decimal and mpmath for the whole process.
+_NUMERIC = _TOOLS["MathAPI"]
+_IMMUTABLE = frozenset({str, int, float, bool, type(None)})
 _MUTABLE_DEFAULTS = {name: defaults for name, f in _FUNCTIONS.items() if (defaults := _mutable_defaults(f))}
 
 # Every tool's parameters in the order of its signature, which in one document (purchase_insurance) is another.
@@ -75,6 +78,7 @@ class Toolbox:
             tool: getattr(world, tool) for name, world in self._worlds.items() for tool in _TOOLS[name] & documented
         }
         self._offered = frozenset(self._methods)
+        self._growth = limits.WorldGrowth(self._worlds)
 
     @property
     def tools(self) -> frozenset[str]:
@@ -88,10 +92,12 @@ class Toolbox:
 
     def offer(self, names: Iterable[str]) -> None:
         """From now on exactly these documented tools may be called."""
-        self._offered = frozenset(names) & frozenset(self._methods)
+        self._offered = frozenset(self._methods.keys() & names)
 
-    def call(self, call: ToolCall) -> ToolResult:
+    def call(self, call: ToolCall, budget: limits.ResultBudget | None = None) -> ToolResult:
         """Runs one call. Whatever goes wrong in it is a result, never an exception.
+
+        ``budget`` bounds what all calls of one response return; without it this call has one of its own.
 
         The text is what BFCL's executor writes: a string as it is, a dict as JSON (or ``str`` where that is
         impossible), anything else ``str``, an exception after ``Error during execution:``. ``ok`` is False for an
@@ -99,22 +105,32 @@ class Toolbox:
         and where a traveler could not be verified. Values that stand for "nothing found", such as the zip code 00000,
         and a verification that ends against the traveler are answers.
         """
+        budget = budget or limits.ResultBudget()
         try:
-            with _precision_kept():
+            budget.check_room()
+            ok, text = self._answer(call)
+            budget.take(text)
+        except limits.LimitExceeded as error:
+            ok, text = False, _exception_text(error)
+        return ToolResult(call, ok, text)
+
+    def _answer(self, call: ToolCall) -> tuple[bool, str]:
+        try:
+            with _precision_kept() if call.name in _NUMERIC else nullcontext():
                 value = _in_order(self._run(call))
                 text = _text(value)
-            limits.check_result(text)
         except Exception as error:
-            return ToolResult(call, False, f"Error during execution: {error}")
-        return ToolResult(call, not _reports_failure(call.name, value), text)
+            return False, _exception_text(error)
+        return not _reports_failure(call.name, value), text
 
     def _run(self, call: ToolCall) -> Any:
         if call.name not in self._offered:
             raise NameError(f"name {call.name[:80]!r} is not defined, as no such tool is offered")
-        limits.check_arguments(call)
+        self._growth.admit(limits.check_arguments(call))
         method = self._methods[call.name]
-        defaults = _MUTABLE_DEFAULTS.get(call.name, {})
-        arguments = copy.deepcopy({**defaults, **call.arguments})
+        arguments = {**_MUTABLE_DEFAULTS.get(call.name, {}), **call.arguments}
+        if not all(type(value) in _IMMUTABLE for value in arguments.values()):
+            arguments = copy.deepcopy(arguments)
         if call.name in limits.TREE_TOOLS:
             return limits.run_in_bounded_tree(method.__self__, lambda: method(**arguments))
         return method(**arguments)
@@ -129,6 +145,10 @@ def _precision_kept() -> Iterator[None]:
         finally:
             if mpmath.mp.prec != precision:
                 mpmath.mp.prec = precision
+
+
+def _exception_text(error: Exception) -> str:
+    return f"Error during execution: {error}"
 
 
 def _text(value: Any) -> str:

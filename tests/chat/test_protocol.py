@@ -10,6 +10,7 @@ from envtune.chat.protocol import MAX_CHARACTERS, parse, render_answer, render_c
 from envtune.task import ToolCall
 from envtune.trajectory import FinalAnswer, FormatError, FormatFault, ToolCalls
 
+CALL = '{"name": "f", "arguments": {}}'
 TAGS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</answer>")
 
 
@@ -63,11 +64,12 @@ def test_an_answer_is_read_with_its_text_stripped_and_may_be_empty():
         (FormatFault.INVALID_NUMBER, call_text('[{"name": "f", "arguments": {"a": 1e999}}]')),
         (FormatFault.INVALID_NUMBER, call_text('[{"name": "f", "arguments": {"a": -' + "9" * 5000 + "}}]")),
         (FormatFault.NESTED_TOO_DEEP, call_text("[" * 21 + "]" * 21)),
-        (FormatFault.NESTED_TOO_DEEP, call_text('{"a":' * 100_000)),
+        (FormatFault.NESTED_TOO_DEEP, call_text('{"a":' * 30_000)),
         (FormatFault.NOT_A_CALL_LIST, call_text('{"name": "f", "arguments": {}}')),
         (FormatFault.NOT_A_CALL_LIST, call_text('"f"')),
         (FormatFault.NO_CALLS, call_text("")),
         (FormatFault.NO_CALLS, call_text(" [] ")),
+        (FormatFault.TOO_MANY_CALLS, call_text("[" + ",".join([CALL] * 51) + "]")),
         (FormatFault.CALL_NOT_AN_OBJECT, call_text('["f"]')),
         (FormatFault.CALL_WITHOUT_NAME, call_text('[{"arguments": {}}]')),
         (FormatFault.CALL_WITHOUT_NAME, call_text('[{"name": 3, "arguments": {}}]')),
@@ -90,6 +92,10 @@ def test_each_violation_has_its_fault_and_one_line_for_the_agent(fault: FormatFa
 def test_every_fault_has_an_example_above():
     marks = test_each_violation_has_its_fault_and_one_line_for_the_agent.pytestmark
     assert {fault for fault, _ in marks[0].args[1]} == set(FormatFault)
+
+
+def test_fifty_calls_are_read():
+    assert parse(call_text("[" + ",".join([CALL] * 50) + "]")) == ToolCalls("t", (ToolCall("f", {}),) * 50)
 
 
 def test_brackets_inside_strings_do_not_count_as_depth():

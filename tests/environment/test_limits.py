@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
+from envtune.chat.protocol import parse, render_calls
+from envtune.data.bfcl import load_bfcl_tasks
+from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.checker import judge_state
-from envtune.environment.limits import results, tree
+from envtune.environment.episode import Episode
+from envtune.environment.limits import check_arguments, results, tree, world
 from envtune.environment.toolbox import PARAMETERS, Toolbox
 from envtune.task import Category, Task, ToolCall, ToolDocument, UserTurn
 from envtune.trajectory import ToolResult
@@ -34,15 +38,15 @@ def _nested(depth: int) -> list[Any]:
         ("power", {"base": 7, "exponent": 10**7}, "too large to write down"),
         ("power", {"base": -10, "exponent": 10**9}, "too large to write down"),
         ("power", {"base": 10**2000, "exponent": 2}, "more than 4096 bits"),
-        ("logarithm", {"value": 2, "base": 3, "precision": 10**5}, "beyond 1000 digits"),
-        ("logarithm", {"value": 2, "base": 3, "precision": "100000"}, "beyond 1000 digits"),
-        ("square_root", {"number": 2, "precision": 10**6}, "beyond 1000 digits"),
-        ("round_number", {"number": 1, "decimal_places": -(10**9)}, "beyond 1000 digits"),
+        ("logarithm", {"value": 2, "base": 3, "precision": 10**5}, "beyond 500 digits"),
+        ("logarithm", {"value": 2, "base": 3, "precision": "100000"}, "beyond 500 digits"),
+        ("square_root", {"number": 2, "precision": 10**6}, "beyond 500 digits"),
+        ("round_number", {"number": 1, "decimal_places": -(10**9)}, "beyond 500 digits"),
         ("add", {"a": float("nan"), "b": 1}, "not a number"),
         ("mean", {"numbers": [[float("nan")]]}, "not a number"),
-        ("mean", {"numbers": [1] * 5000}, "too large"),
+        ("mean", {"numbers": [1] * 1000}, "too large"),
         ("mean", {"numbers": _nested(21)}, "deeper than 20"),
-        ("add", {"a": "x" * 50_001, "b": ""}, "too large"),
+        ("add", {"a": "x" * 30_001, "b": ""}, "too large"),
         ("add", {"a": "\ud800", "b": ""}, "surrogate"),
         ("add", {"\ud800": 1}, "surrogate"),
     ],
@@ -63,7 +67,7 @@ def test_arguments_of_unbounded_cost_are_refused_before_the_call(
         ("power", {"base": 2, "exponent": -1}, '{"result": 0.5}'),
         ("power", {"base": 0.5, "exponent": 10**9}, '{"result": 0.0}'),
         ("round_number", {"number": 2.345, "decimal_places": 1}, '{"result": 2.3}'),
-        ("mean", {"numbers": [1] * 4000}, '{"result": 1.0}'),
+        ("mean", {"numbers": [1] * 900}, '{"result": 1.0}'),
     ],
 )
 def test_calls_within_the_bounds_keep_their_exact_result(name: str, arguments: dict[str, Any], text: str) -> None:
@@ -111,8 +115,7 @@ def test_doubling_by_cp_and_mv_ends_in_refusals_that_change_nothing() -> None:
     refused = [result for result in made if not result.ok]
     assert refused
     assert len(_call(toolbox, "find").text) <= results.MAX_RESULT_CHARACTERS + 100
-    world = toolbox.worlds["GorillaFileSystem"]
-    tree.check_tree(world)
+    tree.check_tree(toolbox.worlds["GorillaFileSystem"])
 
 
 def test_one_item_more_than_the_tree_may_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,3 +139,133 @@ def test_a_name_of_256_characters_is_refused() -> None:
     toolbox = _toolbox("GorillaFileSystem")
     assert _call(toolbox, "touch", file_name="x" * 255).ok
     assert not _call(toolbox, "touch", file_name="x" * 256).ok
+
+
+@pytest.mark.parametrize(
+    ("toolbox", "name", "argument"),
+    [
+        ("GorillaFileSystem", "mkdir", "dir_name"),
+        ("TwitterAPI", "search_tweets", "keyword"),
+        ("TicketAPI", "get_user_tickets", "status"),
+        ("TicketAPI", "ticket_login", "username"),
+        ("TravelAPI", "get_flight_cost", "travel_date"),
+        ("TravelAPI", "compute_exchange_rate", "value"),
+    ],
+)
+def test_what_a_tool_repeats_for_every_entry_has_at_most_255_characters(toolbox: str, name: str, argument: str) -> None:
+    refused = f"Error during execution: '{argument}' has 256 characters; 255 are allowed"
+    assert _call(_toolbox(toolbox), name, **{argument: "x" * 256}).text == refused
+    assert "are allowed" not in _call(_toolbox(toolbox), name, **{argument: "x" * 255}).text
+
+
+def test_echo_writes_long_texts_and_only_short_lists() -> None:
+    toolbox = _toolbox("GorillaFileSystem")
+    assert _call(toolbox, "echo", content="x" * 29_000).ok
+    # [1, 1, 1, …] of 85 ones has 85 x 3 characters, of 86 ones 258.
+    assert _call(toolbox, "echo", content=[1] * 85).ok
+    assert "'content' has 258 characters; 255 are allowed" in _call(toolbox, "echo", content=[1] * 86).text
+
+
+def test_once_a_response_has_returned_its_budget_its_other_calls_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "MAX_RESPONSE_CHARACTERS", 26)
+    toolbox, budget = _toolbox("MathAPI"), results.ResultBudget()
+    first, second, third = (toolbox.call(ToolCall("add", {"a": 1, "b": 2}), budget) for _ in range(3))
+    assert first.text == second.text == '{"result": 3}'
+    assert (third.ok, third.text) == (
+        False,
+        "Error during execution: the calls before it returned 26 characters or more; make this call in your next "
+        "response",
+    )
+    assert _call(toolbox, "add", a=1, b=2).ok
+
+
+def test_a_call_refused_for_the_budget_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "MAX_RESPONSE_CHARACTERS", 1)
+    toolbox, budget = _toolbox("GorillaFileSystem"), results.ResultBudget()
+    made = [toolbox.call(ToolCall("mkdir", {"dir_name": name}), budget).ok for name in "ab"]
+    assert made == [True, False]
+    assert _call(toolbox, "ls").text == '{"current_directory_content": ["a"]}'
+
+
+def test_a_result_too_long_to_show_counts_towards_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "MAX_RESULT_CHARACTERS", 20)
+    monkeypatch.setattr(results, "MAX_RESPONSE_CHARACTERS", 22)
+    toolbox, budget = _toolbox("MathAPI"), results.ResultBudget()
+    texts = [toolbox.call(ToolCall("add", {"a": 1, "b": 10**9}), budget).text for _ in range(2)]
+    assert "the result has 22 characters" in texts[0]
+    assert "the calls before it returned 22 characters or more" in texts[1]
+
+
+def test_the_text_of_an_exception_is_a_result_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "MAX_RESULT_CHARACTERS", 50)
+    result = _call(_toolbox("VehicleControlAPI"), "lockDoors", unlock=True, door=["x" * 99])
+    assert (result.ok, "characters; 50 can be shown" in result.text) == (False, True)
+
+
+def test_a_step_has_one_budget_for_all_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "MAX_RESPONSE_CHARACTERS", 2)
+    task = Task("t", Category.BASE, 0, ("GorillaFileSystem",), {}, DOCUMENTS, (UserTurn("Hello", ()),))
+    episode = Episode(task, parse, NoAugmentation(), step_limit=3)
+    episode.reset()
+    response = render_calls("", [ToolCall("mkdir", {"dir_name": name}) for name in "ab"])
+    assert episode.step(response).text.endswith("make this call in your next response")
+    assert "File exists" in episode.step(response).text
+
+
+def test_a_world_filled_by_many_calls_answers_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world, "MAX_WORLD_VALUES", 200)
+    toolbox = _toolbox("TwitterAPI")
+    _call(toolbox, "authenticate_twitter", username="john", password="john123")
+    followed = [_call(toolbox, "follow_user", username_to_follow=f"u{number}").ok for number in range(400)]
+    assert 100 < followed.count(True) < 200
+    assert followed == sorted(followed, reverse=True)
+    assert _call(toolbox, "list_all_following").text == (
+        "Error during execution: earlier calls have filled the world; 300000 characters and 200 values are allowed"
+    )
+
+
+def test_a_world_that_does_not_grow_can_be_called_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world, "MAX_WORLD_VALUES", 200)
+    monkeypatch.setattr(world, "MAX_WORLD_CHARACTERS", 2_000)
+    toolbox = _toolbox("VehicleControlAPI")
+    assert all(_call(toolbox, "set_navigation", destination="x" * 500).ok for _ in range(50))
+
+
+def test_the_first_worlds_are_far_from_full() -> None:
+    sizes = [world.measure(Toolbox(task).worlds) for task in load_bfcl_tasks()]
+    # Beside the public attributes, each world has a few private ones and the description of its tools.
+    assert max(size.characters for size in sizes) < world.MAX_WORLD_CHARACTERS / 10
+    assert max(size.values for size in sizes) < world.MAX_WORLD_VALUES / 5
+
+
+def test_no_call_adds_more_to_a_world_than_its_arguments_and_a_record() -> None:
+    for task in load_bfcl_tasks():
+        toolbox = Toolbox(task)
+        before = world.measure(toolbox.worlds)
+        for call in (call for turn in task.turns for call in turn.ground_truth):
+            toolbox.call(call)
+            after, given = world.measure(toolbox.worlds), check_arguments(call)
+            # The costs of all routes, which the next look-up replaces.
+            if call.name not in ("get_flight_cost", "book_flight"):
+                assert after.characters - before.characters <= given.characters + world.RECORD_CHARACTERS
+                assert after.values - before.values <= given.values + world.RECORD_VALUES
+            before = after
+
+
+def test_echo_into_a_file_that_many_folders_share_is_undone_where_the_tree_becomes_too_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tree, "MAX_TREE_CHARACTERS", 100)
+    toolbox = _toolbox("GorillaFileSystem")
+    for name, arguments in (
+        ("mkdir", {"dir_name": "a"}),
+        ("cd", {"folder": "a"}),
+        ("touch", {"file_name": "f"}),
+        ("echo", {"content": "old", "file_name": "f"}),
+        ("cd", {"folder": ".."}),
+        ("cp", {"source": "a", "destination": "b"}),
+        ("cd", {"folder": "b"}),
+    ):
+        assert _call(toolbox, name, **arguments).ok
+    assert "would hold too much" in _call(toolbox, "echo", content="x" * 60, file_name="f").text
+    assert _call(toolbox, "cat", file_name="f").text == '{"file_content": "old"}'

@@ -101,8 +101,9 @@ RULES: tuple[Rule, ...] = (
 ALREADY_ACTIONABLE: Mapping[str, str] = {
     r"\(<string>, line \d+\)": "cannot occur: calls are not run as Python source",
     # The bounds of envtune/environment/limits/.
-    r"has \d+ characters; (a name has \d+|\d+ can be shown)|characters and \d+ values are allowed": "gives the bound",
+    r"has \d+ characters; \d+ (are allowed|can be shown)|characters and \d+ values are allowed": "gives the bound",
     r"is beyond \d+ digits|nested deeper than \d+ levels|more than \d+ bits": "gives the bound",
-    r"can be nested \d+ levels|\d+ items are allowed|too large to write down": "gives the bound",
+    r"can be nested \d+ levels|\d+ items and \d+ characters are allowed|too large to write down": "gives the bound",
+    r"make this call in your next response": "says what to do",
     r"a directory cannot be put inside itself|is not a number \(NaN\)|half of a surrogate pair": "names the rule",
 }

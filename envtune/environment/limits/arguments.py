@@ -5,40 +5,62 @@ from __future__ import annotations
 from typing import Any
 
 from envtune.environment.limits.exceeded import LimitExceeded
+from envtune.environment.limits.world import Size
 from envtune.task import ToolCall
 
-MAX_ARGUMENT_CHARACTERS = 50_000
-MAX_ARGUMENT_ITEMS = 5_000
+MAX_ARGUMENT_CHARACTERS = 30_000
+MAX_ARGUMENT_ITEMS = 1_000
 MAX_ARGUMENT_DEPTH = 20
 MAX_INTEGER_BITS = 4_096
 MAX_POWER_BITS = 14_000
-MAX_PRECISION_DIGITS = 1_000
-MAX_FILE_NAME_CHARACTERS = 255
+MAX_PRECISION_DIGITS = 500
+MAX_SHORT_CHARACTERS = 255
 
-FILE_NAMES = {"cp": ("destination",), "mv": ("destination",), "mkdir": ("dir_name",), "touch": ("file_name",)}
+# Names in a tree, whose paths repeat them; what a tool compares with each entry of a world, copies into each, or
+# multiplies though it is text.
+SHORT_ARGUMENTS = {
+    "cp": "destination",
+    "mv": "destination",
+    "mkdir": "dir_name",
+    "touch": "file_name",
+    "search_tweets": "keyword",
+    "get_user_tickets": "status",
+    "ticket_login": "username",
+    "get_flight_cost": "travel_date",
+    "compute_exchange_rate": "value",
+}
 PRECISIONS = {"logarithm": "precision", "square_root": "precision", "round_number": "decimal_places"}
 
 
-def check_arguments(call: ToolCall) -> None:
-    """Refuses arguments whose cost is out of proportion.
+def check_arguments(call: ToolCall) -> Size:
+    """The size of the arguments. Refuses those whose cost is out of proportion.
 
     Raises:
         LimitExceeded: too long, too deep, too many, not a number, not encodable, or beyond a tool's own bound.
     """
-    _check_size(call)
-    for name in FILE_NAMES.get(call.name, ()):
-        value = call.arguments.get(name)
-        if isinstance(value, str) and len(value) > MAX_FILE_NAME_CHARACTERS:
-            raise LimitExceeded(f"'{name}' has {len(value)} characters; a name has {MAX_FILE_NAME_CHARACTERS} at most")
+    size = _check_size(call)
+    if call.name in SHORT_ARGUMENTS:
+        _check_short(SHORT_ARGUMENTS[call.name], call.arguments.get(SHORT_ARGUMENTS[call.name]))
+    if call.name == "echo" and not isinstance(call.arguments.get("content"), str):
+        _check_short("content", call.arguments.get("content"))
     if call.name == "power":
         _check_power(call.arguments.get("base"), call.arguments.get("exponent"))
     if call.name in PRECISIONS:
         digits = call.arguments.get(PRECISIONS[call.name])
         if _magnitude(digits) > MAX_PRECISION_DIGITS:
             raise LimitExceeded(f"'{PRECISIONS[call.name]}' is beyond {MAX_PRECISION_DIGITS} digits")
+    return size
 
 
-def _check_size(call: ToolCall) -> None:
+def _check_short(name: str, value: Any) -> None:
+    if isinstance(value, int | float):
+        return
+    characters = len(value if isinstance(value, str) else str(value))
+    if characters > MAX_SHORT_CHARACTERS:
+        raise LimitExceeded(f"'{name}' has {characters} characters; {MAX_SHORT_CHARACTERS} are allowed")
+
+
+def _check_size(call: ToolCall) -> Size:
     characters = items = 0
     waiting: list[tuple[Any, int]] = [(dict(call.arguments), 0)]
     while waiting:
@@ -63,6 +85,7 @@ def _check_size(call: ToolCall) -> None:
                 f"the arguments are too large; {MAX_ARGUMENT_CHARACTERS} characters and {MAX_ARGUMENT_ITEMS} values "
                 "are allowed"
             )
+    return Size(characters, items)
 
 
 def _check_encodable(text: str) -> None:

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 from envtune.environment.limits.exceeded import LimitExceeded
 
-MAX_TREE_ITEMS = 10_000
+MAX_TREE_ITEMS = 1_000
 MAX_TREE_DEPTH = 64
-MAX_TREE_CHARACTERS = 5_000_000
+MAX_TREE_CHARACTERS = 500_000
 
-TREE_TOOLS = frozenset({"cp", "mv", "mkdir", "touch"})
+TREE_TOOLS = frozenset({"cp", "mv", "mkdir", "touch", "echo"})
 
 T = TypeVar("T")
 
@@ -23,18 +23,30 @@ def run_in_bounded_tree(file_system: Any, run: Callable[[], T]) -> T:
     Raises:
         LimitExceeded: after the call was undone.
     """
-    here = file_system._current_dir
-    touched = [here.contents, *(item.contents for item in here.contents.values() if _is_directory(item))]
-    before = [(contents, contents.copy()) for contents in touched]
+    undo = _undo(file_system._current_dir)
     result = run()
     try:
         check_tree(file_system)
     except LimitExceeded:
+        undo()
+        raise
+    return result
+
+
+def _undo(here: Any) -> Callable[[], None]:
+    """Puts back what a call in the directory ``here`` can change: its items, those of its directories, its files."""
+    items = list(here.contents.values())
+    before = [(folder.contents, folder.contents.copy()) for folder in (here, *filter(_is_directory, items))]
+    written = [(file, file.content) for file in items if not _is_directory(file)]
+
+    def undo() -> None:
         for contents, saved in before:
             contents.clear()
             contents.update(saved)
-        raise
-    return result
+        for file, content in written:
+            file.content = content
+
+    return undo
 
 
 def check_tree(file_system: Any) -> None:
@@ -47,7 +59,10 @@ def check_tree(file_system: Any) -> None:
     for directory in _starts(file_system):
         size = _measure(directory, sizes)
         if size.items > MAX_TREE_ITEMS or size.characters > MAX_TREE_CHARACTERS:
-            raise LimitExceeded(f"the file system would hold too much; {MAX_TREE_ITEMS} items are allowed")
+            raise LimitExceeded(
+                f"the file system would hold too much; {MAX_TREE_ITEMS} items and {MAX_TREE_CHARACTERS} characters "
+                "are allowed"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +84,16 @@ def _measure(directory: Any, sizes: dict[int, _Size | None]) -> _Size:
     sizes[id(directory)] = None
     items = characters = depth = 0
     for name, item in directory.contents.items():
-        below = _measure(item, sizes) if _is_directory(item) else _Size(0, len(str(item.content)))
-        items += 1 + below.items
-        characters += (1 + len(str(name))) * (1 + below.items) + below.characters
-        depth = max(depth, 1 + below.depth)
+        items += 1
+        if _is_directory(item):
+            below = _measure(item, sizes)
+            items += below.items
+            characters += (1 + len(str(name))) * (1 + below.items) + below.characters
+            depth = max(depth, 1 + below.depth)
+        else:
+            # Content that is no text is short (arguments.py); to write it down at each call would take long.
+            characters += 1 + len(str(name)) + (len(item.content) if isinstance(item.content, str) else 0)
+            depth = max(depth, 1)
     if depth > MAX_TREE_DEPTH:
         raise LimitExceeded(f"directories can be nested {MAX_TREE_DEPTH} levels deep at most")
     sizes[id(directory)] = size = _Size(items, characters, depth)

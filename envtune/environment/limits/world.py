@@ -1,0 +1,83 @@
+"""A bound on what the worlds of one episode hold, so that no tool that reads them takes long after many calls.
+
+A call adds to a world at most its arguments and a small record. The sum of these is an upper bound that costs nothing;
+the worlds are measured only when it reaches the limit. The file tree is bounded by itself (``tree.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from envtune.environment.limits.exceeded import LimitExceeded
+
+MAX_WORLD_CHARACTERS = 300_000
+MAX_WORLD_VALUES = 6_000
+# A booking's record, the largest that a call adds beside its arguments.
+RECORD_CHARACTERS = 500
+RECORD_VALUES = 30
+
+
+class Size(NamedTuple):
+    """Characters of all texts, and how many values there are, counted along every path."""
+
+    characters: int
+    values: int
+
+    @property
+    def too_large(self) -> bool:
+        return self.characters > MAX_WORLD_CHARACTERS or self.values > MAX_WORLD_VALUES
+
+
+class WorldGrowth:
+    """Counts what the calls on ``worlds`` may have added to them."""
+
+    def __init__(self, worlds: Mapping[str, Any]) -> None:
+        self._worlds = worlds
+        self._held = self._bound = Size(0, 0)
+
+    def admit(self, arguments: Size) -> None:
+        """Before a call with arguments of this size.
+
+        Raises:
+            LimitExceeded: if the worlds hold too much already. From then on nothing can be called.
+        """
+        if self._held.too_large:
+            # Nothing is called any more, so that there is nothing to measure again.
+            raise _full()
+        self._bound = _with_call(self._bound, arguments)
+        if self._bound.too_large:
+            self._held = measure(self._worlds)
+            if self._held.too_large:
+                raise _full()
+            self._bound = _with_call(self._held, arguments)
+
+
+def _full() -> LimitExceeded:
+    return LimitExceeded(
+        f"earlier calls have filled the world; {MAX_WORLD_CHARACTERS} characters and {MAX_WORLD_VALUES} values are "
+        "allowed"
+    )
+
+
+def _with_call(held: Size, arguments: Size) -> Size:
+    return Size(
+        held.characters + arguments.characters + RECORD_CHARACTERS, held.values + arguments.values + RECORD_VALUES
+    )
+
+
+def measure(worlds: Mapping[str, Any]) -> Size:
+    """Of all attributes; an object other than text, numbers and containers counts as one value."""
+    characters = values = 0
+    waiting: list[Any] = [vars(world) for world in worlds.values()]
+    while waiting:
+        value = waiting.pop()
+        values += 1
+        if isinstance(value, str):
+            characters += len(value)
+        elif isinstance(value, dict):
+            waiting.extend(value)
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple | set):
+            waiting.extend(value)
+    return Size(characters, values)
