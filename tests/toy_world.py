@@ -16,7 +16,7 @@ from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.rollout.collector import Collector
-from envtune.rollout.generator import Completion, Generator, Request
+from envtune.rollout.generator import Advance, Completion, Generator, Request
 from envtune.task import Category, Split, Task, ToolCall, ToolDocument, UserTurn
 from envtune.trajectory import Trajectory
 
@@ -101,6 +101,7 @@ class ScriptedGenerator:
     def __init__(self, tokenizer: Any, script: Script) -> None:
         self.temperature = 1.0
         self.policy_version = 0
+        self.fed_tokens = 0
         self.calls: list[list[Request]] = []
         self.greedy: list[bool] = []
         self._tokenizer = tokenizer
@@ -109,10 +110,14 @@ class ScriptedGenerator:
     def update_weights(self, model: nn.Module, policy_version: int) -> None:
         self.policy_version = policy_version
 
-    def generate(self, requests: Sequence[Request], greedy: bool = False) -> list[Completion]:
-        self.calls.append(list(requests))
-        self.greedy.append(greedy)
-        return [self._complete(request) for request in requests]
+    def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
+        """In rounds: ``calls`` holds the requests of each."""
+        running = dict(enumerate(first))
+        while running:
+            self.calls.append(list(running.values()))
+            self.greedy.append(greedy)
+            following = {chain: advance(chain, self._complete(request)) for chain, request in running.items()}
+            running = {chain: request for chain, request in following.items() if request}
 
     def _complete(self, request: Request) -> Completion:
         texts = self._tokenizer.decode(request.ids).split("<|im_start|>user\n")[1:]

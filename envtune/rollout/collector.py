@@ -1,4 +1,4 @@
-"""Plays many episodes together, one step of each at a time, and returns their trajectories.
+"""Plays many episodes together, each at its own pace, and returns their trajectories.
 
 Does not judge (rewards do), and does not know where the policy runs (the generator does).
 """
@@ -88,21 +88,29 @@ class Collector:
         Raises:
             UserError: a task's prompt is longer than ``max_prompt_tokens``.
         """
-        waiting = deque(enumerate(requests))
-        finished: dict[int, Trajectory] = {}
-        flying: dict[int, _EpisodeInFlight] = {}
         augmentation = self.augmentation if hints else NoAugmentation()
-        while waiting or flying:
-            while waiting and len(flying) < self.max_episodes:
-                index, request = waiting.popleft()
-                flying[index] = self._start(request, augmentation)
-            completions = self.generator.generate([episode.request() for episode in flying.values()], greedy)
+        waiting = deque(enumerate(requests))
+        flying: dict[int, tuple[int, _EpisodeInFlight]] = {}
+        finished: dict[int, Trajectory] = {}
+
+        def start(chain: int) -> Request:
+            place, request = waiting.popleft()
+            flying[chain] = place, self._start(request, augmentation)
+            return flying[chain][1].request()
+
+        def advance(chain: int, completion: Completion) -> Request | None:
             started = time.perf_counter()
-            for index, completion in zip(list(flying), completions, strict=True):
-                if flying[index].advance(completion):
-                    finished[index] = flying.pop(index).finish(self.generator.policy_version)
+            place, episode = flying[chain]
+            over = episode.advance(completion)
+            if over:
+                finished[place] = flying.pop(chain)[1].finish(self.generator.policy_version)
+            following = episode.request() if not over else start(chain) if waiting else None
             self.environment_seconds += time.perf_counter() - started
-        return [finished[index] for index in range(len(requests))]
+            return following
+
+        first = [start(chain) for chain in range(min(len(requests), self.max_episodes))]
+        self.generator.run(first, advance, greedy)
+        return [finished[place] for place in range(len(requests))]
 
     def _start(self, request: EpisodeRequest, augmentation: Augmentation) -> _EpisodeInFlight:
         episode = Episode(request.task, parse, augmentation.for_episode(request.seed), self._step_limit)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from transformers import PreTrainedModel
 
@@ -47,20 +47,30 @@ class Completion:
             raise ValueError(f"{len(self.ids)} ids and {len(self.logprobs)} log-probs of a completion must be as many")
 
 
+# Takes the number of a chain and the completion of its request; returns the chain's next request, None at its end.
+Advance: TypeAlias = Callable[[int, Completion], Request | None]
+
+
 class Generator(Protocol):
     """Samples completions from the weights it was last given.
 
     ``temperature`` is the one at which log-probs are recorded and must be recomputed. ``policy_version`` counts the
-    updates that the weights had received.
+    updates that the weights had received. ``fed_tokens`` counts the tokens that went through the model since the start.
     """
 
     temperature: float
     policy_version: int
+    fed_tokens: int
 
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Sample from ``model`` from now on. Must be called again after every change of its weights."""
         ...
 
-    def generate(self, requests: Sequence[Request], greedy: bool = False) -> list[Completion]:
-        """One completion per request, in the order of the requests. ``greedy`` takes the likeliest token each time."""
+    def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
+        """Samples chains of requests until all have ended; chain ``i`` begins with ``first[i]``.
+
+        As soon as a request of chain ``i`` has its completion, ``advance(i, completion)`` says what follows, while
+        other chains are sampled. ``advance`` is never called twice at the same time, but maybe from another thread; an
+        error in it ends the run and is raised here. ``greedy`` takes the likeliest token each time.
+        """
         ...

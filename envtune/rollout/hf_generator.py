@@ -1,55 +1,24 @@
-"""Samples with the live transformers model: any device, many requests decoded together, prefixes fed once.
+"""Samples with the live transformers model, on any device: many chains of requests in one running batch.
 
-Keys and values are shared twice: equal prompts of one call are fed once, and a request that begins like a row of the
-call before (an episode's next step) is fed only what is new. Sliding-window and linear attention are not supported.
+Every token is fed once. Chains that begin with the same prompt share its keys and values, a chain's next request is fed
+only what is new, and nothing is kept after a run. Sliding-window and linear attention are not supported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from transformers import PreTrainedModel
 from transformers.cache_utils import get_layer_types_and_kwargs
 
 from envtune.errors import UserError
-from envtune.rollout.generator import Completion, Request
+from envtune.rollout.advances import Advances
+from envtune.rollout.generator import Advance, Request
 from envtune.rollout.kv_attention import ATTENTION
-from envtune.rollout.kv_rows import Feed, KvRows, PrefixIndex
-from envtune.rollout.prefill import prefill
-from envtune.rollout.sampling import choose
-
-
-@dataclass(slots=True)
-class _Row:
-    """A request being decoded: the slot of the caller's list, its noise and what was sampled so far."""
-
-    index: int
-    request: Request
-    noise: np.ndarray
-    ids: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    ended: bool = False
-
-    @property
-    def last(self) -> int:
-        return self.ids[-1] if self.ids else self.request.ids[-1]
-
-    @property
-    def next_noise(self) -> float:
-        return self.noise[len(self.ids)]
-
-    @property
-    def finished(self) -> bool:
-        return self.ended or len(self.ids) == self.request.max_new_tokens
-
-    def append(self, token: int, logprob: float, model_stop_ids: frozenset[int]) -> None:
-        self.ids.append(token)
-        self.logprobs.append(logprob)
-        self.ended = token in model_stop_ids or token in self.request.end_ids
+from envtune.rollout.running_batch import Limits, RunningBatch
+from envtune.rollout.sampling import Sampling
 
 
 class HFGenerator:
@@ -59,10 +28,12 @@ class HFGenerator:
     does not depend on what is sampled beside it (up to the rounding of a larger matrix product). Log-probs are those
     of the whole vocabulary at ``temperature``, before ``top_p`` cuts it, as the trainer recomputes them.
 
+    ``waiting_seconds`` is the time for which sampling stood still because ``advance`` was not done.
+
     Args:
-        max_batch_size: rows decoded together.
-        max_cache_tokens: slots of keys and values of the rows being decoded, and again of those kept between two calls.
-            A single request may exceed it.
+        max_batch_size: chains that sample at the same time.
+        max_cache_tokens: slots of keys and values in all; a single chain may exceed it. Where it is too small, the
+            chains that have become longest are put off and fed again later.
     """
 
     def __init__(
@@ -81,77 +52,37 @@ class HFGenerator:
         self.temperature = temperature
         self.top_p = top_p
         self.policy_version = -1
-        self._max_batch_size = max_batch_size
-        self._max_cache_tokens = max_cache_tokens
+        self.fed_tokens = 0
+        self.waiting_seconds = 0.0
+        self._limits = Limits(max_batch_size, max_cache_tokens)
         self._model: PreTrainedModel | None = None
         self._stop_ids: frozenset[int] = frozenset()
-        self._kept: list[KvRows] = []
 
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
-        """Shares ``model`` itself, without a copy, and forgets all keys and values of the weights before."""
+        """Shares ``model`` itself, without a copy."""
         if model is not self._model:
             _require_fitting_attention(model)
         self._model = model
         self._stop_ids = _stop_ids(model)
-        self._kept = []
         self.policy_version = policy_version
 
-    def generate(self, requests: Sequence[Request], greedy: bool = False) -> list[Completion]:
+    def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
         if self._model is None:
             raise RuntimeError("the generator has no weights; call update_weights first")
-        completions: dict[int, Completion] = {}
-        kept: list[KvRows] = []
-        index = PrefixIndex(self._kept)
-        with _sampling_mode(self._model):
-            for batch in self._batches(requests):
-                prompts = [row.request.ids for row in batch]
-                rows, order = prefill(self._model, prompts, [row.request.max_new_tokens for row in batch], index)
-                for row in self._decode(self._model, rows, [batch[place] for place in order], greedy):
-                    completions[row.index] = Completion(tuple(row.ids), tuple(row.logprobs), row.ended)
-                if sum(held.slots for held in (*kept, rows)) <= self._max_cache_tokens:
-                    kept.append(rows)
-        self._kept = kept
-        return [completions[index] for index in range(len(requests))]
-
-    def _batches(self, requests: Sequence[Request]) -> Iterator[list[_Row]]:
-        batch: list[_Row] = []
-        longest = 0
-        for index, request in enumerate(requests):
-            length = max(longest, len(request.ids) + request.max_new_tokens)
-            full = len(batch) == self._max_batch_size or (len(batch) + 1) * length > self._max_cache_tokens
-            if batch and full:
-                yield batch
-                batch, length = [], len(request.ids) + request.max_new_tokens
-            noise = np.random.default_rng(request.seed).random(request.max_new_tokens)
-            batch.append(_Row(index, request, noise))
-            longest = length
-        if batch:
-            yield batch
-
-    def _decode(self, model: PreTrainedModel, rows: KvRows, active: list[_Row], greedy: bool) -> Iterator[_Row]:
-        """Samples until every row has finished, yielding each as it does."""
-        while active:
-            logits = model(**rows.feed(Feed(0, tuple((row.last,) for row in active)))).logits[:, -1]
-            noise = None if greedy else torch.tensor([row.next_noise for row in active], dtype=torch.float64)
-            ids, logprobs = choose(logits, noise, self.temperature, self.top_p)
-            for row, token, logprob in zip(active, ids.tolist(), logprobs.tolist(), strict=True):
-                row.append(token, logprob, self._stop_ids)
-            yield from _take_finished(rows, active)
-
-
-def _take_finished(rows: KvRows, active: list[_Row]) -> Iterator[_Row]:
-    """Moves finished rows behind the active ones, so that those stay one slice of the buffers."""
-    for place in reversed(range(len(active))):
-        if active[place].finished:
-            if place < len(active) - 1:
-                rows.swap(place, len(active) - 1)
-                active[place], active[-1] = active[-1], active[place]
-            yield active.pop()
+        batch = RunningBatch(self._model, Sampling(self.temperature, self.top_p, greedy), self._limits, self._stop_ids)
+        for number, request in enumerate(first):
+            batch.enter(number, request)
+        with _sampling_mode(self._model), Advances(advance) as advances:
+            while batch.busy or advances.busy:
+                for seat, following in advances.exchange(batch.step()):
+                    batch.resume(seat, following)
+        self.fed_tokens += batch.fed_tokens
+        self.waiting_seconds += advances.waiting_seconds
 
 
 @contextmanager
 def _sampling_mode(model: PreTrainedModel) -> Iterator[None]:
-    """No gradient, evaluation mode and the attention of ``KvRows``; the model is left as it was found."""
+    """No gradient, evaluation mode and the attention of our passes; the model is left as it was found."""
     training, attention = model.training, model.config._attn_implementation
     model.eval()
     model.set_attn_implementation(ATTENTION)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -49,3 +52,18 @@ def choose(
         # float64: in float32, rounding in a sum over 150,000 tokens would distort the rare ones.
         ids = inverse_cdf(nucleus(logprobs.double().exp(), top_p), uniforms)
     return ids, logprobs.gather(-1, ids[:, None])[:, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are chosen: as ``choose`` does; ``greedy`` ignores the noise."""
+
+    temperature: float
+    top_p: float
+    greedy: bool
+
+    def choose(self, logits: Tensor, noise: Sequence[float]) -> tuple[list[int], list[float]]:
+        """Ids and log-probs from logits [row, vocabulary] and one number in [0, 1) a row."""
+        uniforms = None if self.greedy else torch.tensor(noise, dtype=torch.float64)
+        ids, logprobs = choose(logits, uniforms, self.temperature, self.top_p)
+        return ids.tolist(), logprobs.tolist()

@@ -1,14 +1,22 @@
+from __future__ import annotations
+
 import math
+import threading
+import time
+from collections import deque
 
 import pytest
 import torch
+from reference import completions, passes, plain_completion
 from transformers import Gemma2Config, Gemma2ForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
+from envtune.errors import UserError
 from envtune.rollout.generator import Completion, Request
 from envtune.rollout.hf_generator import HFGenerator
+from envtune.rollout.kv_rows import KvRows
 
 TEMPERATURE = 0.8
-# Of several lengths; the first is long enough to be kept between calls, the last repeats it.
+# Of several lengths; the last repeats the first.
 LONG = tuple(range(1, 41))
 PROMPTS = (LONG, (5, 6, 7), (9,), (8, 7, 6, 5, 4, 3), LONG)
 
@@ -40,162 +48,277 @@ def requests_of(prompts=PROMPTS, max_new_tokens: int = 12) -> list[Request]:
     return [Request(prompt, seed, max_new_tokens) for seed, prompt in enumerate(prompts)]
 
 
-@torch.no_grad()
-def fresh_logprobs(model, request: Request, completion: Completion) -> torch.Tensor:
-    """Log-probs of the completion from one pass over the whole sequence, without cache, padding or batch."""
-    ids = torch.tensor([request.ids + completion.ids])
-    distribution = (model.eval()(input_ids=ids, use_cache=False).logits / TEMPERATURE).log_softmax(-1)
-    positions = torch.arange(len(request.ids), ids.shape[1])
-    return distribution[0, positions - 1, ids[0, positions]]
+def chains(*steps: tuple[Request, ...]):
+    """The first requests of some chains, and an ``advance`` that returns the others and keeps all completions."""
+    left = [deque(requests[1:]) for requests in steps]
+    found: list[list[Completion]] = [[] for _ in steps]
+
+    def advance(number: int, completion: Completion) -> Request | None:
+        found[number].append(completion)
+        return left[number].popleft() if left[number] else None
+
+    return [requests[0] for requests in steps], advance, found
 
 
-def assert_logprobs_are_fresh(model, requests, completions):
+class Talk:
+    """Chains of several steps: behind each completion comes an observation, of a length of its own in each chain.
+
+    ``requests[number]`` and ``found[number]`` are what each chain was asked and what it got.
+    """
+
+    def __init__(self, prompts=PROMPTS, steps: int = 3, max_new_tokens: int = 8) -> None:
+        self.requests = [[Request(prompt, number, max_new_tokens)] for number, prompt in enumerate(prompts)]
+        self.found: list[list[Completion]] = [[] for _ in prompts]
+        self._steps = steps
+
+    def play(self, generator, greedy: bool = False) -> Talk:
+        generator.run([requests[0] for requests in self.requests], self.advance, greedy)
+        return self
+
+    def advance(self, number: int, completion: Completion) -> Request | None:
+        requests = self.requests[number]
+        self.found[number].append(completion)
+        if len(requests) == self._steps:
+            return None
+        last = requests[-1]
+        observation = (50, 51, 52) * (1 + number % 3)
+        # Some steps are shorter than others.
+        limit = 3 + (number + len(requests)) % 6
+        requests.append(Request(last.ids + completion.ids + observation, last.seed + 100, limit))
+        return requests[-1]
+
+    @property
+    def length(self) -> int:
+        """Tokens of all chains, but for the last of each."""
+        return sum(len(r[-1].ids) + len(c[-1].ids) - 1 for r, c in zip(self.requests, self.found, strict=True))
+
+
+def assert_plain(model, requests, completions, stop_ids=(), greedy=False):
+    """The completions are those of the reference: the same tokens, log-probs to 1e-5."""
     for request, completion in zip(requests, completions, strict=True):
-        expected = fresh_logprobs(model, request, completion)
-        torch.testing.assert_close(torch.tensor(completion.logprobs), expected, atol=1e-5, rtol=0)
+        expected = plain_completion(model, request, TEMPERATURE, stop_ids, greedy)
+        assert (completion.ids, completion.ended) == (expected.ids, expected.ended)
+        assert completion.logprobs == pytest.approx(expected.logprobs, abs=1e-5)
 
 
-def next_step(requests, completions, observation=(50, 51, 52)) -> list[Request]:
-    """The episodes' following requests: everything so far and an observation, of a length of its own in each."""
-    return [
-        Request(r.ids + c.ids + observation * (1 + i % 2), r.seed + 100, r.max_new_tokens)
-        for i, (r, c) in enumerate(zip(requests, completions, strict=True))
-    ]
-
-
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_log_probs_equal_those_of_a_fresh_pass(attention):
-    model = tiny_model(attention=attention)
-    requests = requests_of()
-    assert_logprobs_are_fresh(model, requests, generator_of(model).generate(requests))
+def assert_all_plain(model, talk: Talk):
+    for requests, found in zip(talk.requests, talk.found, strict=True):
+        assert_plain(model, requests, found)
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_kept_rows_give_the_completions_and_log_probs_of_a_fresh_generator(attention):
+@pytest.mark.parametrize("greedy", [False, True], ids=["sampled", "greedy"])
+def test_tokens_and_log_probs_are_those_of_the_plain_reference(attention, greedy):
     model = tiny_model(attention=attention)
-    generator = generator_of(model)
     requests = requests_of()
-    for _ in range(3):
-        completions = generator.generate(requests)
-        fresh = generator_of(model).generate(requests)
-        assert [c.ids for c in completions] == [c.ids for c in fresh]
-        assert_logprobs_are_fresh(model, requests, completions)
-        # Episodes leave and change places.
-        requests = next_step(requests, completions)[::-1][1:]
+    assert_plain(model, requests, completions(generator_of(model), requests, greedy), greedy=greedy)
 
 
-def fed_tokens(model, action) -> int:
-    """Tokens, padding included, that pass through the model's decoder during ``action``."""
-    fed = []
-    hook = model.model.register_forward_pre_hook(
-        lambda _, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True
+@pytest.mark.parametrize("max_batch_size", [1, 2, 3, 64])
+def test_chains_of_steps_equal_the_reference_for_any_batch_size(max_batch_size):
+    model = tiny_model()
+    talk = Talk().play(generator_of(model, max_batch_size=max_batch_size))
+    assert [len(found) for found in talk.found] == [3] * len(PROMPTS)
+    assert_all_plain(model, talk)
+
+
+@pytest.mark.parametrize("max_batch_size", [1, 2, 64])
+def test_nobody_is_fed_a_token_twice(max_batch_size):
+    model = tiny_model()
+    talk, generator = Talk(), generator_of(model, max_batch_size=max_batch_size)
+    fed = passes(model, lambda: talk.play(generator))
+    # The last sampled token of a chain is never fed.
+    once = talk.length
+    if max_batch_size == 64:
+        # The first and the last chain begin with the same 40 tokens, and now they run at the same time.
+        once -= len(LONG)
+    assert sum(fed) == generator.fed_tokens == once
+
+
+def test_a_group_that_plays_one_after_the_other_still_shares_its_prompt():
+    model = tiny_model()
+    requests = [Request(LONG, seed, 3) for seed in range(4)]
+    generator = generator_of(model, max_batch_size=1)
+    # 40 tokens of the prompt, and in each of four rows all sampled ones but the last.
+    assert sum(passes(model, lambda: completions(generator, requests))) == 40 + 4 * 2
+
+
+def test_what_a_prompt_begins_with_is_taken_from_another_prompt():
+    model = tiny_model()
+    requests = [Request(LONG, 0, 4), Request((*LONG[:30], 60, 61), 1, 4)]
+    found: list[Completion] = []
+    fed = passes(model, lambda: found.extend(completions(generator_of(model), requests)))
+    assert sum(fed[:2]) == 40 + 2
+    assert_plain(model, requests, found)
+
+
+def test_every_step_gives_each_running_row_a_token_and_feeds_nothing_else():
+    model = tiny_model()
+    # Each prompt has a pass of its own and gives a first token; two rows sample a second one, one a third and fourth.
+    requests = [Request((i + 1,), 0, limit) for i, limit in enumerate((1, 2, 4))]
+    assert passes(model, lambda: completions(generator_of(model), requests)) == [1, 1, 1, 2, 1, 1]
+
+
+def test_a_waiting_chain_begins_as_soon_as_a_row_is_free():
+    model = tiny_model()
+    requests = [Request((i + 1,), 0, limit) for i, limit in enumerate((6, 2, 3))]
+    fed = passes(model, lambda: completions(generator_of(model, max_batch_size=2), requests))
+    # Two prompts; both chains, and the second has its two tokens. The first alone, while it is asked what follows for
+    # the second. Nothing does: the third prompt, its first token with the first chain's fourth, and both to their end.
+    assert fed == [1, 1, 2, 1, 1, 1, 2, 2]
+
+
+def test_a_chain_that_goes_on_is_fed_its_observation_beside_the_others():
+    model = tiny_model()
+    first, advance, found = chains(
+        (Request((1,), 0, 7),),
+        (Request((2,), 1, 1),),
     )
-    action()
-    hook.remove()
-    return sum(fed)
+    second: list[Request] = []
+
+    def observe(number: int, completion: Completion) -> Request | None:
+        if number == 0 or second:
+            return advance(number, completion)
+        found[1].append(completion)
+        second.append(Request((2, *completion.ids, 50, 51, 52), 2, 2))
+        return second[0]
+
+    fed = passes(model, lambda: generator_of(model).run(first, observe))
+    # Both prompts; the first chain alone while the second's observation is made; then the second's sampled token and
+    # three observed ones beside the first chain's; both; the first alone until it has seven.
+    assert fed == [1, 1, 1, 1 + 4, 1 + 1, 1, 1, 1]
+    assert_plain(model, second, found[1][1:])
 
 
-def test_equal_prompts_are_fed_once():
+def test_a_request_that_does_not_continue_its_chain_begins_anew():
     model = tiny_model()
-    requests = [Request(LONG, seed, 1) for seed in range(4)]
-    # 39 tokens of the shared prompt, then the last one for each of the four rows.
-    assert fed_tokens(model, lambda: generator_of(model).generate(requests)) == 39 + 4
+    steps = (Request(LONG, 0, 4), Request((*LONG[:20], 60, 61), 1, 4), Request((7, 8), 2, 4))
+    first, advance, found = chains(steps)
+    generator_of(model).run(first, advance)
+    assert_plain(model, steps, found[0])
 
 
-def test_a_following_step_feeds_only_what_is_new():
+def test_the_rows_of_chains_that_ended_are_used_again():
     model = tiny_model()
-    generator = generator_of(model)
-    first = Request(LONG, 0, 5)
-    completion = generator.generate([first])[0]
-    second = Request(first.ids + completion.ids + (50, 51, 52), 1, 1)
-    # The fifth sampled token was never fed, the observation has three: three tokens, then the last.
-    assert fed_tokens(model, lambda: generator.generate([second])) == 3 + 1
+    seen: list[int] = []
+    generator = generator_of(model, max_batch_size=2)
+    requests = [Request((i + 1, i + 2), i, 3) for i in range(12)]
+    write = KvRows.write
+
+    def watched(rows, *arguments):
+        write(rows, *arguments)
+        seen.append(rows.keys[0].shape[0])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(KvRows, "write", watched)
+        assert_plain(model, requests, completions(generator, requests))
+    # Two rows of tails and no more; of prompts one more, the last one taken.
+    assert max(seen) <= 4
 
 
-def test_a_request_that_is_repeated_feeds_only_its_last_token():
+@pytest.mark.parametrize("max_cache_tokens", [1, 60, 110, 200])
+def test_too_small_a_cache_changes_no_token(max_cache_tokens):
     model = tiny_model()
-    generator = generator_of(model)
-    generator.generate([Request(LONG, 0, 1)])
-    assert fed_tokens(model, lambda: generator.generate([Request(LONG, 0, 1)])) == 1
+    talk, generator = Talk(), generator_of(model, max_cache_tokens=max_cache_tokens)
+    talk.play(generator)
+    assert_all_plain(model, talk)
+    assert generator.fed_tokens >= talk.length - len(LONG)
 
 
-def test_rows_not_asked_for_again_are_dropped():
+def test_slots_stay_within_the_bound_with_more_than_one_chain():
     model = tiny_model()
-    generator = generator_of(model)
-    generator.generate([Request(LONG, 0, 1)])
-    generator.generate([Request((5, 6), 0, 1)])
-    assert fed_tokens(model, lambda: generator.generate([Request(LONG, 0, 1)])) == 40
+    most = 0
+    write = KvRows.write
+    allocated: dict[int, int] = {}
 
+    def watched(rows, *arguments):
+        nonlocal most
+        write(rows, *arguments)
+        allocated[id(rows)] = rows.keys[0].shape[0] * rows.keys[0].shape[2]
+        most = max(most, sum(allocated.values()))
 
-def test_rows_beyond_the_cache_bound_are_not_kept():
-    model = tiny_model()
-    generator = generator_of(model, max_cache_tokens=40)
-    generator.generate([Request(LONG, 0, 1)])
-    assert fed_tokens(model, lambda: generator.generate([Request(LONG, 0, 1)])) == 40
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(KvRows, "write", watched)
+        Talk([LONG, (5, 6, 7), (9,)] * 3).play(generator_of(model, max_cache_tokens=300))
+    assert 150 < most <= 300
 
 
 def test_after_an_update_of_the_weights_nothing_old_is_used():
     model = tiny_model()
     generator = generator_of(model)
-    requests = requests_of()
-    completions = generator.generate(requests)
+    Talk().play(generator)
     model.load_state_dict(tiny_model(seed=1).state_dict())
     generator.update_weights(model, 7)
     assert generator.policy_version == 7
-    following = next_step(requests, completions)
-    assert_logprobs_are_fresh(model, following, generator.generate(following))
+    assert_all_plain(model, Talk().play(generator))
 
 
-def test_the_same_seed_gives_the_same_tokens_alone_and_among_others():
+def test_an_error_in_what_follows_a_completion_reaches_the_caller_and_ends_the_run():
+    calls = []
+
+    def advance(number: int, completion: Completion) -> None:
+        calls.append(number)
+        raise UserError(f"chain {number} fails")
+
+    generator = generator_of(tiny_model())
+    with pytest.raises(UserError, match="chain 1 fails"):
+        generator.run([Request((5,), 0, 12), Request((6,), 0, 2)], advance)
+    assert calls == [1]
+    assert not any(thread.name.startswith("advance") for thread in threading.enumerate())
+    # And the generator can be used again.
+    assert_plain(generator._model, [Request((5,), 0, 3)], completions(generator, [Request((5,), 0, 3)]))
+
+
+def test_others_are_sampled_while_a_tool_runs():
     model = tiny_model()
-    requests = requests_of()
-    together = generator_of(model).generate(requests)
-    small = generator_of(model, max_batch_size=2).generate(requests)
-    for request, expected, in_twos in zip(requests, together, small, strict=True):
-        alone = generator_of(model).generate([request])[0]
-        assert alone.ids == in_twos.ids == expected.ids
-    # The first and the last prompt are equal, their seeds are not.
-    assert together[0].ids != together[-1].ids
+    decoded = threading.Event()
+    hook = model.register_forward_hook(lambda *_: decoded.set() if waiting.is_set() else None)
+    waiting = threading.Event()
+    overlapped = []
+
+    def advance(number: int, completion: Completion) -> None:
+        if number == 1:
+            waiting.set()
+            overlapped.append(decoded.wait(timeout=20))
+
+    generator_of(model).run([Request((5,), 0, 6), Request((6,), 0, 1)], advance)
+    hook.remove()
+    assert overlapped == [True]
 
 
-def test_greedy_equals_the_generate_method_of_transformers():
-    model = tiny_model().eval()
-    requests = requests_of()
-    for request, completion in zip(requests, generator_of(model).generate(requests, greedy=True), strict=True):
-        prompt = torch.tensor([request.ids])
-        expected = model.generate(
-            prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=12, pad_token_id=0
-        )
-        assert list(completion.ids) == expected[0, len(request.ids) :].tolist()
-    assert_logprobs_are_fresh(model, requests, generator_of(model).generate(requests, greedy=True))
+def test_how_long_a_tool_takes_changes_no_pass():
+    model = tiny_model()
+
+    def fed(seconds: float) -> list[int]:
+        talk = Talk()
+
+        def advance(number: int, completion: Completion) -> Request | None:
+            time.sleep(seconds * (number % 2))
+            return talk.advance(number, completion)
+
+        first = [requests[0] for requests in talk.requests]
+        return passes(model, lambda: generator_of(model, max_batch_size=3).run(first, advance))
+
+    assert fed(0.0) == fed(0.02)
 
 
 def test_an_end_token_stops_a_row_and_is_part_of_its_completion():
     model = tiny_model()
     requests = requests_of()
-    free = generator_of(model).generate(requests)
-    model.generation_config.eos_token_id = [free[0].ids[3], free[1].ids[5]]
-    stopped = generator_of(model).generate(requests)
-    for before, after in zip(free, stopped, strict=True):
-        ends = [i for i, token in enumerate(before.ids) if token in model.generation_config.eos_token_id]
-        assert after.ids == (before.ids[: ends[0] + 1] if ends else before.ids)
-        assert after.ended is bool(ends)
+    free = completions(generator_of(model), requests)
+    ends = [free[0].ids[3], free[1].ids[5]]
+    model.generation_config.eos_token_id = ends
+    stopped = completions(generator_of(model), requests)
+    assert_plain(model, requests, stopped, stop_ids=ends)
     assert stopped[0].ended
     assert len(stopped[0].ids) <= 4
 
 
 def test_every_request_gets_exactly_its_number_of_tokens():
     requests = [Request(prompt, 0, limit) for prompt, limit in zip(PROMPTS, (1, 7, 3, 2, 5), strict=True)]
-    completions = generator_of(tiny_model()).generate(requests)
-    assert [len(c.ids) for c in completions] == [1, 7, 3, 2, 5]
-    assert not any(c.ended for c in completions)
-
-
-def test_finished_rows_leave_the_batch():
-    model = tiny_model()
-    requests = [Request((i + 1,), 0, limit) for i, limit in enumerate((1, 2, 4))]
-    # Three rows in the first step, two in the second, one in the third and fourth.
-    assert fed_tokens(model, lambda: generator_of(model).generate(requests)) == 3 + 2 + 1 + 1
+    found = completions(generator_of(tiny_model()), requests)
+    assert [len(c.ids) for c in found] == [1, 7, 3, 2, 5]
+    assert not any(c.ended for c in found)
 
 
 def test_sampled_frequencies_follow_the_models_distribution():
@@ -203,8 +326,8 @@ def test_sampled_frequencies_follow_the_models_distribution():
     with torch.no_grad():
         logits = model.eval()(torch.tensor([[5, 6, 7]])).logits[0, -1]
     expected = (logits / TEMPERATURE).softmax(-1) * 2000
-    completions = generator_of(model).generate([Request((5, 6, 7), seed, 1) for seed in range(2000)])
-    drawn = torch.bincount(torch.tensor([c.ids[0] for c in completions]), minlength=64)
+    found = completions(generator_of(model), [Request((5, 6, 7), seed, 1) for seed in range(2000)])
+    drawn = torch.bincount(torch.tensor([c.ids[0] for c in found]), minlength=64)
     likely = expected >= 5
     statistic = ((drawn - expected)[likely] ** 2 / expected[likely]).sum().item()
     # Mean k and variance 2k for k tokens: five standard deviations above the mean.
@@ -213,19 +336,19 @@ def test_sampled_frequencies_follow_the_models_distribution():
 
 def test_the_model_is_left_as_it_was_found():
     model = tiny_model().train()
-    generator_of(model).generate(requests_of())
+    completions(generator_of(model), requests_of())
     assert model.training
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
     model(input_ids=torch.tensor([[1, 2]])).logits.sum().backward()
 
 
 def test_no_requests_give_no_completions():
-    assert generator_of(tiny_model()).generate([]) == []
+    assert completions(generator_of(tiny_model()), []) == []
 
 
 def test_generating_without_weights_is_refused():
     with pytest.raises(RuntimeError, match="call update_weights first"):
-        HFGenerator().generate(requests_of())
+        completions(HFGenerator(), requests_of())
 
 
 @pytest.mark.parametrize(
@@ -254,9 +377,8 @@ def test_a_request_without_ids_is_refused():
 
 def test_a_completion_ends_at_a_token_that_only_the_request_names():
     generator = generator_of(tiny_model())
-    free = generator.generate([Request(LONG, 0, 12)])[0]
-    end = free.ids[3]
-    ended = generator_of(tiny_model()).generate([Request(LONG, 0, 12, (end,))])[0]
-    assert ended.ids == free.ids[: free.ids.index(end) + 1]
+    free = completions(generator, [Request(LONG, 0, 12)])[0]
+    ended = completions(generator, [Request(LONG, 0, 12, (free.ids[3],))])[0]
+    assert ended.ids == free.ids[: free.ids.index(free.ids[3]) + 1]
     assert ended.ended
     assert not free.ended
