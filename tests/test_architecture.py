@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+# What runs text as code or starts a program: builtins, attributes of modules, and modules.
+RUNNING_NAMES = {"eval", "exec", "compile", "__import__"}
+RUNNING_ATTRIBUTES = {*RUNNING_NAMES, "system", "popen", "literal_eval"}
+RUNNING_MODULES = {"pickle", "subprocess", "marshal", "shelve", "code", "runpy", "ctypes", "yaml", "multiprocessing"}
 
 
 def test_imports_go_down_the_way_of_the_data():
@@ -19,3 +24,25 @@ def test_imports_go_down_the_way_of_the_data():
 def test_no_file_is_named_for_a_missing_noun():
     names = {path.stem for path in (ROOT / "envtune").rglob("*.py")}
     assert not names & {"utils", "util", "common", "helpers", "helper", "manager", "handler"}
+
+
+def test_what_reads_and_plays_responses_cannot_run_text_as_code():
+    files = [path for folder in ("chat", "environment", "data") for path in (ROOT / "envtune" / folder).rglob("*.py")]
+    assert len(files) > 20
+    found = {(path.name, use) for path in files for use in _uses_of_runners(ast.parse(path.read_text()))}
+    # Call strings come with the data, and only their literals are read. Snapshots of worlds hold no agent's text.
+    assert found == {("call_string.py", "literal_eval"), ("worlds.py", "pickle")}
+
+
+def _uses_of_runners(tree: ast.AST) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            origin = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names = {name.split(".")[0] for name in (*origin, *(alias.name for alias in node.names))}
+            found |= names & (RUNNING_ATTRIBUTES | RUNNING_MODULES)
+        elif isinstance(node, ast.Name):
+            found |= {node.id} & RUNNING_NAMES
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) != "re.compile":
+            found |= {node.attr} & RUNNING_ATTRIBUTES
+    return found
