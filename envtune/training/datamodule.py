@@ -102,6 +102,7 @@ class EnvironmentDataModule(LightningDataModule):
 
     def _rollout(self) -> RolloutBatch:
         started, environment_before = time.perf_counter(), self.collector.environment_seconds
+        fed_before = self.collector.generator.fed_tokens
         hint_probability = self._annealed.probability if self._annealed else None
         groups = self._play_groups(self._tasks_per_rank)
         refills = 0
@@ -125,6 +126,7 @@ class EnvironmentDataModule(LightningDataModule):
             refills=refills,
             rollout_seconds=time.perf_counter() - started,
             environment_seconds=self.collector.environment_seconds - environment_before,
+            fed_tokens=self.collector.generator.fed_tokens - fed_before,
             hint_probability=hint_probability,
         )
 

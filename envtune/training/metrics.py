@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import stdev
 
+from envtune.grpo.batch import TrainBatch
 from envtune.training.aggregates import Samples
-from envtune.training.rollout_batch import RewardedGroup
+from envtune.training.resources import peak_device_memory, resident_memory
+from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
 from envtune.trajectory import FormatError, TokenRecord, Trajectory
 
 MINIMA = frozenset({"completions/min_length"})
@@ -60,6 +62,51 @@ def validation_samples(trajectories: Iterable[Trajectory]) -> Samples:
             samples[f"val/success/{group}"].append(float(trajectory.success))
             samples[f"val/progress/{group}"].append(trajectory.progress)
     return samples
+
+
+def performance_samples(
+    batch: RolloutBatch, phases: Mapping[str, float], sync_seconds: float, other_seconds: float
+) -> Samples:
+    """Where the time of an update went.
+
+    ``phases`` holds the seconds of the module's phases: "update" and, within it, "policy", "reference" and "backward".
+    ``other_seconds`` passed since the update before in none of weight sync, rollout and update.
+    """
+    step_time = sync_seconds + batch.rollout_seconds + phases["update"]
+    tokens, unique_tokens = int(batch.tensors.attention_mask.sum()), _unique_tokens(batch.tensors)
+    records = [t.tokens for group in batch.groups for t in group.trajectories if t.tokens]
+    sampled = sum(sum(record.completion_mask) for record in records)
+    values = {
+        "time/sync": sync_seconds,
+        "time/rollout": batch.rollout_seconds,
+        "time/env": batch.environment_seconds,
+        "time/logprob": phases["policy"] + phases["reference"],
+        "time/reference": phases["reference"],
+        "time/backward": phases["backward"],
+        "time/update": phases["update"],
+        "time/other": other_seconds,
+        "perf/step_time": step_time,
+        "perf/tokens_per_s": tokens / step_time,
+        "perf/sampled_tokens_per_s": sampled / batch.rollout_seconds,
+        "perf/update_tokens_per_s": unique_tokens / phases["update"],
+        "perf/prompt_sharing": tokens / unique_tokens,
+        "perf/fed_ratio": batch.fed_tokens / _unique_tokens_of(records),
+        "perf/resident_memory": resident_memory(),
+        "perf/peak_memory": peak_device_memory(),
+    }
+    return {name: [value] for name, value in values.items()}
+
+
+def _unique_tokens(batch: TrainBatch) -> int:
+    """Tokens of all rows, the prompt that rows share counted once."""
+    prompts = dict(zip(batch.prompts.tolist(), batch.prompt_lengths.tolist(), strict=True))
+    return int((batch.lengths - batch.prompt_lengths).sum()) + sum(prompts.values())
+
+
+def _unique_tokens_of(records: Sequence[TokenRecord]) -> int:
+    """The same before there are tensors, for all episodes that were played."""
+    prompts = {record.ids[: record.prompt_length] for record in records}
+    return sum(len(record.ids) - record.prompt_length for record in records) + sum(map(len, prompts))
 
 
 def _length_samples(trajectories: Sequence[Trajectory]) -> dict[str, list[float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 from lightning import LightningModule
@@ -13,11 +13,18 @@ from torch.optim import Optimizer
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.loss import LossParts, grpo_loss, token_weights
 from envtune.grpo.settings import GRPOSettings
-from envtune.training.aggregates import Aggregates, Samples
+from envtune.training.aggregates import Aggregates
 from envtune.training.gradient_average import averaged_gradients
-from envtune.training.metrics import MAXIMA, MINIMA, group_samples, trajectory_samples, validation_samples
+from envtune.training.metrics import (
+    MAXIMA,
+    MINIMA,
+    group_samples,
+    performance_samples,
+    trajectory_samples,
+    validation_samples,
+)
+from envtune.training.phase_clock import PhaseClock
 from envtune.training.policy import Policy
-from envtune.training.resources import peak_device_memory, resident_memory
 from envtune.training.rollout_batch import RolloutBatch, ValidationBatch
 from envtune.training.update_statistics import UpdateStatistics
 
@@ -28,6 +35,7 @@ class GRPOModule(LightningModule):
     """The update (paper, section 3.3): clipped loss on group-relative advantages, KL to the stage's start, entropy.
 
     Optimises by hand, because a rollout batch is worked off in micro-batches whose number depends on their lengths.
+    ``sync_seconds`` is how long the generator last took to get the weights; whoever hands them over sets it.
 
     Args:
         policy: the trained and the reference model.
@@ -43,6 +51,8 @@ class GRPOModule(LightningModule):
         self._make_optimizer = optimizer
         self._train_aggregates = Aggregates(MINIMA, MAXIMA)
         self._val_aggregates = Aggregates()
+        self.sync_seconds = 0.0
+        self._last_update_ended = 0.0
 
     @property
     def policy_version(self) -> int:
@@ -55,24 +65,31 @@ class GRPOModule(LightningModule):
     def on_fit_start(self) -> None:
         # transformers loads models in evaluation mode, in which gradient checkpointing does nothing.
         self.policy.train()
+        self._last_update_ended = time.perf_counter()
 
     def training_step(self, batch: RolloutBatch, batch_idx: int) -> None:
-        started = time.perf_counter()
         self._require_on_policy(batch.tensors)
+        clock = PhaseClock(self.device)
+        with clock.phase("update"):
+            self._update(batch.tensors, clock)
+        self._log_performance(batch, clock.seconds())
+        self._log_rollout(batch)
+
+    def _update(self, batch: TrainBatch, clock: PhaseClock) -> None:
+        """One optimiser step."""
         optimizer = self.optimizers()
         assert isinstance(optimizer, Optimizer)
         optimizer.zero_grad()
         statistics = UpdateStatistics()
         with averaged_gradients(self.trainer.strategy, self.policy.parameters()):
-            for loss in self._losses(batch.tensors, statistics):
-                self.manual_backward(loss)
+            for loss in self._losses(batch, statistics, clock):
+                with clock.phase("backward"):
+                    self.manual_backward(loss)
         gradient_norm = self._gradient_norm()
         self.clip_gradients(optimizer, gradient_clip_val=self.grpo.gradient_clip, gradient_clip_algorithm="norm")
         optimizer.step()
         self._train_aggregates.add(statistics.samples(self.grpo.beta, self.grpo.entropy_coef))
         self._train_aggregates.add({"grad_norm": [gradient_norm], "lr": [optimizer.param_groups[0]["lr"]]})
-        self._train_aggregates.add(_performance(batch, time.perf_counter() - started))
-        self._log_rollout(batch)
 
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
         self._val_aggregates.add(validation_samples(batch.trajectories))
@@ -80,21 +97,24 @@ class GRPOModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         self._log(self._val_aggregates)
 
-    def _losses(self, batch: TrainBatch, statistics: UpdateStatistics) -> Iterator[Tensor]:
+    def _losses(self, batch: TrainBatch, statistics: UpdateStatistics, clock: PhaseClock) -> Iterator[Tensor]:
         """The loss of each micro-batch; they add up to the batch's."""
         weights = token_weights(batch.completion_mask, self.grpo.aggregation)
         for rows in batch.micro_batches(self.grpo.max_tokens_per_batch):
             micro = batch.select(rows)
-            parts, logprobs = self._loss(micro, weights[rows.to(weights.device), : micro.ids.shape[1]])
+            parts, logprobs = self._loss(micro, weights[rows.to(weights.device), : micro.ids.shape[1]], clock)
             statistics.add(parts, logprobs, micro.behaviour_logprobs, micro.completion_mask)
             yield parts.total
 
-    def _loss(self, micro: TrainBatch, weights: Tensor) -> tuple[LossParts, Tensor]:
-        tokens = self.policy(micro)
+    def _loss(self, micro: TrainBatch, weights: Tensor, clock: PhaseClock) -> tuple[LossParts, Tensor]:
+        with clock.phase("policy"):
+            tokens = self.policy(micro)
+        with clock.phase("reference"):
+            reference_logprobs = self.policy.reference_logprobs(micro)
         parts = grpo_loss(
             logprobs=tokens.logprobs,
             behaviour_logprobs=micro.behaviour_logprobs,
-            reference_logprobs=self.policy.reference_logprobs(micro),
+            reference_logprobs=reference_logprobs,
             entropy=tokens.entropy,
             advantages=micro.advantages,
             weights=weights,
@@ -126,6 +146,12 @@ class GRPOModule(LightningModule):
             )
         return float(norm)
 
+    def _log_performance(self, batch: RolloutBatch, phases: Mapping[str, float]) -> None:
+        ended = time.perf_counter()
+        elapsed, self._last_update_ended = ended - self._last_update_ended, ended
+        other = elapsed - self.sync_seconds - batch.rollout_seconds - phases["update"]
+        self._train_aggregates.add(performance_samples(batch, phases, self.sync_seconds, other))
+
     def _log_rollout(self, batch: RolloutBatch) -> None:
         trajectories = [trajectory for group in batch.groups for trajectory in group.trajectories]
         toolbox_of = self.trainer.datamodule.toolbox_of  # type: ignore[attr-defined]
@@ -135,26 +161,12 @@ class GRPOModule(LightningModule):
         mean = sum(advantages) / len(advantages)
         variance = sum((advantage - mean) ** 2 for advantage in advantages) / len(advantages)
         self._train_aggregates.add({"advantage/mean": [mean], "advantage/std": [variance**0.5]})
+        self._train_aggregates.add({"reward/refills": [float(batch.refills)]})
+        if batch.hint_probability is not None:
+            self._train_aggregates.add({"env/hint_probability": [batch.hint_probability]})
         self._log(self._train_aggregates)
 
     def _log(self, aggregates: Aggregates) -> None:
         # Lightning takes "step" for the x-axis: its own count would put an update, and the validation after it, one
         # too low.
         self.log_dict(aggregates.pop() | {"step": float(self.policy_version)})
-
-
-def _performance(batch: RolloutBatch, update_seconds: float) -> Samples:
-    step_time = batch.rollout_seconds + update_seconds
-    values = {
-        "time/rollout": batch.rollout_seconds,
-        "time/env": batch.environment_seconds,
-        "time/update": update_seconds,
-        "perf/step_time": step_time,
-        "perf/tokens_per_s": float(batch.tensors.attention_mask.sum()) / step_time,
-        "perf/resident_memory": resident_memory(),
-        "perf/peak_memory": peak_device_memory(),
-        "reward/refills": float(batch.refills),
-    }
-    if batch.hint_probability is not None:
-        values["env/hint_probability"] = batch.hint_probability
-    return {name: [value] for name, value in values.items()}

@@ -35,8 +35,9 @@ class RolloutBatch:
 
     ``groups`` are all that were played; ``tensors`` holds those that are trained on. ``refills`` counts the rounds that
     replaced groups without variance, ``rollout_seconds`` the wall time of all rounds, ``environment_seconds`` the part
-    of it spent in the environment (tools, checks, hints). ``hint_probability`` is that of annealed hints while the
-    rollout was played, None if hints are not annealed.
+    of it spent in the environment (tools, checks, hints). ``fed_tokens`` counts the tokens that went through the model
+    meanwhile. ``hint_probability`` is that of annealed hints while the rollout was played, None if hints are not
+    annealed.
     """
 
     groups: tuple[RewardedGroup, ...]
@@ -44,6 +45,7 @@ class RolloutBatch:
     refills: int
     rollout_seconds: float
     environment_seconds: float
+    fed_tokens: int
     hint_probability: float | None = None
 
     def to(self, device: torch.device | str, **_: object) -> RolloutBatch:

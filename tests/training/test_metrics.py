@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from statistics import mean
 
 import pytest
+import torch
 
+from envtune.grpo.batch import TrainBatch
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.task import Category, ToolCall
 from envtune.training.aggregates import Aggregates
@@ -15,10 +17,11 @@ from envtune.training.metrics import (
     MINIMA,
     completion_lengths,
     group_samples,
+    performance_samples,
     trajectory_samples,
     validation_samples,
 )
-from envtune.training.rollout_batch import RewardedGroup, reward_matrix
+from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, reward_matrix
 from envtune.trajectory import (
     Action,
     EpisodeEnd,
@@ -172,3 +175,38 @@ def test_validation_is_reported_overall_and_by_category():
         "val/success/miss_func": [1],
         "val/progress/miss_func": [1],
     }
+
+
+def test_where_the_time_of_an_update_went():
+    # A group of three episodes on a prompt of 4 tokens, trained on; one of two on a prompt of 2 that was filtered out.
+    trained = [episode([ANSWER], passed=[True], mask=mask) for mask in ("....xx", "....x.xx", "....x")]
+    filtered = [episode([ANSWER], passed=[True], mask="..x")] * 2
+    batch = RolloutBatch(
+        groups=(group([1, 0, 0], *trained), group([0, 0], *filtered)),
+        tensors=TrainBatch.from_trajectories(trained, torch.tensor([[1.0, 0.0, 0.0]]), pad_id=0, temperature=1.0),
+        refills=1,
+        rollout_seconds=4.0,
+        environment_seconds=1.0,
+        fed_tokens=30,
+    )
+    phases = {"policy": 0.5, "reference": 0.25, "backward": 1.0, "update": 2.0}
+    values = {n: v for n, (v,) in performance_samples(batch, phases, sync_seconds=0.5, other_seconds=3.0).items()}
+    seconds = {name.removeprefix("time/"): value for name, value in values.items() if name.startswith("time/")}
+    assert seconds == {
+        "sync": 0.5,
+        "rollout": 4.0,
+        "env": 1.0,
+        "logprob": 0.75,
+        "reference": 0.25,
+        "backward": 1.0,
+        "update": 2.0,
+        "other": 3.0,
+    }
+    # Sync, rollout and update; the rows are 6, 8 and 5 tokens long, of which 3 times 4 are the prompt.
+    assert values["perf/step_time"] == 6.5
+    assert values["perf/tokens_per_s"] == pytest.approx(19 / 6.5)
+    assert values["perf/update_tokens_per_s"] == 11 / 2
+    assert values["perf/prompt_sharing"] == pytest.approx(19 / 11)
+    # Sampled are 2 + 3 + 1 and 1 + 1 tokens; beside the 11 of the first group the other has 2 + 1 + 1.
+    assert values["perf/sampled_tokens_per_s"] == 8 / 4
+    assert values["perf/fed_ratio"] == 30 / 15

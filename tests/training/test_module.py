@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +16,11 @@ from toy_world import toy_model
 from envtune.grpo.settings import GRPOSettings
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.training.module import GRPOModule
+from envtune.training.phase_clock import PhaseClock
 from envtune.training.policy import Policy
 from envtune.trajectory import Trajectory
+
+MODULE = "envtune.training.module"
 
 
 def weights_of(module: GRPOModule) -> torch.Tensor:
@@ -107,6 +112,27 @@ def test_equal_rewards_without_kl_and_entropy_change_nothing(tokenizer: Any, tmp
     before = weights_of(module)
     toy_trainer(tmp_path).fit(module, toy_datamodule(tokenizer, reward=Constant(0.5)))
     assert weights_of(module).equal(before)
+
+
+def ticking(start: float = 0.0, tick: float = 1.0) -> Any:
+    """A clock, as a module `time`, that moves on by ``tick`` seconds each time it is read."""
+    readings = count(start, tick)
+    return SimpleNamespace(perf_counter=lambda: next(readings))
+
+
+def test_an_update_says_where_its_time_went(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(f"{MODULE}.PhaseClock", lambda device: PhaseClock(device, ticking().perf_counter))
+    monkeypatch.setattr(f"{MODULE}.time", ticking(tick=60.0))
+    monkeypatch.setattr("envtune.training.datamodule.time", ticking(tick=8.0))
+    monkeypatch.setattr("envtune.training.callbacks.weight_sync.time", ticking(tick=2.0))
+    trainer = toy_trainer(tmp_path, max_steps=2)
+    trainer.fit(toy_module(max_tokens_per_batch=1), toy_datamodule(tokenizer))
+    values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    # Each of the four micro-batches reads the clock at both ends of three phases, and the update at its own two.
+    assert [values[f"time/{phase}"] for phase in ("reference", "logprob", "backward", "update")] == [4, 8, 4, 25]
+    assert (values["time/rollout"], values["time/sync"], values["perf/step_time"]) == (8, 2, 35)
+    # The update before ended 60 seconds earlier.
+    assert values["time/other"] == 25
 
 
 class Constant:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -29,4 +30,6 @@ class WeightSync(Callback):
         datamodule = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(module, GRPOModule)
         assert isinstance(datamodule, EnvironmentDataModule)
+        started = time.perf_counter()
         datamodule.collector.generator.update_weights(module.policy.model, module.policy_version)
+        module.sync_seconds = time.perf_counter() - started
