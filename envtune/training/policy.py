@@ -97,6 +97,8 @@ def _require_plain_projection(model: PreTrainedModel) -> None:
     other = model(input_ids=altered, use_cache=False).logits
     model.train(training)
     name = type(model).__name__
+    if not isinstance(model.get_output_embeddings(), nn.Linear):
+        raise UserError(f"{name} has an output embedding that is no linear layer; choose a model such as Qwen or Llama")
     if not torch.allclose(own, plain, rtol=0.0, atol=1e-6 * float(own.abs().max())):
         raise UserError(
             f"{name} changes its logits after the output embedding (soft cap or scaling), which the chunked log-probs "
