@@ -35,7 +35,7 @@ def project(
     rows = max(1, logits_per_chunk // head.out_features)
     device = states.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else head.weight.dtype
-    return _Projection.apply(states, head.weight, head.bias, targets, temperature, rows, dtype)  # type: ignore[no-any-return]
+    return _Projection.apply(states, head.weight, head.bias, targets, temperature, rows, dtype)
 
 
 class _Projection(torch.autograd.Function):
