@@ -1,0 +1,50 @@
+"""A long observation reaches the model without its middle; what is judged and recorded is the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from toy_world import ANSWER, DOCUMENTS, LS, STYLE, ScriptedGenerator, always
+
+from envtune.chat.template import Template
+from envtune.environment.augmentation.none import NoAugmentation
+from envtune.rollout.collector import Collector, EpisodeRequest
+from envtune.task import Category, Task, ToolCall, UserTurn
+from envtune.trajectory import Trajectory
+
+FILES = {f"file_{number:03}": {"type": "file", "content": ""} for number in range(60)}
+STATE = {"GorillaFileSystem": {"root": {"home": {"type": "directory", "contents": FILES}}}}
+TASK = Task(
+    "long", Category.BASE, 0, ("GorillaFileSystem",), STATE, DOCUMENTS, (UserTurn("List.", (ToolCall("ls", {}),)),)
+)
+
+
+def play(tokenizer: Any, max_observation_tokens: int | None) -> tuple[Trajectory, str]:
+    """The trajectory, and everything that its model read and wrote."""
+    collector = Collector(
+        ScriptedGenerator(tokenizer, always((LS, ANSWER))),
+        Template(tokenizer, STYLE, max_observation_tokens),
+        NoAugmentation(),
+        step_limit=3,
+        max_prompt_tokens=1024,
+        max_response_tokens=4096,
+        max_completion_tokens=96,
+    )
+    trajectory = collector.play([EpisodeRequest(TASK, seed=1)])[0]
+    assert trajectory.tokens is not None
+    return trajectory, tokenizer.decode(trajectory.tokens.ids)
+
+
+def test_the_verdict_and_the_record_do_not_depend_on_the_cut(tokenizer: Any) -> None:
+    whole, read = play(tokenizer, None)
+    cut, read_cut = play(tokenizer, 120)
+    assert "file_030" in read
+    assert "the middle is left out" not in read
+    assert "file_000" in read_cut
+    assert "file_030" not in read_cut
+    assert "file_059" in read_cut
+    assert read_cut.count("[... the middle is left out, it is too long ...]") == 1
+    assert "file_030" in cut.steps[0].observation
+    assert cut.turns == whole.turns
+    assert cut.success
+    assert cut.turns[0].verdict.response

@@ -1,0 +1,208 @@
+"""Plays real tasks with responses from right to hostile, and counts what comes of them.
+
+    python tools/fuzz_environment.py --episodes 20000 --seed 0
+
+One episode of eight consists of hostile responses that build on each other, the others are mixed; a quarter of them
+end as at a token limit. Steps are timed by the wall clock. In one episode of 25 their memory is traced instead
+(``tracemalloc``: the most that a step held above what there was before it; that takes several times as long), and the
+record is written and read back. Counts depend on the seed alone.
+
+Exits with 1 if a step took 1 s or 64 MB or more, or anything raised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import random
+import re
+import sys
+import time
+import traceback
+import tracemalloc
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fuzz_responses import response
+from rich.console import Console
+from rich.progress import track
+
+from envtune import trajectory_file
+from envtune.chat.protocol import parse
+from envtune.data.bfcl import load_bfcl_tasks
+from envtune.environment.augmentation.actionable import Actionable
+from envtune.environment.episode import Episode, Observation
+from envtune.task import Task
+from envtune.trajectory import FormatError, ToolResult, Trajectory
+
+MAX_SECONDS, MAX_BYTES = 1.0, 64 * 1024**2
+TRACED_SHARE = 0.04
+HOSTILE_SHARE = 0.125
+HEAD, SHOWN_ERRORS = 120, 5
+MIXED = {"ground truth": 30, "mutated": 20, "any calls": 20, "broken protocol": 15, "hostile": 5, "answer": 10}
+HOSTILE = {"hostile": 85, "mutated": 10, "answer": 5}
+# How the refusals of envtune/environment/limits/ end.
+REFUSED = re.compile(
+    r"(are allowed|can be shown|in your next response|\d+ digits|levels( deep at most)?|\d+ bits|to write down"
+    r"|inside itself|\(NaN\)|surrogate pair)\Z"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Costly:
+    """The step that took the most of something."""
+
+    amount: float = 0.0
+    task_id: str = ""
+    head: str = ""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has come of the responses so far."""
+
+    counts: dict[str, Counter[str]] = field(
+        default_factory=lambda: {name: Counter() for name in ("responses", "actions", "faults", "results", "ends")}
+    )
+    slowest: Costly = Costly()
+    seconds: float = 0.0
+    timed: int = 0
+    traced: int = 0
+    hints: int = 0
+    largest: Costly = Costly()
+    raised: list[str] = field(default_factory=list)
+
+    def add(self, trajectory: Trajectory) -> None:
+        self.counts["ends"][str(trajectory.end)] += 1
+        for step in trajectory.steps:
+            self.counts["actions"][type(step.action).__name__] += 1
+            if isinstance(step.action, FormatError):
+                self.counts["faults"][str(step.action.fault)] += 1
+            for result in step.results:
+                self.counts["results"][_outcome(result)] += 1
+                self.hints += result.hint is not None
+
+    @property
+    def passed(self) -> bool:
+        return not self.raised and self.slowest.amount < MAX_SECONDS and self.largest.amount < MAX_BYTES
+
+
+def main() -> int:
+    """1 if a step took too much or anything raised."""
+    parser = argparse.ArgumentParser(description="Plays real tasks with responses from right to hostile.")
+    parser.add_argument("--episodes", type=int, default=1_000)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    tasks = load_bfcl_tasks()
+    # The tasks stay; a pass of the collector over them would count as a step's time.
+    gc.freeze()
+    tally = fuzz(tasks, given.episodes, given.seed)
+    print(report(tally))
+    return 0 if tally.passed else 1
+
+
+def fuzz(tasks: Sequence[Task], episodes: int, seed: int) -> Tally:
+    """Plays that many episodes; each has a chance of its own, named by the seed and its number."""
+    tally = Tally()
+    for number in track(range(episodes), "Playing", console=Console(stderr=True)):
+        rng = random.Random(f"{seed}/{number}")
+        task = rng.choice(tasks)
+        texts: list[str] = []
+        try:
+            _play(task, rng, texts, tally)
+        except Exception:
+            tally.raised.append(f"{task.id} {_head(''.join(texts[-1:]))} {traceback.format_exc()}")
+            tracemalloc.stop()
+    return tally
+
+
+def _play(task: Task, rng: random.Random, texts: list[str], tally: Tally) -> None:
+    temper = HOSTILE if rng.random() < HOSTILE_SHARE else MIXED
+    truncated_after = rng.choice((None, None, None, rng.randint(1, 30)))
+    traced = rng.random() < TRACED_SHARE
+    episode = Episode(task, parse, Actionable(), step_limit=rng.choice((5, 20, 60)))
+    episode.reset()
+    step = _traced_step if traced else _timed_step
+    done, turn = False, 0
+    while not done:
+        kind = rng.choices(tuple(temper), tuple(temper.values()))[0]
+        texts.append(response(kind, rng, task, turn))
+        tally.counts["responses"][kind] += 1
+        observation = step(episode, texts[-1], task, tally)
+        observation.text.encode("utf-8")
+        done = observation.done
+        if kind in ("answer", "ground truth") and "<answer>" in texts[-1]:
+            turn += 1
+        if not done and len(texts) == truncated_after:
+            episode.truncate()
+            done = True
+    trajectory = episode.finish()
+    tally.add(trajectory)
+    if traced:
+        _check_record(trajectory)
+
+
+def _timed_step(episode: Episode, text: str, task: Task, tally: Tally) -> Observation:
+    started = time.perf_counter()
+    observation = episode.step(text)
+    seconds = time.perf_counter() - started
+    tally.seconds += seconds
+    tally.timed += 1
+    if seconds > tally.slowest.amount:
+        tally.slowest = Costly(seconds, task.id, _head(text))
+    return observation
+
+
+def _traced_step(episode: Episode, text: str, task: Task, tally: Tally) -> Observation:
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        observation = episode.step(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    tally.traced += 1
+    if peak - before > tally.largest.amount:
+        tally.largest = Costly(peak - before, task.id, _head(text))
+    return observation
+
+
+def _check_record(trajectory: Trajectory) -> None:
+    written = json.dumps(trajectory_file.to_json(trajectory))
+    if trajectory_file.from_json(json.loads(written)) != trajectory:
+        raise AssertionError("the record is another one after it was written and read")
+
+
+def _outcome(result: ToolResult) -> str:
+    if result.ok:
+        return "ok"
+    return "refused by a bound" if REFUSED.search(result.text) else "failed"
+
+
+def _head(text: str) -> str:
+    return ascii(text[:HEAD])
+
+
+def report(tally: Tally) -> str:
+    """All counts, the costliest steps, and what raised."""
+    lines = [f"{name}: {sum(counts.values())} ({_listed(counts)})" for name, counts in tally.counts.items()]
+    slowest, largest = tally.slowest, tally.largest
+    lines += [
+        f"hints: {tally.hints}",
+        f"mean step: {1e3 * tally.seconds / max(tally.timed, 1):.2f} ms of {tally.timed} timed",
+        f"slowest step: {slowest.amount:.3f} s, {slowest.task_id}, {slowest.head}",
+        f"largest step: {largest.amount / 1024**2:.1f} MB of {tally.traced} traced, {largest.task_id}, {largest.head}",
+        f"raised: {len(tally.raised)}",
+        *tally.raised[:SHOWN_ERRORS],
+    ]
+    return "\n".join(lines)
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
