@@ -1,0 +1,76 @@
+"""Operations and figures worked out on paper; no time is looked at."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from envtune.grpo.batch import TrainBatch
+from envtune.task import Category
+from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import bench_gpu  # noqa: E402
+from random_update import Shape, Work  # noqa: E402
+
+SMALL = Shape(hidden=4, intermediate=8, layers=3, heads=2, key_heads=1, vocabulary=10)
+
+
+def batch_of(prompt: int, *responses: int) -> TrainBatch:
+    """One group; every token after the prompt is sampled."""
+    trajectories = []
+    for response in responses:
+        mask = (False,) * prompt + (True,) * response
+        tokens = TokenRecord((1,) * len(mask), mask, (0.0,) * len(mask), prompt)
+        trajectories.append(Trajectory("t", Category.BASE, 1, (), EpisodeEnd.TERMINATED, tokens=tokens))
+    return TrainBatch.from_trajectories(trajectories, torch.zeros(1, len(responses)), pad_id=0, temperature=1.0)
+
+
+def test_operations_count_a_shared_prompt_once_and_only_causal_pairs():
+    batch = batch_of(2, 1, 3)
+    # A layer: query and output 4 x 4, key and value 4 x 2, three of 4 x 8: 144 weights, on 2 + 1 + 3 tokens.
+    # Pairs: within the prompt 3, from the first response 2 + 1, from the second 6 + 6; each costs 2 x 2 x 4.
+    layer = 2 * 144 * 6 + 16 * 18
+    assert bench_gpu.forward_flops(SMALL, batch) == 3 * layer + 2 * 4 * 10 * 4
+    # Reference, policy and a backward pass of two, or of one where the weights are frozen.
+    assert bench_gpu.update_flops(SMALL, batch, lora=False) == 4 * bench_gpu.forward_flops(SMALL, batch)
+    assert bench_gpu.update_flops(SMALL, batch, lora=True) == 3 * bench_gpu.forward_flops(SMALL, batch)
+
+
+def test_figures_are_medians_and_their_parts_add_up():
+    update = {"time/update": 4.0, "time/logprob": 1.5, "time/reference": 0.5, "time/backward": 2.0}
+    slow = {name: 10 * seconds for name, seconds in update.items()}
+    memory = [{"perf/peak_memory": gib} for gib in (1.0, 3.0, 2.0)]
+    updates = [measured | rest for measured, rest in zip((slow, update, update), memory, strict=True)]
+    assert bench_gpu.figures(updates, batch_of(2, 1, 3), flops=100.0, rate=50.0) == {
+        "seconds_per_update": 4.0,
+        "seconds": {"reference": 0.5, "policy": 1.0, "backward": 2.0, "rest": 0.5},
+        "tokens": 8,
+        "different_tokens": 6,
+        "tokens_per_second": 2.0,
+        "different_tokens_per_second": 1.5,
+        "mfu": 0.5,
+        "peak_memory_gib": 3.0,
+    }
+
+
+def test_the_smallest_shape_runs_without_a_gpu():
+    settings = bench_gpu.Settings("tiny", Work(1, 2, 16, (4, 4)), 8192, 1, "math", "nothing", True, 0, "cpu")
+    run = bench_gpu.measure(settings)
+    # Embedding 512 x 64; a layer: 64 x (64 + 32 + 32 + 64) + 128 biases, 3 x 64 x 128, two norms; a last norm.
+    assert run["parameters"] == run["trained_parameters"] == 512 * 64 + 2 * (12416 + 24576 + 128) + 64
+    assert (run["tokens"], run["different_tokens"]) == (40, 24)
+    assert sum(run["seconds"].values()) == pytest.approx(run["seconds_per_update"], abs=3e-4)
+
+
+def test_adapters_without_peft_are_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["bench_gpu.py", "--shape", "7B"])
+    monkeypatch.setattr(bench_gpu, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as end:
+        bench_gpu.main()
+    assert end.value.code == "error: low-rank adapters need the package peft: pip install peft, or use --lora-rank 0"
