@@ -35,6 +35,7 @@ from envtune.training.run_record import write_run_record
 from envtune.trajectory import Trajectory
 
 log = logging.getLogger("evaluate")
+LOG_EVERY = 50  # episodes
 
 
 @command("evaluate")
@@ -91,18 +92,20 @@ def _play(plan: Plan, collector: Collector, requests: Sequence[EpisodeRequest]) 
     console = rich.get_console()
     numbers = TextColumn("{task.fields[numbers]}")
     columns = (TextColumn("episodes"), MofNCompleteColumn(), BarColumn(), numbers)
-    trajectories: list[Trajectory] = []
+    successes: list[bool] = []
     with Progress(
         *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
     ) as bar:
         shown = bar.add_task("", total=len(requests), numbers="")
-        for played in plan.play(collector, requests):
-            trajectories += played
-            success = sum(trajectory.success for trajectory in trajectories) / len(trajectories)
-            bar.update(shown, completed=len(trajectories), numbers=f"success {success:.1%}")
-            if not console.is_terminal:
-                log.info("%d/%d episodes  success %.1f%%", len(trajectories), len(requests), 100 * success)
-    return trajectories
+
+        def show(trajectory: Trajectory) -> None:
+            successes.append(trajectory.success)
+            success = sum(successes) / len(successes)
+            bar.update(shown, completed=len(successes), numbers=f"success {success:.1%}")
+            if not console.is_terminal and (len(successes) % LOG_EVERY == 0 or len(successes) == len(requests)):
+                log.info("%d/%d episodes  success %.1f%%", len(successes), len(requests), 100 * success)
+
+        return plan.play(collector, requests, show)
 
 
 def _record(

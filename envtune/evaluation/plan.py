@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,11 +41,12 @@ class Plan:
         """The episodes to play; those of one task stand together."""
         return [EpisodeRequest(task, self._seed_of(task, sample)) for task in tasks for sample in range(self.samples)]
 
-    def play(self, collector: Collector, requests: Sequence[EpisodeRequest]) -> Iterator[list[Trajectory]]:
-        """Plays as many episodes at a time as the collector keeps in flight. Token records are dropped."""
-        for start in range(0, len(requests), collector.max_episodes):
-            played = collector.play(requests[start : start + collector.max_episodes], self.greedy)
-            yield [replace(trajectory, tokens=None) for trajectory in played]
+    def play(
+        self, collector: Collector, requests: Sequence[EpisodeRequest], finished: Callable[[Trajectory], None]
+    ) -> list[Trajectory]:
+        """Plays the episodes; ``finished`` gets each as soon as it is over. Token records are dropped."""
+        played = collector.play(requests, self.greedy, finished=finished)
+        return [replace(trajectory, tokens=None) for trajectory in played]
 
     def _seed_of(self, task: Task, sample: int) -> int:
         sequence = np.random.SeedSequence([self.seed, sample, *task.id.encode()])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,35 +82,26 @@ class Collector:
                 "lower one of them or choose a model with a longer window"
             )
 
-    def play(self, requests: Sequence[EpisodeRequest], greedy: bool = False, hints: bool = True) -> list[Trajectory]:
+    def play(
+        self,
+        requests: Sequence[EpisodeRequest],
+        greedy: bool = False,
+        hints: bool = True,
+        finished: Callable[[Trajectory], None] = lambda trajectory: None,
+    ) -> list[Trajectory]:
         """One trajectory per request, in the order of the requests; without ``hints``, nothing is augmented.
+
+        ``finished`` gets each trajectory as soon as its episode is over, maybe in another thread.
 
         Raises:
             UserError: a task's prompt is longer than ``max_prompt_tokens``.
         """
         augmentation = self.augmentation if hints else NoAugmentation()
-        waiting = deque(enumerate(requests))
-        flying: dict[int, tuple[int, _EpisodeInFlight]] = {}
-        finished: dict[int, Trajectory] = {}
-
-        def start(chain: int) -> Request:
-            place, request = waiting.popleft()
-            flying[chain] = place, self._start(request, augmentation)
-            return flying[chain][1].request()
-
-        def advance(chain: int, completion: Completion) -> Request | None:
-            started = time.perf_counter()
-            place, episode = flying[chain]
-            over = episode.advance(completion)
-            if over:
-                finished[place] = flying.pop(chain)[1].finish(self.generator.policy_version)
-            following = episode.request() if not over else start(chain) if waiting else None
-            self.environment_seconds += time.perf_counter() - started
-            return following
-
-        first = [start(chain) for chain in range(min(len(requests), self.max_episodes))]
-        self.generator.run(first, advance, greedy)
-        return [finished[place] for place in range(len(requests))]
+        version = self.generator.policy_version
+        play = _Play(requests, lambda request: self._start(request, augmentation), finished, version)
+        self.generator.run(play.begin(self.max_episodes), play.advance, greedy)
+        self.environment_seconds += play.environment_seconds
+        return [play.trajectories[place] for place in range(len(requests))]
 
     def _start(self, request: EpisodeRequest, augmentation: Augmentation) -> _EpisodeInFlight:
         episode = Episode(request.task, parse, augmentation.for_episode(request.seed), self._step_limit)
@@ -129,6 +120,49 @@ class Collector:
             self._max_response_tokens,
             self._max_completion_tokens,
         )
+
+
+class _Play:
+    """The episodes of one call of ``play``: those that wait, those in flight, and ``trajectories`` by their places.
+
+    A chain of the generator's plays one episode after the other.
+    """
+
+    def __init__(
+        self,
+        requests: Sequence[EpisodeRequest],
+        start: Callable[[EpisodeRequest], _EpisodeInFlight],
+        finished: Callable[[Trajectory], None],
+        policy_version: int,
+    ) -> None:
+        self.trajectories: dict[int, Trajectory] = {}
+        self.environment_seconds = 0.0
+        self._waiting = deque(enumerate(requests))
+        self._flying: dict[int, tuple[int, _EpisodeInFlight]] = {}
+        self._start, self._finished, self._policy_version = start, finished, policy_version
+
+    def begin(self, max_episodes: int) -> list[Request]:
+        """The first request of each chain."""
+        return [self._next_episode(chain) for chain in range(min(len(self._waiting), max_episodes))]
+
+    def advance(self, chain: int, completion: Completion) -> Request | None:
+        """Plays one step of the chain's episode; returns what to sample next for it or for a waiting one."""
+        started = time.perf_counter()
+        try:
+            place, episode = self._flying[chain]
+            if not episode.advance(completion):
+                return episode.request()
+            self.trajectories[place] = episode.finish(self._policy_version)
+            self._finished(self.trajectories[place])
+            del self._flying[chain]
+            return self._next_episode(chain) if self._waiting else None
+        finally:
+            self.environment_seconds += time.perf_counter() - started
+
+    def _next_episode(self, chain: int) -> Request:
+        place, request = self._waiting.popleft()
+        self._flying[chain] = place, self._start(request)
+        return self._flying[chain][1].request()
 
 
 class _EpisodeInFlight:

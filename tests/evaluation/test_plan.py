@@ -13,19 +13,20 @@ def _task(scenario: int) -> Task:
 
 
 class _Recorder:
-    """In the collector's place: remembers how many episodes were asked for at a time."""
-
-    max_episodes = 2
+    """In the collector's place: remembers what it was asked for."""
 
     def __init__(self):
         self.calls = []
 
-    def play(self, requests, greedy):
+    def play(self, requests, greedy, finished):
         self.calls.append((len(requests), greedy))
         tokens = TokenRecord((1,), (True,), (0.0,), 0)
-        return [
+        played = [
             Trajectory(r.task.id, r.task.category, 1, (), EpisodeEnd.STEP_LIMIT, r.seed, 0, tokens) for r in requests
         ]
+        for trajectory in reversed(played):
+            finished(trajectory)
+        return played
 
 
 def test_every_task_is_played_as_often_as_asked_with_seeds_of_its_own():
@@ -40,12 +41,14 @@ def test_a_tasks_seed_depends_on_the_plans_seed_and_not_on_the_tasks_beside_it()
     assert plan.requests([_task(0)]) != Plan(greedy=False, samples=1, seed=1).requests([_task(0)])
 
 
-def test_episodes_are_played_by_as_many_as_the_collector_holds_and_kept_without_tokens():
+def test_episodes_are_played_in_one_go_reported_as_they_finish_and_kept_without_tokens():
     plan, recorder = Plan(greedy=True, samples=1, seed=0), _Recorder()
-    played = list(plan.play(recorder, plan.requests([_task(index) for index in range(5)])))
-    assert recorder.calls == [(2, True), (2, True), (1, True)]
-    assert [t.task_id for chunk in played for t in chunk] == [f"multi_turn_base_{index}" for index in range(5)]
-    assert all(t.tokens is None for chunk in played for t in chunk)
+    finished = []
+    played = plan.play(recorder, plan.requests([_task(index) for index in range(3)]), finished.append)
+    assert recorder.calls == [(3, True)]
+    assert [t.task_id for t in played] == [f"multi_turn_base_{index}" for index in range(3)]
+    assert [t.task_id for t in finished] == [f"multi_turn_base_{index}" for index in (2, 1, 0)]
+    assert all(t.tokens is None for t in played)
 
 
 @pytest.mark.parametrize(

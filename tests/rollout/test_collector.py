@@ -151,6 +151,39 @@ def test_requests_depend_on_the_episodes_seed_and_step_alone(tokenizer: Any):
     assert reseeded[0].seed != together["Task 2"][0].seed
 
 
+def test_a_waiting_episode_begins_in_the_step_after_another_one_ended(tokenizer: Any):
+    # Two at a time: task 0 takes four steps, and beside it tasks 1 and 2 take two each.
+    generator = ScriptedGenerator(tokenizer, mixed_script)
+    requests = [EpisodeRequest(toy_task(number), seed=number) for number in range(3)]
+    toy_collector(tokenizer, generator, max_episodes=2).play(requests)
+    assert [len(call) for call in generator.calls] == [2, 2, 2, 2]
+
+
+def test_every_trajectory_is_handed_out_as_soon_as_its_episode_is_over(tokenizer: Any):
+    generator = ScriptedGenerator(tokenizer, mixed_script)
+    requests = [EpisodeRequest(toy_task(number), seed=number) for number in range(3)]
+    finished: list[tuple[str, int]] = []
+    collector = toy_collector(tokenizer, generator, max_episodes=2)
+    played = collector.play(requests, finished=lambda t: finished.append((t.task_id, len(generator.calls))))
+    assert finished == [("toy_1", 2), ("toy_0", 4), ("toy_2", 4)]
+    assert {trajectory.task_id for trajectory in played} == {"toy_0", "toy_1", "toy_2"}
+
+
+def test_an_error_in_the_environment_reaches_the_caller(tokenizer: Any):
+    class Failing(Actionable):
+        def for_episode(self, seed: int) -> Any:
+            if seed == 3:
+                raise RuntimeError("the fourth episode cannot begin")
+            return super().for_episode(seed)
+
+    generator = HFGenerator()
+    generator.update_weights(toy_model(), 0)
+    collector = toy_collector(tokenizer, generator, Failing(), max_completion_tokens=4, max_episodes=2)
+    # It begins in the sampling of the others, in a thread of its own.
+    with pytest.raises(RuntimeError, match="the fourth episode cannot begin"):
+        collector.play([EpisodeRequest(toy_task(number), seed=number) for number in range(4)])
+
+
 def test_trajectories_come_in_the_order_of_the_requests_whoever_finishes_first(tokenizer: Any):
     # Task 0 takes four steps, the others two.
     generator = ScriptedGenerator(tokenizer, mixed_script)
