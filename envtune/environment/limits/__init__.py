@@ -14,19 +14,20 @@ more than a second or had to be stopped after 12 s or more: a response of a mill
 
 Every bound lies far above what the 800 ground truths need, so a call that is not refused keeps its exact result:
 
-=================================  =============  =======
-of one                             ground truths  allowed
-=================================  =============  =======
-response: characters                       6,886  200,000
-response: calls (of a turn)                   34       50
-response: characters of results           70,423  400,000
-call: characters of arguments              6,697   30,000
-call: values in its arguments                 13    1,000
-call: characters of its result            31,706  200,000
-tree: items                                  124    1,000
-worlds: characters                         5,249  300,000
-worlds: values                               571    6,000
-=================================  =============  =======
+====================================  =============  =======
+of one                                ground truths  allowed
+====================================  =============  =======
+response: characters                          6,886  200,000
+response: calls (of a turn)                      34       50
+response: characters of results              70,423  400,000
+call: characters of arguments                 6,697   30,000
+call: values in its arguments                    13    1,000
+call: characters of its result               31,706  200,000
+tree: items                                     126    1,000
+tree: characters of paths and files          30,908  500,000
+worlds: characters, without the tree         11,066  300,000
+worlds: values, without the tree              1,287    6,000
+====================================  =============  =======
 
 Not covered: the record of an episode grows with its steps, whose number is the user's; a parser other than ours has to
 bound a response itself; and what is refused here is refused even where the benchmark's executor would carry it out.
