@@ -24,17 +24,14 @@ class Size(NamedTuple):
     characters: int
     values: int
 
-    @property
-    def too_large(self) -> bool:
-        return self.characters > MAX_WORLD_CHARACTERS or self.values > MAX_WORLD_VALUES
-
 
 class WorldGrowth:
     """Counts what the calls on ``worlds`` may have added to them."""
 
     def __init__(self, worlds: Mapping[str, Any]) -> None:
         self._worlds = worlds
-        self._held = self._bound = Size(0, 0)
+        self._characters = self._values = 0
+        self._full = False
 
     def admit(self, arguments: Size) -> None:
         """Before a call with arguments of this size.
@@ -42,28 +39,28 @@ class WorldGrowth:
         Raises:
             LimitExceeded: if the worlds hold too much already. From then on nothing can be called.
         """
-        if self._held.too_large:
-            # Nothing is called any more, so that there is nothing to measure again.
-            raise _full()
-        self._bound = _with_call(self._bound, arguments)
-        if self._bound.too_large:
-            self._held = measure(self._worlds)
-            if self._held.too_large:
-                raise _full()
-            self._bound = _with_call(self._held, arguments)
+        self._add(arguments)
+        if self._over:
+            self._measure()
+            self._add(arguments)
 
+    def _add(self, arguments: Size) -> None:
+        self._characters += arguments.characters + RECORD_CHARACTERS
+        self._values += arguments.values + RECORD_VALUES
 
-def _full() -> LimitExceeded:
-    return LimitExceeded(
-        f"earlier calls have filled the world; {MAX_WORLD_CHARACTERS} characters and {MAX_WORLD_VALUES} values are "
-        "allowed"
-    )
+    @property
+    def _over(self) -> bool:
+        return self._characters > MAX_WORLD_CHARACTERS or self._values > MAX_WORLD_VALUES
 
-
-def _with_call(held: Size, arguments: Size) -> Size:
-    return Size(
-        held.characters + arguments.characters + RECORD_CHARACTERS, held.values + arguments.values + RECORD_VALUES
-    )
+    def _measure(self) -> None:
+        if not self._full:
+            self._characters, self._values = measure(self._worlds)
+            self._full = self._over
+        if self._full:
+            raise LimitExceeded(
+                f"earlier calls have filled the world; {MAX_WORLD_CHARACTERS} characters and {MAX_WORLD_VALUES} values "
+                "are allowed"
+            )
 
 
 def measure(worlds: Mapping[str, Any]) -> Size:
