@@ -8,7 +8,7 @@ the calls, words the observations and judges every turn. Each task is done by bo
 times, and its least time counts. Two further columns say what that leaves out: parsing what an agent writes, and the
 first episode of a task, which loads its worlds and plays its twin for all later ones.
 
-Prints JSON: mean milliseconds an episode by category for both, and their ratio.
+Prints JSON: mean milliseconds of CPU time an episode by category for both, and their ratio.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def compare(category: str, rounds: int) -> dict[str, float]:
-    """Mean over the category's tasks of the least milliseconds an episode took, and of the first of each task."""
+    """Mean over the category's tasks of an episode's least milliseconds, and of those of each task's first one."""
     tasks = [task for task in load_bfcl_tasks([category]) if task.id not in NOT_PLAYABLE]
     entries = official_entries(category)
     sums = dict.fromkeys(("bfcl_eval", "envtune", "envtune_with_parsing", "envtune_first"), 0.0)
@@ -125,11 +125,11 @@ def official_entries(category: str) -> dict[str, tuple[dict[str, Any], list[list
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """How long one call took; what the official program keeps in its module is dropped afterwards, off the clock."""
+    """CPU time of one call; what the official program keeps in its module is dropped afterwards, off the clock."""
     before = set(vars(multi_turn_utils))
-    started = time.perf_counter()
+    started = time.process_time()
     run()
-    elapsed = time.perf_counter() - started
+    elapsed = time.process_time() - started
     for added in set(vars(multi_turn_utils)) - before:
         delattr(multi_turn_utils, added)
     return elapsed

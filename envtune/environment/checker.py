@@ -7,7 +7,7 @@ ground-truth calls' results of this turn as a sub-multiset of all results of the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 
@@ -23,12 +23,13 @@ def judge_state(agent: HasWorlds, twin: HasWorlds) -> bool:
     return all(_same_world(agent.worlds[name], world) for name, world in twin.worlds.items())
 
 
-def judge_responses(seen: Counter[str], expected: Sequence[str]) -> bool:
+def judge_responses(seen: Counter[str], expected: Mapping[str, int]) -> bool:
     """True if each result of the ground truth was seen by the agent, as many times and in any order.
 
-    ``seen`` counts the texts of all results that the agent has had so far.
+    ``seen`` counts the texts of all results that the agent has had so far, ``expected`` those of the turn's
+    ground-truth calls.
     """
-    return all(seen[text] >= count for text, count in Counter(expected).items())
+    return all(seen[text] >= count for text, count in expected.items())
 
 
 def _same_world(agent: Any, twin: Any) -> bool:

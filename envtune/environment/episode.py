@@ -77,7 +77,8 @@ class Episode:
         self._require_running()
         action = self._read(completion, clipped)
         results = self._run(action.calls) if isinstance(action, ToolCalls) else ()
-        self._seen.update(result.text for result in results)
+        if results:
+            self._seen.update(result.text for result in results)
         observation = self._observation(action, results)
         self._steps.append(Step(completion, action, results, observation.text, clipped))
         if isinstance(action, FinalAnswer):

@@ -24,7 +24,8 @@ from typing import Any
 import mpmath
 
 from envtune.environment import limits
-from envtune.environment.worlds import CLASSES, new_worlds
+from envtune.environment.task_cache import cached_by_task
+from envtune.environment.worlds import CLASSES, LONG_LISTS, new_worlds
 from envtune.task import Task, ToolCall
 from envtune.trajectory import ToolResult
 
@@ -55,6 +56,8 @@ _TOOLS = {name: frozenset(_tool_functions(toolbox)) for name, toolbox in CLASSES
 _FUNCTIONS = {name: function for toolbox in CLASSES.values() for name, function in _tool_functions(toolbox).items()}
 # These set the precision of decimal and mpmath for the whole process.
 _NUMERIC = _TOOLS["MathAPI"]
+MAX_TASKS = 2_000
+_NOTHING_TO_KEEP = nullcontext()
 _IMMUTABLE = frozenset({str, int, float, bool, type(None)})
 _MUTABLE_DEFAULTS = {name: defaults for name, f in _FUNCTIONS.items() if (defaults := _mutable_defaults(f))}
 
@@ -73,11 +76,8 @@ class Toolbox:
 
     def __init__(self, task: Task) -> None:
         self._worlds = new_worlds(task)
-        documented = frozenset(tool.name for tool in task.tools)
-        self._methods = {
-            tool: getattr(world, tool) for name, world in self._worlds.items() for tool in _TOOLS[name] & documented
-        }
-        self._offered = frozenset(self._methods)
+        self._world_of = _world_of_each_tool(task)
+        self._offered = frozenset(self._world_of)
         self._growth = limits.WorldGrowth(self._worlds)
 
     @property
@@ -92,7 +92,7 @@ class Toolbox:
 
     def offer(self, names: Iterable[str]) -> None:
         """From now on exactly these documented tools may be called."""
-        self._offered = frozenset(self._methods.keys() & names)
+        self._offered = frozenset(self._world_of.keys() & names)
 
     def call(self, call: ToolCall, budget: limits.ResultBudget | None = None) -> ToolResult:
         """Runs one call. Whatever goes wrong in it is a result, never an exception.
@@ -116,7 +116,7 @@ class Toolbox:
 
     def _answer(self, call: ToolCall) -> tuple[bool, str]:
         try:
-            with _precision_kept() if call.name in _NUMERIC else nullcontext():
+            with _precision_kept() if call.name in _NUMERIC else _NOTHING_TO_KEEP:
                 value = _in_order(self._run(call))
                 text = _text(value)
         except Exception as error:
@@ -127,13 +127,20 @@ class Toolbox:
         if call.name not in self._offered:
             raise NameError(f"name {call.name[:80]!r} is not defined, as no such tool is offered")
         self._growth.admit(limits.check_arguments(call))
-        method = self._methods[call.name]
+        method = getattr(self._worlds[self._world_of[call.name]], call.name)
         arguments = {**_MUTABLE_DEFAULTS.get(call.name, {}), **call.arguments}
-        if not all(type(value) in _IMMUTABLE for value in arguments.values()):
+        if not _IMMUTABLE.issuperset(map(type, arguments.values())):
             arguments = copy.deepcopy(arguments)
         if call.name in limits.TREE_TOOLS:
             return limits.run_in_bounded_tree(method.__self__, lambda: method(**arguments))
         return method(**arguments)
+
+
+@cached_by_task(MAX_TASKS)
+def _world_of_each_tool(task: Task) -> Mapping[str, str]:
+    """The name of its class, for each documented tool of the task's classes."""
+    documented = frozenset(tool.name for tool in task.tools)
+    return {tool: name for name in task.toolboxes for tool in _TOOLS[name] & documented}
 
 
 @contextmanager
@@ -156,10 +163,18 @@ def _text(value: Any) -> str:
         return value
     if type(value) is dict:
         try:
-            return json.dumps(value)
+            return _json(value)
         except Exception:  # BFCL's executor takes any failure for a reason to write str(); results must not differ
             return str(value)
     return str(value)
+
+
+def _json(value: dict[Any, Any]) -> str:
+    """As ``json.dumps`` writes it."""
+    if LONG_LISTS.keys().isdisjoint(map(id, value.values())):
+        return json.dumps(value)
+    pairs = {key: LONG_LISTS.get(id(part)) or json.dumps(part) for key, part in value.items()}
+    return "{" + ", ".join(f"{json.dumps(str(key))}: {text}" for key, text in pairs.items()) + "}"
 
 
 def _in_order(value: Any) -> Any:

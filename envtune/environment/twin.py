@@ -6,6 +6,7 @@ returned, and the worlds after each turn, for reading only.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +22,9 @@ MAX_TWINS = 256
 
 @dataclass(frozen=True, slots=True)
 class TwinTurn:
-    """After one turn: the texts that its ground-truth calls returned, and every world by its class's name."""
+    """After one turn: how often its ground-truth calls returned each text, and every world by its class's name."""
 
-    results: tuple[str, ...]
+    results: Mapping[str, int]
     worlds: Mapping[str, Any]
 
 
@@ -34,7 +35,7 @@ def twin_turns(task: Task) -> tuple[TwinTurn, ...]:
     worlds: Mapping[str, Any] = copy_worlds(twin.worlds)
     turns = []
     for turn in task.turns:
-        results = tuple(twin.call(call).text for call in turn.ground_truth)
+        results = Counter(twin.call(call).text for call in turn.ground_truth)
         if results:
             worlds = copy_worlds(twin.worlds)
         turns.append(TwinTurn(results, worlds))

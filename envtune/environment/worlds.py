@@ -9,13 +9,18 @@ text of an agent is ever in it.
 from __future__ import annotations
 
 import copy
+import io
+import json
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
+from random import Random
 from types import MappingProxyType
 from typing import Any
 
 from bfcl_eval.constants.executable_backend_config import CLASS_FILE_PATH_MAPPING, STATELESS_CLASSES
+from bfcl_eval.eval_checker.multi_turn_eval.func_source_code import long_context
 
 from envtune.environment.clock import with_fixed_time
 from envtune.environment.task_cache import cached_by_task
@@ -38,6 +43,16 @@ CLASSES = MappingProxyType(
     {name: with_fixed_time(getattr(import_module(CLASS_FILE_PATH_MAPPING[name]), name)) for name in TOOLBOXES}
 )
 
+# The JSON of the long lists of numbers that BFCL puts into results of long-context worlds, by identity: they are the
+# same objects every time, no tool changes them, and writing them takes longer than the rest of an episode.
+LONG_LISTS = MappingProxyType(
+    {
+        id(value): json.dumps(value)
+        for value in vars(long_context).values()
+        if type(value) is list and len(value) > 500 and type(value[0]) is float
+    }
+)
+
 
 def new_worlds(task: Task) -> dict[str, Any]:
     """A live object of each of the task's classes, in the task's initial state, shared with nobody.
@@ -45,31 +60,67 @@ def new_worlds(task: Task) -> dict[str, Any]:
     Raises:
         ValueError: a class is unknown.
     """
-    return _restored(_snapshot_of(task))
+    return _snapshot_of(task).restore()
 
 
 def copy_worlds(worlds: Mapping[str, Any]) -> dict[str, Any]:
     """The same worlds as they are now, as objects of their own."""
-    return _restored(_snapshot(worlds))
+    return Snapshot.of(worlds).restore()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The attributes of each world, pickled, and the states of the random generators among them.
+
+    Not the worlds themselves are pickled: a class that was made here belongs to no module. Generators stand apart,
+    because reading 625 numbers back takes longer than all the rest.
+    """
+
+    pickled: bytes
+    generators: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, worlds: Mapping[str, Any]) -> Snapshot:
+        buffer = io.BytesIO()
+        pickler = _Pickler(buffer)
+        pickler.dump({name: vars(world) for name, world in worlds.items()})
+        return cls(buffer.getvalue(), tuple(pickler.generators))
+
+    def restore(self) -> dict[str, Any]:
+        worlds = {}
+        for name, attributes in _Unpickler(self).load().items():
+            world: Any = object.__new__(CLASSES[name])
+            world.__dict__ = attributes
+            worlds[name] = world
+        return worlds
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, buffer: io.BytesIO) -> None:
+        super().__init__(buffer, pickle.HIGHEST_PROTOCOL)
+        self.generators: list[Any] = []
+
+    def persistent_id(self, value: Any) -> int | None:
+        if type(value) is not Random:
+            return None
+        self.generators.append(value.getstate())
+        return len(self.generators) - 1
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__(io.BytesIO(snapshot.pickled))
+        self._generators = snapshot.generators
+
+    def persistent_load(self, place: int) -> Random:
+        generator = Random.__new__(Random, 0)
+        generator.setstate(self._generators[place])
+        return generator
 
 
 @cached_by_task(MAX_SNAPSHOTS)
-def _snapshot_of(task: Task) -> bytes:
-    return _snapshot({name: _loaded(name, task) for name in task.toolboxes})
-
-
-def _snapshot(worlds: Mapping[str, Any]) -> bytes:
-    """The attributes of each world. Not the worlds themselves: a class that was made here belongs to no module."""
-    return pickle.dumps({name: vars(world) for name, world in worlds.items()}, pickle.HIGHEST_PROTOCOL)
-
-
-def _restored(snapshot: bytes) -> dict[str, Any]:
-    worlds = {}
-    for name, attributes in pickle.loads(snapshot).items():
-        world: Any = object.__new__(CLASSES[name])
-        world.__dict__ = attributes
-        worlds[name] = world
-    return worlds
+def _snapshot_of(task: Task) -> Snapshot:
+    return Snapshot.of({name: _loaded(name, task) for name in task.toolboxes})
 
 
 def _loaded(name: str, task: Task) -> Any:

@@ -34,7 +34,7 @@ def _call(toolbox: Toolbox, name: str, **arguments: Any) -> None:
     ],
 )
 def test_responses_match_as_a_sub_multiset_in_any_order(agent: list[str], expected: list[str], verdict: bool) -> None:
-    assert judge_responses(Counter(agent), expected) is verdict
+    assert judge_responses(Counter(agent), Counter(expected)) is verdict
 
 
 def test_worlds_loaded_alike_are_equal() -> None:

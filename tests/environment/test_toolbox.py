@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import decimal
+import json
 import os
 import subprocess
 import sys
@@ -151,6 +152,13 @@ def test_neither_the_task_nor_the_callers_arguments_are_changed() -> None:
     _call(toolbox, "follow_user", username_to_follow="c")
     assert tags == ["#a"]
     assert task.initial_state["TwitterAPI"]["following_list"] == []
+
+
+def test_long_lists_of_numbers_are_written_as_json_writes_them() -> None:
+    toolbox = _toolbox("TradingBot", category=Category.LONG_CONTEXT)
+    text = _call(toolbox, "get_stock_info", symbol="AAPL").text
+    assert len(json.loads(text)["MA(5)"]) == 2000
+    assert text == json.dumps(json.loads(text))
 
 
 def test_a_result_is_written_before_later_calls_change_what_it_shows() -> None:

@@ -61,31 +61,51 @@ def _check_short(name: str, value: Any) -> None:
 
 
 def _check_size(call: ToolCall) -> Size:
-    characters = items = 0
-    waiting: list[tuple[Any, int]] = [(dict(call.arguments), 0)]
-    while waiting:
-        value, depth = waiting.pop()
-        items += 1
-        if isinstance(value, str):
-            characters += len(value)
-            if not value.isascii():
-                _check_encodable(value)
-        elif isinstance(value, int):
-            _check_integer(value)
-        elif value != value:
-            raise LimitExceeded("an argument is not a number (NaN)")
-        elif isinstance(value, dict):
-            waiting.extend((part, depth + 1) for pair in value.items() for part in pair)
-        elif isinstance(value, list | tuple | set):
-            waiting.extend((part, depth + 1) for part in value)
-        if depth > MAX_ARGUMENT_DEPTH:
+    characters, items = 0, 1
+    nested: list[tuple[Any, int]] = []
+    for name, value in call.arguments.items():
+        characters += _characters(name) + _characters(value)
+        items += 2
+        if isinstance(value, dict | list | tuple | set):
+            nested.append((value, 1))
+    while nested:
+        container, depth = nested.pop()
+        parts = (part for pair in container.items() for part in pair) if isinstance(container, dict) else container
+        for part in parts:
+            characters += _characters(part)
+            items += 1
+            if isinstance(part, dict | list | tuple | set):
+                nested.append((part, depth + 1))
+        if container and depth >= MAX_ARGUMENT_DEPTH:
             raise LimitExceeded(f"the arguments are nested deeper than {MAX_ARGUMENT_DEPTH} levels")
-        if characters > MAX_ARGUMENT_CHARACTERS or items > MAX_ARGUMENT_ITEMS:
-            raise LimitExceeded(
-                f"the arguments are too large; {MAX_ARGUMENT_CHARACTERS} characters and {MAX_ARGUMENT_ITEMS} values "
-                "are allowed"
-            )
+        _check_totals(characters, items)
+    _check_totals(characters, items)
     return Size(characters, items)
+
+
+def _characters(value: Any) -> int:
+    """Of a text, 0 of anything else.
+
+    Raises:
+        LimitExceeded: a value that cannot be encoded, a number that is too large or none.
+    """
+    if isinstance(value, str):
+        if not value.isascii():
+            _check_encodable(value)
+        return len(value)
+    if isinstance(value, int):
+        _check_integer(value)
+    elif isinstance(value, float) and value != value:
+        raise LimitExceeded("an argument is not a number (NaN)")
+    return 0
+
+
+def _check_totals(characters: int, items: int) -> None:
+    if characters > MAX_ARGUMENT_CHARACTERS or items > MAX_ARGUMENT_ITEMS:
+        raise LimitExceeded(
+            f"the arguments are too large; {MAX_ARGUMENT_CHARACTERS} characters and {MAX_ARGUMENT_ITEMS} values "
+            "are allowed"
+        )
 
 
 def _check_encodable(text: str) -> None:

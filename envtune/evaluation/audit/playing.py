@@ -9,6 +9,7 @@ from typing import Any
 
 from envtune.environment.checker import judge_responses, judge_state
 from envtune.environment.toolbox import Toolbox
+from envtune.environment.twin import twin_turns
 from envtune.task import Task, ToolCall
 
 Calls = Sequence[Sequence[ToolCall]]
@@ -32,14 +33,13 @@ def passes(task: Task, calls: Calls, as_offered: bool = False) -> bool:
 
     Not judged here: that a turn with ground truth needs a call.
     """
-    agent, twin = Toolbox(task), Toolbox(task)
+    agent = Toolbox(task)
     seen: Counter[str] = Counter()
-    for index, turn in enumerate(task.turns):
+    for index, (turn, twin) in enumerate(zip(task.turns, twin_turns(task), strict=True)):
         if as_offered:
             agent.offer(tool.name for tool in task.tools_offered_at(index))
         seen.update(agent.call(call).text for call in calls[index])
-        expected = [twin.call(call).text for call in turn.ground_truth]
-        if turn.ground_truth and not (judge_state(agent, twin) and judge_responses(seen, expected)):
+        if turn.ground_truth and not (judge_state(agent, twin) and judge_responses(seen, twin.results)):
             return False
     return True
 
