@@ -4,6 +4,12 @@
 
 Starts `python train.py stage=3 reward=progress` (further arguments are passed on), reads its log lines as they come and
 prints one JSON object with the goals beside what was measured.
+
+    python tools/bench_loop.py --peer trl                      # episodes of one user turn, with BFCL's tools
+    python tools/bench_loop.py --peer trl --plain-tokens 128   # no tools, completions of one length
+
+compares envtune with TRL on the same work instead, both in turn and each in processes of its own: seconds per update,
+tokens per second, and what was and was not equal.
 """
 
 from __future__ import annotations
@@ -80,9 +86,21 @@ def summary(updates: list[Update]) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        # With a peer, --help is about the comparison.
+        add_help="--peer" not in sys.argv,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="stop after this long")
+    parser.add_argument("--peer", choices=("trl",), help="compare with this trainer; --peer trl --help lists more")
     options, overrides = parser.parse_known_args()
+    if options.peer:
+        # Loads transformers, which the other measurement has no use for.
+        from peer_comparison import compare
+
+        print(json.dumps(compare(options.peer, overrides), indent=2))
+        return
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-u", "train.py", "stage=3", "reward=progress", f"hydra.run.dir={folder}"]
         updates = list(updates_of([*command, "trainer.max_steps=100000", *overrides], 60 * options.minutes))

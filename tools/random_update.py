@@ -16,7 +16,7 @@ from typing import Any
 
 import lightning
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen2Config
 
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.settings import GRPOSettings
@@ -66,7 +66,7 @@ class Work:
 
 def random_model(
     shape: Shape, device: str, dtype: torch.dtype = torch.float32, checkpointing: bool = False
-) -> Qwen2ForCausalLM:
+) -> PreTrainedModel:
     """The same weights each time for the same arguments."""
     torch.manual_seed(0)
     config = Qwen2Config(
@@ -83,7 +83,7 @@ def random_model(
         pad_token_id=None,
     )
     with torch.device(device):
-        model = Qwen2ForCausalLM(config).to(dtype)
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     if checkpointing:
         model.gradient_checkpointing_enable()
     return model

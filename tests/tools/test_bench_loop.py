@@ -1,0 +1,124 @@
+"""The comparison's arithmetic on reports made by hand; no time is looked at."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envtune.chat.protocol import render_answer, render_calls
+from envtune.task import ToolCall
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import bench_loop  # noqa: E402
+import peer_comparison  # noqa: E402
+import peer_ours  # noqa: E402
+import peer_work  # noqa: E402
+from peer_work import Report, Update, Work  # noqa: E402
+
+WARM_UP = Update(seconds=100.0, rollout_seconds=100.0, tokens=7, sampled=7)
+
+
+def report(*updates: Update, prompts: str = "same") -> Report:
+    return Report((WARM_UP, *updates), prompts)
+
+
+def test_ratios_are_of_medians_and_of_each_round_without_the_first_update():
+    ours = [report(Update(1.0, 0.5, 100, 10), Update(3.0, 1.5, 300, 30)), report(Update(2.0, 1.0, 200, 20))]
+    theirs = [report(Update(4.0, 1.0, 120, 12), Update(4.0, 3.0, 120, 12)), report(Update(16.0, 8.0, 240, 24))]
+    compared = peer_comparison.summary(Work(), "trl", {"envtune": ours, "trl": theirs})
+    assert compared["sides"]["envtune"] == {
+        "updates": 3,
+        "seconds_per_update": 2.0,
+        "of_them_rollout": 1.0,
+        "tokens_per_update": 200,
+        "sampled_per_update": 20,
+        "tokens_per_second": 100.0,
+        "sampled_per_second": 10.0,
+    }
+    # 480 tokens in 24 seconds are 20 a second.
+    assert compared["envtune_against_peer"] == {
+        "seconds_per_update": 0.5,
+        "times_faster_by_round": [2.0, 8.0],
+        "times_the_tokens_per_second": 5.0,
+    }
+
+
+def test_other_prompts_are_no_comparison():
+    reports = {"envtune": [report(WARM_UP)], "trl": [report(WARM_UP, prompts="other")]}
+    with pytest.raises(SystemExit, match="error: the two sides were given different prompts"):
+        peer_comparison.summary(Work(), "trl", reports)
+
+
+def test_a_peer_that_is_not_installed_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(peer_comparison, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["bench_loop.py", "--peer", "trl", "--updates", "1"])
+    with pytest.raises(SystemExit, match=r"error: trl is not installed: pip install -c constraints.txt -e '.\[peer\]'"):
+        bench_loop.main()
+
+
+def test_the_tasks_are_single_turns_that_call_a_tool():
+    tasks = peer_work.first_turns(Work(tasks=3))
+    assert len({task.id for task in tasks}) == 3
+    assert all(len(task.turns) == 1 and task.turns[0].ground_truth for task in tasks)
+
+
+def test_without_tools_our_side_samples_exactly_the_length(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    work = Work(tasks=1, group_size=2, updates=1, plain_tokens=3, threads=1)
+    # The other tests' threads are theirs.
+    monkeypatch.setattr(peer_work, "start", lambda work: None)
+    monkeypatch.setattr(sys, "argv", ["peer_ours.py", json.dumps(asdict(work))])
+    peer_ours.main()
+    measured = Report.read(capsys.readouterr().out.splitlines()[-1])
+    (task,) = peer_work.first_turns(work)
+    prompt = peer_work.template().open(task.turns[0].message, task.tools)
+    assert measured.prompts == peer_work.digest([prompt])
+    assert [(update.sampled, update.tokens) for update in measured.updates] == [(6, 2 * len(prompt) + 6)] * 2
+
+
+@pytest.fixture
+def peer_trl() -> Any:
+    pytest.importorskip("trl")
+    import peer_trl
+
+    return peer_trl
+
+
+def test_trl_reads_the_same_prompt_to_the_token(peer_trl: Any):
+    (task,) = peer_work.first_turns(Work(tasks=1))
+    tokenizer = peer_trl._tokenizer(peer_work.template())
+    ids = tokenizer.apply_chat_template(peer_trl._messages(task), add_generation_prompt=True, return_dict=False)
+    assert ids == peer_work.template().open(task.turns[0].message, task.tools)
+
+
+def test_trls_episode_ends_as_ours_does(peer_trl: Any):
+    work = Work(tasks=1)
+    (task,) = tasks = peer_work.first_turns(work)
+    tokenizer, env = peer_trl._tokenizer(peer_work.template()), peer_trl._environment(work, tasks)()
+
+    def said(text: str) -> dict[str, Any]:
+        return tokenizer.parse_response([*tokenizer.encode(text), tokenizer.eos_token_id])
+
+    env.reset(task=0)
+    wrong, right, answer = (
+        said(render_calls("Now.", [ToolCall("fly", {})])),
+        said(render_calls("Now.", task.turns[0].ground_truth)),
+        said(render_answer("Done.", "It is done.")),
+    )
+    assert "tool_calls" not in answer
+    assert "no such tool is offered" in env.respond(**wrong["tool_calls"][0]["function"]["arguments"])
+    env.respond(**right["tool_calls"][0]["function"]["arguments"])
+    # The answer is no tool call, so TRL's loop stops before it.
+    assert env.finish_([wrong, {"role": "tool"}, right, {"role": "tool"}, answer]) == 1.0
+    # What was carried out is not carried out again, if there was no room for what follows.
+    env.reset(task=0)
+    env.respond(**wrong["tool_calls"][0]["function"]["arguments"])
+    assert env.finish_([wrong]) == 0.0

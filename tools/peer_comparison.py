@@ -1,0 +1,140 @@
+"""Runs envtune and another trainer in turn on the same work and compares them (`bench_loop.py --peer`)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from peer_work import Report, Work
+
+TOOLS = Path(__file__).parent
+GOAL = "seconds per update at most a third of the peer's"
+
+EQUAL = (
+    "model and its float32 weights, tokenizer, prompts to the token, tasks of every update",
+    "episodes an update, group size, updates, limits of a completion and of an episode",
+    "sampling: temperature 1, the whole vocabulary",
+    "optimiser AdamW, learning rate, weight decay, gradient clipping, KL and entropy coefficients, the clips, mean "
+    "over sequences of the mean over tokens, rewards scaled by the group's deviation, the reference model",
+    "processor threads, no gradient checkpointing, float32 throughout",
+)
+EQUAL_WITH_TOOLS = (
+    "episodes: both play envtune's episode of the task's first user turn, with BFCL's tools, protocol, step limit and "
+    "wording of observations, and are rewarded at the end by its progress",
+)
+EQUAL_WITHOUT_TOOLS = ("length of every completion, to the token; the reward, a function of the text",)
+UNEQUAL = (
+    "random numbers: the two sample other tokens",
+    "TRL generates by model.generate, its default: every step of an episode reads the whole conversation again, and "
+    "finished rows wait for the longest; its continuous batching and vLLM are not used",
+    "TRL's update is one padded batch of all rows, envtune's is packed in micro-batches of at most 8192 tokens, and "
+    "computes a group's prompt once",
+    "envtune records the log-probs of sampling and divides by them; TRL takes the update's own",
+    "envtune logs some sixty numbers an update, TRL some thirty",
+)
+UNEQUAL_WITH_TOOLS = (
+    "the length of episodes, as they are sampled; tokens a second allow for it",
+    "TRL sees one tool that takes a whole response; the schemas of some thirty tools, which it would render for every "
+    "prompt otherwise, are left out in its favour",
+    "TRL closes a response that was cut off without an end token, envtune with one",
+)
+UNEQUAL_WITHOUT_TOOLS = ("envtune still makes an episode, with its tools, for every completion",)
+
+
+def compare(peer: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """The comparison as a record for JSON.
+
+    Exits with one sentence if the peer is not installed or a side fails.
+    """
+    work, rounds = _options(arguments)
+    if find_spec(peer) is None:
+        sys.exit(f"error: {peer} is not installed: pip install -c constraints.txt -e '.[peer]'")
+    reports: dict[str, list[Report]] = {"envtune": [], peer: []}
+    for number in range(rounds):
+        for side, program in (("envtune", "peer_ours.py"), (peer, f"peer_{peer}.py")):
+            print(f"round {number + 1} of {rounds}: {side}", file=sys.stderr)
+            reports[side].append(run(program, work))
+    return summary(work, peer, reports) | {
+        "versions": {name: version(name) for name in (peer, "transformers", "torch")}
+    }
+
+
+def run(program: str, work: Work) -> Report:
+    """One side in a process of its own; what it reports is its last line."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(work.threads), "TOKENIZERS_PARALLELISM": "false"}
+    command = [sys.executable, str(TOOLS / program), json.dumps(asdict(work))]
+    side = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if side.returncode:
+        last = (side.stderr.strip().splitlines() or ["no message"])[-1]
+        sys.exit(last if last.startswith("error:") else f"error: {program} failed: {last}")
+    return Report.read(side.stdout.strip().splitlines()[-1])
+
+
+def summary(work: Work, peer: str, reports: Mapping[str, Sequence[Report]]) -> dict[str, Any]:
+    """Both sides, their ratios, and what was and was not equal. The first update of a process warms up."""
+    prompts = {report.prompts for side in reports.values() for report in side}
+    if len(prompts) > 1:
+        sys.exit("error: the two sides were given different prompts: the chat templates do not agree")
+    sides = {side: figures(side_reports) for side, side_reports in reports.items()}
+    ours, theirs = sides["envtune"], sides[peer]
+    rounds = [
+        figures([other])["seconds_per_update"] / figures([own])["seconds_per_update"]
+        for own, other in zip(reports["envtune"], reports[peer], strict=True)
+    ]
+    tools = not work.plain_tokens
+    return {
+        "goal": GOAL,
+        "work": asdict(work),
+        "sides": sides,
+        "envtune_against_peer": {
+            "seconds_per_update": round(ours["seconds_per_update"] / theirs["seconds_per_update"], 3),
+            "times_faster_by_round": [round(ratio, 2) for ratio in rounds],
+            "times_the_tokens_per_second": round(ours["tokens_per_second"] / theirs["tokens_per_second"], 2),
+        },
+        "equal": [*EQUAL, *(EQUAL_WITH_TOOLS if tools else EQUAL_WITHOUT_TOOLS)],
+        "not_equal": [*UNEQUAL, *(UNEQUAL_WITH_TOOLS if tools else UNEQUAL_WITHOUT_TOOLS)],
+    }
+
+
+def figures(reports: Sequence[Report]) -> dict[str, Any]:
+    """One side over all its rounds: the median update, and tokens over the time that they took together."""
+    updates = [update for report in reports for update in report.updates[1:]]
+    seconds = sum(update.seconds for update in updates)
+    return {
+        "updates": len(updates),
+        "seconds_per_update": round(statistics.median(update.seconds for update in updates), 3),
+        "of_them_rollout": round(statistics.median(update.rollout_seconds for update in updates), 3),
+        "tokens_per_update": round(sum(update.tokens for update in updates) / len(updates)),
+        "sampled_per_update": round(sum(update.sampled for update in updates) / len(updates)),
+        "tokens_per_second": round(sum(update.tokens for update in updates) / seconds, 1),
+        "sampled_per_second": round(sum(update.sampled for update in updates) / seconds, 1),
+    }
+
+
+def _options(arguments: Sequence[str]) -> tuple[Work, int]:
+    parser = argparse.ArgumentParser(
+        prog="bench_loop.py --peer trl", description="Times envtune against another trainer on the same work."
+    )
+    parser.add_argument("--rounds", type=int, default=2, help="both sides run that often, in turn")
+    parser.add_argument("--updates", type=int, default=4, help="updates of a process that count, after a first one")
+    parser.add_argument("--tasks", type=int, default=2, help="prompts of an update")
+    parser.add_argument("--group-size", type=int, default=8, help="episodes of each prompt")
+    parser.add_argument("--plain-tokens", type=int, default=0, help="no tools: one completion of so many tokens each")
+    parser.add_argument("--threads", type=int, default=2)
+    values = vars(parser.parse_args(arguments))
+    for name, value in values.items():
+        least = {"plain_tokens": 0, "group_size": 2}.get(name, 1)
+        if value < least:
+            sys.exit(f"error: --{name.replace('_', '-')}={value} must be at least {least}")
+    rounds = values.pop("rounds")
+    return Work(**values), rounds

@@ -1,0 +1,213 @@
+"""TRL's side of `bench_loop.py --peer trl`: prints a report of its updates on the work given as JSON.
+
+TRL's `GRPOTrainer` plays the episodes by its own tool loop and generates by `model.generate`. Its environment is an
+envtune episode behind one tool: whatever is no final answer is handed to it and answered by it, as in envtune, so both
+sides run the same tools, parse the same protocol and read the same observations.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+# Announcements that the interfaces used here may change.
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+
+import peer_work
+from datasets import Dataset
+from peer_work import Report, Update, Work
+from transformers import TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from envtune.chat.protocol import parse
+from envtune.chat.template import Template
+from envtune.chat.tokenizer import load_tokenizer
+from envtune.environment.augmentation.none import NoAugmentation
+from envtune.environment.episode import Episode
+from envtune.grpo.settings import GRPOSettings
+from envtune.task import Task
+from envtune.trajectory import FinalAnswer
+
+# The model's own template, with what TRL asks of one: calls are rendered, and results are user messages.
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ 'user' if message.role == 'tool' else message.role }}\n"
+    "{{ message.content }}{% for call in message.tool_calls or [] %}"
+    "{{ call.function.name }}{{ call.function.arguments | tojson }}{% endfor %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def main() -> None:
+    work = peer_work.work_of_command_line()
+    peer_work.start(work)
+    warnings.filterwarnings("ignore")
+    tasks = peer_work.first_turns(work)
+    messages = [_messages(task) for task in tasks]
+    tokenizer = _tokenizer(peer_work.template())
+    prompts = [tokenizer.apply_chat_template(m, add_generation_prompt=True, return_dict=False) for m in messages]
+    measured = _Measured(work, sum(map(len, prompts)) * work.group_size)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = GRPOTrainer(
+            model=peer_work.MODEL,
+            args=_config(work, folder),
+            train_dataset=Dataset.from_list([{"prompt": m, "task": number} for number, m in enumerate(messages)]),
+            processing_class=tokenizer,
+            reward_funcs=measured.timing(text_rewards if work.plain_tokens else progress),
+            environment_factory=None if work.plain_tokens else _environment(work, tasks),
+            callbacks=[measured],
+        )
+        trainer.train()
+    Report(tuple(measured.updates), peer_work.digest(prompts)).print()
+
+
+def progress(completions: Sequence[list[dict[str, Any]]], environments: Sequence[Any], **_: Any) -> list[float]:
+    """The reward at the end: the share of turns that passed, here of one."""
+    return [env.finish_(messages) for env, messages in zip(environments, completions, strict=True)]
+
+
+def text_rewards(completions: Sequence[list[dict[str, Any]]], **_: Any) -> list[float]:
+    """The reward without tools."""
+    return [peer_work.text_reward(messages[0]["content"]) for messages in completions]
+
+
+def _environment(work: Work, tasks: tuple[Task, ...]) -> Callable[[], Any]:
+    """TRL takes every public function of the class for a tool, and calls `reset` with the row of the data set."""
+
+    class FirstTurn:
+        def reset(self, task: int, **_: Any) -> None:
+            self._episode = Episode(tasks[task], parse, NoAugmentation().for_episode(0), work.step_limit)
+            self._episode.reset()
+            self._steps = 0
+
+        def respond(self, response: str, clipped: bool) -> str:
+            """Carries out the calls of a response.
+
+            Args:
+                response: What the agent wrote.
+                clipped: Whether it reached its length limit.
+            """
+            self._steps += 1
+            return self._episode.step(response, clipped).text
+
+    # Not a function of the class, so no tool: plays the last response, which TRL's loop leaves alone, and scores.
+    FirstTurn.finish_ = property(lambda self: lambda messages: _finish(self, messages))  # type: ignore[attr-defined]
+    return FirstTurn
+
+
+def _finish(env: Any, messages: list[dict[str, Any]]) -> float:
+    responses = [message for message in messages if message["role"] == "assistant"]
+    over = False
+    if len(responses) > env._steps:
+        over = env._episode.step(responses[-1]["content"], responses[-1]["clipped"]).done
+    if not over:
+        # The next observation did not fit the response's limit.
+        env._episode.truncate()
+    return env._episode.finish().progress
+
+
+def _messages(task: Task) -> list[dict[str, str]]:
+    return [
+        {"role": "system", "content": peer_work.system_prompt(task)},
+        {"role": "user", "content": task.turns[0].message},
+    ]
+
+
+def _tokenizer(template: Template) -> Any:
+    """With envtune's reading of responses in place of a schema of TRL's."""
+    tokenizer = load_tokenizer(peer_work.MODEL)
+    tokenizer.padding_side = "left"
+    tokenizer.chat_template = CHAT_TEMPLATE
+    # Any value that is not None makes TRL call the tokenizer's `parse_response`, which then does not look at it.
+    tokenizer.response_template = {}
+
+    def parse_response(ids: Sequence[int], **_: Any) -> dict[str, Any]:
+        text, clipped = template.decode(ids), ids[-1] not in template.end_ids
+        message: dict[str, Any] = {"role": "assistant", "content": text, "clipped": clipped}
+        if not isinstance(parse(text), FinalAnswer):
+            arguments = {"response": text, "clipped": clipped}
+            message["tool_calls"] = [{"type": "function", "function": {"name": "respond", "arguments": arguments}}]
+        return message
+
+    tokenizer.parse_response = parse_response
+    return tokenizer
+
+
+def _config(work: Work, folder: str) -> GRPOConfig:
+    ours = GRPOSettings()
+    lengths = {"max_new_tokens": work.max_completion_tokens}
+    if work.plain_tokens:
+        lengths = {"max_new_tokens": work.plain_tokens, "min_new_tokens": work.plain_tokens}
+    return GRPOConfig(
+        output_dir=folder,
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        model_init_kwargs={"dtype": "float32"},
+        per_device_train_batch_size=work.rows,
+        num_generations=work.group_size,
+        max_steps=work.updates + 1,
+        max_completion_length=work.plain_tokens or work.max_response_tokens,
+        generation_kwargs=lengths,
+        # The tool loop generates once more after the last tool.
+        max_tool_calling_iterations=work.step_limit - 1,
+        temperature=1.0,
+        top_p=1.0,
+        top_k=0,
+        learning_rate=work.learning_rate,
+        lr_scheduler_type="constant",
+        optim="adamw_torch",
+        weight_decay=0.01,
+        max_grad_norm=ours.gradient_clip,
+        beta=ours.beta,
+        entropy_coef=ours.entropy_coef,
+        epsilon=ours.clip_low,
+        epsilon_high=ours.clip_high,
+        delta=ours.dual_clip,
+        loss_type="grpo",
+        scale_rewards="group",
+        seed=work.seed,
+        logging_steps=1,
+        report_to="none",
+        save_strategy="no",
+        disable_tqdm=True,
+    )
+
+
+class _Measured(TrainerCallback):
+    """Times updates, and counts what TRL says that it generated and what the rewards were asked about."""
+
+    def __init__(self, work: Work, prompt_tokens: int) -> None:
+        self.updates: list[Update] = []
+        self._prompt_tokens = prompt_tokens
+        self._seen = self._response_tokens = 0
+        self._ended = self._played = 0.0
+
+    def timing(self, reward: Callable[..., list[float]]) -> Any:
+        """The reward, whose end is the end of the rollout."""
+
+        def timed(completion_ids: Sequence[Sequence[int]], **arguments: Any) -> list[float]:
+            rewards = reward(**arguments)
+            self._response_tokens = sum(map(len, completion_ids))
+            self._played = time.perf_counter()
+            return rewards
+
+        return timed
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._ended = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        before, self._ended = self._ended, time.perf_counter()
+        # TRL adds up prompts and sampled tokens, not the results of tools.
+        sampled = int(state.num_input_tokens_seen) - self._seen - self._prompt_tokens
+        self._seen = int(state.num_input_tokens_seen)
+        tokens = self._prompt_tokens + self._response_tokens
+        self.updates.append(Update(self._ended - before, self._played - before, tokens, sampled))
+
+
+if __name__ == "__main__":
+    main()
