@@ -11,6 +11,8 @@ from reference import completions, passes, plain_completion
 from transformers import Gemma2Config, Gemma2ForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from envtune.errors import UserError
+from envtune.rollout import prompts as prompts_module
+from envtune.rollout import running_batch as running_batch_module
 from envtune.rollout.generator import Completion, Request
 from envtune.rollout.hf_generator import HFGenerator
 from envtune.rollout.kv_rows import KvRows
@@ -122,6 +124,19 @@ def test_chains_of_steps_equal_the_reference_for_any_batch_size(max_batch_size):
     assert_all_plain(model, talk)
 
 
+@pytest.mark.parametrize("pass_tokens", [1, 7, 20])
+def test_passes_of_any_size_give_the_same_tokens_and_stay_within_it(monkeypatch, pass_tokens):
+    model = tiny_model()
+    for module in (prompts_module, running_batch_module):
+        monkeypatch.setattr(module, "PASS_TOKENS", pass_tokens)
+    talk = Talk()
+    fed = passes(model, lambda: talk.play(generator_of(model)))
+    assert_all_plain(model, talk)
+    # Beside at most so many that begin or go on (or a single longer one: an observation has 3 to 9 tokens), each of the
+    # five chains may get one.
+    assert max(fed) <= max(pass_tokens, 10) + 5
+
+
 @pytest.mark.parametrize("max_batch_size", [1, 2, 64])
 def test_nobody_is_fed_a_token_twice(max_batch_size):
     model = tiny_model()
@@ -192,7 +207,8 @@ def test_a_chain_that_goes_on_is_fed_its_observation_beside_the_others():
 
 def test_a_request_that_does_not_continue_its_chain_begins_anew():
     model = tiny_model()
-    steps = (Request(LONG, 0, 4), Request((*LONG[:20], 60, 61), 1, 4), Request((7, 8), 2, 4))
+    # The second is longer than the first and its completion, the third shorter.
+    steps = (Request(LONG, 0, 4), Request((*LONG[:20], *range(30, 60)), 1, 4), Request((7, 8), 2, 4))
     first, advance, found = chains(steps)
     generator_of(model).run(first, advance)
     assert_plain(model, steps, found[0])
