@@ -29,12 +29,12 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+from operations import update_operations
 from random_update import SHAPES, Shape, Work, random_model, random_rollout, run_updates, unique_tokens
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 
 from envtune.grpo.batch import TrainBatch
-from envtune.grpo.packing import pack
 from envtune.training.policy import Policy
 
 # Whose kernel PyTorch's attention takes; auto leaves it the choice.
@@ -84,28 +84,29 @@ def measure(settings: Settings) -> dict[str, Any]:
     shape = SHAPES[settings.shape]
     rate = matrix_rate(settings.device)
     policy = _policy(settings, shape)
+    rollout = random_rollout(settings.work, shape.vocabulary)
     kernel = ATTENTIONS[settings.attention]
     with sdpa_kernel(kernel) if kernel is not None else nullcontext():
         updates = run_updates(
             policy,
-            settings.work,
+            rollout,
             settings.updates + 1,
             settings.max_tokens,
             accelerator="gpu" if settings.device == "cuda" else "cpu",
             precision="bf16-mixed" if settings.device == "cuda" else "32-true",
         )
-    batch = random_rollout(settings.work, shape.vocabulary).tensors
+    operations = update_operations(shape, rollout.tensors, frozen=bool(settings.lora_rank))
     return {
         "settings": asdict(settings),
         "parameters": sum(parameter.numel() for parameter in policy.parameters()),
         "trained_parameters": sum(p.numel() for p in policy.parameters() if p.requires_grad),
         "matrix_tflops": round(rate / 1e12, 3),
-        **figures(updates[1:], batch, update_flops(shape, batch, bool(settings.lora_rank)), rate),
+        **figures(updates[1:], rollout.tensors, operations, rate),
     }
 
 
-def figures(updates: list[dict[str, float]], batch: TrainBatch, flops: float, rate: float) -> dict[str, Any]:
-    """Medians over the updates, each one of ``batch`` and ``flops`` operations; the device does ``rate`` a second."""
+def figures(updates: list[dict[str, float]], batch: TrainBatch, operations: float, rate: float) -> dict[str, Any]:
+    """Medians over the updates, each one of ``batch`` and ``operations``; the device does ``rate`` a second."""
 
     def median(name: str) -> float:
         return statistics.median(update[name] for update in updates)
@@ -120,34 +121,9 @@ def figures(updates: list[dict[str, float]], batch: TrainBatch, flops: float, ra
         "different_tokens": unique_tokens(batch),
         "tokens_per_second": round(int(batch.lengths.sum()) / seconds, 1),
         "different_tokens_per_second": round(unique_tokens(batch) / seconds, 1),
-        "mfu": round(flops / seconds / rate, 4),
+        "mfu": round(operations / seconds / rate, 4),
         "peak_memory_gib": round(max(update["perf/peak_memory"] for update in updates), 2),
     }
-
-
-def update_flops(shape: Shape, batch: TrainBatch, lora: bool) -> float:
-    """Floating-point operations of an update, a multiply-add counted as two.
-
-    One forward pass of the reference, one of the policy, and a backward pass of twice as many (once with frozen
-    weights, which need no gradient of their own).
-    """
-    return forward_flops(shape, batch) * (3 if lora else 4)
-
-
-def forward_flops(shape: Shape, batch: TrainBatch) -> float:
-    """Operations of one forward pass: weights on all different tokens, attention on all pairs, logits where sampled."""
-    packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.completion_mask)
-    pairs = 0
-    for branch in packed.branches:
-        prompt = branch.prompt.stop - branch.prompt.start
-        pairs += prompt * (prompt + 1) // 2
-        for place in branch.completions:
-            length = place.stop - place.start
-            pairs += length * prompt + length * (length + 1) // 2
-    key_width = shape.hidden // shape.heads * shape.key_heads
-    weights = 2 * shape.hidden * (shape.hidden + key_width) + 3 * shape.hidden * shape.intermediate
-    layer = 2 * weights * len(packed.ids) + 4 * shape.hidden * pairs
-    return float(shape.layers * layer + 2 * shape.hidden * shape.vocabulary * len(packed.predictors))
 
 
 def matrix_rate(device: str, repeats: int = 10) -> float:

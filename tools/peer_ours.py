@@ -5,21 +5,19 @@ from __future__ import annotations
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import lightning
 import peer_work
 import torch
+from fixed_length import FixedLength
 from peer_work import Report, Update, Work
 
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.grpo.settings import GRPOSettings
 from envtune.reward import ProgressReward, RewardBreakdown, RewardPart
 from envtune.rollout.collector import Collector
-from envtune.rollout.generator import Advance, Completion, Request
 from envtune.rollout.hf_generator import HFGenerator
 from envtune.task import Split, Task
 from envtune.training.callbacks.weight_sync import WeightSync
@@ -29,9 +27,6 @@ from envtune.training.policy import Policy
 from envtune.training.rollout_batch import RolloutBatch
 from envtune.training.weights import load_model
 from envtune.trajectory import Trajectory
-
-# No token has it: nothing ends a completion but its length.
-NO_TOKEN = -1
 
 
 def main() -> None:
@@ -80,21 +75,6 @@ class TextReward:
 
     def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
         return RewardBreakdown((RewardPart("text", peer_work.text_reward(trajectory.steps[0].completion)),))
-
-
-class FixedLength(HFGenerator):
-    """Every completion has the length that was asked for."""
-
-    def update_weights(self, model: Any, policy_version: int) -> None:
-        model.generation_config.eos_token_id = [NO_TOKEN]
-        super().update_weights(model, policy_version)
-
-    def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
-        def endless(chain: int, completion: Completion) -> Request | None:
-            request = advance(chain, completion)
-            return replace(request, end_ids=()) if request else None
-
-        super().run([replace(request, end_ids=()) for request in first], endless, greedy)
 
 
 class _Measured(lightning.Callback):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -89,23 +89,38 @@ def random_model(
     return model
 
 
-def random_rollout(work: Work, vocabulary: int, policy_version: int = 0) -> RolloutBatch:
+def random_rollout(work: Work, vocabulary: int) -> RolloutBatch:
     """The same ids each time. All that follows a prompt counts as sampled, and rewards differ within each group."""
     draw = random.Random(0)
-    groups = tuple(_random_group(work, vocabulary, policy_version, draw) for _ in range(work.tasks))
-    trajectories = [trajectory for group in groups for trajectory in group.trajectories]
-    tensors = TrainBatch.from_trajectories(trajectories, reward_matrix(groups), pad_id=0, temperature=1.0)
-    # A second passed, but nothing was played: what is logged about the rollout is not used.
-    return RolloutBatch(groups, tensors, refills=0, rollout_seconds=1.0, environment_seconds=0.0, fed_tokens=0)
+    return rollout_of([_random_group(work, vocabulary, draw) for _ in range(work.tasks)])
+
+
+def rollout_of(groups: Sequence[Sequence[Trajectory]]) -> RolloutBatch:
+    """Groups of trajectories as a batch to train on; the rewards of a group are 0, 1, 2 ..."""
+    rewarded = tuple(
+        RewardedGroup(tuple(group), tuple(_reward(number) for number in range(len(group)))) for group in groups
+    )
+    trajectories = [trajectory for group in groups for trajectory in group]
+    tensors = TrainBatch.from_trajectories(trajectories, reward_matrix(rewarded), pad_id=0, temperature=1.0)
+    # What is logged about the rollout is not used: a second is said to have passed.
+    return RolloutBatch(rewarded, tensors, refills=0, rollout_seconds=1.0, environment_seconds=0.0, fed_tokens=0)
 
 
 def run_updates(
-    policy: Policy, work: Work, updates: int, max_tokens: int, accelerator: str = "cpu", precision: Any = "32-true"
+    policy: Policy,
+    rollout: RolloutBatch,
+    updates: int,
+    max_tokens: int,
+    accelerator: str = "cpu",
+    precision: Any = "32-true",
 ) -> list[dict[str, float]]:
-    """What each of so many updates logged (`docs/metrics.md`), the first included, which warms up."""
+    """What each of so many updates on the same rollout logged (`docs/metrics.md`); the first one warms up.
+
+    ``max_tokens`` is `grpo.max_tokens_per_batch`.
+    """
     silence_libraries()
     warnings.filterwarnings("ignore", module="lightning")
-    settings = GRPOSettings(group_size=work.group_size, tasks_per_update=work.tasks, max_tokens_per_batch=max_tokens)
+    settings = GRPOSettings(max_tokens_per_batch=max_tokens)
     logged = _Logged()
     with tempfile.TemporaryDirectory() as folder:
         trainer = lightning.Trainer(
@@ -120,7 +135,7 @@ def run_updates(
             enable_model_summary=False,
             default_root_dir=folder,
         )
-        trainer.fit(GRPOModule(policy, settings, OPTIMIZER), _RandomRollouts(policy, work, updates))
+        trainer.fit(GRPOModule(policy, settings, OPTIMIZER), _Repeated(rollout, updates))
     return logged.updates
 
 
@@ -130,11 +145,9 @@ def unique_tokens(batch: TrainBatch) -> int:
     return int((batch.lengths - batch.prompt_lengths).sum()) + sum(prompts.values())
 
 
-def _random_group(work: Work, vocabulary: int, policy_version: int, draw: random.Random) -> RewardedGroup:
+def _random_group(work: Work, vocabulary: int, draw: random.Random) -> list[Trajectory]:
     prompt = tuple(draw.randrange(vocabulary) for _ in range(work.prompt))
-    trajectories = tuple(_random_trajectory(work, vocabulary, prompt, draw) for _ in range(work.group_size))
-    rewards = tuple(RewardBreakdown((RewardPart("number", float(number)),)) for number in range(work.group_size))
-    return RewardedGroup(tuple(replace(t, policy_version=policy_version) for t in trajectories), rewards)
+    return [_random_trajectory(work, vocabulary, prompt, draw) for _ in range(work.group_size)]
 
 
 def _random_trajectory(work: Work, vocabulary: int, prompt: tuple[int, ...], draw: random.Random) -> Trajectory:
@@ -146,17 +159,26 @@ def _random_trajectory(work: Work, vocabulary: int, prompt: tuple[int, ...], dra
     return Trajectory("random", Category.BASE, 1, (), EpisodeEnd.TERMINATED, tokens=tokens)
 
 
-class _RandomRollouts(lightning.LightningDataModule):
-    """Hands the module its batches, each of the version that the policy then has."""
+def _reward(number: int) -> RewardBreakdown:
+    return RewardBreakdown((RewardPart("number", float(number)),))
+
+
+class _Repeated(lightning.LightningDataModule):
+    """Hands the module the same batch each time, as if the policy of that update had played it."""
 
     toolbox_of: Mapping[str, str] = {}
 
-    def __init__(self, policy: Policy, work: Work, updates: int) -> None:
+    def __init__(self, rollout: RolloutBatch, updates: int) -> None:
         super().__init__()
-        self._vocabulary, self._work, self._updates = policy.model.config.vocab_size, work, updates
+        self._rollout, self._updates = rollout, updates
 
     def train_dataloader(self) -> RolloutLoader:
-        return RolloutLoader(lambda index: random_rollout(self._work, self._vocabulary, index), self._updates)
+        return RolloutLoader(self._of_version, self._updates)
+
+    def _of_version(self, version: int) -> RolloutBatch:
+        tensors = self._rollout.tensors
+        versions = torch.full_like(tensors.policy_versions, version)
+        return replace(self._rollout, tensors=replace(tensors, policy_versions=versions))
 
 
 class _Logged(lightning.Callback):

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import bench_gpu  # noqa: E402
+from operations import forward_operations, update_operations  # noqa: E402
 from random_update import Shape, Work  # noqa: E402
 
 SMALL = Shape(hidden=4, intermediate=8, layers=3, heads=2, key_heads=1, vocabulary=10)
@@ -36,10 +37,11 @@ def test_operations_count_a_shared_prompt_once_and_only_causal_pairs():
     # A layer: query and output 4 x 4, key and value 4 x 2, three of 4 x 8: 144 weights, on 2 + 1 + 3 tokens.
     # Pairs: within the prompt 3, from the first response 2 + 1, from the second 6 + 6; each costs 2 x 2 x 4.
     layer = 2 * 144 * 6 + 16 * 18
-    assert bench_gpu.forward_flops(SMALL, batch) == 3 * layer + 2 * 4 * 10 * 4
+    forward = 3 * layer + 2 * 4 * 10 * 4
+    assert forward_operations(SMALL, batch) == forward
     # Reference, policy and a backward pass of two, or of one where the weights are frozen.
-    assert bench_gpu.update_flops(SMALL, batch, lora=False) == 4 * bench_gpu.forward_flops(SMALL, batch)
-    assert bench_gpu.update_flops(SMALL, batch, lora=True) == 3 * bench_gpu.forward_flops(SMALL, batch)
+    assert update_operations(SMALL, batch) == 4 * forward
+    assert update_operations(SMALL, batch, frozen=True) == 3 * forward
 
 
 def test_figures_are_medians_and_their_parts_add_up():
@@ -47,7 +49,7 @@ def test_figures_are_medians_and_their_parts_add_up():
     slow = {name: 10 * seconds for name, seconds in update.items()}
     memory = [{"perf/peak_memory": gib} for gib in (1.0, 3.0, 2.0)]
     updates = [measured | rest for measured, rest in zip((slow, update, update), memory, strict=True)]
-    assert bench_gpu.figures(updates, batch_of(2, 1, 3), flops=100.0, rate=50.0) == {
+    assert bench_gpu.figures(updates, batch_of(2, 1, 3), operations=100.0, rate=50.0) == {
         "seconds_per_update": 4.0,
         "seconds": {"reference": 0.5, "policy": 1.0, "backward": 2.0, "rest": 0.5},
         "tokens": 8,

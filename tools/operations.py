@@ -1,0 +1,35 @@
+"""Counts the floating-point operations that a Qwen2 model must do on a batch, a multiply-add counted as two."""
+
+from __future__ import annotations
+
+from random_update import Shape
+
+from envtune.grpo.batch import TrainBatch
+from envtune.grpo.packing import pack
+
+
+def forward_operations(shape: Shape, batch: TrainBatch) -> float:
+    """One forward pass: weights on all different tokens, attention on all causal pairs, logits of sampled tokens.
+
+    A rollout that feeds every token once does the same.
+    """
+    packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.completion_mask)
+    pairs = 0
+    for branch in packed.branches:
+        prompt = branch.prompt.stop - branch.prompt.start
+        pairs += prompt * (prompt + 1) // 2
+        for place in branch.completions:
+            length = place.stop - place.start
+            pairs += length * prompt + length * (length + 1) // 2
+    key_width = shape.hidden // shape.heads * shape.key_heads
+    weights = 2 * shape.hidden * (shape.hidden + key_width) + 3 * shape.hidden * shape.intermediate
+    layer = 2 * weights * len(packed.ids) + 4 * shape.hidden * pairs
+    return float(shape.layers * layer + 2 * shape.hidden * shape.vocabulary * len(packed.predictors))
+
+
+def update_operations(shape: Shape, batch: TrainBatch, frozen: bool = False) -> float:
+    """A forward pass of the reference, one of the policy, and a backward pass of twice as many.
+
+    Once as many if the weights are ``frozen`` and only small adapters are trained.
+    """
+    return forward_operations(shape, batch) * (3 if frozen else 4)
