@@ -113,7 +113,8 @@ class _Unpickler(pickle.Unpickler):
         self._generators = snapshot.generators
 
     def persistent_load(self, place: int) -> Random:
-        generator = Random.__new__(Random, 0)
+        # Seeded with anything: without a seed, one is drawn from the system, which takes longer.
+        generator = Random.__new__(Random, 0)  # type: ignore[call-arg]
         generator.setstate(self._generators[place])
         return generator
 

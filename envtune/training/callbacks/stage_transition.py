@@ -1,0 +1,87 @@
+"""Ends a stage when it has nothing more to give, and stops or restores a run that has collapsed."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+from envtune.errors import UserError
+from envtune.training.transition import CollapseGuard, TransitionRule
+from envtune.training.weights import load_stage_weights
+
+log = logging.getLogger(__name__)
+
+ON_COLLAPSE = ("stop", "restore")
+
+
+class StageTransition(Callback):
+    """Looks at every validation and every update, logs what it sees (``curriculum/*``) and stops the run by ``rule``.
+
+    Args:
+        rule: when the stage is over.
+        guard: when the run has collapsed.
+        metric: the validation number that has to plateau.
+        on_collapse: ``stop`` ends the run; ``restore`` goes back to the checkpoint ``best``, with a fresh optimiser
+            state, and goes on from there. Either way the checkpoint stays.
+        best: the file that the best validation was saved in.
+
+    Raises:
+        UserError: another word for ``on_collapse``.
+    """
+
+    def __init__(self, rule: TransitionRule, guard: CollapseGuard, metric: str, on_collapse: str, best: str) -> None:
+        if on_collapse not in ON_COLLAPSE:
+            raise UserError(f"on_collapse={on_collapse} is unknown: use one of {', '.join(ON_COLLAPSE)}")
+        self._rule, self._guard, self._metric = rule, guard, metric
+        self._on_collapse, self._best = on_collapse, Path(best)
+        self._validations: list[float] = []
+        self._gradient_norms: list[float] = []
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if self._metric not in trainer.callback_metrics:
+            raise UserError(f"callbacks.transition.metric={self._metric} is no result of validation")
+        self._validations.append(float(trainer.callback_metrics[self._metric]))
+        signals = self._rule.judge(trainer.global_step, self._validations, self._gradient_norms)
+        self._log(trainer, {"curriculum/gain": signals.gain, "curriculum/spread": signals.spread})
+        if signals.reason:
+            self._stop(trainer, f"the stage is over: {signals.reason}")
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        metrics = trainer.callback_metrics
+        self._gradient_norms.append(float(metrics["grad_norm"]))
+        collapse = self._guard.judge(self._gradient_norms, float(metrics["kl"]))
+        if collapse is None:
+            return
+        self._log(trainer, {"curriculum/collapse": 1.0})
+        if self._on_collapse == "restore" and self._best.is_file():
+            self._restore(trainer, module, collapse)
+        else:
+            self._stop(trainer, f"the run has collapsed: {collapse}; the best validation is kept in {self._best}")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"validations": self._validations, "gradient_norms": self._gradient_norms}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._validations = list(state_dict["validations"])
+        self._gradient_norms = list(state_dict["gradient_norms"])
+
+    def _restore(self, trainer: Trainer, module: Any, collapse: str) -> None:
+        log.warning("update %d: %s; going back to %s", trainer.global_step, collapse, self._best)
+        load_stage_weights(module.policy.model, str(self._best))
+        for optimizer in trainer.optimizers:
+            optimizer.state.clear()
+        # What came before is no measure of the restored weights.
+        self._gradient_norms.clear()
+
+    def _stop(self, trainer: Trainer, reason: str) -> None:
+        log.info("update %d: %s", trainer.global_step, reason)
+        trainer.should_stop = True
+
+    def _log(self, trainer: Trainer, values: dict[str, float | None]) -> None:
+        known = {name: value for name, value in values.items() if value is not None}
+        for logger in trainer.loggers:
+            if known:
+                logger.log_metrics(known, step=trainer.global_step)

@@ -1,0 +1,72 @@
+"""The callback under Lightning's real Trainer, in the toy world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from toy_training import toy_datamodule, toy_module, toy_trainer
+
+from envtune.errors import UserError
+from envtune.training.callbacks.stage_transition import StageTransition
+from envtune.training.transition import CollapseGuard, TransitionRule
+
+
+def transition(folder: Path, on_collapse: str = "stop", max_kl: float = 1e9, **rule: Any) -> StageTransition:
+    best = str(folder / "best.ckpt")
+    return StageTransition(
+        TransitionRule(**rule), CollapseGuard(max_kl=max_kl), "val/progress/overall", on_collapse, best
+    )
+
+
+def fit(tokenizer: Any, folder: Path, *callbacks: Any, **arguments: Any) -> Any:
+    trainer = toy_trainer(folder, callbacks, val_check_interval=1, limit_val_batches=1.0, **arguments)
+    trainer.fit(module := toy_module(), toy_datamodule(tokenizer))
+    return trainer, module
+
+
+def test_a_stage_ends_at_the_validation_after_its_last_update(tokenizer: Any, tmp_path: Path) -> None:
+    trainer, _ = fit(tokenizer, tmp_path, transition(tmp_path, min_updates=0, max_updates=2), max_steps=5)
+    assert trainer.global_step == 2
+
+
+def test_a_stage_goes_on_without_a_reason_to_end(tokenizer: Any, tmp_path: Path) -> None:
+    trainer, _ = fit(tokenizer, tmp_path, transition(tmp_path), max_steps=3)
+    assert trainer.global_step == 3
+
+
+def test_a_collapsed_run_stops(tokenizer: Any, tmp_path: Path) -> None:
+    # KL to the reference is 0 in the first update and above 0 in the second.
+    trainer, _ = fit(tokenizer, tmp_path, transition(tmp_path, max_kl=1e-12), max_steps=5)
+    assert trainer.global_step == 2
+
+
+def test_a_collapsed_run_goes_back_to_its_best_checkpoint_and_on(tokenizer: Any, tmp_path: Path) -> None:
+    best = ModelCheckpoint(tmp_path, "best", monitor="val/progress/overall", save_weights_only=True)
+    trainer, module = fit(
+        tokenizer,
+        tmp_path,
+        best,
+        transition(tmp_path, "restore", max_kl=1e-12),
+        max_steps=2,
+        enable_checkpointing=True,
+    )
+    assert trainer.global_step == 2
+    saved = torch.load(tmp_path / "best.ckpt", weights_only=True)["state_dict"]
+    for name, weight in module.policy.model.state_dict().items():
+        torch.testing.assert_close(weight, saved[f"policy.model.{name}"], atol=0, rtol=0)
+
+
+def test_what_was_seen_is_part_of_the_checkpoint(tmp_path: Path) -> None:
+    before, after = transition(tmp_path), transition(tmp_path)
+    before._validations, before._gradient_norms = [0.1, 0.2], [3.0]
+    after.load_state_dict(before.state_dict())
+    assert after.state_dict() == {"validations": [0.1, 0.2], "gradient_norms": [3.0]}
+
+
+def test_an_unknown_answer_to_a_collapse_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="on_collapse=hope is unknown: use one of stop, restore"):
+        transition(tmp_path, "hope")

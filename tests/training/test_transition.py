@@ -1,0 +1,79 @@
+"""The two rules on series made by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from envtune.errors import UserError
+from envtune.training.transition import CollapseGuard, TransitionRule
+
+RULE = TransitionRule(window=2, tolerance=0.01, gradient_window=10, max_spread=0.5, min_updates=10)
+STEADY = [1.0] * 10
+# 1, 1.1, … 1.9: the tenths end at 1.09 and 1.81, the median is 1.45: (1.81 - 1.09) / 1.45 = 0.497.
+RISING = [1 + index / 10 for index in range(10)]
+
+
+def test_a_stage_is_over_when_validation_stands_still_and_gradients_are_steady() -> None:
+    signals = RULE.judge(10, [0.10, 0.30, 0.305, 0.30], STEADY)
+    # The best of the last two is 0.305, of those before 0.30.
+    assert signals.gain == pytest.approx(0.005)
+    assert signals.spread == 0
+    assert signals.reason is not None
+    assert "gained 0.005 in its last 2 rounds" in signals.reason
+
+
+@pytest.mark.parametrize(
+    ("updates", "validations", "norms"),
+    [
+        (9, [0.3, 0.3, 0.3], STEADY),
+        (10, [0.30, 0.30, 0.32], STEADY),
+        (10, [0.3, 0.3], STEADY),
+        (10, [0.3, 0.3, 0.3], STEADY[1:]),
+        (10, [0.3, 0.3, 0.3], [1.0, 4.0] * 5),
+    ],
+    ids=["too early", "still gaining", "too few validations", "too few updates", "gradients jump"],
+)
+def test_a_stage_goes_on_while_one_of_the_conditions_is_open(updates: int, validations: list, norms: list) -> None:
+    assert RULE.judge(updates, validations, norms).reason is None
+
+
+def test_the_spread_is_the_middle_eighty_percent_over_the_median_of_the_newest_norms() -> None:
+    assert RULE.judge(10, [], [99.0, *RISING]).spread == pytest.approx((1.81 - 1.09) / 1.45)
+
+
+def test_a_fall_of_validation_is_no_gain() -> None:
+    assert RULE.judge(10, [0.4, 0.2, 0.1], STEADY).gain == pytest.approx(-0.2)
+
+
+def test_a_stage_is_over_at_its_last_update_whatever_the_signals() -> None:
+    rule = TransitionRule(min_updates=0, max_updates=5)
+    assert rule.judge(4, [], []).reason is None
+    assert rule.judge(5, [], []).reason == "5 updates are the most that this stage may take"
+
+
+def test_a_gradient_far_above_the_median_before_it_is_a_collapse() -> None:
+    guard = CollapseGuard(max_gradient_ratio=10, window=3)
+    assert guard.judge([1.0, 2.0, 3.0, 20.0], kl=0.1) is None
+    assert guard.judge([1.0, 2.0, 3.0, 21.0], kl=0.1) == "the gradient norm is 10 times its median, more than 10"
+    # Only two come before it.
+    assert guard.judge([2.0, 3.0, 99.0], kl=0.1) is None
+
+
+def test_a_large_kl_is_a_collapse_from_the_first_update_on() -> None:
+    assert CollapseGuard(max_kl=2).judge([1.0], kl=2.5) == "KL 2.50 nats a token is above 2"
+    assert CollapseGuard(max_kl=2).judge([1.0], kl=2.0) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"window": 0}, "window=0 is out of range: give 1 or more validations"),
+        ({"gradient_window": 5}, "gradient_window=5 is out of range: give 10 or more updates"),
+        ({"max_updates": 5}, "max_updates=5 is out of range: give min_updates or more"),
+    ],
+)
+def test_settings_out_of_range_are_told_in_a_sentence(settings: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        TransitionRule(**settings)
+    with pytest.raises(UserError, match="max_kl=0 is out of range"):
+        CollapseGuard(max_kl=0)
