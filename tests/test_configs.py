@@ -89,3 +89,34 @@ def test_a_large_model_keeps_the_stages_lengths_and_the_tiny_one_shortens_them()
     assert resolved("model=qwen2.5-7b", "stage=3")["rollout"]["max_response_tokens"] == 24576
     assert resolved("model=tiny", "stage=3")["rollout"]["max_response_tokens"] == 2048
     assert resolved("model=tiny")["prompt"]["tool_documents"] == "compact"
+
+
+@pytest.mark.parametrize(
+    ("experiment", "reward", "augmentation", "beta"),
+    [
+        ("direct_grpo", "MixedReward", "NoAugmentation", 0.1),
+        ("toolrl", "ToolRLReward", "NoAugmentation", 0.1),
+        ("no_augmentation", "ProgressReward", "NoAugmentation", 0.1),
+        ("binary_reward", "BinaryReward", "Actionable", 0.1),
+        ("kl_0", "ProgressReward", "Actionable", 0.0),
+        ("kl_0.001", "ProgressReward", "Actionable", 0.001),
+    ],
+)
+def test_an_experiment_changes_what_its_name_says_and_nothing_else(
+    experiment: str, reward: str, augmentation: str, beta: float
+):
+    config, usual = resolved(f"experiment={experiment}"), resolved()
+    assert config["reward"]["_target_"].endswith(f".{reward}")
+    assert config["augmentation"]["_target_"].endswith(f".{augmentation}")
+    assert config["grpo"]["beta"] == beta
+    for each in (config, usual):
+        del each["reward"], each["augmentation"], each["grpo"]["beta"], each["rollout"]["augmentation"]
+        # Only puts the groups together again.
+        del each["module"], each["datamodule"]
+    assert config == usual
+
+
+def test_an_experiment_wins_over_the_stage_and_the_command_line_over_both():
+    assert resolved("stage=1", "experiment=binary_reward")["reward"]["_target_"].endswith("BinaryReward")
+    assert resolved("stage=1", "experiment=direct_grpo", "reward=toolrl")["reward"]["_target_"].endswith("ToolRLReward")
+    assert resolved("experiment=kl_0", "grpo.beta=0.2")["grpo"]["beta"] == 0.2
