@@ -141,7 +141,8 @@ class RunningBatch:
 
     def _take_seat(self, chain: Chain) -> None:
         self._reserve(chain, len(self._seats) + 1)
-        prompt = self._prompts.take(chain.prompt_ids, self._limits.max_slots)
+        free = self._limits.max_slots - self._tails.needed_slots(len(self._seats) + 1, 0)
+        prompt = self._prompts.take(chain.prompt_ids, free)
         self._seats.append(Seat(chain, prompt, self._tails.append()))
         self._joining.append(self._seats[-1])
         chain.lost_seat = False
