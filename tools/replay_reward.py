@@ -1,0 +1,189 @@
+"""Scores a run's stored trajectories again under another reward, without a model.
+
+    python tools/replay_reward.py runs/… reward=binary
+    python tools/replay_reward.py runs/… reward=mixed reward.format=0.3 --json
+
+The reward is composed from conf/reward as train.py composes it; one of your own works the same way. Reads
+trajectories/train of the run; a group is all episodes of one task at one policy version. Beside the numbers of the
+reward that was recorded stand those of the other:
+
+    mean                over all episodes
+    in-group variance   unbiased (n - 1), the mean over groups
+    dead groups         share of groups whose rewards are all equal: they teach nothing
+    rank correlation    Spearman's, of recorded and new reward over all episodes; equal rewards share their mean rank
+
+What a policy trained under the other reward would have played, no replay can tell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import StatisticsError, correlation, fmean, variance
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from show_trajectory import WIDTH, Record, read_records
+
+from envtune import command_line
+from envtune.errors import UserError
+from envtune.reward import Reward
+
+CONFIG = "train"
+# `reward=binary`, `reward.format=0.3`, `+reward.cost=1`, `~reward.cost`.
+_OF_THE_REWARD = re.compile(r"[+~]{0,2}reward[.=].*")
+
+
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    """One episode. ``group`` is its task and policy version."""
+
+    group: tuple[str, int]
+    recorded: float
+    replayed: float
+
+
+def main() -> int:
+    """0 if the numbers were printed; 1, and a sentence on stderr, if not."""
+    options = _options()
+    try:
+        reward = compose_reward(options.reward)
+        numbers = summary(rescore(options.run, reward))
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        print(f"replay_reward: {command_line.sentence(error, CONFIG)}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps({"reward": options.reward, **numbers}, indent=2))
+    else:
+        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+        console.print(table(numbers, " ".join(options.reward)))
+    return 0
+
+
+def compose_reward(arguments: Sequence[str]) -> Reward:
+    """The reward that `python train.py ARGUMENTS` would train with.
+
+    Raises:
+        UserError: an argument sets something else, or names no choice.
+        HydraException, OmegaConfBaseException: an unknown setting, or the reward refuses a value.
+    """
+    for argument in arguments:
+        if not _OF_THE_REWARD.fullmatch(argument):
+            raise UserError(f"{argument} is nothing of the reward: give reward=NAME and, if need be, reward.SETTING=…")
+    command_line.require_known_choices(arguments)
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(command_line.CONFIG_FOLDER), version_base="1.3"):
+        config = hydra.compose(CONFIG, overrides=list(arguments))
+    return instantiate(config.reward, _convert_="all")
+
+
+def rescore(folder: Path, reward: Reward) -> list[Rescored]:
+    """Every training episode of the run.
+
+    Raises:
+        UserError: there are none, one has no recorded reward, or ``reward`` cannot judge one.
+    """
+    files = sorted(folder.glob("trajectories/train/*.jsonl"))
+    rescored = [_rescored(file, record, reward) for file in files for record in read_records(file)]
+    if not rescored:
+        raise UserError(f"{folder} holds no trajectories/train/*.jsonl: give the folder of a training run")
+    return rescored
+
+
+def _rescored(file: Path, record: Record, reward: Reward) -> Rescored:
+    trajectory, place = record.trajectory, f"{file}, line {record.index + 1}"
+    if record.reward is None:
+        raise UserError(f"{place} has no recorded reward to compare with: give a run of train.py")
+    try:
+        total = float(reward(trajectory).total)
+    except Exception as error:
+        # Any reward of the user's may stand here, and it may want what is not in the file.
+        stored = "" if trajectory.tokens else "; token ids are stored with callbacks.trajectories.with_tokens=true"
+        raise UserError(f"{place}: the reward failed ({type(error).__name__}: {error}){stored}") from error
+    if not math.isfinite(total):
+        raise UserError(f"{place}: the reward is {total}: it must be a finite number")
+    return Rescored((trajectory.task_id, trajectory.policy_version), record.reward, total)
+
+
+def summary(episodes: Sequence[Rescored]) -> dict[str, Any]:
+    """All numbers, as plain JSON values; None where a number does not exist."""
+    groups: dict[tuple[str, int], list[Rescored]] = defaultdict(list)
+    for episode in episodes:
+        groups[episode.group].append(episode)
+    recorded, replayed = [e.recorded for e in episodes], [e.replayed for e in episodes]
+    return {
+        "episodes": len(episodes),
+        "groups": len(groups),
+        "recorded": _numbers(recorded, [[e.recorded for e in group] for group in groups.values()]),
+        "replayed": _numbers(replayed, [[e.replayed for e in group] for group in groups.values()]),
+        "rank_correlation": spearman(recorded, replayed),
+    }
+
+
+def _numbers(rewards: Sequence[float], groups: Sequence[Sequence[float]]) -> dict[str, float | None]:
+    """A group of a single episode is dead and has no variance."""
+    variances = [variance(group) for group in groups if len(group) > 1]
+    return {
+        "mean": fmean(rewards),
+        "in_group_variance": fmean(variances) if variances else None,
+        "dead_groups": fmean(len(set(group)) == 1 for group in groups),
+    }
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Pearson's correlation of the average ranks; None if either side is constant or a single number."""
+    try:
+        return correlation(average_ranks(one), average_ranks(other))
+    except StatisticsError:
+        return None
+
+
+def average_ranks(values: Sequence[float]) -> list[float]:
+    """From 1; equal values share the mean of their places."""
+    places: dict[float, list[int]] = defaultdict(list)
+    for place, value in enumerate(sorted(values), 1):
+        places[value].append(place)
+    ranks = {value: fmean(shared) for value, shared in places.items()}
+    return [ranks[value] for value in values]
+
+
+def table(numbers: dict[str, Any], name: str) -> Table:
+    """The recorded reward's column, and the other's."""
+    shown = Table(title=f"{numbers['episodes']} episodes in {numbers['groups']} groups")
+    shown.add_column("reward")
+    for column in ("recorded", name):
+        shown.add_column(escape(column), justify="right")
+    sides = (numbers["recorded"], numbers["replayed"])
+    shown.add_row("mean", *(f"{side['mean']:.4f}" for side in sides))
+    variances = [side["in_group_variance"] for side in sides]
+    shown.add_row("in-group variance", *("-" if value is None else f"{value:.4f}" for value in variances))
+    shown.add_row("dead groups, %", *(f"{100 * side['dead_groups']:.1f}" for side in sides))
+    ranks = numbers["rank_correlation"]
+    shown.add_row("rank correlation", "", "-" if ranks is None else f"{ranks:.3f}")
+    return shown
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Scores a run's stored trajectories again under another reward.")
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the folder of a training run")
+    parser.add_argument("reward", nargs="+", metavar="reward=…", help="a choice of conf/reward and its settings")
+    parser.add_argument("--json", action="store_true", help="print the numbers as one JSON object")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
