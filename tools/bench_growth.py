@@ -21,7 +21,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,8 @@ from envtune.training.library_noise import silence_libraries
 from envtune.training.policy import Policy
 from envtune.trajectory import FinalAnswer, Trajectory
 
-# The embedded model's size, so that its tokenizer fits.
-SHAPE = Shape(192, 448, 4, 6, 2, 3000)
+# The embedded model's widths, so that its tokenizer fits, and half of its layers.
+SHAPE = Shape(192, 448, 2, 6, 2, 3000)
 # conf/grpo/default.yaml: a prompt longer than a micro-batch would be computed for every row.
 MAX_TOKENS = 65536
 WORD = " one"
@@ -71,8 +71,9 @@ def main() -> int:
     silence_libraries()
     values = {"turns": options.turns, "group_size": options.group_sizes, "prompt": options.prompts}
     base = Point(completion=options.completion)
+    measure(base, rounds=1)  # warms up
     grown = {axis: grow(axis, values[axis], base, options.rounds) for axis in options.axes}
-    print(json.dumps({"model": "random, 2M parameters", "threads": options.threads, "axes": grown}, indent=2))
+    print(json.dumps({"model": asdict(SHAPE), "threads": options.threads, "axes": grown}, indent=2))
     if options.plot:
         plot(grown, options.plot)
     return 0
@@ -116,7 +117,7 @@ def measure(point: Point, rounds: int) -> dict[str, Any]:
         seconds.append(time.perf_counter() - started)
         fed = generator.fed_tokens - fed
     rollout = rollout_of([group])
-    updates = run_updates(Policy(model), rollout, rounds + 1, MAX_TOKENS)[1:]
+    updates = run_updates(Policy(model), rollout, rounds, MAX_TOKENS)
     return {
         "tokens": int(rollout.tensors.lengths.sum()),
         "different_tokens": unique_tokens(rollout.tensors),
