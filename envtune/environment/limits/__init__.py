@@ -8,7 +8,7 @@ have added to its worlds (``world.py``). They rest on two more in ``chat/protoco
 one response.
 
 Evidence: 99 hostile scripts of 1 to 660 responses (CPython 3.11, one core) with these bounds: the slowest step took
-0.28 s of processor time, the largest 8.4 MB. With bounds on single calls alone, 24 of 79 such scripts had a step of
+0.31 s of processor time, the largest 8.6 MB. With bounds on single calls alone, 24 of 79 such scripts had a step of
 more than a second or had to be stopped after 12 s or more: a response of a million characters holds 19,000 calls of
 ``cat`` (2.7 GB), or of a search through all that earlier responses have written.
 
