@@ -1,0 +1,210 @@
+"""Numbers worked out on paper, of a sweep's folders made by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from torch.utils.tensorboard import SummaryWriter
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import compare  # noqa: E402
+import compare_plots  # noqa: E402
+import sweep_runs  # noqa: E402
+from sweep_runs import read_sweep  # noqa: E402
+
+PLAIN = {
+    "seed": 0,
+    "tags": [],
+    "grpo": {"beta": 0.1},
+    "reward": {"_target_": "envtune.reward.ProgressReward"},
+    "augmentation": {"_target_": "envtune.environment.augmentation.actionable.Actionable"},
+}
+NO_HINTS = {"augmentation": {"_target_": "envtune.environment.augmentation.none.NoAugmentation"}}
+BINARY = {"reward": {"_target_": "envtune.reward.BinaryReward"}}
+# update -> (success, progress)
+Validations = dict[int, tuple[float, float]]
+
+
+def write_run(
+    folder: Path, seed: int, overrides: list[str], validations: Validations, changes: dict[str, Any] | None = None
+) -> Path:
+    """A run validated on one category, so that overall and base are the same; its gradient norm is 1 + seed."""
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / ".hydra/overrides.yaml").write_text(yaml.safe_dump([*overrides, f"seed={seed}"]))
+    (folder / ".hydra/config.yaml").write_text(yaml.safe_dump(PLAIN | {"seed": seed} | (changes or {})))
+    (folder / "run.json").write_text(json.dumps({"tasks": {"validation_tasks": ["a", "b"]}}))
+    with SummaryWriter(str(folder / "tensorboard")) as events:
+        for update, values in validations.items():
+            for measure, value in zip(("success", "progress"), values, strict=True):
+                for group in ("overall", "base"):
+                    events.add_scalar(f"val/{measure}/{group}", value, update)
+            if update:
+                events.add_scalar("grad_norm", 1.0 + seed, update)
+                events.add_scalar("entropy", 0.5, update)
+    return folder
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """Hints on and off with seeds 0 and 1, and the binary reward with seed 1."""
+    on, off, binary = ["stage=3", "augmentation=actionable"], ["stage=3", "augmentation=none"], ["stage=3", "reward=b"]
+    write_run(tmp_path / "0", 0, on, {0: (0.9, 0.9), 5: (0.5, 0.75), 10: (0.25, 0.5)})
+    write_run(tmp_path / "1", 1, on, {0: (0.0, 0.0), 5: (0.25, 0.5), 10: (0.5, 0.5)})
+    write_run(tmp_path / "2", 0, off, {0: (0.0, 0.0), 5: (0.125, 0.25), 10: (0.125, 0.25)}, NO_HINTS)
+    write_run(tmp_path / "3", 1, off, {0: (0.0, 0.0), 5: (0.125, 0.25), 10: (0.25, 0.5)}, NO_HINTS)
+    write_run(tmp_path / "4", 1, binary, {0: (0.0, 0.0), 10: (0.75, 0.75)}, BINARY)
+    return tmp_path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["compare.py", *arguments])
+    return compare.main()
+
+
+def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "find_spec", lambda name: None)
+
+
+def lines(path: Path) -> dict[tuple[str, ...], dict[str, str]]:
+    """By setting, measure, validation and category."""
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    return {(row["setting"], row["measure"], row["validation"], row["category"]): row for row in rows}
+
+
+def numbers(row: dict[str, str], *names: str) -> list[float | None]:
+    return [float(row[name]) if row[name] else None for name in names]
+
+
+def test_a_setting_is_the_overrides_without_the_seed_and_without_what_all_share(sweep: Path):
+    read = read_sweep(sweep)
+    assert [(setting.name, [run.seed for run in setting.runs]) for setting in read.settings] == [
+        ("augmentation=actionable", [0, 1]),
+        ("augmentation=none", [0, 1]),
+        ("reward=b", [1]),
+    ]
+    assert read.common == ("stage=3",)
+
+
+def test_the_best_validation_is_the_earliest_with_the_highest_progress_after_training_began(sweep: Path):
+    # The first was best before the first update; the second has equal progress at 5 and 10, and more success at 10.
+    assert [(run.best, run.final) for run in read_sweep(sweep).runs] == [(5, 10), (5, 10), (5, 10), (10, 10), (10, 10)]
+
+
+def test_means_and_intervals_over_seeds_and_paired_differences(sweep: Path, monkeypatch: pytest.MonkeyPatch):
+    without_matplotlib(monkeypatch)
+    assert run(monkeypatch, str(sweep), "--baseline", "augmentation=none") == 0
+    rows = lines(sweep / "comparison/compare.csv")
+    on = rows["augmentation=actionable", "success", "final", "overall"]
+    # Two numbers that differ by d: s / sqrt 2 = d / 2, and t = 12.70620. 1/4 and 1/2: 3/8 ± 12.7062 / 8.
+    assert numbers(on, "seeds", "mean", "low", "high") == pytest.approx([2, 0.375, -1.2132756, 1.9632756])
+    # 1/4 - 1/8 and 1/2 - 1/4: 3/16 ± 12.7062 / 16, narrower than unpaired.
+    assert numbers(on, "paired_seeds", "difference", "difference_low", "difference_high") == pytest.approx(
+        [2, 0.1875, -0.6066378, 0.9816378]
+    )
+    best = rows["augmentation=actionable", "progress", "best", "base"]
+    # 3/4 and 1/2, against 1/4 and 1/2.
+    assert numbers(best, "mean", "difference") == [0.625, 0.25]
+    binary = rows["reward=b", "success", "final", "overall"]
+    # Seed 1 alone: 3/4, and 3/4 - 1/4.
+    assert numbers(binary, "seeds", "mean", "low", "paired_seeds", "difference", "difference_low") == [
+        *(1, 0.75, None),
+        *(1, 0.5, None),
+    ]
+    assert rows["augmentation=none", "success", "final", "overall"]["difference"] == ""
+    assert {key[3] for key in rows} == {"overall", "base"}
+
+
+def test_the_tables_are_printed_and_kept_as_markdown(
+    sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    without_matplotlib(monkeypatch)
+    output = tmp_path / "elsewhere"
+    assert run(monkeypatch, str(sweep), "--baseline", "reward=b", "--output", str(output)) == 0
+    printed = capsys.readouterr()
+    text = (output / "compare.md").read_text()
+    assert "| setting | validation | seeds | update | overall | base |" in text
+    cell = "37.5 (-121.3 to 196.3)"
+    assert f"| augmentation=actionable | final | 2 | 10 | {cell} | {cell} |" in text
+    assert "| augmentation=none | best | 2 | 5 to 10 | 18.8 (-60.7 to 98.2) |" in text
+    # Differences to a baseline of one seed: 1/2 - 3/4.
+    assert "| augmentation=actionable | final | 1 | 10 | -25.0 | -25.0 |" in text
+    assert "All settings: stage=3." in text
+    assert cell in printed.out
+    assert printed.err.count("\n") == 1
+    assert "matplotlib" in printed.err
+    assert sorted(path.name for path in output.iterdir()) == ["compare.csv", "compare.md"]
+
+
+def test_what_makes_a_comparison_doubtful_is_noted(sweep: Path):
+    write_run(sweep / "5", 0, ["stage=3", "reward=b"], {5: (0.5, 0.5)}, BINARY)
+    (sweep / "5/run.json").write_text(json.dumps({"tasks": {"validation_tasks": ["c"]}}))
+    write_run(sweep / "6", 2, ["stage=3", "reward=b"], {0: (0.5, 0.5)}, BINARY)
+    (write_run(sweep / "7", 3, ["stage=3", "reward=b"], {5: (0.5, 0.5)}, BINARY) / "run.json").unlink()
+    noted = "\n".join(compare.notes(read_sweep(sweep)))
+    assert "Not all runs were validated last at the same update" in noted
+    assert "Not all runs were validated on the same tasks" in noted
+    assert "Left out: 6: it has no validation after an update." in noted
+    assert "Left out: 7: run.json cannot be read" in noted
+
+
+def test_settings_are_set_side_by_side_only_if_nothing_else_differs(sweep: Path):
+    both = NO_HINTS | BINARY
+    write_run(sweep / "5", 0, ["both"], {5: (0.5, 0.5)}, both)
+    write_run(sweep / "6", 0, ["kl"], {5: (0.5, 0.5)}, {"grpo": {"beta": 0.0}})
+    settings = read_sweep(sweep).settings
+
+    def names(sets: list[list[sweep_runs.Setting]]) -> list[list[str]]:
+        return [[setting.overrides[-1] for setting in alike] for alike in sets]
+
+    on, off = "augmentation=actionable", "augmentation=none"
+    assert names(compare_plots.hint_sets(settings)) == [[on, off], ["reward=b", "both"]]
+    assert names(compare_plots.reward_sets(settings)) == [[on, "reward=b"], [off, "both"]]
+    assert names(compare_plots.kl_sets(settings)) == [["kl", on]]
+
+
+def test_a_curve_is_the_mean_of_the_seeds_at_updates_that_all_have(sweep: Path):
+    write_run(sweep / "5", 2, ["stage=3", "augmentation=none"], {10: (0.75, 0.5)}, NO_HINTS)
+    off = read_sweep(sweep).settings[1]
+    assert compare_plots.curve(off, "val/success/overall") == compare_plots.Curve((10,), (0.375,), (0.125,), (0.75,))
+    assert compare_plots.curve(off, "grad_norm") == compare_plots.Curve((10,), (2.0,), (1.0,), (3.0,))
+    assert compare_plots.curve(off, "kl").updates == ()
+
+
+def test_plots_are_drawn_for_which_there_are_settings(sweep: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("matplotlib")
+    assert run(monkeypatch, str(sweep)) == 0
+    drawn = sorted((sweep / "comparison").glob("*.png"))
+    assert [path.name for path in drawn] == ["curves.png", "hints.png", "reward.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
+
+
+def test_an_empty_folder_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert run(monkeypatch, str(tmp_path)) == 1
+    printed = capsys.readouterr()
+    assert printed.err == f"compare: {tmp_path} holds no run that was validated: give the folder of a sweep\n"
+
+
+def test_an_unknown_baseline_lists_the_settings(sweep: Path):
+    with pytest.raises(compare.UserError) as caught:
+        compare.find_baseline(read_sweep(sweep), "direct")
+    assert str(caught.value) == (
+        "--baseline direct is no setting of this sweep; choose one of: augmentation=actionable, augmentation=none, "
+        "reward=b"
+    )
+
+
+def test_two_runs_of_one_setting_and_seed_are_refused(sweep: Path):
+    write_run(sweep / "5", 1, ["reward=b", "stage=3"], {5: (0.5, 0.5)}, BINARY)
+    with pytest.raises(compare.UserError, match="have the same setting and seed 1: move one of them away"):
+        read_sweep(sweep)

@@ -1,0 +1,243 @@
+"""Compares the settings of a sweep: validation success and progress, over seeds.
+
+    python tools/compare.py runs/sweep_<time> --baseline experiment=direct_grpo
+
+Prints tables and writes them to compare.md and, all numbers one a line, to compare.csv in MULTIRUN_DIR/comparison; with
+matplotlib there are plots beside them (tools/compare_plots.py). A setting is what a run's command line says without
+`seed=`. What final, best and the intervals are stands under the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import compare_plots
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from show_trajectory import WIDTH
+from sweep_runs import Run, Setting, Sweep, read_sweep
+
+from envtune.errors import UserError
+from envtune.evaluation.seeds import SeedMean, mean_over_seeds
+from envtune.task import Category
+
+MEASURES = {"success": "tasks passed", "progress": "turns passed"}
+POINTS = ("final", "best")
+GROUPS = ("overall", *(str(category) for category in Category))
+EXPLANATIONS = (
+    "Intervals are 95%, Student's t over seeds; a single seed has none. The tasks are the same for all seeds.",
+    "final: the newest validation. best: that with the highest overall progress after the first update, the earliest "
+    "of equals; it is picked on the tasks that it is measured on, so it is too high.",
+)
+COLUMNS = ("setting", "measure", "validation", "category", "seeds", "mean", "low", "high")
+DIFFERENCES = ("baseline", "paired_seeds", "difference", "difference_low", "difference_high")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One number of a setting, a share; ``difference`` is that to the baseline, of the seeds that both have."""
+
+    setting: str
+    measure: str
+    point: str
+    group: str
+    value: SeedMean
+    difference: SeedMean | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table as texts, the first two columns being names."""
+
+    title: str
+    header: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+
+
+def main() -> int:
+    """0 if the comparison was printed and written; 1, and a sentence on stderr, if not."""
+    options = _options()
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)
+    try:
+        sweep = read_sweep(options.sweep)
+        baseline = find_baseline(sweep, options.baseline) if options.baseline else None
+        folder = options.output or options.sweep / "comparison"
+        grids = _write_tables(sweep, baseline, folder)
+    except (UserError, OSError) as error:
+        print(f"compare: {error}", file=sys.stderr)
+        return 1
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    console.print(*map(as_rich, grids), *map(escape, notes(sweep)), sep="\n")
+    if find_spec("matplotlib") is None:
+        print("No plots: they need matplotlib (pip install -c constraints.txt -e '.[plot]').", file=sys.stderr)
+    else:
+        compare_plots.draw(sweep.settings, folder)
+    console.print(escape(f"written to {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}"))
+    return 0
+
+
+def find_baseline(sweep: Sweep, name: str) -> Setting:
+    """The setting of this name, or with these overrides.
+
+    Raises:
+        UserError: there is none.
+    """
+    for setting in sweep.settings:
+        if name in (setting.name, " ".join(setting.overrides)):
+            return setting
+    names = ", ".join(setting.name for setting in sweep.settings)
+    raise UserError(f"--baseline {name} is no setting of this sweep; choose one of: {names}")
+
+
+def compare(settings: Iterable[Setting], baseline: Setting | None) -> list[Row]:
+    """Every measure, validation and category of every setting that was validated on it."""
+    rows = []
+    for measure in MEASURES:
+        for setting in settings:
+            for point in POINTS:
+                for group in GROUPS:
+                    values = _by_seed(setting, measure, point, group)
+                    if values:
+                        others = _by_seed(baseline, measure, point, group) if baseline else {}
+                        difference = None if setting is baseline else paired_difference(values, others)
+                        mean = mean_over_seeds(list(values.values()))
+                        rows.append(Row(setting.name, measure, point, group, mean, difference))
+    return rows
+
+
+def paired_difference(values: dict[int, float], others: dict[int, float]) -> SeedMean | None:
+    """``values`` less ``others``, each by seed; None if they have no seed in common."""
+    differences = [value - others[seed] for seed, value in values.items() if seed in others]
+    return mean_over_seeds(differences) if differences else None
+
+
+def _by_seed(setting: Setting, measure: str, point: str, group: str) -> dict[int, float]:
+    name = f"val/{measure}/{group}"
+    found = {run.seed: run.scalars.get(name, {}).get(_update(run, point)) for run in setting.runs}
+    return {seed: value for seed, value in found.items() if value is not None}
+
+
+def _update(run: Run, point: str) -> int:
+    return run.final if point == "final" else run.best
+
+
+def grids(sweep: Sweep, rows: Sequence[Row], baseline: Setting | None) -> list[Grid]:
+    """A table for each measure and, with a baseline, one of differences beside it."""
+    made = []
+    for measure, meaning in MEASURES.items():
+        title = f"{measure}, % of {meaning}"
+        made.append(_grid(sweep, title, measure, {_key(row): row.value for row in rows}))
+        if baseline:
+            title = f"{measure}, percentage points more than {baseline.name} with the same seed"
+            differences = {_key(row): row.difference for row in rows if row.difference}
+            made.append(_grid(sweep, title, measure, differences, signed=True))
+    return made
+
+
+def _key(row: Row) -> tuple[str, str, str, str]:
+    return row.setting, row.measure, row.point, row.group
+
+
+def _grid(
+    sweep: Sweep, title: str, measure: str, values: dict[tuple[str, str, str, str], SeedMean], signed: bool = False
+) -> Grid:
+    groups = [group for group in GROUPS if any(key[1] == measure and key[3] == group for key in values)]
+    lines = []
+    for setting in sweep.settings:
+        for point in POINTS:
+            found = [values.get((setting.name, measure, point, group)) for group in groups]
+            seeds = max((value.seeds for value in found if value), default=0)
+            if seeds:
+                updates = _range([_update(run, point) for run in setting.runs])
+                cells = (_percent(value, signed) for value in found)
+                lines.append((setting.name, point, str(seeds), updates, *cells))
+    return Grid(title, ("setting", "validation", "seeds", "update", *groups), tuple(lines))
+
+
+def _percent(value: SeedMean | None, signed: bool) -> str:
+    if value is None:
+        return "-"
+    sign = "+" if signed else ""
+    mean = f"{100 * value.mean:{sign}.1f}"
+    if value.low is None or value.high is None:
+        return mean
+    return f"{mean} ({100 * value.low:{sign}.1f} to {100 * value.high:{sign}.1f})"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def notes(sweep: Sweep) -> list[str]:
+    """What a reader of the tables must know."""
+    found = list(EXPLANATIONS)
+    if sweep.common:
+        found.append(f"All settings: {' '.join(sweep.common)}.")
+    if len({run.final for run in sweep.runs}) > 1:
+        found.append("Not all runs were validated last at the same update: was one interrupted?")
+    if len({run.validation_tasks for run in sweep.runs}) > 1:
+        found.append("Not all runs were validated on the same tasks: their numbers cannot be compared as they stand.")
+    return found + [f"Left out: {reason}." for reason in sweep.left_out]
+
+
+def _write_tables(sweep: Sweep, baseline: Setting | None, folder: Path) -> list[Grid]:
+    rows = compare(sweep.settings, baseline)
+    tables = grids(sweep, rows, baseline)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "compare.md").write_text(as_markdown(tables, notes(sweep)), encoding="utf-8")
+    (folder / "compare.csv").write_text(as_csv(rows, baseline.name if baseline else ""), encoding="utf-8")
+    return tables
+
+
+def as_rich(grid: Grid) -> Table:
+    table = Table(title=escape(grid.title))
+    for index, column in enumerate(grid.header):
+        table.add_column(column, justify="left" if index < 2 else "right")
+    for line in grid.lines:
+        table.add_row(*map(escape, line))
+    return table
+
+
+def as_markdown(tables: Iterable[Grid], remarks: Iterable[str]) -> str:
+    """The tables with their titles, then the notes."""
+    parts = []
+    for grid in tables:
+        rule = ("---", "---", *("---:" for _ in grid.header[2:]))
+        lines = (grid.header, rule, *(tuple(cell.replace("|", r"\|") for cell in line) for line in grid.lines))
+        parts.append(f"## {grid.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return "\n\n".join([*parts, *remarks]) + "\n"
+
+
+def as_csv(rows: Iterable[Row], baseline: str) -> str:
+    """All numbers as shares, not rounded; empty where there is none."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*COLUMNS, *DIFFERENCES])
+    for row in rows:
+        value, difference = row.value, row.difference
+        numbers = (value.seeds, value.mean, value.low, value.high)
+        compared = (baseline, difference.seeds, difference.mean, difference.low, difference.high) if difference else ()
+        writer.writerow([row.setting, row.measure, row.point, row.group, *numbers, *(compared or [None] * 5)])
+    return text.getvalue()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Compares the settings of a sweep over seeds.")
+    parser.add_argument("sweep", type=Path, metavar="MULTIRUN_DIR", help="the folder of a sweep, runs/sweep_<time>")
+    parser.add_argument("--baseline", metavar="NAME", help="the setting to give differences to, as the table names it")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="instead of MULTIRUN_DIR/comparison")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

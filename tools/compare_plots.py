@@ -1,0 +1,156 @@
+"""Plots of a sweep for tools/compare.py, those for which it holds the settings.
+
+    curves.png   validation success and gradient norm over updates, every setting
+    hints.png    success by category with and without hints
+    reward.png   success by category under the progress and the binary reward
+    kl.png       entropy and validation success over updates, by the weight of the KL term
+
+The last three compare settings that differ in nothing else; each such set has its own row of axes. Lines are means
+over seeds, bands reach from the lowest to the highest seed; bars are means of final validations with the 95% interval.
+matplotlib, an extra, is imported only to draw.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from sweep_runs import Setting
+
+from envtune.evaluation.seeds import mean_over_seeds
+from envtune.task import Category
+
+SUCCESS, GRADIENT, ENTROPY = "val/success/overall", "grad_norm", "entropy"
+LABELS = {SUCCESS: "validation success, %", GRADIENT: "gradient norm", ENTROPY: "entropy, nats per token"}
+# What a run is called and where it goes on is no difference in what it does.
+_NOT_COMPARED = ("seed", "tags", "ckpt_path")
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Mean, lowest and highest seed at the updates that all seeds have."""
+
+    updates: tuple[int, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+def draw(settings: Sequence[Setting], folder: Path) -> list[Path]:
+    """Writes the plots to ``folder`` and returns their paths; needs matplotlib."""
+    drawn = [_draw_curves([settings], (SUCCESS, GRADIENT), folder / "curves.png")]
+    if sets := hint_sets(settings):
+        drawn.append(_draw_bars(sets, folder / "hints.png"))
+    if sets := reward_sets(settings):
+        drawn.append(_draw_bars(sets, folder / "reward.png"))
+    if sets := kl_sets(settings):
+        drawn.append(_draw_curves(sets, (ENTROPY, SUCCESS), folder / "kl.png"))
+    return drawn
+
+
+def hint_sets(settings: Iterable[Setting]) -> list[list[Setting]]:
+    """Sets that differ only in their hints, one of them without any."""
+    return _sets(settings, "augmentation", lambda kinds: "NoAugmentation" in kinds and len(kinds) > 1)
+
+
+def reward_sets(settings: Iterable[Setting]) -> list[list[Setting]]:
+    """Sets that differ only in their reward, progress and binary among them."""
+    return _sets(settings, "reward", lambda kinds: {"ProgressReward", "BinaryReward"} <= kinds)
+
+
+def kl_sets(settings: Iterable[Setting]) -> list[list[Setting]]:
+    """Sets that differ only in the weight of the KL term, the smallest first."""
+    sets = _sets(settings, "grpo.beta", lambda kinds: len(kinds) > 1)
+    return [sorted(alike, key=lambda setting: setting.config["grpo"]["beta"]) for alike in sets]
+
+
+def curve(setting: Setting, name: str) -> Curve:
+    """A scalar over updates."""
+    series = [run.scalars.get(name, {}) for run in setting.runs]
+    updates = sorted(set.intersection(*(set(values) for values in series)))
+    columns = [[values[update] for values in series] for update in updates]
+    return Curve(tuple(updates), *(tuple(map(of, columns)) for of in (fmean, min, max)))  # type: ignore[arg-type]
+
+
+def _sets(settings: Iterable[Setting], key: str, wanted: Callable[[set[str]], bool]) -> list[list[Setting]]:
+    """The settings whose configs are equal but for ``key``, where the kinds under it are the ``wanted``."""
+    alike: dict[str, list[Setting]] = defaultdict(list)
+    for setting in settings:
+        alike[_without(setting.config, key)].append(setting)
+    return [same for same in alike.values() if wanted({_kind(setting.config, key) for setting in same})]
+
+
+def _without(config: Mapping[str, Any], key: str) -> str:
+    group, _, name = key.partition(".")
+    rest = {part: value for part, value in config.items() if part not in _NOT_COMPARED and (part != group or name)}
+    if name:
+        rest[group] = {part: value for part, value in config[group].items() if part != name}
+    return json.dumps(rest, sort_keys=True, default=str)
+
+
+def _kind(config: Mapping[str, Any], key: str) -> str:
+    """The class of a component, without its module; a plain value as it is."""
+    value: Any = config
+    for part in key.split("."):
+        value = value[part]
+    return str(value["_target_"]).rpartition(".")[2] if isinstance(value, Mapping) else str(float(value))
+
+
+def _draw_curves(sets: Sequence[Sequence[Setting]], names: Sequence[str], path: Path) -> Path:
+    """A row of axes for each set, a column for each name, a line for each setting."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.5 * len(names), 4 * len(sets)), layout="constrained")
+    for row, settings in zip(figure.subplots(len(sets), len(names), squeeze=False), sets, strict=True):
+        for ax, name in zip(row, names, strict=True):
+            scale = 100 if name == SUCCESS else 1
+            for setting in settings:
+                points = curve(setting, name)
+                mean, low, high = ([scale * value for value in side] for side in (points.mean, points.low, points.high))
+                (line,) = ax.plot(points.updates, mean, marker=".", label=_label(setting))
+                ax.fill_between(points.updates, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+            ax.set(xlabel="update", ylabel=LABELS[name])
+        row[0].legend(fontsize="small")
+    figure.savefig(path, dpi=150)
+    return path
+
+
+def _draw_bars(sets: Sequence[Sequence[Setting]], path: Path) -> Path:
+    """Axes for each set, a cluster of bars for each category, a bar for each setting."""
+    from matplotlib.figure import Figure
+
+    groups = ["overall", *(str(category) for category in Category)]
+    figure = Figure(figsize=(8, 4 * len(sets)), layout="constrained")
+    for (ax,), settings in zip(figure.subplots(len(sets), 1, squeeze=False), sets, strict=True):
+        width = 0.8 / len(settings)
+        for index, setting in enumerate(settings):
+            bars = {place: _final_success(setting, group) for place, group in enumerate(groups)}
+            shown = {place: mean_over_seeds(values) for place, values in bars.items() if values}
+            ax.bar(
+                [place + index * width for place in shown],
+                [100 * value.mean for value in shown.values()],
+                width,
+                yerr=[100 * (value.half or 0) for value in shown.values()],
+                capsize=3,
+                label=_label(setting),
+            )
+        ax.set_xticks([place + 0.4 - width / 2 for place in range(len(groups))], groups)
+        ax.set(ylabel="final validation success, %", ylim=(0, None))
+        ax.legend(fontsize="small")
+    figure.savefig(path, dpi=150)
+    return path
+
+
+def _final_success(setting: Setting, group: str) -> list[float]:
+    found = [run.scalars.get(f"val/success/{group}", {}).get(run.final) for run in setting.runs]
+    return [value for value in found if value is not None]
+
+
+def _label(setting: Setting) -> str:
+    seeds = len(setting.runs)
+    return f"{setting.name} ({seeds} seed{'s' if seeds > 1 else ''})"

@@ -1,0 +1,160 @@
+"""The runs of a sweep, as files tell of them, put together by setting. For tools/compare.py; draws and judges nothing.
+
+A run is a folder with .hydra/overrides.yaml, .hydra/config.yaml, run.json and TensorBoard events in tensorboard/. A
+setting is its overrides without `seed=`; runs of one setting differ in their seed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from envtune.errors import UserError
+
+# What chooses the best validation, and tells that there was one.
+PROGRESS = "val/progress/overall"
+# Every point of a scalar (0: no limit), and of what is no scalar hardly any.
+_KEPT = {"scalars": 0, "tensors": 1, "images": 1, "audio": 1, "histograms": 1, "compressedHistograms": 1}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. ``scalars`` maps a logged name to its values by update; ``config`` is composed, not resolved."""
+
+    folder: Path
+    overrides: tuple[str, ...]
+    config: Mapping[str, Any]
+    scalars: Mapping[str, Mapping[int, float]]
+    validation_tasks: tuple[str, ...]
+
+    @property
+    def seed(self) -> int:
+        return int(self.config["seed"])
+
+    @cached_property
+    def final(self) -> int:
+        """The update of the newest validation."""
+        return max(self._validations)
+
+    @cached_property
+    def best(self) -> int:
+        """The update of the validation with the highest overall progress, the earliest of equals."""
+        return max(sorted(self._validations), key=self._validations.__getitem__)
+
+    @cached_property
+    def _validations(self) -> dict[int, float]:
+        return validations_after_training_began(self.scalars)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The runs of the same overrides, in the order of their seeds."""
+
+    name: str
+    overrides: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return self.runs[0].config
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """``common``: overrides of all settings, not in their names. ``left_out``: folders that are no runs, and why."""
+
+    settings: tuple[Setting, ...]
+    common: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        return tuple(run for setting in self.settings for run in setting.runs)
+
+
+def read_sweep(folder: Path) -> Sweep:
+    """All runs below ``folder``.
+
+    Raises:
+        UserError: there is none that was validated, or two have the same setting and seed.
+    """
+    runs, left_out = [], []
+    for overrides in sorted(folder.glob("**/.hydra/overrides.yaml")):
+        place = overrides.parent.parent
+        try:
+            runs.append(_read_run(place))
+        except _NoRun as reason:
+            left_out.append(f"{place.relative_to(folder)}: {reason}")
+    if not runs:
+        found = f" ({'; '.join(left_out)})" if left_out else ""
+        raise UserError(
+            f"{folder} holds no run that was validated{found}: give the folder of a sweep, runs/sweep_<time>"
+        )
+    return Sweep(*settings_of(runs), tuple(left_out))
+
+
+def settings_of(runs: Sequence[Run]) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
+    """The settings in the order in which they were found, and what all of them have in common."""
+    by_overrides: dict[tuple[str, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        by_overrides[tuple(sorted(run.overrides))].append(run)
+    common = set.intersection(*(set(overrides) for overrides in by_overrides)) if len(by_overrides) > 1 else set()
+    settings = [_setting(same, common) for same in by_overrides.values()]
+    return tuple(settings), tuple(override for override in runs[0].overrides if override in common)
+
+
+def validations_after_training_began(scalars: Mapping[str, Mapping[int, float]]) -> dict[int, float]:
+    """Overall progress by update, without the validation before the first update."""
+    return {update: value for update, value in scalars.get(PROGRESS, {}).items() if update > 0}
+
+
+class _NoRun(Exception):
+    """Why a folder is no run that can be compared."""
+
+
+def _setting(runs: Iterable[Run], common: set[str]) -> Setting:
+    ordered = tuple(sorted(runs, key=lambda run: run.seed))
+    for one, other in pairwise(ordered):
+        if one.seed == other.seed:
+            raise UserError(
+                f"{one.folder} and {other.folder} have the same setting and seed {one.seed}: move one of them away"
+            )
+    overrides = ordered[0].overrides
+    name = " ".join(override for override in overrides if override not in common)
+    return Setting(name or "defaults", overrides, ordered)
+
+
+def _read_run(folder: Path) -> Run:
+    record = _read(folder / "run.json", json.loads)
+    config = _read(folder / ".hydra/config.yaml", yaml.safe_load)
+    overrides = _read(folder / ".hydra/overrides.yaml", yaml.safe_load)
+    if not (folder / "tensorboard").is_dir():
+        raise _NoRun("it has no TensorBoard events")
+    scalars = _scalars(folder / "tensorboard")
+    if not validations_after_training_began(scalars):
+        raise _NoRun("it has no validation after an update")
+    kept = tuple(str(override) for override in overrides if not str(override).startswith("seed="))
+    return Run(folder, kept, config, scalars, tuple(record["tasks"].get("validation_tasks", ())))
+
+
+def _read(path: Path, parse: Any) -> Any:
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise _NoRun(f"{path.name} cannot be read ({' '.join(str(error).split())})") from error
+
+
+def _scalars(folder: Path) -> dict[str, dict[int, float]]:
+    """Every scalar by update; what a continued run wrote again counts."""
+    events = EventAccumulator(str(folder), size_guidance=_KEPT)
+    events.Reload()
+    return {name: {point.step: point.value for point in events.Scalars(name)} for name in events.Tags()["scalars"]}
