@@ -11,7 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 from lightning import LightningDataModule
 
+from envtune.data.bfcl import tool_documents
 from envtune.environment.augmentation.annealed import Annealed
+from envtune.environment.worlds import TOOLBOXES
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.settings import GRPOSettings
@@ -28,12 +30,15 @@ PAD_ID = 0
 
 
 class TaskSource(Protocol):
-    """Where tasks come from: `envtune.data.bfcl.BFCL`, or your own."""
+    """Where tasks come from: `envtune.data.bfcl.BFCL`, `envtune.playground.source.Playground`, or your own.
 
-    def tasks(self, split: Split) -> tuple[Task, ...]: ...
+    The tasks of a split may be made as they are asked for; only those that are drawn are.
+    """
+
+    def tasks(self, split: Split) -> Sequence[Task]: ...
 
     def describe(self) -> dict[str, Any]:
-        """What must be known to draw the same tasks again: versions, split, seeds, ids."""
+        """What must be known to draw the same tasks again: versions, split, seeds, ids or sizes."""
         ...
 
 
@@ -76,9 +81,8 @@ class EnvironmentDataModule(LightningDataModule):
 
     @cached_property
     def toolbox_of(self) -> dict[str, str]:
-        """The class of each tool, by the tool's name."""
-        splits = (Split.TRAIN, Split.VAL)
-        return {tool.name: tool.toolbox for split in splits for task in self.source.tasks(split) for tool in task.tools}
+        """The class of each tool that there is, by the tool's name. No task is asked for it."""
+        return {tool.name: toolbox for toolbox in TOOLBOXES for tool in tool_documents(toolbox)}
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {"drawn": self._drawn}

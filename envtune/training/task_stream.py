@@ -1,4 +1,7 @@
-"""Tasks without end, shuffled anew each pass. The position is the stream's whole state."""
+"""Tasks without end, shuffled anew each pass. The position is the stream's whole state.
+
+A task is asked for when it is drawn, so that a million generated ones cost nothing but the numbers of their order.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,12 @@ class TaskStream:
     def __init__(self, tasks: Sequence[Task], seed: int, rank: int = 0, world_size: int = 1) -> None:
         if not tasks:
             raise UserError("there are no tasks to draw from: check data.categories and data.split")
-        self._tasks = tuple(tasks)
+        self._tasks = tasks
         self._seed = seed
         self._rank = rank
         self._world_size = world_size
         self.drawn = 0
+        self._order: tuple[int, np.ndarray] | None = None
 
     def draw(self, count: int) -> tuple[Draw, ...]:
         """The next ``count`` tasks of this rank."""
@@ -39,4 +43,6 @@ class TaskStream:
 
     def _index(self, position: int) -> int:
         passes, place = divmod(position, len(self._tasks))
-        return int(np.random.default_rng([self._seed, passes]).permutation(len(self._tasks))[place])
+        if self._order is None or self._order[0] != passes:
+            self._order = passes, np.random.default_rng([self._seed, passes]).permutation(len(self._tasks))
+        return int(self._order[1][place])

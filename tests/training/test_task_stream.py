@@ -45,6 +45,18 @@ def test_the_number_drawn_is_the_whole_state():
     assert resumed.draw(6) == stream.draw(6)
 
 
+def test_only_the_tasks_that_are_drawn_are_asked_for():
+    asked: list[int] = []
+
+    class Recording(list):
+        def __getitem__(self, index):
+            asked.append(index)
+            return super().__getitem__(index)
+
+    drawn = ids_of(TaskStream(Recording(TASKS), seed=0), 2)
+    assert [TASKS[index].id for index in asked] == drawn
+
+
 def test_no_tasks_are_refused():
     with pytest.raises(ValueError, match="no tasks to draw from"):
         TaskStream([], seed=0)

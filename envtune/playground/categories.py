@@ -1,0 +1,168 @@
+"""From a tale to a task of one category.
+
+``base`` and ``long_context``: the turns as they were told; a crowded tale makes the context long. ``miss_param``: one
+turn is asked for without one of its values, and must be answered without a call; the user supplies the value in the
+next turn. ``miss_func``: one tool is withheld until a turn has asked for it in vain; it comes with the next, empty
+message, as in BFCL.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from envtune.playground.reading import stands_in
+from envtune.playground.tale import Tale, ToldTurn, all_documents
+from envtune.playground.wording import LINK, OPENING, SUPPLY, Gap, Phrase, quoted
+from envtune.task import Category, Split, ToolCall, ToolDocument, UserTurn
+
+# How many tools a task documents, the needed ones among them.
+LEAST_TOOLS, MOST_TOOLS = 5, 10
+# What else could do a tool's work. It is neither offered while the tool is withheld, nor may the story need it.
+SUBSTITUTES: Mapping[str, frozenset[str]] = {
+    tool: frozenset(others.split())
+    for tool, others in {
+        "add": "sum_values subtract",
+        "cat": "tail grep sort diff",
+        "close_ticket": "edit_ticket resolve_ticket",
+        "cp": "echo touch",
+        "diff": "cat tail",
+        "displayCarStatus": "check_tire_pressure",
+        "edit_ticket": "resolve_ticket close_ticket",
+        "find": "ls",
+        "get_account_info": "get_transaction_history",
+        "get_credit_card_balance": "get_all_credit_cards",
+        "get_flight_cost": "book_flight",
+        "get_order_details": "get_order_history",
+        "get_stock_info": "filter_stocks_by_price notify_price_change",
+        "get_ticket": "get_user_tickets",
+        "get_user_stats": "get_user_tweets",
+        "get_user_tickets": "get_ticket",
+        "get_user_tweets": "search_tweets get_tweet",
+        "grep": "cat tail",
+        "imperial_si_conversion": "multiply divide",
+        "liter_to_gallon": "gallon_to_liter",
+        "ls": "find",
+        "mean": "sum_values add divide",
+        "multiply": "divide power percentage",
+        "mv": "cp",
+        "resolve_ticket": "edit_ticket close_ticket",
+        "retrieve_invoice": "get_booking_history",
+        "rm": "mv rmdir",
+        "search_messages": "view_messages_sent",
+        "sort": "cat tail",
+        "subtract": "add",
+        "sum_values": "add mean",
+        "tail": "cat",
+        "view_messages_sent": "search_messages",
+        "wc": "cat tail",
+    }.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The turns of a task, its tools, and for each turn the told turn that its calls are from (none: -1)."""
+
+    turns: tuple[UserTurn, ...]
+    tools: tuple[ToolDocument, ...]
+    origins: tuple[int, ...]
+
+
+def shaped(tale: Tale, category: Category, split: Split, rng: random.Random) -> Shape | None:
+    """The tale as a task of the category; None if it has no value, or no tool, that can be withheld."""
+    messages = [_message(turn, index, split, rng) for index, turn in enumerate(tale.turns)]
+    if category is Category.MISS_PARAM:
+        return _without_value(tale, messages, split, rng)
+    if category is Category.MISS_FUNC:
+        return _without_tool(tale, messages, rng)
+    turns = [UserTurn(message, tuple(turn.calls)) for message, turn in zip(messages, tale.turns, strict=True)]
+    return Shape(tuple(turns), _tools(tale, (), rng), tuple(range(len(turns))))
+
+
+def _message(turn: ToldTurn, index: int, split: Split, rng: random.Random, vague: Gap | None = None) -> str:
+    """What the user says in the turn, with or without the gap's value. What belongs together may come in any order."""
+    before = (LINK if index else OPENING).say(split, rng, {})
+    texts = [
+        (vague.wording if vague is not None and phrase.gap is vague else phrase.wording).say(split, rng, slots)
+        for phrase, slots in turn.parts
+    ]
+    if len(texts) > 1 and rng.random() < 0.5:
+        texts.reverse()
+    return before + " ".join(texts)
+
+
+def _without_value(tale: Tale, messages: list[str], split: Split, rng: random.Random) -> Shape | None:
+    places = [(index, phrase, slots) for index, turn in enumerate(tale.turns) for phrase, slots in _gaps(turn)]
+    rng.shuffle(places)
+    for index, phrase, slots in places:
+        gap = phrase.gap
+        assert gap is not None
+        value = slots[gap.slot]
+        vague = _message(tale.turns[index], index, split, rng, gap)
+        earlier = (result for turn in tale.turns[:index] for result in turn.results)
+        if not _is_readable(value, (*messages[:index], vague, *earlier)):
+            supply = SUPPLY.say(split, rng, {"what": gap.what, "value": quoted(value)})
+            return _with_empty_turn(tale, messages, index, (vague, supply), (), rng)
+    return None
+
+
+def _without_tool(tale: Tale, messages: list[str], rng: random.Random) -> Shape | None:
+    places = list(_withholdable(tale))
+    if not places:
+        return None
+    index, tool = rng.choice(places)
+    return _with_empty_turn(tale, messages, index, (messages[index], ""), (tool,), rng)
+
+
+def _with_empty_turn(
+    tale: Tale,
+    messages: list[str],
+    index: int,
+    said: tuple[str, str],
+    withheld: tuple[str, ...],
+    rng: random.Random,
+) -> Shape:
+    """The turn ``index`` as two: one that cannot be acted on, and one that can."""
+    turns = [UserTurn(message, tuple(turn.calls)) for message, turn in zip(messages, tale.turns, strict=True)]
+    turns[index : index + 1] = [UserTurn(said[0], ()), UserTurn(said[1], turns[index].ground_truth, withheld)]
+    origins = [*range(index), -1, *range(index, len(tale.turns))]
+    return Shape(tuple(turns), _tools(tale, withheld, rng), tuple(origins))
+
+
+def _gaps(turn: ToldTurn) -> Iterator[tuple[Phrase, Mapping[str, object]]]:
+    return ((phrase, slots) for phrase, slots in turn.parts if phrase.gap is not None)
+
+
+def _is_readable(value: object, texts: Iterable[str]) -> bool:
+    parts = value if isinstance(value, list) else [value]
+    return any(stands_in(part, text) for text in texts for part in parts)
+
+
+def _withholdable(tale: Tale) -> Iterator[tuple[int, str]]:
+    """The tools that a turn asks for and no earlier one needs, with the turn, if nothing needed could replace them."""
+    needed = _needed(tale.turns)
+    for index, turn in enumerate(tale.turns):
+        before = _needed(tale.turns[:index])
+        asked_for = {call.name for place, call in enumerate(turn.calls) if place not in turn.prerequisites}
+        # In the order of the calls, for a set's order is another in each process.
+        for tool in dict.fromkeys(call.name for call in turn.calls):
+            if tool in asked_for and tool not in before and not needed & SUBSTITUTES.get(tool, frozenset()):
+                yield index, tool
+
+
+def _needed(turns: Iterable[ToldTurn]) -> set[str]:
+    calls: Iterable[ToolCall] = (call for turn in turns for call in turn.calls)
+    return {call.name for call in calls}
+
+
+def _tools(tale: Tale, withheld: tuple[str, ...], rng: random.Random) -> tuple[ToolDocument, ...]:
+    """The documents of the needed tools and of some others of the same classes, in the classes' order."""
+    needed = _needed(tale.turns)
+    unwanted = {other for tool in withheld for other in SUBSTITUTES.get(tool, ())} | needed
+    documents = all_documents(tale.toolboxes)
+    others = [document.name for document in documents if document.name not in unwanted]
+    wanted = rng.randint(max(LEAST_TOOLS, len(needed)), MOST_TOOLS)
+    offered = needed.union(rng.sample(others, min(len(others), wanted - len(needed))))
+    return tuple(document for document in documents if document.name in offered)

@@ -1,0 +1,89 @@
+"""Which codes the tools know: airports and routes, zip codes and distances, stock symbols. Asked of the tools, once.
+
+BFCL's classes hold these tables inside their functions. Only the names one can ask with stand here.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from itertools import permutations
+from typing import Any
+
+from envtune.environment.toolbox import Toolbox
+from envtune.playground.tale import all_documents
+from envtune.task import Category, Task, ToolCall
+
+MAX_DIGITS = 8
+
+FLIGHT_CITIES = (
+    "Rivermist Stonebrook Maplecrest Silverpine Shadowridge Sunset_Valley Oakendale Willowbend Crescent_Hollow "
+    "Autumnville Pinehaven Greenfield San_Francisco Los_Angeles New_York Chicago Boston London Paris Tokyo Rome"
+)
+DRIVE_CITIES = (
+    "Rivermist Stonebrook Maplecrest Silverpine Shadowridge Sunset_Valley Oakendale Willowbend Crescent_Hollow "
+    "Autumnville San_Francisco"
+)
+COMPANIES = (
+    "Apple Google Tesla Microsoft Nvidia Zeta_Corp Alpha_Tech Omega_Industries Neptune_Systems Synex_Solutions "
+    "Amazon Gorilla"
+)
+
+
+@cache
+def symbols() -> dict[str, str]:
+    """Company -> stock symbol."""
+    return {name: _ask("TradingBot", "get_symbol_by_name", name=name)["symbol"] for name in _names(COMPANIES)}
+
+
+@cache
+def routes() -> tuple[tuple[str, str], ...]:
+    """The pairs of cities between which one can fly."""
+    codes = {
+        city: _ask("TravelAPI", "get_nearest_airport_by_city", location=city)["nearest_airport"]
+        for city in _names(FLIGHT_CITIES)
+    }
+    fixed = {"travel_date": "2025-01-01", "travel_class": "economy"}
+    return tuple(
+        (a, b)
+        for a, b in permutations(codes, 2)
+        if _ask("TravelAPI", "get_flight_cost", travel_from=codes[a], travel_to=codes[b], **fixed)
+    )
+
+
+@cache
+def roads() -> tuple[tuple[str, str], ...]:
+    """The pairs of cities between which a distance is known."""
+    codes = {
+        city: _ask("VehicleControlAPI", "get_zipcode_based_on_city", city=city)["zipcode"]
+        for city in _names(DRIVE_CITIES)
+    }
+    return tuple(
+        (a, b)
+        for a, b in permutations(codes, 2)
+        if _ask("VehicleControlAPI", "estimate_distance", cityA=codes[a], cityB=codes[b])
+    )
+
+
+@cache
+def neat(toolbox: str, tool: str, argument: str, candidates: range, **fixed: Any) -> tuple[int, ...]:
+    """Those numbers for which a conversion by a tool returns a short number, one that is easily copied."""
+    results = ((number, _ask(toolbox, tool, **{argument: number}, **fixed)) for number in candidates)
+    return tuple(
+        number for number, result in results if all(len(str(value)) <= MAX_DIGITS for value in result.values())
+    )
+
+
+def _names(words: str) -> list[str]:
+    return [word.replace("_", " ") for word in words.split()]
+
+
+def _ask(toolbox: str, tool: str, **arguments: Any) -> dict[str, Any]:
+    """What the tool returns, or an empty dict for a failure."""
+    result = _toolbox(toolbox).call(ToolCall(tool, arguments))
+    return json.loads(result.text) if result.ok else {}
+
+
+@cache
+def _toolbox(toolbox: str) -> Toolbox:
+    return Toolbox(Task("codes", Category.BASE, 0, (toolbox,), {}, all_documents((toolbox,)), ()))

@@ -1,0 +1,55 @@
+"""Whether a value stands in a text: what an agent can read, and so can write into a call."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from envtune.environment.toolbox import Toolbox
+from envtune.task import Task
+
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]|\.\d)")
+
+
+def stands_in(value: Any, text: str) -> bool:
+    """True for a text that stands there letter by letter, for a number in any notation; not as part of another."""
+    if isinstance(value, str):
+        return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+    return any(float(number) == value for number in _NUMBER.findall(text))
+
+
+def unreadable_values(task: Task) -> list[tuple[int, str, Any]]:
+    """Turn, tool and value, for every value in a ground-truth call that could not be read before the call.
+
+    Readable is what stands in the messages so far, in the results of earlier ground-truth calls, or in the documents
+    of the tools offered. True and False are meanings and no values.
+    """
+    found: list[tuple[int, str, Any]] = []
+    read: list[str] = []
+    toolbox = Toolbox(task)
+    for index, turn in enumerate(task.turns):
+        read.append(turn.message)
+        documents = [json.dumps([tool.description, tool.parameters]) for tool in task.tools_offered_at(index)]
+        for call in turn.ground_truth:
+            texts = [*read, *documents]
+            missing = [value for value in leaves(call.arguments.values()) if not _is_in(value, texts)]
+            found.extend((index, call.name, value) for value in missing)
+            read.append(toolbox.call(call).text)
+    return found
+
+
+def leaves(values: Iterable[Any]) -> Iterator[Any]:
+    """Texts, numbers and truth values in arguments, however deep in lists and dicts."""
+    for value in values:
+        if isinstance(value, dict):
+            yield from leaves(value.values())
+        elif isinstance(value, list | tuple):
+            yield from leaves(value)
+        else:
+            yield value
+
+
+def _is_in(value: Any, texts: Iterable[str]) -> bool:
+    return isinstance(value, bool) or any(stands_in(value, text) for text in texts)

@@ -1,0 +1,125 @@
+"""What generated tasks are about: names, words, numbers, texts, drawn fresh for every task from pools of words.
+
+All splits share the pools; what is made of them (`oak_ledger_47.txt`) is rarely the same twice. Values are plain ASCII
+without quotes, so that they stand in a message, in a result and in a call letter by letter.
+"""
+
+from __future__ import annotations
+
+import random
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+FIRST_NAMES = _words(
+    "Ada Ben Cora Dan Elsa Finn Gina Hugo Iris Jack Kara Liam Mona Nils Olga Paul Quinn Rosa Sven Tara Umar Vera Walt "
+    "Xenia Yuri Zoe Anton Bella Carl Dora Emil Fiona Gabe Hana Ivan Julia Kofi Lena Marco Nora Omar Petra Rafi Sofia "
+    "Tomas Uma Viktor Wendy Yara Zane"
+)
+LAST_NAMES = _words(
+    "Adler Brandt Costa Duran Evans Fischer Garcia Holt Ito Jensen Kowal Lund Moretti Novak Okafor Perez Quist Rossi "
+    "Silva Tanaka Ueda Vogel Weber Young Zeller"
+)
+NOUNS = _words(
+    "anchor apple badge basket bridge budget cable candle canvas castle cedar clock copper cotton crate desk diary "
+    "engine feather fence filter forest garden glass guide hammer harbor invoice island jacket kettle ladder lamp "
+    "lantern ledger letter library lobby map marble market meadow menu mirror museum needle notebook oak orchard paint "
+    "paper parcel pencil photo piano pillow planet plant pocket printer puzzle radio recipe report ribbon river roof "
+    "salad scarf sensor shelf signal sketch speaker station stone studio survey table tablet teapot ticket tower "
+    "trailer tunnel umbrella valley violin wagon wallet window winter"
+)
+ADJECTIVES = _words(
+    "amber annual basic blue brave bright calm central clean cold daily dark early empty final fresh gentle golden "
+    "green hidden large late light local lucky new north old open plain proud quick quiet rapid red round short silver "
+    "simple small soft south spare steady strong sunny tall thin urgent warm west white wide young"
+)
+VERBS = _words("check clean close collect fix move open order paint pack print review sell send sort test wash")
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+EXTENSIONS = ("txt", "md", "csv", "doc", "pdf", "log")
+LETTERS = "abcdefghjkmnpqrstuvwxyz"
+
+
+def word(rng: random.Random) -> str:
+    return rng.choice(NOUNS)
+
+
+def distinct_words(rng: random.Random, count: int) -> list[str]:
+    return rng.sample(NOUNS, count)
+
+
+def name(rng: random.Random) -> str:
+    """Something's name of one word or two: ``harbor``, ``old_harbor``, ``harbor_12``."""
+    shape = rng.randrange(3)
+    if shape == 0:
+        return word(rng)
+    return f"{rng.choice(ADJECTIVES)}_{word(rng)}" if shape == 1 else f"{word(rng)}_{rng.randint(2, 99)}"
+
+
+def distinct_names(rng: random.Random, count: int) -> list[str]:
+    """Names of which no two begin alike, so that one is never part of another."""
+    return [_varied(noun, rng) for noun in distinct_words(rng, count)]
+
+
+def file_name(rng: random.Random) -> str:
+    return f"{name(rng)}.{rng.choice(EXTENSIONS)}"
+
+
+def distinct_files(rng: random.Random, count: int) -> list[str]:
+    """File names, each around a word that no other of them has."""
+    return [f"{noun}.{rng.choice(EXTENSIONS)}" for noun in distinct_names(rng, count)]
+
+
+def sentence(rng: random.Random) -> str:
+    """Three to six words that someone may write in a message or a file."""
+    shape = rng.randrange(5)
+    noun, adjective, verb, day = word(rng), rng.choice(ADJECTIVES), rng.choice(VERBS), rng.choice(DAYS)
+    return (
+        f"The {noun} is {adjective}",
+        f"Please {verb} the {adjective} {noun}",
+        f"We {verb} the {noun} on {day}",
+        f"{verb} the {noun} before {day}",
+        f"{adjective} {noun} at gate {rng.randint(2, 40)}",
+    )[shape]
+
+
+def title(rng: random.Random) -> str:
+    """A heading of two or three words."""
+    shape = rng.randrange(3)
+    noun, adjective = word(rng).capitalize(), rng.choice(ADJECTIVES).capitalize()
+    return (f"{adjective} {noun}", f"{noun} in room {rng.randint(2, 60)}", f"{noun} {rng.choice(VERBS)}")[shape]
+
+
+def user_name(rng: random.Random) -> str:
+    return f"{rng.choice(FIRST_NAMES).lower()}_{word(rng)}"
+
+
+def password(rng: random.Random) -> str:
+    return f"{word(rng)}{rng.randint(10, 99)}"
+
+
+def secret(rng: random.Random) -> str:
+    """A token: letters and digits in turn."""
+    return "".join(f"{rng.choice(LETTERS)}{rng.randint(2, 9)}" for _ in range(3))
+
+
+def date(rng: random.Random) -> str:
+    return f"{rng.choice((2025, 2026))}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
+
+
+def price(rng: random.Random, low: int = 20, high: int = 900) -> float:
+    """With one or two places behind the point, never a whole number."""
+    return rng.randint(low, high) + rng.randint(1, 99) / 100
+
+
+def decimal(rng: random.Random, low: int, high: int) -> float:
+    """A number with one place behind the point, never a whole one."""
+    return rng.randint(low, high) + rng.randint(1, 9) / 10
+
+
+def _varied(noun: str, rng: random.Random) -> str:
+    shape = rng.randrange(3)
+    if shape == 0:
+        return noun
+    return f"{noun}_{rng.choice(ADJECTIVES)}" if shape == 1 else f"{noun}_{rng.randint(2, 99)}"

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from envtune.playground.categories import SUBSTITUTES, shaped
+from envtune.playground.reading import unreadable_values
+from envtune.playground.source import Story
+from envtune.playground.tale import StorylineError, Tale
+from envtune.playground.wording import gap, phrase
+from envtune.task import Category, Split
+
+OPEN = phrase(
+    ["Open '{title}', priority {priority}."],
+    ["v '{title}' {priority}"],
+    ["t '{title}' {priority}"],
+    gap("title", "title", ["Open a ticket, priority {priority}."], ["v {priority}"], ["t {priority}"]),
+)
+CLOSE = phrase(["Close it."], ["v close"], ["t close"])
+
+# What is missing there says which of the listed items is meant; the item itself has been listed.
+CHOOSING = ("trade_history", "maths_listed")
+
+
+def tale_of_a_ticket() -> Tale:
+    tale = Tale(["TicketAPI"], random.Random(0), length=2, crowded=False)
+    tale.world("TicketAPI", ticket_queue=[], ticket_counter=417, current_user=None)
+    tale.say(OPEN, title="Old Oak", priority=3)
+    tale.log_in("ticket_login", "ada", "oak12")
+    number = tale.call("create_ticket", title="Old Oak", priority=3)["id"]
+    tale.say(CLOSE)
+    tale.call("close_ticket", ticket_id=number)
+    return tale
+
+
+def names(calls: object) -> list[str]:
+    return [call.name for call in calls]  # type: ignore[attr-defined]
+
+
+def test_the_value_that_was_left_out_comes_with_the_next_message():
+    shape = shaped(tale_of_a_ticket(), Category.MISS_PARAM, Split.TRAIN, random.Random(0))
+    assert shape is not None
+    vague, supplied, closed = shape.turns
+    assert "Open a ticket, priority 3." in vague.message
+    assert "Old Oak" not in vague.message
+    assert vague.ground_truth == ()
+    assert "'Old Oak'" in supplied.message
+    assert names(supplied.ground_truth) == ["ticket_login", "create_ticket"]
+    assert names(closed.ground_truth) == ["close_ticket"]
+    assert shape.origins == (-1, 0, 1)
+
+
+def test_a_withheld_tool_comes_with_an_empty_message_after_it_was_missed():
+    for seed in range(20):
+        shape = shaped(tale_of_a_ticket(), Category.MISS_FUNC, Split.TRAIN, random.Random(seed))
+        assert shape is not None
+        (handed_over,) = [index for index, turn in enumerate(shape.turns) if turn.new_tools]
+        asked, given = shape.turns[handed_over - 1 : handed_over + 1]
+        (tool,) = given.new_tools
+        assert (asked.ground_truth, given.message) == ((), "")
+        assert tool in ("create_ticket", "close_ticket")
+        assert tool in names(given.ground_truth)
+        assert not SUBSTITUTES.get(tool, frozenset()) & {document.name for document in shape.tools}
+
+
+def test_no_earlier_turn_needs_a_withheld_tool_and_it_is_no_prerequisite(stories: list[Story]):
+    for story in stories:
+        task = story.task
+        for index, turn in enumerate(task.turns):
+            earlier = {call.name for before in task.turns[:index] for call in before.ground_truth}
+            assert not earlier & set(turn.new_tools)
+            for tool in turn.new_tools:
+                places = [place for place, call in enumerate(turn.ground_truth) if call.name == tool]
+                assert any((index, place) not in story.prerequisites for place in places)
+
+
+def test_only_the_message_that_supplies_it_has_the_missing_value(stories: list[Story]):
+    for story in stories:
+        task = story.task
+        if task.category is Category.MISS_PARAM and story.storyline not in CHOOSING:
+            (vague,) = [index for index, turn in enumerate(task.turns) if not turn.ground_truth]
+            # A document names ranges and choices, of which none is the user's.
+            tools = tuple(replace(tool, description="", parameters={}) for tool in task.tools)
+            unsaid = replace(task.turns[vague + 1], message="Well.")
+            turns = (*task.turns[: vague + 1], unsaid, *task.turns[vague + 2 :])
+            before = unreadable_values(replace(task, tools=tools))
+            without = unreadable_values(replace(task, tools=tools, turns=turns))
+            assert [turn for turn, *value in without if (turn, *value) not in before][:1] == [vague + 1], task.id
+
+
+def test_a_tale_with_nothing_to_withhold_has_no_shape():
+    tale = Tale(["TicketAPI"], random.Random(0), length=1, crowded=False)
+    tale.world("TicketAPI", ticket_queue=[], ticket_counter=417, current_user="ada")
+    tale.say(phrase(["Who is in?"], ["v"], ["t"]))
+    tale.call("ticket_get_login_status")
+    assert shaped(tale, Category.MISS_PARAM, Split.TRAIN, random.Random(0)) is None
+
+
+def test_a_call_of_a_storyline_that_fails_is_an_error_of_ours():
+    tale = tale_of_a_ticket()
+    with pytest.raises(StorylineError, match="Ticket with ID 1 not found"):
+        tale.call("close_ticket", ticket_id=1)
