@@ -30,7 +30,7 @@ from typing import Any
 
 import torch
 from operations import update_operations
-from random_update import SHAPES, Shape, Work, random_model, random_rollout, run_updates, unique_tokens
+from random_update import SHAPES, Shape, Work, random_model, random_rollout, run_updates
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 
@@ -118,9 +118,9 @@ def figures(updates: list[dict[str, float]], batch: TrainBatch, operations: floa
         "seconds_per_update": round(seconds, 4),
         "seconds": {name: round(s, 4) for name, s in (phases | {"rest": seconds - sum(phases.values())}).items()},
         "tokens": int(batch.lengths.sum()),
-        "different_tokens": unique_tokens(batch),
+        "different_tokens": batch.unique_tokens,
         "tokens_per_second": round(int(batch.lengths.sum()) / seconds, 1),
-        "different_tokens_per_second": round(unique_tokens(batch) / seconds, 1),
+        "different_tokens_per_second": round(batch.unique_tokens / seconds, 1),
         "mfu": round(operations / seconds / rate, 4),
         "peak_memory_gib": round(max(update["perf/peak_memory"] for update in updates), 2),
     }

@@ -32,7 +32,7 @@ import peer_work
 import torch
 from fixed_length import FixedLength
 from operations import forward_operations, update_operations
-from random_update import Shape, random_model, rollout_of, run_updates, unique_tokens
+from random_update import Shape, random_model, rollout_of, run_updates
 
 from envtune.chat.template import Template
 from envtune.data.bfcl import BFCL
@@ -120,7 +120,7 @@ def measure(point: Point, rounds: int) -> dict[str, Any]:
     updates = run_updates(Policy(model), rollout, rounds, MAX_TOKENS)
     return {
         "tokens": int(rollout.tensors.lengths.sum()),
-        "different_tokens": unique_tokens(rollout.tensors),
+        "different_tokens": rollout.tensors.unique_tokens,
         "fed_tokens": fed,
         "rollout_seconds": round(min(seconds), 4),
         "rollout_operations": forward_operations(SHAPE, rollout.tensors),

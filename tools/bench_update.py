@@ -115,7 +115,7 @@ def measure(way: str, settings: Settings, folder: Path) -> dict[str, Any]:
             tokens += micro.ids.numel()
             logprobs, entropy = _padded(model, micro)
         else:
-            tokens += _tokens(micro)
+            tokens += micro.unique_tokens
             statistics = policy(micro)
             logprobs, entropy = (t[micro.completion_mask] for t in (statistics.logprobs, statistics.entropy))
         (logprobs + 0.1 * entropy).sum().backward()
@@ -181,12 +181,6 @@ def _padded(model: Qwen2ForCausalLM, micro: TrainBatch) -> tuple[Tensor, Tensor]
     hidden = model.model(input_ids=micro.ids, attention_mask=micro.attention_mask.long(), use_cache=False)
     states = hidden.last_hidden_state[:, :-1][micro.completion_mask[:, 1:]]
     return project(model.lm_head, states, micro.ids[micro.completion_mask], micro.temperature)
-
-
-def _tokens(micro: TrainBatch) -> int:
-    """Tokens of all rows, each prompt counted once."""
-    prompts = dict(zip(micro.prompts.tolist(), micro.prompt_lengths.tolist(), strict=True))
-    return int((micro.lengths - micro.prompt_lengths).sum()) + sum(prompts.values())
 
 
 def _resident_mib() -> float:

@@ -139,12 +139,6 @@ def run_updates(
     return logged.updates
 
 
-def unique_tokens(batch: TrainBatch) -> int:
-    """Tokens of all rows, the prompt that rows share counted once."""
-    prompts = dict(zip(batch.prompts.tolist(), batch.prompt_lengths.tolist(), strict=True))
-    return int((batch.lengths - batch.prompt_lengths).sum()) + sum(prompts.values())
-
-
 def _random_group(work: Work, vocabulary: int, draw: random.Random) -> list[Trajectory]:
     prompt = tuple(draw.randrange(vocabulary) for _ in range(work.prompt))
     return [_random_trajectory(work, vocabulary, prompt, draw) for _ in range(work.group_size)]

@@ -70,6 +70,12 @@ class TrainBatch:
         """Real tokens of each row."""
         return self.attention_mask.sum(dim=1)
 
+    @property
+    def unique_tokens(self) -> int:
+        """Real tokens of all rows, each prompt counted once."""
+        prompts = dict(zip(self.prompts.tolist(), self.prompt_lengths.tolist(), strict=True))
+        return int((self.lengths - self.prompt_lengths).sum()) + sum(prompts.values())
+
     def micro_batches(self, max_tokens: int) -> list[Int[Tensor, "_"]]:
         """Row indices of micro-batches; each row is in exactly one.
 

@@ -73,7 +73,7 @@ def performance_samples(
     ``other_seconds`` passed since the update before in none of weight sync, rollout and update.
     """
     step_time = sync_seconds + batch.rollout_seconds + phases["update"]
-    tokens, unique_tokens = int(batch.tensors.attention_mask.sum()), _unique_tokens(batch.tensors)
+    tokens, unique_tokens = int(batch.tensors.attention_mask.sum()), batch.tensors.unique_tokens
     records = [t.tokens for group in batch.groups for t in group.trajectories if t.tokens]
     sampled = sum(sum(record.completion_mask) for record in records)
     values = {
@@ -95,12 +95,6 @@ def performance_samples(
         "perf/peak_memory": peak_device_memory(),
     }
     return {name: [value] for name, value in values.items()}
-
-
-def _unique_tokens(batch: TrainBatch) -> int:
-    """Tokens of all rows, the prompt that rows share counted once."""
-    prompts = dict(zip(batch.prompts.tolist(), batch.prompt_lengths.tolist(), strict=True))
-    return int((batch.lengths - batch.prompt_lengths).sum()) + sum(prompts.values())
 
 
 def _unique_tokens_of(records: Sequence[TokenRecord]) -> int:

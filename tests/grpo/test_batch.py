@@ -57,6 +57,7 @@ def test_rows_that_begin_with_the_same_tokens_share_a_prompt():
 def test_micro_batches_count_a_shared_prompt_once():
     # 10 + 4 + 3 + 2 = 19 tokens, where padded rows would be 42.
     batch = prompted(("a", 10, 2), ("a", 10, 4), ("a", 10, 3))
+    assert batch.unique_tokens == 19
     assert [group.tolist() for group in batch.micro_batches(19)] == [[1, 2, 0]]
     # One less, and the shortest needs the prompt again: 17 and 12.
     assert [group.tolist() for group in batch.micro_batches(18)] == [[1, 2], [0]]
