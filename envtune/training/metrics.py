@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import stdev
 
-from envtune.grpo.batch import TrainBatch
 from envtune.training.aggregates import Samples
 from envtune.training.resources import peak_device_memory, resident_memory
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
