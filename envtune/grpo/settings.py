@@ -15,8 +15,8 @@ class GRPOSettings:
 
     ``group_size`` episodes of each of ``tasks_per_update`` tasks make one update. ``filter_zero_variance`` replaces
     groups whose rewards are all equal by those of further tasks, drawn at most ``max_refills`` times an update.
-    ``max_tokens_per_batch`` bounds the tokens of one forward pass, a group's prompt counted once. ``gradient_clip`` is a
-    total 2-norm.
+    ``max_tokens_per_batch`` bounds the tokens of one forward pass, a group's prompt counted once. ``gradient_clip`` is
+    a total 2-norm.
 
     Raises:
         UserError: a value is of the wrong kind or out of its range.
