@@ -7,6 +7,7 @@ without quotes, so that they stand in a message, in a result and in a call lette
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -27,7 +28,7 @@ NOUNS = _words(
     "engine feather fence filter forest garden glass guide hammer harbor invoice island jacket kettle ladder lamp "
     "lantern ledger letter library lobby map marble market meadow menu mirror museum needle notebook oak orchard paint "
     "paper parcel pencil photo piano pillow planet plant pocket printer puzzle radio recipe report ribbon river roof "
-    "salad scarf sensor shelf signal sketch speaker station stone studio survey table tablet teapot ticket tower "
+    "salad scarf sensor shelf signal sketch speaker station stone studio survey table teapot ticket tower "
     "trailer tunnel umbrella valley violin wagon wallet window winter"
 )
 ADJECTIVES = _words(
@@ -73,22 +74,12 @@ def distinct_files(rng: random.Random, count: int) -> list[str]:
 
 def sentence(rng: random.Random) -> str:
     """Three to six words that someone may write in a message or a file."""
-    shape = rng.randrange(5)
-    noun, adjective, verb, day = word(rng), rng.choice(ADJECTIVES), rng.choice(VERBS), rng.choice(DAYS)
-    return (
-        f"The {noun} is {adjective}",
-        f"Please {verb} the {adjective} {noun}",
-        f"We {verb} the {noun} on {day}",
-        f"{verb} the {noun} before {day}",
-        f"{adjective} {noun} at gate {rng.randint(2, 40)}",
-    )[shape]
+    return rng.choice(_SENTENCES)(rng)
 
 
 def title(rng: random.Random) -> str:
     """A heading of two or three words."""
-    shape = rng.randrange(3)
-    noun, adjective = word(rng).capitalize(), rng.choice(ADJECTIVES).capitalize()
-    return (f"{adjective} {noun}", f"{noun} in room {rng.randint(2, 60)}", f"{noun} {rng.choice(VERBS)}")[shape]
+    return rng.choice(_TITLES)(rng)
 
 
 def user_name(rng: random.Random) -> str:
@@ -123,3 +114,17 @@ def _varied(noun: str, rng: random.Random) -> str:
     if shape == 0:
         return noun
     return f"{noun}_{rng.choice(ADJECTIVES)}" if shape == 1 else f"{noun}_{rng.randint(2, 99)}"
+
+
+_SENTENCES: tuple[Callable[[random.Random], str], ...] = (
+    lambda rng: f"The {word(rng)} is {rng.choice(ADJECTIVES)}",
+    lambda rng: f"Please {rng.choice(VERBS)} the {rng.choice(ADJECTIVES)} {word(rng)}",
+    lambda rng: f"We {rng.choice(VERBS)} the {word(rng)} on {rng.choice(DAYS)}",
+    lambda rng: f"{rng.choice(VERBS)} the {word(rng)} before {rng.choice(DAYS)}",
+    lambda rng: f"{rng.choice(ADJECTIVES)} {word(rng)} at gate {rng.randint(2, 40)}",
+)
+_TITLES: tuple[Callable[[random.Random], str], ...] = (
+    lambda rng: f"{rng.choice(ADJECTIVES)} {word(rng)}".title(),
+    lambda rng: f"{word(rng).capitalize()} in room {rng.randint(2, 60)}",
+    lambda rng: f"{word(rng).capitalize()} {rng.choice(VERBS)}",
+)

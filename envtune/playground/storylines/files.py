@@ -304,8 +304,9 @@ def two_folders(
     """A world with two folders, the files and ``inner`` in the first; returns its name and the files' texts."""
     rng = tale.rng
     first, second = rng.sample(("docs", "work", "home", "notes", "office", "shared", "team"), 2)
-    texts = {name: values.sentence(rng) if one_line else text(tale) for name in files}
-    others = {name: values.sentence(rng) for name in values.distinct_files(rng, 2) if name not in texts}
+    texts = {name: values.sentence(rng) if one_line or place > 4 else text(tale) for place, name in enumerate(files)}
+    words = {stem(name) for name in files}
+    others = {name: values.sentence(rng) for name in values.distinct_files(rng, 2) if stem(name) not in words}
     folders = {first: folder({**texts, **(inner or {})}), second: folder(others)}
     tale.world(FILES, root={"user": folder(dict(sorted(folders.items())))})
     return first, texts

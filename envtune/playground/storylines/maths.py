@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Callable
 from typing import Any
 
 from envtune.playground import codes, values
@@ -145,27 +146,24 @@ class Sums:
         )
 
     def multiply(self) -> None:
-        self._step(MULTIPLY, "multiply", [n for n in range(2, 21) if _is_short(self.result * n)])
+        self._step(MULTIPLY, "multiply", operator.mul)
 
     def add(self) -> None:
-        self._step(ADD, "add", [n for n in range(2, 100) if _is_short(self.result + n)])
+        self._step(ADD, "add", operator.add)
 
     def subtract(self) -> None:
-        self._step(SUBTRACT, "subtract", [n for n in range(2, 100) if _is_short(self.result - n)])
+        self._step(SUBTRACT, "subtract", operator.sub)
 
     def round(self) -> None:
         places = self.tale.rng.randint(1, 2)
         self.tale.say(ROUND, places=places)
         self.tale.call("round_number", number=self.result, decimal_places=places)
 
-    def _step(self, what: Phrase, tool: str, numbers: Sequence[int]) -> None:
-        number = self.tale.rng.choice(numbers)
+    def _step(self, what: Phrase, tool: str, operation: Callable[[float, float], float]) -> None:
+        # A short result is copied more easily into the next call.
+        number = min(self.tale.rng.sample(range(2, 60), 8), key=lambda other: len(str(operation(self.result, other))))
         self.tale.say(what, number=number)
         self.result = self.tale.call(tool, a=self.result, b=number)["result"]
-
-
-def _is_short(number: float) -> bool:
-    return len(str(number)) <= codes.MAX_DIGITS
 
 
 @storyline(MATHS)

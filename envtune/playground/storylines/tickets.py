@@ -36,7 +36,7 @@ LOOK = phrase(
     ["Tell me what ticket {id} is about."],
     gap(
         "id",
-        "ticket",
+        "number of the ticket",
         ["Show me [one of my tickets|a ticket].", "I want to see a ticket."],
         ["Can you show me what is in a ticket?"],
         ["Tell me what a ticket is about."],

@@ -88,7 +88,7 @@ STATUS = phrase(
     [
         "Show me the status of the {part}.",
         "What is the status of the {part}?",
-        "[How|What] is the {part} of the car? Show me the status.",
+        "[Check|Look at] the {part} of the car and show me the status.",
     ],
     ["I want to see the status of the {part}."],
     ["Tell me the status: {part}."],
