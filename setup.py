@@ -35,7 +35,15 @@ setup(
         # What tools/bench_loop.py --peer trl compares with, and what draws tools/bench_growth.py's plot.
         "peer": ["trl==1.16.0"],
         "plot": ["matplotlib>=3.9"],
-        "test": ["beartype>=0.18", "hypothesis>=6.100", "import-linter>=2.1", "pytest>=8", "pytest-timeout>=2.3"],
+        "test": [
+            "beartype>=0.18",
+            "hypothesis>=6.100",
+            "import-linter>=2.1",
+            # That the update works on low-rank adapters.
+            "peft>=0.18",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+        ],
         "lint": ["mypy>=1.10", "ruff>=0.6"],
     },
 )

@@ -3,6 +3,7 @@ import json
 
 import pytest
 import torch
+from peft import LoraConfig, inject_adapter_in_model
 from transformers import (
     AutoModelForCausalLM,
     Gemma2Config,
@@ -145,6 +146,32 @@ def test_a_shared_prompt_computed_once_gives_the_values_and_gradients_of_padded_
     for (name, ours), theirs in zip(policy.model.named_parameters(), plain.parameters(), strict=True):
         difference = float((ours.grad - theirs.grad).norm() / theirs.grad.norm().clamp(min=1e-6))
         assert difference < 1e-5, (name, difference)
+
+
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+def test_low_rank_adapters_get_the_same_gradients_as_in_padded_rows(gradient_checkpointing):
+    torch.manual_seed(0)
+    plain = Qwen2ForCausalLM(tiny_config()).eval()
+    # Not initialised to zero, or half of the gradients would be.
+    adapters = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    inject_adapter_in_model(adapters, plain)
+    policy = Policy(copy.deepcopy(plain))
+    if gradient_checkpointing:
+        policy.model.gradient_checkpointing_enable()
+        policy.model.enable_input_require_grads()
+
+    logprobs, entropy = full_statistics(plain, GROUPS)
+    (logprobs + entropy).sum().backward()
+    statistics = policy(GROUPS)
+    (statistics.logprobs + statistics.entropy).sum().backward()
+
+    torch.testing.assert_close(statistics.logprobs, logprobs, atol=1e-5, rtol=0)
+    trained = [(name, weight) for name, weight in policy.model.named_parameters() if weight.requires_grad]
+    # Two matrices for each of seven linear layers in two blocks; all other weights are frozen.
+    assert len(trained) == 2 * 7 * 2
+    for name, weight in trained:
+        expected = plain.get_parameter(name).grad
+        assert float((weight.grad - expected).norm() / expected.norm()) < 1e-5, name
 
 
 def test_the_model_is_fed_every_token_once(model_path):
