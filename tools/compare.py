@@ -34,7 +34,7 @@ MEASURES = {"success": "tasks passed", "progress": "turns passed"}
 POINTS = ("final", "best")
 GROUPS = ("overall", *(str(category) for category in Category))
 EXPLANATIONS = (
-    "Intervals are 95%, Student's t over seeds; a single seed has none. The tasks are the same for all seeds.",
+    "Intervals are 95%, Student's t over seeds; a single seed has none.",
     "final: the newest validation. best: that with the highest overall progress after the first update, the earliest "
     "of equals; it is picked on the tasks that it is measured on, so it is too high.",
 )
