@@ -152,6 +152,7 @@ def task_of(point: Point, template: Template) -> Task:
 def plot(grown: Mapping[str, Any], path: Path) -> None:
     """Seconds over each axis, both logarithmic; dashed, what the operations would have made of the first point."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = Figure(figsize=(4 * len(grown), 3.6), layout="constrained")
     axes = figure.subplots(1, len(grown), sharey=True, squeeze=False)[0]
@@ -166,8 +167,9 @@ def plot(grown: Mapping[str, Any], path: Path) -> None:
             ax.loglog(sizes, seconds[0] * operations / operations[0], "--", color=color, alpha=0.5)
         ax.set_xticks(sizes, [str(size) for size in sizes])
         ax.xaxis.minorticks_off()
-        for formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
-            formatter("{x:g}")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
         ax.set_xlabel(TITLES[axis])
         ax.legend(fontsize="small")
     axes[0].set_ylabel("seconds")
