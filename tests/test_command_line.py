@@ -54,7 +54,9 @@ def test_an_unknown_group_lists_groups_and_guesses_what_was_meant(monkeypatch: p
 
 def test_an_unknown_setting_lists_those_of_its_group(monkeypatch: pytest.MonkeyPatch):
     answer = answer_to(monkeypatch, "reward=mixed", "reward.progres=1")
-    assert answer == "reward.progres is not a setting of reward; did you mean progress? valid are: format, progress"
+    assert answer == (
+        "reward.progres is not a setting of reward; did you mean progress? valid are: format, progress, turn_rule"
+    )
 
 
 def test_an_added_setting_that_a_component_does_not_take_is_refused(monkeypatch: pytest.MonkeyPatch):
