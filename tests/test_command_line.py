@@ -61,7 +61,8 @@ def test_an_unknown_setting_lists_those_of_its_group(monkeypatch: pytest.MonkeyP
 
 def test_an_added_setting_that_a_component_does_not_take_is_refused(monkeypatch: pytest.MonkeyPatch):
     answer = answer_to(monkeypatch, "reward=mixed", "+reward.tool=1")
-    assert answer == "reward.tool is no setting of envtune.reward.mixed.MixedReward; valid are: format, progress"
+    valid = "format, progress, turn_rule"
+    assert answer == f"reward.tool is no setting of envtune.reward.mixed.MixedReward; valid are: {valid}"
 
 
 def test_an_added_setting_that_nothing_reads_is_refused(monkeypatch: pytest.MonkeyPatch):

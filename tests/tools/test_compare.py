@@ -192,7 +192,8 @@ def test_an_empty_folder_is_told_in_one_sentence(
 ):
     assert run(monkeypatch, str(tmp_path)) == 1
     printed = capsys.readouterr()
-    assert printed.err == f"compare: {tmp_path} holds no run that was validated: give the folder of a sweep\n"
+    told = "holds no run that was validated: give the folder of a sweep, runs/sweep_<time>"
+    assert printed.err == f"compare: {tmp_path} {told}\n"
 
 
 def test_an_unknown_baseline_lists_the_settings(sweep: Path):
