@@ -1,4 +1,4 @@
-"""Evaluates a policy on a split: `python tools/evaluate.py model.checkpoint=runs/…/checkpoints/best.ckpt`.
+"""Evaluates a policy on a split: `python tools/evaluate.py init_from=runs/…/checkpoints/best.ckpt`.
 
 Prints success and progress by category with 95% intervals, raw and audited: without the tasks that are listed as
 defective (docs/audit.md). The run folder keeps scores.json, trajectories.jsonl (see
@@ -32,6 +32,7 @@ from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.training.library_noise import silence_libraries
 from envtune.training.report import config_tree
 from envtune.training.run_record import write_run_record
+from envtune.training.starting_point import find_checkpoint
 from envtune.trajectory import Trajectory
 
 log = logging.getLogger("evaluate")
@@ -113,7 +114,7 @@ def _record(
 ) -> dict[str, Any]:
     """The content of scores.json. ``seconds`` is the wall time of playing, without loading the model."""
     return {
-        "model": {"path": config.model.path, "checkpoint": config.model.checkpoint},
+        "model": {"path": config.model.path, "checkpoint": config.init_from and str(find_checkpoint(config.init_from))},
         **{name: config[name] for name in ("split", "greedy", "samples", "seed")},
         "seconds": round(seconds, 3),
         "intervals": {"level": LEVEL, **METHODS},

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from envtune.errors import UserError
+from envtune.training.starting_point import find_checkpoint
 
 DTYPES = ("auto", "float32", "bfloat16")
 # Where a module that holds the policy as `policy` keeps the trained model.
@@ -27,19 +28,19 @@ def load_model(
     attn_implementation: str | None = None,
     gradient_checkpointing: bool = False,
     trust_remote_code: bool = False,
-    checkpoint: str | None = None,
+    init_from: str | None = None,
 ) -> PreTrainedModel:
     """Reads a causal language model from a folder (or the Hugging Face cache) in the form of transformers.
 
-    ``dtype`` is "auto" (the weights' own), "float32" or "bfloat16". ``checkpoint`` is the Lightning file of an earlier
-    stage; its weights replace the folder's.
+    ``dtype`` is "auto" (the weights' own), "float32" or "bfloat16". ``init_from`` names the Lightning checkpoint of an
+    earlier stage (`starting_point.find_checkpoint`); its weights replace the folder's.
 
     Raises:
         UserError: one sentence for a path, configuration, weight file or checkpoint that cannot be used.
     """
     model = load_causal_lm(path, dtype, attn_implementation, trust_remote_code)
-    if checkpoint is not None:
-        load_stage_weights(model, checkpoint)
+    if init_from is not None:
+        load_stage_weights(model, str(find_checkpoint(init_from)))
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model

@@ -75,7 +75,7 @@ def _evaluate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 def test_an_evaluation_plays_the_split_and_keeps_everything_to_repeat_it(tmp_path: Path, model_path: Path) -> None:
     state = {f"policy.model.{name}": t for name, t in Qwen2ForCausalLM.from_pretrained(model_path).state_dict().items()}
     torch.save({"state_dict": state}, tmp_path / "best.ckpt")
-    choices = ("model=hf", f"model.path={model_path}", f"model.checkpoint={tmp_path / 'best.ckpt'}", "prompt=compact")
+    choices = ("model=hf", f"model.path={model_path}", f"init_from={tmp_path / 'best.ckpt'}", "prompt=compact")
     plan = ("split=val", "data.val_size=4", "greedy=false", "samples=2", "tags=[quick]", "device=cpu")
     done = _evaluate(tmp_path / "run", *choices, *plan, *SHORT)
     assert done.returncode == 0, done.stderr

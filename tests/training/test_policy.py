@@ -234,7 +234,7 @@ def test_a_checkpoint_replaces_the_weights_before_the_reference_is_taken(tmp_pat
     trained = AutoModelForCausalLM.from_pretrained(save_model(tmp_path / "other", seed=5))
     state = {CHECKPOINT_PREFIX + name: tensor for name, tensor in trained.state_dict().items()}
     torch.save({"state_dict": state, "global_step": 3}, tmp_path / "stage1.ckpt")
-    policy = loaded(model_path, checkpoint=str(tmp_path / "stage1.ckpt"))
+    policy = loaded(model_path, init_from=str(tmp_path / "stage1.ckpt"))
     expected, _ = full_statistics(trained, BATCH)
     torch.testing.assert_close(policy(BATCH).logprobs, expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(policy.reference_logprobs(BATCH), expected.detach(), atol=1e-5, rtol=0)
@@ -259,7 +259,7 @@ def test_dropout_is_switched_off(tmp_path):
     [
         ({"path": "/nowhere/model"}, "model path /nowhere/model is no folder with a config.json; give the folder"),
         ({"dtype": "float8"}, "dtype 'float8' is unknown; choose one of auto, float32, bfloat16"),
-        ({"checkpoint": "/nowhere/last.ckpt"}, "checkpoint /nowhere/last.ckpt does not exist; give a .ckpt file"),
+        ({"init_from": "/nowhere/last.ckpt"}, "init_from=/nowhere/last.ckpt does not exist; give a .ckpt file"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_in_one_sentence(model_path, arguments, message):
@@ -309,14 +309,14 @@ def test_weights_that_lack_a_tensor_are_refused_instead_of_filled_at_random(tmp_
 def test_a_corrupt_checkpoint_is_named(model_path, tmp_path):
     (tmp_path / "bad.ckpt").write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match=r"bad\.ckpt cannot be read") as raised:
-        loaded(model_path, checkpoint=str(tmp_path / "bad.ckpt"))
+        loaded(model_path, init_from=str(tmp_path / "bad.ckpt"))
     assert "\n" not in str(raised.value)
 
 
 def test_a_checkpoint_of_another_model_is_named(model_path, tmp_path):
     torch.save({"state_dict": {"policy.model.other": torch.zeros(1)}}, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match=r"other\.ckpt does not fit Qwen2ForCausalLM") as raised:
-        loaded(model_path, checkpoint=str(tmp_path / "other.ckpt"))
+        loaded(model_path, init_from=str(tmp_path / "other.ckpt"))
     assert "\n" not in str(raised.value)
 
 

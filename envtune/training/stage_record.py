@@ -1,0 +1,52 @@
+"""stages.json: what a curriculum's finished stages were, for the stages after them, for continuing and for comparing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+FILE = "stages.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """A finished stage. Updates count from 1 through the whole curriculum.
+
+    ``checkpoint`` is what the next stage starts from, relative to the run's folder, and ``best`` the greatest overall
+    progress of a validation during the stage, None if it had none. ``before`` and ``after`` map names of validation
+    (`val/success/base` …) to shares, at the stage's start and end.
+    """
+
+    stage: str
+    first_update: int
+    last_update: int
+    reason: str
+    checkpoint: str
+    best: float | None
+    collapsed: bool = False
+    before: Mapping[str, float] = field(default_factory=dict)
+    after: Mapping[str, float] = field(default_factory=dict)
+
+
+def read_stage_records(folder: Path) -> list[StageRecord]:
+    """The finished stages of the run in ``folder``, in their order; none where there is no record."""
+    path = folder / FILE
+    if not path.is_file():
+        return []
+    return [StageRecord(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def write_stage_records(folder: Path, records: Sequence[StageRecord]) -> None:
+    """Replaces the record at once, so that a crash leaves the old one or the new one."""
+    partial = folder / f"{FILE}.partial"
+    partial.write_text(json.dumps([asdict(record) for record in records], indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, folder / FILE)
+
+
+def chosen_checkpoint_of(folder: Path) -> Path | None:
+    """What a stage after the last finished one of the run in ``folder`` would start from."""
+    records = read_stage_records(folder)
+    return folder / records[-1].checkpoint if records else None

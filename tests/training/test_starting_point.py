@@ -1,0 +1,65 @@
+"""What `init_from` may name, and what a person is told about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from envtune.errors import UserError
+from envtune.training.stage_record import StageRecord, write_stage_records
+from envtune.training.starting_point import describe_start, find_checkpoint
+
+
+def touched(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def test_a_file_is_itself_and_a_folder_of_a_run_its_best_checkpoint(tmp_path: Path):
+    last, best = touched(tmp_path / "checkpoints/last.ckpt"), touched(tmp_path / "checkpoints/best.ckpt")
+    assert find_checkpoint(str(last)) == last
+    assert find_checkpoint(str(tmp_path)) == best
+
+
+def test_the_folder_of_a_curriculum_is_what_its_last_finished_stage_chose(tmp_path: Path):
+    first, second = (
+        touched(tmp_path / "stage_1/checkpoints/best.ckpt"),
+        touched(tmp_path / "stage_2/checkpoints/last.ckpt"),
+    )
+    records = [
+        StageRecord(str(n), n, n, "over", str(path.relative_to(tmp_path)), 0.5)
+        for n, path in enumerate((first, second), start=1)
+    ]
+    write_stage_records(tmp_path, records)
+    assert find_checkpoint(str(tmp_path)) == second
+    assert find_checkpoint(str(tmp_path / "stage_1")) == first
+
+
+def test_what_is_not_there_is_told_with_what_is(tmp_path: Path):
+    with pytest.raises(UserError, match="init_from=/nowhere does not exist; give a .ckpt file or the folder"):
+        find_checkpoint("/nowhere")
+    with pytest.raises(UserError, match="holds no checkpoints/best.ckpt; give the folder of a run that saved one"):
+        find_checkpoint(str(tmp_path))
+    last = touched(tmp_path / "checkpoints/last.ckpt")
+    with pytest.raises(UserError, match=f"give one of its files: {last}"):
+        find_checkpoint(str(tmp_path))
+
+
+def test_a_later_stage_says_that_it_starts_from_the_bare_model(tmp_path: Path):
+    assert describe_start("3", "models/tiny", None, None, "2") == (
+        "stage 3: policy and reference start from the bare model models/tiny (the curriculum would start them from a "
+        "checkpoint of stage 2: init_from=…)"
+    )
+    assert describe_start("1", "models/tiny", None, None, None) == (
+        "stage 1: policy and reference start from the bare model models/tiny"
+    )
+
+
+def test_a_stage_says_which_checkpoint_it_starts_from_and_which_it_goes_on_from(tmp_path: Path):
+    best = touched(tmp_path / "checkpoints/best.ckpt")
+    start = describe_start("3", "models/tiny", str(tmp_path), None, "2")
+    assert start == f"stage 3: policy and reference start from {best}"
+    going_on = describe_start("3", "models/tiny", str(tmp_path), "last.ckpt", "2")
+    assert going_on == f"stage 3: the policy goes on from last.ckpt; the reference is {best}"
