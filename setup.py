@@ -17,6 +17,7 @@ setup(
     packages=find_packages(include=["envtune", "envtune.*"]),
     package_data={"envtune": ["py.typed", "data/*.json", "models/tiny/*"]},
     install_requires=[
+        "filelock>=3.12",
         "hydra-core>=1.3.2,<1.4",
         "jaxtyping>=0.3",
         "lightning>=2.6,<2.7",
@@ -35,8 +36,13 @@ setup(
         # What tools/bench_loop.py --peer trl compares with, and what draws tools/bench_growth.py's plot.
         "peer": ["trl==1.16.0"],
         "plot": ["matplotlib>=3.9"],
+        # Launchers of sweeps: the jobs on several cores, and as jobs of Slurm.
+        "sweep": ["hydra-joblib-launcher>=1.2,<1.3"],
+        "slurm": ["hydra-submitit-launcher>=1.2,<1.3"],
         "test": [
             "beartype>=0.18",
+            "hydra-joblib-launcher>=1.2,<1.3",
+            "hydra-submitit-launcher>=1.2,<1.3",
             "hypothesis>=6.100",
             "import-linter>=2.1",
             # That the update works on low-rank adapters.

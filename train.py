@@ -7,8 +7,9 @@ import rich
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from envtune.command_line import command
+from envtune.command_line import command, settings_of_this_run
 from envtune.training.callbacks.validation_history import ValidationHistory
+from envtune.training.hyperparameters import log_outcome
 from envtune.training.library_noise import silence_libraries
 from envtune.training.report import config_tree, require_validation_name, validation_table
 from envtune.training.run_record import write_run_record
@@ -41,6 +42,7 @@ def train(config: DictConfig) -> float | None:
     trainer.save_checkpoint(f"{config.run_folder}/checkpoints/last.ckpt", weights_only=False)
     if history.newest_update != trainer.global_step:
         trainer.validate(module, datamodule, verbose=False)
+    log_outcome(loggers, settings_of_this_run(), history.after, trainer.global_step)
     rich.print(validation_table(history.before, history.after))
     print(f"run folder: {config.run_folder}")
     return history.after.get(config.optimized_metric)

@@ -1,4 +1,4 @@
-"""Makes a command of a function that takes the composed config. The only file of the package that knows Hydra.
+"""Makes a command of a function that takes the composed config. With sweep.py, all of the package that knows Hydra.
 
 Adds to Hydra what the user's commands need: numbers as names of choices (`stage=3`, `stage=1,2`), errors in one
 sentence that list what is valid, and an error for a key that nothing uses.
@@ -22,21 +22,22 @@ import rich
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.errors import InstantiationException, MissingConfigException
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
+from envtune import sweep
 from envtune.errors import UserError
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "conf"
 # Groups whose choices are named by numbers, which Hydra would read as integers and refuse.
 NUMBERED_GROUPS = ("stage",)
 
+# Launchers of sweeps that are extras of this package.
+LAUNCHER_EXTRAS = {"joblib": "sweep", "submitit_slurm": "slurm", "submitit_local": "slurm"}
+
 # `${package:models/tiny}` in a config: a path inside the installed package.
 OmegaConf.register_new_resolver("package", lambda path: str(Path(__file__).parent / path), replace=True)
-# `${unquoted:stage-'3'}`: for names of folders.
-OmegaConf.register_new_resolver("unquoted", lambda text: re.sub(r"['\"\[\]{}\s]", "", text), replace=True)
 # `${precision:}`: bfloat16 arithmetic on float32 weights where the GPU has it, float32 elsewhere.
 OmegaConf.register_new_resolver(
     "precision", lambda: "bf16-mixed" if torch.cuda.is_available() else "32-true", replace=True
@@ -53,7 +54,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
         def checked(config: DictConfig) -> Any:
             require_known_keys(config, config_name)
             require_known_choices(HydraConfig.get().overrides.task)
-            return task(config)
+            return sweep.run(task, config, config_name, lambda error: sentence(error, config_name))
 
         def run() -> None:
             sys.argv[1:] = quote_numbers(sys.argv[1:])
@@ -64,12 +65,20 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
                 rich.reconfigure(width=160)
             try:
                 hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(checked)()
-            except (HydraException, OmegaConfBaseException, UserError, OSError) as error:
+            except sweep.MISTAKES as error:
                 sys.exit(f"error: {sentence(error, config_name)}")
 
         return run
 
     return decorate
+
+
+def settings_of_this_run() -> dict[str, str]:
+    """The choice of every group, and every setting that the command line gave, by name."""
+    hydra = HydraConfig.get()
+    choices = {group: str(choice) for group, choice in hydra.runtime.choices.items() if not group.startswith("hydra")}
+    given = (override.lstrip("+").partition("=") for override in hydra.overrides.task)
+    return choices | {key: value.strip("'\"") for key, _, value in given}
 
 
 def quote_numbers(arguments: Iterable[str]) -> list[str]:
@@ -103,10 +112,12 @@ def require_known_choices(overrides: Iterable[str]) -> None:
 
 
 def sentence(error: Exception, config_name: str) -> str:
-    """One sentence for a mistake of the user's: the value, what is allowed, what to do."""
+    """One sentence for a mistake of the user's: the value, what is allowed, what to do. Of another error, its kind."""
+    if not isinstance(error, sweep.MISTAKES):
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, MissingConfigException) and error.options is not None:
-        group, _, choice = str(error.missing_cfg_file).partition("/")
-        return _no_choice(group, choice, error.options)
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        return _no_choice(group, choice, error.options) + _extra_of(choice)
     if isinstance(error, InstantiationException):
         return _instantiation_sentence(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -174,6 +185,12 @@ def _top_level_keys(config_name: str) -> list[str]:
 
 def _no_choice(group: str, choice: str, options: Iterable[str]) -> str:
     return f"{group}={choice} is no choice; choose one of: {', '.join(sorted(options))}"
+
+
+def _extra_of(choice: str) -> str:
+    """What to install for a launcher that is not there."""
+    extra = LAUNCHER_EXTRAS.get(choice)
+    return f"; {choice} comes with pip install -c constraints.txt -e '.[{extra}]'" if extra else ""
 
 
 def _valid(given: str, valid: Iterable[str]) -> str:

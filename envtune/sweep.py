@@ -1,0 +1,111 @@
+"""What `-m` adds to a command: every job once, in its own folder, whatever becomes of the others. Knows Hydra.
+
+A job that fails is recorded and the others go on; the sweep ends in a sentence that names it. The same command with
+`hydra.sweep.dir=FOLDER` skips what is finished and continues what is not; the folder of another job is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from envtune.errors import UserError
+from envtune.job_folder import Job, JobFolder, folder_name
+
+log = logging.getLogger(__name__)
+
+# `${job_folder:${hydra.overrides.task}}`: the name of a job's folder.
+OmegaConf.register_new_resolver("job_folder", lambda overrides: folder_name(map(str, overrides)), replace=True)
+
+# Errors that a sentence tells whole; of any other somebody will want to see the place.
+MISTAKES = (HydraException, OmegaConfBaseException, UserError, OSError)
+
+Task = Callable[[DictConfig], Any]
+# Tells an error in one sentence.
+Tell = Callable[[Exception], str]
+
+
+def run(task: Task, config: DictConfig, program: str, tell: Tell) -> Any:
+    """Runs ``task`` and records how it ended, in its run folder; in a sweep, only if it has not finished before.
+
+    Returns:
+        What the task returned, now or before; NaN of a job that failed.
+
+    Raises:
+        UserError: the folder belongs to another job of a sweep, or another process is at work in it.
+    """
+    hydra = HydraConfig.get()
+    folder = JobFolder(Path(hydra.runtime.output_dir))
+    if hydra.mode is not RunMode.MULTIRUN:
+        return _recorded(task, config, folder, tell)
+    settings: Any = OmegaConf.to_container(config, resolve=False)
+    with folder.locked():
+        folder.claim(Job(program, tuple(hydra.overrides.task), settings))
+        if finished := folder.finished:
+            log.info("skipped, it has finished: %s", folder.path)
+            return finished.result
+        if folder.checkpoint and "ckpt_path" in config:
+            log.info("continued from %s", folder.checkpoint)
+            config.ckpt_path = str(folder.checkpoint)
+        return _job(task, config, folder, tell)
+
+
+def _job(task: Task, config: DictConfig, folder: JobFolder, tell: Tell) -> Any:
+    """An error ends this job, not the sweep."""
+    try:
+        return _recorded(task, config, folder, tell)
+    except Exception as error:
+        log.error("failed: %s: %s", folder.path, tell(error), exc_info=not isinstance(error, MISTAKES))
+        return float("nan")
+
+
+def _recorded(task: Task, config: DictConfig, folder: JobFolder, tell: Tell) -> Any:
+    folder.begin()
+    try:
+        result = task(config)
+    except Exception as error:
+        folder.fail(tell(error))
+        raise
+    folder.finish(result)
+    return result
+
+
+class SweepReport(Callback):
+    """Says at the start how the sweep is continued, and at the end which of its jobs failed."""
+
+    def __init__(self) -> None:
+        self._earlier: dict[Path, int] = {}
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        folder = config.hydra.sweep.dir
+        self._earlier = _failures(Path(folder))
+        print(f"sweep folder: {folder} (the same command with hydra.sweep.dir={folder} continues it)")
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Exits with a sentence if a job of this command failed: of any other error here Hydra makes a warning."""
+        folder = Path(config.hydra.sweep.dir)
+        jobs = [JobFolder(path.parent) for path in folder.glob("**/job.json")]
+        print(f"{sum(job.finished is not None for job in jobs)} of {len(jobs)} jobs in {folder} have finished")
+        failed = [path.parent for path, written in _failures(folder).items() if self._earlier.get(path) != written]
+        for path in failed:
+            print(f"failed: {path}: {JobFolder(path).failure}")
+        if failed:
+            sys.exit(
+                f"error: {len(failed)} jobs failed, as told above: the same command with hydra.sweep.dir={folder} "
+                "runs them again, and none that has finished"
+            )
+
+
+def _failures(folder: Path) -> dict[Path, int]:
+    """The records of failed jobs below ``folder`` and when each was written, by the clock of its file system."""
+    return {path: path.stat().st_mtime_ns for path in sorted(folder.glob("**/failed.json"))}
