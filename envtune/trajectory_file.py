@@ -30,6 +30,7 @@ from envtune.trajectory import (
     TurnEnd,
     TurnVerdict,
 )
+from envtune.whole_file import whole_file
 
 _ACTIONS: dict[str, type] = {"tool_calls": ToolCalls, "final_answer": FinalAnswer, "format_error": FormatError}
 
@@ -66,15 +67,8 @@ def from_json(record: Mapping[str, Any]) -> Trajectory:
 
 def write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Writes a whole file of JSON lines, or none of it: a reader never sees half of one."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
-        partial.replace(path)
-    except BaseException:
-        # On a full disk half a file would also take the room that the rest of the run needs.
-        partial.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        file.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:

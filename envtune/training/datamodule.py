@@ -22,6 +22,7 @@ from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split, Task
 from envtune.training.aggregates import from_all_ranks
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, reward_matrix
+from envtune.training.rollout_start import announce_rollout
 from envtune.training.task_stream import Draw, TaskStream
 from envtune.trajectory import Trajectory
 
@@ -105,6 +106,8 @@ class EnvironmentDataModule(LightningDataModule):
         return augmentation if isinstance(augmentation, Annealed) else None
 
     def _rollout(self) -> RolloutBatch:
+        if self.trainer:
+            announce_rollout(self.trainer)
         started, environment_before = time.perf_counter(), self.collector.environment_seconds
         fed_before = self.collector.generator.fed_tokens
         hint_probability = self._annealed.probability if self._annealed else None

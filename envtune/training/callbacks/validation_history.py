@@ -22,7 +22,8 @@ class ValidationHistory(Callback):
         self.newest_update = trainer.global_step
 
     def state_dict(self) -> dict[str, Any]:
-        return {"before": self.before}
+        return {"before": self.before, "after": self.after, "newest_update": self.newest_update}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.before = state_dict["before"]
+        self.before, self.after = state_dict["before"], state_dict["after"]
+        self.newest_update = state_dict["newest_update"]

@@ -1,0 +1,74 @@
+"""Saves everything that a run needs to go on as if nothing had happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.trainer.states import TrainerFn
+
+from envtune.errors import UserError
+from envtune.training.aggregates import from_all_ranks
+from envtune.training.random_state import random_state, set_random_state
+
+LAST_CHECKPOINT = "last.ckpt"
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes ``folder``/last.ckpt every ``every`` updates and after every validation, before the next rollout.
+
+    At that moment the metrics, trajectories and validation of an update are written and nothing of the next has begun,
+    so that a checkpoint stands for whole updates. It is written after each validation because the best checkpoint,
+    another file, may have changed there: the two never differ by more than one validation.
+
+    Beside Lightning's own contents the checkpoint holds the random generators of every device and whether the run is
+    to stop. The end of a run is saved by whoever called ``fit``, after the last validation: `trainer.save_checkpoint`.
+
+    Raises:
+        UserError: ``every`` is below 1; while restoring: the checkpoint is of another number of devices.
+    """
+
+    def __init__(self, folder: str, every: int = 5) -> None:
+        if every < 1:
+            raise UserError(f"callbacks.last.every={every} is below 1: it counts updates")
+        self._path = Path(folder) / LAST_CHECKPOINT
+        self._every = every
+        self._validated = False
+        self._restored: list[dict[str, Any]] | None = None
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self._validated = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+
+    def on_rollout_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if self._restored is not None:
+            self._resume(trainer)
+        elif trainer.global_step > 0 and (self._validated or trainer.global_step % self._every == 0):
+            for logger in trainer.loggers:
+                logger.save()
+            trainer.save_checkpoint(self._path, weights_only=False)
+        self._validated = False
+
+    def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["run"] = {"random_states": from_all_ranks(random_state()), "should_stop": trainer.should_stop}
+
+    def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        # A checkpoint that Lightning's own callbacks saved, before this one was there, has no such entry.
+        if trainer.state.fn != TrainerFn.FITTING or "run" not in checkpoint:
+            return
+        states = checkpoint["run"]["random_states"]
+        if len(states) != trainer.world_size:
+            raise UserError(
+                f"the checkpoint was saved on {len(states)} devices, but this run has {trainer.world_size}: continue "
+                "on as many, for each draws its own share of the tasks"
+            )
+        self._restored = states
+        trainer.should_stop = checkpoint["run"]["should_stop"]
+
+    def _resume(self, trainer: Trainer) -> None:
+        assert self._restored is not None
+        set_random_state(self._restored[trainer.global_rank])
+        self._restored = None
+        # Lightning counts the update before a skipped validation twice, and so logs at other updates.
+        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
