@@ -27,6 +27,7 @@ from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
 from envtune import sweep
+from envtune.continued_command import continued_command
 from envtune.errors import UserError
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "conf"
@@ -52,18 +53,18 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
         @functools.wraps(task)
         def checked(config: DictConfig) -> Any:
+            if not sys.stdout.isatty():
+                # What is read from a file should not be wrapped at the 80 columns of no terminal.
+                rich.reconfigure(width=160)
             require_known_keys(config, config_name)
             require_known_choices(HydraConfig.get().overrides.task)
             return sweep.run(task, config, config_name, lambda error: sentence(error, config_name))
 
         def run() -> None:
-            sys.argv[1:] = quote_numbers(sys.argv[1:])
             # Makes Hydra pass errors on instead of printing them itself.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-            if not sys.stdout.isatty():
-                # What is read from a file should not be wrapped at the 80 columns of no terminal.
-                rich.reconfigure(width=160)
             try:
+                sys.argv[1:] = continued_command(quote_numbers(sys.argv[1:]))
                 hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(checked)()
             except sweep.MISTAKES as error:
                 sys.exit(f"error: {sentence(error, config_name)}")
@@ -122,9 +123,7 @@ def sentence(error: Exception, config_name: str) -> str:
         return _instantiation_sentence(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         place = f" while writing {error.filename}" if error.filename else ""
-        return (
-            f"the disk is full{place}: free some space and continue from the run's checkpoints/last.ckpt (ckpt_path=…)"
-        )
+        return f"the disk is full{place}: free some space and continue the run with ckpt_path=RUN_FOLDER"
     missing = re.search(r"[Mm]issing mandatory value: ([\w.]+)", str(error))
     if missing:
         return f"{missing[1]} has no value: give one on the command line ({missing[1]}=…)"

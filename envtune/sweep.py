@@ -101,8 +101,8 @@ class SweepReport(Callback):
             print(f"failed: {path}: {JobFolder(path).failure}")
         if failed:
             sys.exit(
-                f"error: {len(failed)} jobs failed, as told above: the same command with hydra.sweep.dir={folder} "
-                "runs them again, and none that has finished"
+                f"error: {len(failed)} failed as told above: the same command with hydra.sweep.dir={folder} runs the "
+                "unfinished jobs again, and no other"
             )
 
 

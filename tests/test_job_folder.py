@@ -1,0 +1,100 @@
+"""Names of jobs' folders, whom a folder belongs to, and what stays of a job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from envtune.errors import UserError
+from envtune.job_folder import Finished, Job, JobFolder, folder_name
+
+JOB = Job("train", ("seed=0",), {"seed": 0, "grpo": {"beta": 0.1}, "ckpt_path": None})
+
+
+def test_a_folder_is_named_by_what_the_job_is_choices_and_seed_first():
+    name = folder_name(["grpo.beta=0.1", "seed=0", "stage='3'", "data.categories=[base, miss_func]"])
+    label, _, digest = name.rpartition("_")
+    assert label == "seed-0_stage-3_categories-base-miss_func_beta-0.1"
+    assert len(digest) == 10
+    assert name == folder_name(["stage='3'", "seed=0", "data.categories=[base, miss_func]", "grpo.beta=0.1"])
+
+
+def test_long_overrides_and_paths_give_one_folder_each_that_a_file_system_takes():
+    long = "tags=[" + "ä" * 400
+    overrides = [[f"{long}1]"], [f"{long}2]"], ["model.path=/a/b"], ["model.path=/a/c"], ["model.path=../c"], []]
+    names = {folder_name(each) for each in overrides}
+    assert len(names) == len(overrides)
+    assert all(len(name.encode()) <= 255 and "/" not in name and not name.startswith(".") for name in names)
+
+
+def test_a_job_finds_its_folder_again_and_its_result(tmp_path: Path):
+    folder = JobFolder(tmp_path)
+    folder.claim(JOB)
+    folder.claim(JOB)
+    assert folder.finished is None
+    folder.finish(0.25)
+    assert JobFolder(tmp_path).finished == Finished(0.25)
+
+
+def test_where_a_job_goes_on_and_how_it_is_tagged_make_no_other_job_of_it(tmp_path: Path):
+    JobFolder(tmp_path).claim(JOB)
+    JobFolder(tmp_path).claim(Job("train", JOB.overrides, JOB.config | {"ckpt_path": "last", "tags": ["again"]}))
+
+
+@pytest.mark.parametrize(
+    ("job", "difference"),
+    [
+        (Job("train", ("seed=0",), JOB.config | {"grpo": {"beta": 0.2}}), "grpo.beta was 0.1 and is 0.2"),
+        (Job("train", ("seed=0",), JOB.config | {"budget": 1}), "budget was not there and is 1"),
+        (Job("evaluate", ("seed=0",), JOB.config), "of train, not evaluate"),
+    ],
+)
+def test_the_folder_of_another_job_is_refused_and_stays_as_it_was(tmp_path: Path, job: Job, difference: str):
+    folder = JobFolder(tmp_path)
+    folder.claim(JOB)
+    (tmp_path / ".hydra").mkdir()
+    # What Hydra writes before the job begins.
+    (tmp_path / ".hydra/config.yaml").write_text(yaml.safe_dump({"seed": 7}))
+    (tmp_path / ".hydra/overrides.yaml").write_text(yaml.safe_dump(["seed=7"]))
+    with pytest.raises(UserError) as caught:
+        folder.claim(job)
+    advice = "give another hydra.sweep.dir, or move the folder"
+    assert str(caught.value) == f"{tmp_path} belongs to another job ({difference}): {advice}"
+    assert yaml.safe_load((tmp_path / ".hydra/config.yaml").read_text()) == JOB.config
+    assert yaml.safe_load((tmp_path / ".hydra/overrides.yaml").read_text()) == ["seed=0"]
+
+
+def test_a_folder_is_worked_in_by_one_process_at_a_time(tmp_path: Path):
+    with JobFolder(tmp_path).locked():
+        with pytest.raises(UserError) as caught, JobFolder(tmp_path).locked():
+            raise AssertionError("two at once")
+        advice = "wait for it, or give another hydra.sweep.dir"
+        assert str(caught.value) == f"another process is at work in {tmp_path}: {advice}"
+    with JobFolder(tmp_path).locked():
+        pass
+
+
+def test_a_job_that_begins_again_has_neither_finished_nor_failed(tmp_path: Path):
+    folder = JobFolder(tmp_path)
+    folder.finish(None)
+    folder.fail("the disk is full")
+    assert (folder.finished, folder.failure) == (Finished(None), "the disk is full")
+    folder.begin()
+    assert (folder.finished, folder.failure) == (None, None)
+
+
+def test_a_record_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = JobFolder(tmp_path)
+    folder.finish(0.5)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", killed)
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.finish(0.75)
+    assert json.loads((tmp_path / "finished.json").read_text()) == {"result": 0.5}

@@ -1,0 +1,154 @@
+"""`-m`: every job once, in a folder of its own, whatever becomes of the others. The jobs here train nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import MissingConfigException
+from omegaconf import DictConfig
+
+from envtune.command_line import CONFIG_FOLDER, command, sentence
+
+Sweep = Callable[..., list[tuple[int, float]]]
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    """Runs `train.py -m ARGUMENTS` on a toy task and returns seed and KL weight of the jobs that were begun."""
+
+    def run(*arguments: str, task: Callable[[DictConfig], Any] = lambda config: config.seed / 4) -> Any:
+        begun = []
+
+        def noted(config: DictConfig) -> Any:
+            begun.append((config.seed, config.grpo.beta))
+            return task(config)
+
+        GlobalHydra.instance().clear()
+        monkeypatch.setattr(sys, "argv", ["train.py", "-m", f"hydra.sweep.dir={tmp_path}", *arguments])
+        command("train")(noted)()
+        return begun
+
+    return run
+
+
+def records(folder: Path, name: str) -> list[Any]:
+    return [json.loads(path.read_text()) for path in sorted(folder.glob(f"*/{name}"))]
+
+
+def raising(error: BaseException, seed: int) -> Callable[[DictConfig], float]:
+    def task(config: DictConfig) -> float:
+        if config.seed == seed:
+            raise error
+        return 0.5
+
+    return task
+
+
+def test_every_job_has_its_folder_and_leaves_its_result(sweep: Sweep, tmp_path: Path):
+    assert sweep("seed=0,1", "grpo.beta=0.1,0.2") == [(0, 0.1), (0, 0.2), (1, 0.1), (1, 0.2)]
+    assert sorted(record["result"] for record in records(tmp_path, "finished.json")) == [0.0, 0.0, 0.25, 0.25]
+    folders = {tuple(record["overrides"]) for record in records(tmp_path, "job.json")}
+    assert len(folders) == 4
+    assert ("seed=1", "grpo.beta=0.2") in folders
+
+
+def test_a_continued_sweep_begins_only_what_has_not_finished_also_if_it_has_grown(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str]
+):
+    sweep("seed=0,1")
+    assert sweep("seed=0,1") == []
+    # Number 0 and 1 are now others.
+    assert [seed for seed, _ in sweep("seed=2,1,0,3")] == [2, 3]
+    assert "4 of 4 jobs" in capsys.readouterr().out
+
+
+def test_a_job_that_fails_loses_no_other_and_is_named_at_the_end(
+    sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as caught:
+        sweep("seed=0,1,2", "hydra.sweeper.max_batch_size=1", task=raising(ValueError("no luck"), 1))
+    assert str(caught.value) == (
+        f"error: 1 failed as told above: the same command with hydra.sweep.dir={tmp_path} runs the unfinished jobs "
+        "again, and no other"
+    )
+    printed = capsys.readouterr().out
+    assert f"2 of 3 jobs in {tmp_path} have finished" in printed
+    assert printed.strip().splitlines()[-1].endswith(": ValueError: no luck")
+    assert records(tmp_path, "failed.json") == [{"error": "ValueError: no luck"}]
+    assert sweep("seed=0,1,2") == [(1, 0.1)]
+    assert records(tmp_path, "failed.json") == []
+
+
+def test_only_failures_of_this_command_are_told(sweep: Sweep, tmp_path: Path):
+    with pytest.raises(SystemExit):
+        sweep("seed=1", task=raising(ValueError("no luck"), 1))
+    assert sweep("seed=2") == [(2, 0.1)]
+
+
+def test_an_interrupted_job_goes_on_from_its_last_checkpoint(sweep: Sweep, tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        sweep("seed=0,1,2", task=raising(KeyboardInterrupt(), 1))
+    (interrupted,) = [
+        path.parent for path in tmp_path.glob("*/job.json") if not (path.parent / "finished.json").is_file()
+    ]
+    assert "seed-1" in interrupted.name
+    (interrupted / "checkpoints").mkdir()
+    (interrupted / "checkpoints/last.ckpt").touch()
+    goes_on = {}
+
+    def task(config: DictConfig) -> float:
+        goes_on[config.seed] = config.ckpt_path
+        return 0.5
+
+    assert [seed for seed, _ in sweep("seed=0,1,2", task=task)] == [1, 2]
+    assert goes_on == {1: str(interrupted / "checkpoints/last.ckpt"), 2: None}
+
+
+def test_a_job_in_the_folder_of_another_is_refused_in_a_sentence(sweep: Sweep, tmp_path: Path):
+    sweep("seed=0", "hydra.sweep.subdir=mine")
+    with pytest.raises(SystemExit) as caught:
+        sweep("seed=1", "hydra.sweep.subdir=mine")
+    assert str(caught.value) == (
+        f"error: {tmp_path}/mine belongs to another job (seed was 0 and is 1): give another hydra.sweep.dir, or move "
+        "the folder"
+    )
+    assert yaml.safe_load((tmp_path / "mine/.hydra/config.yaml").read_text())["seed"] == 0
+    assert records(tmp_path, "finished.json") == [{"result": 0.0}]
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "slurm"])
+def test_launchers_that_are_extras_compose(launcher: str):
+    GlobalHydra.instance().clear()
+    arguments = [f"hydra/launcher={launcher}", *(["hydra.launcher.partition=gpus"] if launcher == "slurm" else [])]
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        composed = hydra.compose("train", overrides=arguments, return_hydra_config=True).hydra.launcher
+    if launcher == "joblib":
+        assert composed._target_.endswith("JoblibLauncher")
+    else:
+        assert composed._target_.endswith("SlurmLauncher")
+        assert (composed.partition, composed.nodes, composed.tasks_per_node, composed.gpus_per_node) == (
+            "gpus",
+            1,
+            1,
+            1,
+        )
+        # A job that is out of time is queued again, and then continues.
+        assert composed.max_num_timeout > 0
+
+
+@pytest.mark.parametrize(("choice", "extra"), [("joblib", "sweep"), ("submitit_slurm", "slurm")])
+def test_a_launcher_that_is_not_installed_is_told_with_the_extra_that_has_it(choice: str, extra: str):
+    missing: Sequence[str] = ["basic"]
+    error = MissingConfigException("missing", f"hydra/launcher/{choice}", missing)
+    assert sentence(error, "train") == (
+        f"hydra/launcher={choice} is no choice; choose one of: basic; {choice} comes with "
+        f"pip install -c constraints.txt -e '.[{extra}]'"
+    )
