@@ -88,5 +88,5 @@ def test_a_full_disk_names_the_file_and_the_way_on():
     error = OSError(errno.ENOSPC, "No space left on device", "runs/a/trajectories/train/update_000003.jsonl.partial")
     assert sentence(error, "train") == (
         "the disk is full while writing runs/a/trajectories/train/update_000003.jsonl.partial: free some space and "
-        "continue from the run's checkpoints/last.ckpt (ckpt_path=…)"
+        "continue the run with ckpt_path=RUN_FOLDER"
     )

@@ -65,7 +65,7 @@ def continue_run(folder: Path, newest: Path | None = None) -> Path | None:
 
 
 def _newest_whole(newest: Path) -> Path | None:
-    damages = []
+    damages: list[str] = []
     for path in (newest, previous_of(newest)):
         damage = damage_of(path) if path.is_file() else None
         if path.is_file() and damage is None:

@@ -11,7 +11,11 @@ _NOISE = (
     r".*isinstance\(treespec, LeafSpec\).*",
     r".*does not have many workers.*",
     r"`gradient_checkpointing_enable` is deprecated.*",
+    # Of a run that is continued, where we say what it goes on from, and the data module knows which tasks come next.
+    r"Checkpoint directory .* exists and is not empty.*",
+    r".*your dataloader is not resumable.*",
 )
+_TIPS = ("💡", "TPU available", "HPU available", "Restoring states from", "Restored all states from")
 
 
 def silence_libraries() -> None:
@@ -25,4 +29,4 @@ def silence_libraries() -> None:
 
 def _is_no_tip(record: logging.LogRecord) -> bool:
     text = record.getMessage()
-    return not (text.startswith(("💡", "TPU available", "HPU available")) or "litlogger" in text)
+    return not (text.startswith(_TIPS) or "litlogger" in text)

@@ -1,6 +1,7 @@
 """Takes back what an interrupted run wrote after its checkpoint, so that going on writes it once and not twice.
 
-Goes by names: `metrics.csv`, TensorBoard's event files, `update_N.jsonl`. What other loggers sent elsewhere stays there.
+Goes by names: `metrics.csv`, TensorBoard's event files, `update_N.jsonl`. What other loggers sent
+elsewhere stays there.
 """
 
 from __future__ import annotations

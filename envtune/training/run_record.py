@@ -57,7 +57,7 @@ def write_run_record(
                 "one: %s",
                 "; ".join(changes),
             )
-        entry = {name: record[name] for name in ("command", "python", "packages", "commit")}
+        entry: dict[str, Any] = {name: record[name] for name in ("command", "python", "packages", "commit")}
         entry |= {"after_update": update_of(start), "changes": changes}
         record = begun | {"continued": [*begun.get("continued", ()), entry]}
     with whole_file(path) as file:
