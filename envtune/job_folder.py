@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from envtune.errors import UserError
+from envtune.whole_file import whole_file
 
 # Of a folder's name, in characters: file systems allow 255 bytes.
 LABEL_LENGTH = 100
@@ -91,8 +91,8 @@ class JobFolder:
         finally:
             lock.release()
 
-    def claim(self, job: Job) -> None:
-        """Makes this the folder of ``job``.
+    def claim(self, job: Job) -> bool:
+        """Makes this the folder of ``job``; True if it is so already.
 
         Raises:
             UserError: it is the folder of a job with another program or config.
@@ -100,13 +100,14 @@ class JobFolder:
         owner = _read(self.path / "job.json")
         if owner is None:
             _write(self.path / "job.json", asdict(job))
-            return
+            return False
         difference = _difference(owner, json.loads(json.dumps(asdict(job))))
         if difference:
             self._restore(owner)
             raise UserError(
                 f"{self.path} belongs to another job ({difference}): give another hydra.sweep.dir, or move the folder"
             )
+        return True
 
     @property
     def finished(self) -> Finished | None:
@@ -118,12 +119,6 @@ class JobFolder:
         """The sentence in which the job ended."""
         record = _read(self.path / "failed.json")
         return None if record is None else str(record["error"])
-
-    @property
-    def checkpoint(self) -> Path | None:
-        """The newest checkpoint that the job can be continued from."""
-        path = self.path / "checkpoints/last.ckpt"
-        return path if path.is_file() else None
 
     def begin(self) -> None:
         """From now on the job is neither finished nor failed."""
@@ -174,7 +169,5 @@ def _read(path: Path) -> Any:
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:
-    """Whole or not at all: a reader never finds half a record."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as file:
+        file.write(json.dumps(record, indent=2) + "\n")

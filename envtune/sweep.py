@@ -30,6 +30,9 @@ OmegaConf.register_new_resolver("job_folder", lambda overrides: folder_name(map(
 # Errors that a sentence tells whole; of any other somebody will want to see the place.
 MISTAKES = (HydraException, OmegaConfBaseException, UserError, OSError)
 
+# The value of `ckpt_path` that continues the run of the folder, from the start if it has no checkpoint yet.
+NEWEST_CHECKPOINT = "last"
+
 Task = Callable[[DictConfig], Any]
 # Tells an error in one sentence.
 Tell = Callable[[Exception], str]
@@ -50,13 +53,12 @@ def run(task: Task, config: DictConfig, program: str, tell: Tell) -> Any:
         return _recorded(task, config, folder, tell)
     settings: Any = OmegaConf.to_container(config, resolve=False)
     with folder.locked():
-        folder.claim(Job(program, tuple(hydra.overrides.task), settings))
+        begun = folder.claim(Job(program, tuple(hydra.overrides.task), settings))
         if finished := folder.finished:
             log.info("skipped, it has finished: %s", folder.path)
             return finished.result
-        if folder.checkpoint and "ckpt_path" in config:
-            log.info("continued from %s", folder.checkpoint)
-            config.ckpt_path = str(folder.checkpoint)
+        if begun and "ckpt_path" in config:
+            config.ckpt_path = NEWEST_CHECKPOINT
         return _job(task, config, folder, tell)
 
 

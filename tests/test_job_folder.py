@@ -32,8 +32,8 @@ def test_long_overrides_and_paths_give_one_folder_each_that_a_file_system_takes(
 
 def test_a_job_finds_its_folder_again_and_its_result(tmp_path: Path):
     folder = JobFolder(tmp_path)
-    folder.claim(JOB)
-    folder.claim(JOB)
+    assert not folder.claim(JOB)
+    assert folder.claim(JOB)
     assert folder.finished is None
     folder.finish(0.25)
     assert JobFolder(tmp_path).finished == Finished(0.25)
@@ -93,7 +93,6 @@ def test_a_record_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("os.replace", killed)
     monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         folder.finish(0.75)

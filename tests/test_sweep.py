@@ -93,23 +93,18 @@ def test_only_failures_of_this_command_are_told(sweep: Sweep, tmp_path: Path):
     assert sweep("seed=2") == [(2, 0.1)]
 
 
-def test_an_interrupted_job_goes_on_from_its_last_checkpoint(sweep: Sweep, tmp_path: Path):
+def test_an_interrupted_job_goes_on_and_one_that_never_began_begins(sweep: Sweep):
     with pytest.raises(KeyboardInterrupt):
         sweep("seed=0,1,2", task=raising(KeyboardInterrupt(), 1))
-    (interrupted,) = [
-        path.parent for path in tmp_path.glob("*/job.json") if not (path.parent / "finished.json").is_file()
-    ]
-    assert "seed-1" in interrupted.name
-    (interrupted / "checkpoints").mkdir()
-    (interrupted / "checkpoints/last.ckpt").touch()
-    goes_on = {}
+    starts = {}
 
     def task(config: DictConfig) -> float:
-        goes_on[config.seed] = config.ckpt_path
+        starts[config.seed] = config.ckpt_path
         return 0.5
 
     assert [seed for seed, _ in sweep("seed=0,1,2", task=task)] == [1, 2]
-    assert goes_on == {1: str(interrupted / "checkpoints/last.ckpt"), 2: None}
+    # What continues a run: tests/end_to_end.
+    assert starts == {1: "last", 2: None}
 
 
 def test_a_job_in_the_folder_of_another_is_refused_in_a_sentence(sweep: Sweep, tmp_path: Path):
