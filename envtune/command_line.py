@@ -68,6 +68,10 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
                 hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(checked)()
             except sweep.MISTAKES as error:
                 sys.exit(f"error: {sentence(error, config_name)}")
+            except ValueError as error:
+                if not str(error).startswith("Config group override"):
+                    raise
+                sys.exit("error: a group takes the name of a choice, no null and no number: without one, leave it out")
 
         return run
 

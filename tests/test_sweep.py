@@ -119,6 +119,15 @@ def test_a_job_in_the_folder_of_another_is_refused_in_a_sentence(sweep: Sweep, t
     assert records(tmp_path, "finished.json") == [{"result": 0.0}]
 
 
+def test_a_sweep_over_no_choice_is_told_in_a_sentence(sweep: Sweep):
+    with pytest.raises(SystemExit) as caught:
+        sweep("experiment=null,kl_0")
+    assert str(caught.value) == (
+        "error: a group takes the name of a choice, no null and no number: without one, leave it out"
+    )
+    assert sweep("experiment=none,kl_0") == [(0, 0.1), (0, 0.0)]
+
+
 @pytest.mark.parametrize("launcher", ["joblib", "slurm"])
 def test_launchers_that_are_extras_compose(launcher: str):
     GlobalHydra.instance().clear()
