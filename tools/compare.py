@@ -68,7 +68,7 @@ def main() -> int:
     options = _options()
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     try:
-        sweep = read_sweep(options.sweep)
+        sweep = read_sweep(options.sweep, options.unfinished)
         baseline = find_baseline(sweep, options.baseline) if options.baseline else None
         folder = options.output or options.sweep / "comparison"
         grids = _write_tables(sweep, baseline, folder)
@@ -184,9 +184,10 @@ def notes(sweep: Sweep) -> list[str]:
     if sweep.common:
         found.append(f"All settings: {' '.join(sweep.common)}.")
     if len({run.final for run in sweep.runs}) > 1:
-        found.append("Not all runs were validated last at the same update: was one interrupted?")
+        found.append("Not all runs were validated last at the same update: they have not had the same training.")
     if len({run.validation_tasks for run in sweep.runs}) > 1:
         found.append("Not all runs were validated on the same tasks: their numbers cannot be compared as they stand.")
+    found += [f"Not finished: {run.folder.name}: {run.unfinished}." for run in sweep.runs if run.unfinished]
     return found + [f"Left out: {reason}." for reason in sweep.left_out]
 
 
@@ -235,6 +236,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compares the settings of a sweep over seeds.")
     parser.add_argument("sweep", type=Path, metavar="MULTIRUN_DIR", help="the folder of a sweep, runs/sweep_<time>")
     parser.add_argument("--baseline", metavar="NAME", help="the setting to give differences to, as the table names it")
+    parser.add_argument("--unfinished", action="store_true", help="also runs that have not finished")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="instead of MULTIRUN_DIR/comparison")
     return parser.parse_args()
 

@@ -7,6 +7,7 @@
 
 The last three compare settings that differ in nothing else; each such set has its own row of axes. Lines are means
 over seeds, bands reach from the lowest to the highest seed; bars are means of final validations with the 95% interval.
+Dotted lines are the borders of stages, one for each seed, in the colour of the setting.
 matplotlib, an extra, is imported only to draw.
 """
 
@@ -77,6 +78,12 @@ def curve(setting: Setting, name: str) -> Curve:
     return Curve(tuple(updates), *(tuple(map(of, columns)) for of in (fmean, min, max)))  # type: ignore[arg-type]
 
 
+def borders(setting: Setting) -> list[int]:
+    """The update after which a stage gave way to the next, of every stage and seed."""
+    ends = [(end, run) for run in setting.runs for end in run.stage_ends.values()]
+    return sorted(end for end, run in ends if end < max(run.scalars.get(GRADIENT, {}), default=0))
+
+
 def _sets(settings: Iterable[Setting], key: str, wanted: Callable[[set[str]], bool]) -> list[list[Setting]]:
     """The settings whose configs are equal but for ``key``, where the kinds under it are the ``wanted``."""
     alike: dict[str, list[Setting]] = defaultdict(list)
@@ -114,6 +121,9 @@ def _draw_curves(sets: Sequence[Sequence[Setting]], names: Sequence[str], path: 
                 mean, low, high = ([scale * value for value in side] for side in (points.mean, points.low, points.high))
                 (line,) = ax.plot(points.updates, mean, marker=".", label=_label(setting))
                 ax.fill_between(points.updates, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+                for border in borders(setting):
+                    # Between the last update of a stage and the first of the next.
+                    ax.axvline(border + 0.5, color=line.get_color(), linestyle=":", alpha=0.6)
             ax.set(xlabel="update", ylabel=LABELS[name])
         row[0].legend(fontsize="small")
     figure.savefig(path, dpi=150)

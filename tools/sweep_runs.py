@@ -1,7 +1,8 @@
 """The runs of a sweep, as files tell of them, put together by setting. For tools/compare.py; draws and judges nothing.
 
-A run is a folder with .hydra/overrides.yaml, .hydra/config.yaml, run.json and TensorBoard events in tensorboard/. A
-setting is its overrides without `seed=`; runs of one setting differ in their seed.
+A run is a folder with .hydra/overrides.yaml, .hydra/config.yaml, run.json and TensorBoard events in tensorboard/; one
+that has finished has finished.json too, and one of a curriculum stages.json. A setting is its overrides without `seed=`;
+runs of one setting differ in their seed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from envtune.errors import UserError
+from envtune.job_folder import JobFolder
+from envtune.training.stage_record import read_stage_records
 
 # What chooses the best validation, and tells that there was one.
 PROGRESS = "val/progress/overall"
@@ -28,13 +31,18 @@ _KEPT = {"scalars": 0, "tensors": 1, "images": 1, "audio": 1, "histograms": 1, "
 
 @dataclass(frozen=True)
 class Run:
-    """One run. ``scalars`` maps a logged name to its values by update; ``config`` is composed, not resolved."""
+    """One run. ``scalars`` maps a logged name to its values by update; ``config`` is composed, not resolved.
+
+    ``unfinished`` says how a run ended that did not finish. ``stage_ends`` are the last updates of finished stages.
+    """
 
     folder: Path
     overrides: tuple[str, ...]
     config: Mapping[str, Any]
     scalars: Mapping[str, Mapping[int, float]]
     validation_tasks: tuple[str, ...]
+    unfinished: str | None
+    stage_ends: Mapping[str, int]
 
     @property
     def seed(self) -> int:
@@ -70,7 +78,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """``common``: overrides of all settings, not in their names. ``left_out``: folders that are no runs, and why."""
+    """``common``: overrides of all settings, not in their names. ``left_out``: folders that are not compared, and why."""
 
     settings: tuple[Setting, ...]
     common: tuple[str, ...]
@@ -81,8 +89,8 @@ class Sweep:
         return tuple(run for setting in self.settings for run in setting.runs)
 
 
-def read_sweep(folder: Path) -> Sweep:
-    """All runs below ``folder``.
+def read_sweep(folder: Path, unfinished: bool = False) -> Sweep:
+    """The finished runs below ``folder``; with ``unfinished`` also the others, as far as they came.
 
     Raises:
         UserError: there is none that was validated, or two have the same setting and seed.
@@ -91,7 +99,10 @@ def read_sweep(folder: Path) -> Sweep:
     for overrides in sorted(folder.glob("**/.hydra/overrides.yaml")):
         place = overrides.parent.parent
         try:
-            runs.append(_read_run(place))
+            run = _read_run(place)
+            if run.unfinished and not unfinished:
+                raise _NoRun(run.unfinished)
+            runs.append(run)
         except _NoRun as reason:
             left_out.append(f"{place.relative_to(folder)}: {reason}")
     if not runs:
@@ -134,6 +145,8 @@ def _setting(runs: Iterable[Run], common: set[str]) -> Setting:
 
 
 def _read_run(folder: Path) -> Run:
+    if not (folder / "run.json").is_file() and (reason := _unfinished(folder, {})):
+        raise _NoRun(reason)
     record = _read(folder / "run.json", json.loads)
     config = _read(folder / ".hydra/config.yaml", yaml.safe_load)
     overrides = _read(folder / ".hydra/overrides.yaml", yaml.safe_load)
@@ -141,9 +154,22 @@ def _read_run(folder: Path) -> Run:
         raise _NoRun("it has no TensorBoard events")
     scalars = _scalars(folder / "tensorboard")
     if not validations_after_training_began(scalars):
-        raise _NoRun("it has no validation after an update")
+        raise _NoRun(_unfinished(folder, scalars) or "it has no validation after an update")
     kept = tuple(str(override) for override in overrides if not str(override).startswith("seed="))
-    return Run(folder, kept, config, scalars, tuple(record["tasks"].get("validation_tasks", ())))
+    tasks = tuple(record["tasks"].get("validation_tasks", ()))
+    stage_ends = {stage.stage: stage.last_update for stage in read_stage_records(folder)}
+    return Run(folder, kept, config, scalars, tasks, _unfinished(folder, scalars), stage_ends)
+
+
+def _unfinished(folder: Path, scalars: Mapping[str, Mapping[int, float]]) -> str | None:
+    """How a run ended that did not finish, and how far it had come."""
+    job = JobFolder(folder)
+    if job.finished:
+        return None
+    newest = max(scalars.get("grad_norm", {}), default=0)
+    return (
+        f"it failed after update {newest} ({job.failure})" if job.failure else f"it is unfinished, at update {newest}"
+    )
 
 
 def _read(path: Path, parse: Any) -> Any:

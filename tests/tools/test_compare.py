@@ -41,6 +41,7 @@ def write_run(
     (folder / ".hydra/overrides.yaml").write_text(yaml.safe_dump([*overrides, f"seed={seed}"]))
     (folder / ".hydra/config.yaml").write_text(yaml.safe_dump(PLAIN | {"seed": seed} | (changes or {})))
     (folder / "run.json").write_text(json.dumps({"tasks": {"validation_tasks": ["a", "b"]}}))
+    (folder / "finished.json").write_text(json.dumps({"result": 0.5}))
     with SummaryWriter(str(folder / "tensorboard")) as events:
         for update, values in validations.items():
             for measure, value in zip(("success", "progress"), values, strict=True):
@@ -150,10 +151,43 @@ def test_what_makes_a_comparison_doubtful_is_noted(sweep: Path):
     write_run(sweep / "6", 2, ["stage=3", "reward=b"], {0: (0.5, 0.5)}, BINARY)
     (write_run(sweep / "7", 3, ["stage=3", "reward=b"], {5: (0.5, 0.5)}, BINARY) / "run.json").unlink()
     noted = "\n".join(compare.notes(read_sweep(sweep)))
-    assert "Not all runs were validated last at the same update" in noted
+    assert "Not all runs were validated last at the same update: they have not had the same training." in noted
     assert "Not all runs were validated on the same tasks" in noted
     assert "Left out: 6: it has no validation after an update." in noted
     assert "Left out: 7: run.json cannot be read" in noted
+
+
+def test_runs_that_did_not_finish_are_named_and_left_out_unless_asked_for(sweep: Path):
+    binary = ["stage=3", "reward=b"]
+    for name in ("5", "6", "7"):
+        validations = {5: (1.0, 1.0)} if name != "7" else {}
+        (write_run(sweep / name, int(name), binary, validations, BINARY) / "finished.json").unlink()
+    (sweep / "6/failed.json").write_text(json.dumps({"error": "the disk is full"}))
+    (sweep / "7/failed.json").write_text(json.dumps({"error": "reward=x is no choice"}))
+    (sweep / "7/run.json").unlink()
+    read = read_sweep(sweep)
+    assert [run.seed for run in read.settings[2].runs] == [1]
+    assert read.left_out == (
+        "5: it is unfinished, at update 5",
+        "6: it failed after update 5 (the disk is full)",
+        "7: it failed after update 0 (reward=x is no choice)",
+    )
+    every = read_sweep(sweep, unfinished=True)
+    assert [run.seed for run in every.settings[2].runs] == [1, 5, 6]
+    assert "Not finished: 5: it is unfinished, at update 5." in compare.notes(every)
+    assert [reason[0] for reason in every.left_out] == ["7"]
+
+
+def test_borders_are_where_a_stage_gave_way_to_the_next_in_every_seed(sweep: Path):
+    for folder, ends in (("0", [4, 10]), ("1", [5, 10])):
+        stages = [
+            {"stage": str(i), "first_update": 1, "last_update": end, "reason": "", "checkpoint": "", "best": None}
+            for i, end in enumerate(ends)
+        ]
+        (sweep / folder / "stages.json").write_text(json.dumps(stages))
+    # The newest update is 10: after it there was no further stage.
+    assert compare_plots.borders(read_sweep(sweep).settings[0]) == [4, 5]
+    assert compare_plots.borders(read_sweep(sweep).settings[1]) == []
 
 
 def test_settings_are_set_side_by_side_only_if_nothing_else_differs(sweep: Path):
