@@ -1,8 +1,8 @@
 """The runs of a sweep, as files tell of them, put together by setting. For tools/compare.py; draws and judges nothing.
 
-A run is a folder with .hydra/overrides.yaml, .hydra/config.yaml, run.json and TensorBoard events in tensorboard/; one
-that has finished has finished.json too, and one of a curriculum stages.json. A setting is its overrides without `seed=`;
-runs of one setting differ in their seed.
+A run is a folder with .hydra/overrides.yaml, .hydra/config.yaml, run.json and TensorBoard events in tensorboard/. One
+that has finished has finished.json too, and one of a curriculum stages.json. A setting is its overrides without
+`seed=`; runs of one setting differ in their seed.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """``common``: overrides of all settings, not in their names. ``left_out``: folders that are not compared, and why."""
+    """``common``: overrides of all settings, not in their names. ``left_out``: folders not compared, and why."""
 
     settings: tuple[Setting, ...]
     common: tuple[str, ...]
