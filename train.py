@@ -2,51 +2,100 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import lightning
 import rich
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig
 
 from envtune.command_line import command, settings_of_this_run
+from envtune.stage_config import (
+    alone,
+    compose_stages,
+    is_continued,
+    own_settings,
+    place_stage,
+    plain,
+    stage_before,
+)
+from envtune.training.callbacks.stage_mark import StageMark
 from envtune.training.callbacks.validation_history import ValidationHistory
 from envtune.training.continued_run import start_of_run
+from envtune.training.curriculum import StageStart, continue_stage
 from envtune.training.hyperparameters import log_outcome
 from envtune.training.library_noise import silence_libraries
-from envtune.training.report import config_tree, require_validation_name, validation_table
+from envtune.training.report import config_tree, require_validation_name, stages_table, validation_table
 from envtune.training.run_record import write_run_record
+from envtune.training.stage_end import StageEnd, stage_end
+from envtune.training.stage_record import StageRecord
+from envtune.training.starting_point import describe_start
+from envtune.training.update_count import count_on, unlogged
 
 
 @command("train")
 def train(config: DictConfig) -> float | None:
-    """Composes, instantiates, fits and reports; returns ``optimized_metric`` after training."""
+    """Composes, trains one stage or a curriculum, and reports; returns ``optimized_metric`` after training."""
     silence_libraries()
-    settings: dict = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    rich.print(config_tree(settings))
+    rich.print(config_tree(plain(config)))
     print(f"run folder: {config.run_folder}")
-    lightning.seed_everything(config.seed, workers=True, verbose=False)
     require_validation_name(config.optimized_metric)
+    loggers = [instantiate(logger) for logger in config.logger.values() if logger]
+    stages = train_curriculum(config, loggers) if config.curriculum else [train_stage(config, loggers, alone())]
+    log_outcome(loggers, settings_of_this_run(), stages[-1].after, stages[-1].last_update)
+    rich.print(validation_table(stages[0].before, stages[-1].after))
+    print(f"run folder: {config.run_folder}")
+    return stages[-1].after.get(config.optimized_metric)
+
+
+def train_curriculum(config: DictConfig, loggers: list[Logger]) -> list[StageRecord]:
+    """Trains the stages that have not finished, each as its own config says, on the same curves."""
+    curriculum = instantiate(config.curriculum, _convert_="all")
+    configs = compose_stages(curriculum.stages)
+    goes_on = is_continued(config)
+    if not goes_on:
+        source = instantiate(config.data, _convert_="all")
+        write_run_record(config.run_folder, source.describe(), list(config.tags), plain(config))
+
+    def train_next(start: StageStart) -> StageEnd:
+        stage = configs[start.place - 1]
+        title = f"stage {start.stage}, {start.place} of {len(configs)}: its own settings"
+        rich.print(config_tree(own_settings(stage, config), title))
+        return train_stage(place_stage(stage, start, continue_stage(curriculum.folder, start)), loggers, start)
+
+    records = curriculum.run(train_next, goes_on)
+    rich.print(stages_table(records))
+    return records
+
+
+def train_stage(config: DictConfig, loggers: list[Logger], stage: StageStart) -> StageEnd:
+    """Instantiates and fits."""
+    settings = plain(config)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    print(describe_start(stage.stage, config.model.path, config.init_from, config.ckpt_path, stage_before(stage.stage)))
     start = start_of_run(config.ckpt_path, config.run_folder)
     # The model last: what else is wrong should not wait for its weights.
     datamodule = instantiate(config.datamodule, _convert_="all")
     history = ValidationHistory()
     callbacks = [history, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
-    loggers = [instantiate(logger) for logger in config.logger.values() if logger]
+    callbacks += [StageMark(stage.place)] if stage.in_curriculum else []
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers)
     module = instantiate(config.module, _convert_="all")
     datamodule.collector.check_window(module.policy.model.config.max_position_embeddings)
     write_run_record(config.run_folder, datamodule.source.describe(), list(config.tags), settings, start)
+    count_on(trainer, module, stage.updates_before)
 
     if not start:
-        trainer.validate(module, datamodule, verbose=False)
+        with unlogged(trainer, stage.updates_before > 0):
+            trainer.validate(module, datamodule, verbose=False)
     trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
     if history.newest_update != trainer.global_step:
         trainer.validate(module, datamodule, verbose=False)
     # After the validation, so that a run that is killed in between goes back and does not validate twice.
-    trainer.save_checkpoint(f"{config.run_folder}/checkpoints/last.ckpt", weights_only=False)
-    log_outcome(loggers, settings_of_this_run(), history.after, trainer.global_step)
-    rich.print(validation_table(history.before, history.after))
-    print(f"run folder: {config.run_folder}")
-    return history.after.get(config.optimized_metric)
+    last = Path(config.run_folder) / "checkpoints" / "last.ckpt"
+    trainer.save_checkpoint(last, weights_only=False)
+    return stage_end(trainer, module.updates_before, last, history.before, history.after)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def test_only_numbers_that_name_a_choice_are_quoted(given: str, passed_on: str):
 
 
 def test_an_unknown_choice_lists_the_choices(monkeypatch: pytest.MonkeyPatch):
-    assert answer_to(monkeypatch, "stage=7") == "stage=7 is no choice; choose one of: 1, 2, 3, 4"
+    assert answer_to(monkeypatch, "stage=7") == "stage=7 is no choice; choose one of: 1, 2, 3, 4, curriculum"
 
 
 def test_an_unknown_group_lists_groups_and_guesses_what_was_meant(monkeypatch: pytest.MonkeyPatch):

@@ -36,6 +36,7 @@ class GRPOModule(LightningModule):
 
     Optimises by hand, because a rollout batch is worked off in micro-batches whose number depends on their lengths.
     ``sync_seconds`` is how long the generator last took to get the weights; whoever hands them over sets it.
+    ``updates_before`` is how many updates a curriculum's earlier stages have made (`update_count.count_on`).
 
     Args:
         policy: the trained and the reference model.
@@ -52,11 +53,12 @@ class GRPOModule(LightningModule):
         self._train_aggregates = Aggregates(MINIMA, MAXIMA)
         self._val_aggregates = Aggregates()
         self.sync_seconds = 0.0
+        self.updates_before = 0
         self._last_update_ended = 0.0
 
     @property
     def policy_version(self) -> int:
-        """Updates that the weights have received."""
+        """Updates so far, those of a curriculum's earlier stages included."""
         return self.trainer.global_step
 
     def configure_optimizers(self) -> Optimizer:

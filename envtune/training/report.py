@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -13,14 +13,16 @@ from rich.tree import Tree
 
 from envtune.errors import UserError
 from envtune.task import Category
+from envtune.training.stage_record import StageRecord
 
 WIRING = ("module", "datamodule")
+_BEFORE_AFTER = ("success before", "success after", "progress before", "progress after")
 GROUPS = ("overall", *(str(category) for category in Category))
 
 
-def config_tree(config: Mapping[str, Any]) -> Tree:
+def config_tree(config: Mapping[str, Any], title: str = "config") -> Tree:
     """One branch per group of the composed config, less those that only put the others together."""
-    tree = Tree("config", guide_style="dim")
+    tree = Tree(title, guide_style="dim")
     for name, value in config.items():
         if name in WIRING:
             continue
@@ -33,11 +35,36 @@ def config_tree(config: Mapping[str, Any]) -> Tree:
     return tree
 
 
+def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of ``config`` that ``base`` has not or has with another value."""
+    found = {}
+    for name, value in config.items():
+        other = base.get(name)
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            value = changed(value, other) or other
+        if value != other:
+            found[name] = value
+    return found
+
+
+def stages_table(records: Sequence[StageRecord]) -> Table:
+    """One row per finished stage: its updates, overall validation at its start and end, and its best, in percent."""
+    table = Table(title="the curriculum, % of validation tasks passed (success) and of turns passed (progress)")
+    for column in ("stage", "updates", *_BEFORE_AFTER, "best progress", "checkpoint"):
+        table.add_column(column, justify="left" if column in ("stage", "checkpoint") else "right")
+    for record in records:
+        names = [f"val/{measure}/overall" for measure in ("success", "progress")]
+        cells = [_percent(side.get(name)) for name in names for side in (record.before, record.after)]
+        updates = f"{record.first_update}-{record.last_update}"
+        table.add_row(Text(record.stage), updates, *cells, _percent(record.best), Text(record.checkpoint))
+    return table
+
+
 def validation_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
     """Success and progress by category, each before and after, in percent; a dash where no task was played."""
     table = Table(title="validation, % of tasks passed (success) and of turns passed (progress)")
     table.add_column("category")
-    for column in ("success before", "success after", "progress before", "progress after"):
+    for column in _BEFORE_AFTER:
         table.add_column(column, justify="right")
     for group in GROUPS:
         names = [f"val/{measure}/{group}" for measure in ("success", "progress")]

@@ -1,4 +1,4 @@
-"""stages.json: what a curriculum's finished stages were, for the stages after them, for continuing and for comparing."""
+"""stages.json: the finished stages of a curriculum, for the stages after them, for continuing and for comparing."""
 
 from __future__ import annotations
 

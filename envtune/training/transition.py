@@ -69,6 +69,15 @@ class TransitionRule:
         over = gain <= self.tolerance and spread <= self.max_spread
         return Signals(gain, spread, self._reason(gain, spread) if over else None)
 
+    def describe(self, updates: int, signals: Signals) -> str:
+        """What the rule waits for, in a sentence for a person."""
+        gain = "not known yet" if signals.gain is None else f"{signals.gain:.3f}"
+        spread = "not known yet" if signals.spread is None else f"{signals.spread:.2f}"
+        return (
+            f"gain of validation {gain} (plateau: at most {self.tolerance}), spread of the gradient norm {spread} "
+            f"(stable: at most {self.max_spread}), {updates} updates (at least {self.min_updates})"
+        )
+
     def _reason(self, gain: float, spread: float) -> str:
         return (
             f"validation gained {gain:.3f} in its last {self.window} rounds (at most {self.tolerance} counts as a "

@@ -13,6 +13,7 @@ from toy_training import toy_datamodule, toy_module, toy_trainer
 from envtune.errors import UserError
 from envtune.training.callbacks.stage_transition import StageTransition
 from envtune.training.transition import CollapseGuard, TransitionRule
+from envtune.training.update_count import count_on
 
 
 def transition(folder: Path, on_collapse: str = "stop", max_kl: float = 1e9, **rule: Any) -> StageTransition:
@@ -28,9 +29,26 @@ def fit(tokenizer: Any, folder: Path, *callbacks: Any, **arguments: Any) -> Any:
     return trainer, module
 
 
-def test_a_stage_ends_at_the_validation_after_its_last_update(tokenizer: Any, tmp_path: Path) -> None:
-    trainer, _ = fit(tokenizer, tmp_path, transition(tmp_path, min_updates=0, max_updates=2), max_steps=5)
+def test_a_stage_ends_at_the_validation_after_its_last_update_and_says_why(tokenizer: Any, tmp_path: Path) -> None:
+    ended = transition(tmp_path, min_updates=0, max_updates=2)
+    trainer, _ = fit(tokenizer, tmp_path, ended, max_steps=5)
     assert trainer.global_step == 2
+    assert (ended.reason, ended.collapsed) == ("2 updates are the most that this stage may take", False)
+
+
+def test_updates_of_earlier_stages_do_not_count_for_the_rule(tokenizer: Any, tmp_path: Path) -> None:
+    ended = transition(tmp_path, min_updates=0, max_updates=2)
+    trainer = toy_trainer(tmp_path, [ended], val_check_interval=1, limit_val_batches=1.0, max_steps=5)
+    count_on(trainer, module := toy_module(), 7)
+    trainer.fit(module, toy_datamodule(tokenizer))
+    assert trainer.global_step == 9
+
+
+def test_a_stage_that_was_over_trains_no_further_when_it_is_continued(tokenizer: Any, tmp_path: Path) -> None:
+    over = transition(tmp_path)
+    over.reason = "validation stands still"
+    trainer, _ = fit(tokenizer, tmp_path, over, max_steps=3)
+    assert trainer.global_step == 0
 
 
 def test_a_stage_goes_on_without_a_reason_to_end(tokenizer: Any, tmp_path: Path) -> None:
@@ -40,8 +58,12 @@ def test_a_stage_goes_on_without_a_reason_to_end(tokenizer: Any, tmp_path: Path)
 
 def test_a_collapsed_run_stops(tokenizer: Any, tmp_path: Path) -> None:
     # KL to the reference is 0 in the first update and above 0 in the second.
-    trainer, _ = fit(tokenizer, tmp_path, transition(tmp_path, max_kl=1e-12), max_steps=5)
+    guarded = transition(tmp_path, max_kl=1e-12)
+    trainer, _ = fit(tokenizer, tmp_path, guarded, max_steps=5)
     assert trainer.global_step == 2
+    assert guarded.collapsed
+    assert guarded.reason is not None
+    assert guarded.reason.startswith("the run has collapsed: KL ")
 
 
 def test_a_collapsed_run_goes_back_to_its_best_checkpoint_and_on(tokenizer: Any, tmp_path: Path) -> None:
@@ -63,8 +85,10 @@ def test_a_collapsed_run_goes_back_to_its_best_checkpoint_and_on(tokenizer: Any,
 def test_what_was_seen_is_part_of_the_checkpoint(tmp_path: Path) -> None:
     before, after = transition(tmp_path), transition(tmp_path)
     before._validations, before._gradient_norms = [0.1, 0.2], [3.0]
+    before.reason, before.collapsed = "it is over", True
     after.load_state_dict(before.state_dict())
-    assert after.state_dict() == {"validations": [0.1, 0.2], "gradient_norms": [3.0]}
+    seen = {"validations": [0.1, 0.2], "gradient_norms": [3.0]}
+    assert after.state_dict() == seen | {"reason": "it is over", "collapsed": True}
 
 
 def test_an_unknown_answer_to_a_collapse_is_told_in_a_sentence(tmp_path: Path) -> None:

@@ -38,9 +38,9 @@ def test_the_folder_of_a_curriculum_is_what_its_last_finished_stage_chose(tmp_pa
 
 
 def test_what_is_not_there_is_told_with_what_is(tmp_path: Path):
-    with pytest.raises(UserError, match="init_from=/nowhere does not exist; give a .ckpt file or the folder"):
+    with pytest.raises(UserError, match=r"init_from=/nowhere does not exist; give a \.ckpt file or the folder"):
         find_checkpoint("/nowhere")
-    with pytest.raises(UserError, match="holds no checkpoints/best.ckpt; give the folder of a run that saved one"):
+    with pytest.raises(UserError, match=r"holds no checkpoints/best\.ckpt; give the folder of a run that saved one"):
         find_checkpoint(str(tmp_path))
     last = touched(tmp_path / "checkpoints/last.ckpt")
     with pytest.raises(UserError, match=f"give one of its files: {last}"):

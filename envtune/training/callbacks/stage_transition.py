@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
 from envtune.errors import UserError
 from envtune.training.transition import CollapseGuard, TransitionRule
@@ -19,6 +20,9 @@ ON_COLLAPSE = ("stop", "restore")
 
 class StageTransition(Callback):
     """Looks at every validation and every update, logs what it sees (``curriculum/*``) and stops the run by ``rule``.
+
+    ``reason`` says why it stopped the run, None while it has not, and ``collapsed`` whether that was a collapse. Both
+    are saved: a run that was over is still over when it is continued.
 
     Args:
         rule: when the stage is over.
@@ -39,15 +43,31 @@ class StageTransition(Callback):
         self._on_collapse, self._best = on_collapse, Path(best)
         self._validations: list[float] = []
         self._gradient_norms: list[float] = []
+        self.reason: str | None = None
+        self.collapsed = False
 
-    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if self.reason:
+            self._stop(trainer, f"the stage was over before: {self.reason}")
+
+    def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         if self._metric not in trainer.callback_metrics:
             raise UserError(f"callbacks.transition.metric={self._metric} is no result of validation")
         self._validations.append(float(trainer.callback_metrics[self._metric]))
-        signals = self._rule.judge(trainer.global_step, self._validations, self._gradient_norms)
-        self._log(trainer, {"curriculum/gain": signals.gain, "curriculum/spread": signals.spread})
+        # The validations before and after training are measured, and nothing is left to decide at them.
+        if trainer.state.fn != TrainerFn.FITTING or self.reason:
+            return
+        updates = trainer.global_step - module.updates_before
+        signals = self._rule.judge(updates, self._validations, self._gradient_norms)
+        over = {"curriculum/over": float(signals.reason is not None)}
+        self._log(trainer, {"curriculum/gain": signals.gain, "curriculum/spread": signals.spread, **over})
+        self.reason = signals.reason
         if signals.reason:
             self._stop(trainer, f"the stage is over: {signals.reason}")
+        else:
+            log.info(
+                "update %d: nothing yet ends the stage: %s", trainer.global_step, self._rule.describe(updates, signals)
+            )
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         metrics = trainer.callback_metrics
@@ -59,14 +79,17 @@ class StageTransition(Callback):
         if self._on_collapse == "restore" and self._best.is_file():
             self._restore(trainer, module, collapse)
         else:
-            self._stop(trainer, f"the run has collapsed: {collapse}; the best validation is kept in {self._best}")
+            self.reason, self.collapsed = f"the run has collapsed: {collapse}", True
+            self._stop(trainer, f"{self.reason}; the best validation is kept in {self._best}")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"validations": self._validations, "gradient_norms": self._gradient_norms}
+        seen = {"validations": self._validations, "gradient_norms": self._gradient_norms}
+        return seen | {"reason": self.reason, "collapsed": self.collapsed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._validations = list(state_dict["validations"])
         self._gradient_norms = list(state_dict["gradient_norms"])
+        self.reason, self.collapsed = state_dict["reason"], state_dict["collapsed"]
 
     def _restore(self, trainer: Trainer, module: Any, collapse: str) -> None:
         log.warning("update %d: %s; going back to %s", trainer.global_step, collapse, self._best)

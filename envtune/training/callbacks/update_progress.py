@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from envtune.training.resources import resident_memory
+from envtune.training.update_count import last_update
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class UpdateProgress(ProgressBar):
             return
         columns = (TextColumn("update"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.fields[numbers]}"))
         self._bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=rich.get_console())
-        total = trainer.estimated_stepping_batches
+        total = last_update(trainer, module)
         self._task = self._bar.add_task("", total=total, completed=trainer.global_step, numbers="playing episodes")
         self._bar.start()
 
@@ -54,7 +55,7 @@ class UpdateProgress(ProgressBar):
         if not self._enabled:
             return
         numbers = describe(trainer.callback_metrics)
-        total = trainer.estimated_stepping_batches
+        total = last_update(trainer, module)
         log.info("update %d/%s  %s  resident memory %.2f GiB", trainer.global_step, total, numbers, resident_memory())
         if self._bar:
             self._bar.update(self._task, completed=trainer.global_step, numbers=numbers)

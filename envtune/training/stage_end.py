@@ -1,0 +1,64 @@
+"""How a stage ended: why, and which checkpoints it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from envtune.training.callbacks.stage_transition import StageTransition
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnd:
+    """``last`` is the checkpoint of the stage's end, ``best`` that of its best validation, of ``best_value``; both None
+    where no callback keeps the best. ``before`` and ``after`` are the validations at its start and end.
+    """
+
+    last_update: int
+    reason: str
+    collapsed: bool
+    last: Path
+    best: Path | None
+    best_value: float | None
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+
+
+def stage_end(
+    trainer: Trainer, updates_before: int, last: Path, before: Mapping[str, float], after: Mapping[str, float]
+) -> StageEnd:
+    """What ``trainer`` leaves after its fit and the validation of its ``last`` checkpoint."""
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    transition = next((callback for callback in callbacks if isinstance(callback, StageTransition)), None)
+    best, value = _best(trainer, last, after)
+    return StageEnd(
+        last_update=trainer.global_step,
+        reason=(transition and transition.reason) or _limit_reached(trainer, trainer.global_step - updates_before),
+        collapsed=bool(transition and transition.collapsed),
+        last=last,
+        best=best,
+        best_value=value,
+        before=before,
+        after=after,
+    )
+
+
+def _best(trainer: Trainer, last: Path, after: Mapping[str, float]) -> tuple[Path | None, float | None]:
+    """Of the best validation while training, or of the one at the end where that was better still."""
+    for saved in trainer.checkpoint_callbacks:
+        if isinstance(saved, ModelCheckpoint) and str(saved.monitor) in after:
+            value, final = saved.best_model_score, after[str(saved.monitor)]
+            if value is not None and float(value) >= final:
+                return Path(saved.best_model_path), float(value)
+            return last, final
+    return None, None
+
+
+def _limit_reached(trainer: Trainer, updates: int) -> str:
+    if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
+        return f"{updates} updates are the most that it may take"
+    return f"every task was drawn trainer.max_epochs={trainer.max_epochs} times"

@@ -1,0 +1,52 @@
+"""A stage's count under Lightning's real Trainer, in the toy world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.pytorch.loggers import CSVLogger
+from toy_training import toy_datamodule, toy_module, toy_trainer
+
+from envtune.training.csv_log import read_rows
+from envtune.training.update_count import count_on, last_update, unlogged
+
+
+def test_a_stage_counts_on_after_the_updates_of_earlier_ones_and_makes_as_many_as_alone(
+    tokenizer: Any, tmp_path: Path
+) -> None:
+    logger = CSVLogger(tmp_path, name="csv", version="")
+    trainer, module = toy_trainer(tmp_path, max_steps=3, logger=logger), toy_module()
+    count_on(trainer, module, 40)
+    trainer.fit(module, toy_datamodule(tokenizer))
+    assert trainer.global_step == 43
+    assert [row["step"] for row in read_rows(tmp_path / "csv" / "metrics.csv")] == ["41", "42", "43"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "last"),
+    [
+        ({"max_steps": 3, "max_epochs": -1}, 43),
+        # Four tasks, two in each update: two updates a pass.
+        ({"max_steps": -1, "max_epochs": 1}, 42),
+        ({"max_steps": 3, "max_epochs": 1}, 42),
+    ],
+)
+def test_the_last_update_is_that_of_the_nearest_limit(
+    tokenizer: Any, tmp_path: Path, limits: dict[str, int], last: int
+) -> None:
+    trainer, module = toy_trainer(tmp_path, **limits), toy_module()
+    count_on(trainer, module, 40)
+    trainer.fit(module, toy_datamodule(tokenizer))
+    assert last_update(trainer, module) == last == trainer.global_step
+
+
+def test_what_is_measured_unlogged_is_on_no_curve(tokenizer: Any, tmp_path: Path) -> None:
+    logger = CSVLogger(tmp_path, name="csv", version="")
+    trainer, module = toy_trainer(tmp_path, limit_val_batches=1.0, logger=logger), toy_module()
+    with unlogged(trainer, True):
+        trainer.validate(module, toy_datamodule(tokenizer), verbose=False)
+    assert "val/progress/overall" in trainer.callback_metrics
+    assert trainer.loggers == [logger]
+    assert not (tmp_path / "csv" / "metrics.csv").exists()
