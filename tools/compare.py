@@ -34,7 +34,8 @@ MEASURES = {"success": "tasks passed", "progress": "turns passed"}
 POINTS = ("final", "best")
 GROUPS = ("overall", *(str(category) for category in Category))
 EXPLANATIONS = (
-    "Intervals are 95%, Student's t over seeds; a single seed has none.",
+    "Intervals are 95%, Student's t over seeds; a single seed has none, and seeds that score alike get one without "
+    "width. They say how far training varies, not how far other tasks would.",
     "final: the newest validation. best: that with the highest overall progress after the first update, the earliest "
     "of equals; it is picked on the tasks that it is measured on, so it is too high.",
 )
@@ -70,6 +71,8 @@ def main() -> int:
     try:
         sweep = read_sweep(options.sweep, options.unfinished)
         baseline = find_baseline(sweep, options.baseline) if options.baseline else None
+        if baseline:
+            sweep = sweep.beginning_with(baseline)
         folder = options.output or options.sweep / "comparison"
         grids = _write_tables(sweep, baseline, folder)
     except (UserError, OSError) as error:

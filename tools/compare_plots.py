@@ -125,6 +125,9 @@ def _draw_curves(sets: Sequence[Sequence[Setting]], names: Sequence[str], path: 
                     # Between the last update of a stage and the first of the next.
                     ax.axvline(border + 0.5, color=line.get_color(), linestyle=":", alpha=0.6)
             ax.set(xlabel="update", ylabel=LABELS[name])
+            ax.xaxis.get_major_locator().set_params(integer=True)
+            if name == SUCCESS:
+                _from_zero(ax)
         row[0].legend(fontsize="small")
     figure.savefig(path, dpi=150)
     return path
@@ -150,10 +153,16 @@ def _draw_bars(sets: Sequence[Sequence[Setting]], path: Path) -> Path:
                 label=_label(setting),
             )
         ax.set_xticks([place + 0.4 - width / 2 for place in range(len(groups))], groups)
-        ax.set(ylabel="final validation success, %", ylim=(0, None))
+        ax.set(ylabel="final validation success, %")
+        _from_zero(ax)
         ax.legend(fontsize="small")
     figure.savefig(path, dpi=150)
     return path
+
+
+def _from_zero(ax: Any) -> None:
+    """Shares begin at 0; without the upper bound, shares that all are 0 would get an axis of thousandths."""
+    ax.set_ylim(0, max(5, ax.get_ylim()[1]))
 
 
 def _final_success(setting: Setting, group: str) -> list[float]:

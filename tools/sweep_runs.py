@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -87,6 +87,9 @@ class Sweep:
     @property
     def runs(self) -> tuple[Run, ...]:
         return tuple(run for setting in self.settings for run in setting.runs)
+
+    def beginning_with(self, setting: Setting) -> Sweep:
+        return replace(self, settings=(setting, *(other for other in self.settings if other is not setting)))
 
 
 def read_sweep(folder: Path, unfinished: bool = False) -> Sweep:

@@ -104,6 +104,7 @@ def test_means_and_intervals_over_seeds_and_paired_differences(sweep: Path, monk
     without_matplotlib(monkeypatch)
     assert run(monkeypatch, str(sweep), "--baseline", "augmentation=none") == 0
     rows = lines(sweep / "comparison/compare.csv")
+    assert next(iter(rows))[0] == "augmentation=none"
     on = rows["augmentation=actionable", "success", "final", "overall"]
     # Two numbers that differ by d: s / sqrt 2 = d / 2, and t = 12.70620. 1/4 and 1/2: 3/8 ± 12.7062 / 8.
     assert numbers(on, "seeds", "mean", "low", "high") == pytest.approx([2, 0.375, -1.2132756, 1.9632756])
