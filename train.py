@@ -60,8 +60,8 @@ def train_curriculum(config: DictConfig, loggers: list[Logger]) -> list[StageRec
 
     def train_next(start: StageStart) -> StageEnd:
         stage = configs[start.place - 1]
-        title = f"stage {start.stage}, {start.place} of {len(configs)}: its own settings"
-        rich.print(config_tree(own_settings(stage, config), title))
+        # Under its name, what the stage sets otherwise than the config printed first.
+        rich.print(config_tree(own_settings(stage, config), f"stage {start.stage}, {start.place} of {len(configs)}"))
         return train_stage(place_stage(stage, start, continue_stage(curriculum.folder, start)), loggers, start)
 
     records = curriculum.run(train_next, goes_on)

@@ -113,8 +113,8 @@ class Curriculum:
         records = read_stage_records(self.folder)
         if records and not goes_on:
             raise UserError(
-                f"{self.folder} holds the {FILE} of an earlier run: continue it with ckpt_path=last, or give another "
-                "hydra.run.dir"
+                f"{self.folder} holds the {FILE} of an earlier run: continue it with ckpt_path={self.folder}, or "
+                "give another hydra.run.dir"
             )
         names = [record.stage for record in records]
         if names != self.stages[: len(names)]:
