@@ -23,6 +23,8 @@ from envtune.whole_file import PARTIAL, whole_file
 log = logging.getLogger(__name__)
 
 _TRAJECTORIES = re.compile(r"update_(\d+)(\.rank_\d+)?\.jsonl")
+# TensorBoard's record of settings and outcome, written when a run is over and so once more when it is continued.
+_OUTCOME = ("_hparams_/", "hp/")
 # What a kill leaves of a file that was being written.
 _LITTER = (PARTIAL, ".ckpt.new")
 
@@ -56,7 +58,7 @@ def _rewind_metrics(path: Path, update: int) -> None:
 
 
 def _rewind_events(path: Path, update: int) -> None:
-    kept = [record for record in _records(path) if Event.FromString(record).step <= update]
+    kept = [record for record in _records(path) if _is_kept(Event.FromString(record), update)]
     if not kept:
         path.unlink()
         return
@@ -64,6 +66,10 @@ def _rewind_events(path: Path, update: int) -> None:
         writer = RecordWriter(file)
         for record in kept:
             writer.write(record)
+
+
+def _is_kept(event: Event, update: int) -> bool:
+    return event.step <= update and not any(value.tag.startswith(_OUTCOME) for value in event.summary.value)
 
 
 def _records(path: Path) -> Iterator[bytes]:

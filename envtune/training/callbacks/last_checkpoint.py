@@ -44,7 +44,7 @@ class LastCheckpoint(Checkpoint):
     def on_rollout_start(self, trainer: Trainer, module: LightningModule) -> None:
         if self._restored is not None:
             self._resume(trainer)
-        elif trainer.global_step > 0 and (self._validated or trainer.global_step % self._every == 0):
+        elif trainer.fit_loop.total_batch_idx >= 0 and (self._validated or trainer.global_step % self._every == 0):
             for logger in trainer.loggers:
                 logger.save()
             trainer.save_checkpoint(self._path, weights_only=False)
@@ -70,5 +70,5 @@ class LastCheckpoint(Checkpoint):
         assert self._restored is not None
         set_random_state(self._restored[trainer.global_rank])
         self._restored = None
-        # Lightning counts the update before a skipped validation twice, and so logs at other updates.
-        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+        # Lightning counts the update before a skipped validation twice, and so would log at other updates.
+        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.fit_loop.total_batch_idx + 1
