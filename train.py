@@ -73,8 +73,9 @@ def train_stage(config: DictConfig, loggers: list[Logger], stage: StageStart) ->
     """Instantiates and fits."""
     settings = plain(config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    print(describe_start(stage.stage, config.model.path, config.init_from, config.ckpt_path, stage_before(stage.stage)))
     start = start_of_run(config.ckpt_path, config.run_folder)
+    goes_on = str(start) if start else None
+    print(describe_start(stage.stage, config.model.path, config.init_from, goes_on, stage_before(stage.stage)))
     # The model last: what else is wrong should not wait for its weights.
     datamodule = instantiate(config.datamodule, _convert_="all")
     history = ValidationHistory()
