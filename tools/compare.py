@@ -34,8 +34,8 @@ MEASURES = {"success": "tasks passed", "progress": "turns passed"}
 POINTS = ("final", "best")
 GROUPS = ("overall", *(str(category) for category in Category))
 EXPLANATIONS = (
-    "Intervals are 95%, Student's t over seeds; a single seed has none, and seeds that score alike get one without "
-    "width. They say how far training varies, not how far other tasks would.",
+    "±: half of the 95% interval, Student's t over seeds; a single seed has none, and seeds that score alike get one "
+    "without width. It says how far training varies, not how far other tasks would.",
     "final: the newest validation. best: that with the highest overall progress after the first update, the earliest "
     "of equals; it is picked on the tasks that it is measured on, so it is too high.",
 )
@@ -171,9 +171,7 @@ def _percent(value: SeedMean | None, signed: bool) -> str:
         return "-"
     sign = "+" if signed else ""
     mean = f"{100 * value.mean:{sign}.1f}"
-    if value.low is None or value.high is None:
-        return mean
-    return f"{mean} ({100 * value.low:{sign}.1f} to {100 * value.high:{sign}.1f})"
+    return mean if value.half is None else f"{mean} ± {100 * value.half:.1f}"
 
 
 def _range(numbers: Sequence[int]) -> str:

@@ -134,9 +134,9 @@ def test_the_tables_are_printed_and_kept_as_markdown(
     printed = capsys.readouterr()
     text = (output / "compare.md").read_text()
     assert "| setting | validation | seeds | update | overall | base |" in text
-    cell = "37.5 (-121.3 to 196.3)"
+    cell = "37.5 ± 158.8"
     assert f"| augmentation=actionable | final | 2 | 10 | {cell} | {cell} |" in text
-    assert "| augmentation=none | best | 2 | 5 to 10 | 18.8 (-60.7 to 98.2) |" in text
+    assert "| augmentation=none | best | 2 | 5 to 10 | 18.8 ± 79.4 |" in text
     # Differences to a baseline of one seed: 1/2 - 3/4.
     assert "| augmentation=actionable | final | 1 | 10 | -25.0 | -25.0 |" in text
     assert "All settings: stage=3." in text
