@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -36,7 +37,7 @@ def config_tree(config: Mapping[str, Any], title: str = "config") -> Tree:
 
 
 def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of ``config`` that ``base`` has not or has with another value."""
+    """The settings of ``config`` that ``base`` has with another value or not at all; null stands for not at all."""
     found = {}
     for name, value in config.items():
         other = base.get(name)
@@ -48,7 +49,9 @@ def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any
 
 
 def stages_table(records: Sequence[StageRecord]) -> Table:
-    """One row per finished stage: its updates, overall validation at its start and end, and its best, in percent."""
+    """One row per finished stage: its updates, overall validation at its start, end and best, in percent, and which of its
+    checkpoints the next stage starts from.
+    """
     table = Table(title="the curriculum, % of validation tasks passed (success) and of turns passed (progress)")
     for column in ("stage", "updates", *_BEFORE_AFTER, "best progress", "checkpoint"):
         table.add_column(column, justify="left" if column in ("stage", "checkpoint") else "right")
@@ -56,7 +59,7 @@ def stages_table(records: Sequence[StageRecord]) -> Table:
         names = [f"val/{measure}/overall" for measure in ("success", "progress")]
         cells = [_percent(side.get(name)) for name in names for side in (record.before, record.after)]
         updates = f"{record.first_update}-{record.last_update}"
-        table.add_row(Text(record.stage), updates, *cells, _percent(record.best), Text(record.checkpoint))
+        table.add_row(Text(record.stage), updates, *cells, _percent(record.best), Path(record.checkpoint).stem)
     return table
 
 

@@ -50,11 +50,12 @@ def stage_end(
 def _best(trainer: Trainer, last: Path, after: Mapping[str, float]) -> tuple[Path | None, float | None]:
     """Of the best validation while training, or of the one at the end where that was better still."""
     for saved in trainer.checkpoint_callbacks:
-        if isinstance(saved, ModelCheckpoint) and str(saved.monitor) in after:
-            value, final = saved.best_model_score, after[str(saved.monitor)]
-            if value is not None and float(value) >= final:
+        if isinstance(saved, ModelCheckpoint) and saved.monitor:
+            value, final = saved.best_model_score, after.get(saved.monitor)
+            if final is not None and (value is None or final > float(value)):
+                return last, final
+            if value is not None:
                 return Path(saved.best_model_path), float(value)
-            return last, final
     return None, None
 
 

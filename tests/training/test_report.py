@@ -4,7 +4,8 @@ from typing import Any
 
 from rich.console import Console
 
-from envtune.training.report import config_tree, validation_table
+from envtune.training.report import changed, config_tree, stages_table, validation_table
+from envtune.training.stage_record import StageRecord
 
 
 def printed(renderable: Any) -> str:
@@ -51,3 +52,16 @@ def test_brackets_in_a_setting_are_shown_as_they_are():
     text = printed(config_tree({"run_folder": "runs/[bold]/x[/]", "data": {"categories": ["[red]base"]}}))
     assert "run_folder: runs/[bold]/x[/]" in text
     assert "[red]base" in text
+
+
+def test_a_stage_is_a_row_with_overall_validation_and_its_checkpoint():
+    before = {"val/success/overall": 0.125, "val/progress/overall": 0.5, "val/success/base": 1.0}
+    after = {"val/success/overall": 0.25, "val/progress/overall": 0.75}
+    record = StageRecord("2", 21, 60, "it is over", "stage_2/best.ckpt", 0.8, before=before, after=after)
+    assert rows_of(printed(stages_table([record]))) == {"2": ["21-60", "12.5", "25.0", "50.0", "75.0", "80.0", "best"]}
+
+
+def test_changed_settings_are_new_ones_and_those_with_another_value():
+    base = {"a": 1, "inner": {"x": 1, "y": 2}, "same": {"z": [1]}, "was": 0}
+    config = {"a": 2, "inner": {"x": 1, "y": 3}, "same": {"z": [1]}, "new": None, "more": {"k": 1}}
+    assert changed(config, base) == {"a": 2, "inner": {"y": 3}, "more": {"k": 1}}

@@ -1,0 +1,48 @@
+"""What is left of a stage, after a fit of the toy world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.pytorch.callbacks import ModelCheckpoint
+from toy_training import toy_datamodule, toy_module, toy_trainer
+
+from envtune.training.stage_end import StageEnd, stage_end
+
+METRIC = "val/progress/overall"
+LAST = Path("last.ckpt")
+
+
+def ended(tokenizer: Any, folder: Path, after: dict[str, float], **arguments: Any) -> StageEnd:
+    best = ModelCheckpoint(folder, "best", monitor=METRIC, mode="max", enable_version_counter=False)
+    options = {"val_check_interval": 1, "limit_val_batches": 1.0, "enable_checkpointing": True, "max_steps": 2}
+    trainer = toy_trainer(folder, [best], **(options | arguments))
+    trainer.fit(toy_module(), toy_datamodule(tokenizer))
+    # What validation measured in the toy world is 0 or more; 0.25 is what these tests say it was.
+    best.best_model_score = best.best_model_score.new_tensor(0.25)
+    return stage_end(trainer, 0, LAST, {}, after)
+
+
+@pytest.mark.parametrize(("final", "chosen", "value"), [(0.125, "best.ckpt", 0.25), (0.5, "last.ckpt", 0.5)])
+def test_the_best_is_that_of_all_validations_the_one_at_the_end_included(
+    tokenizer: Any, tmp_path: Path, final: float, chosen: str, value: float
+) -> None:
+    end = ended(tokenizer, tmp_path, {METRIC: final})
+    assert end.best is not None
+    assert (end.best.name, end.best_value) == (chosen, value)
+    assert (end.last, end.last_update, end.collapsed) == (LAST, 2, False)
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"max_steps": 2}, "2 updates are the most that it may take"),
+        ({"max_steps": -1, "max_epochs": 1}, "every task was drawn trainer.max_epochs=1 times"),
+    ],
+)
+def test_the_reason_is_the_limit_that_was_reached(
+    tokenizer: Any, tmp_path: Path, limits: dict[str, int], reason: str
+) -> None:
+    assert ended(tokenizer, tmp_path, {}, **limits).reason == reason
