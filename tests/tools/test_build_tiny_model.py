@@ -13,99 +13,172 @@ import torch
 from envtune.chat.protocol import parse
 from envtune.chat.template import Template
 from envtune.data.bfcl import BFCL, CATEGORIES
+from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
+from envtune.playground.source import Playground
 from envtune.task import Category, Split, Task, ToolCall, UserTurn
-from envtune.trajectory import FinalAnswer, FormatError, ToolCalls
+from envtune.trajectory import FinalAnswer, FormatError, Step, ToolCalls, ToolResult, Turn, TurnEnd, TurnVerdict
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import build_tiny_model as recipe  # noqa: E402
-import tiny_demonstrations as demonstrations  # noqa: E402
+import tiny_demonstrators as demonstrators  # noqa: E402
+import tiny_dialogues as dialogues  # noqa: E402
+import tiny_scores  # noqa: E402
+import tiny_tokenizer  # noqa: E402
+from tiny_demonstrators import Habits, Told, play  # noqa: E402
+from transformers import AutoTokenizer  # noqa: E402
 
-LS, CD, PWD = ToolCall("ls", {"a": True}), ToolCall("cd", {"folder": "x"}), ToolCall("pwd", {})
-TURN = UserTurn("Look.", (LS, CD, PWD))
 MODEL = ROOT / "envtune" / "models" / "tiny"
+PLAIN = NoAugmentation()
 
 
 @pytest.fixture(scope="module")
-def tasks():
+def bfcl():
     return BFCL(CATEGORIES).tasks(Split.TRAIN)[::67]
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tasks):
-    return recipe.build_tokenizer(tasks)
+def tokenizer(bfcl, tmp_path_factory):
+    learned = tiny_tokenizer.learn(dialogues.tokenizer_texts(bfcl, 40, random.Random(0)))
+    config = recipe.LlamaConfig(vocab_size=tiny_tokenizer.VOCABULARY)
+    return tiny_tokenizer.as_loaded(learned, config, tmp_path_factory.mktemp("tokenizer"))
 
 
-@pytest.fixture
-def careful(monkeypatch):
-    for share in ("ANSWERS_WITHOUT_ACTING", "CALLS_WRONGLY_FIRST", "SLIPS"):
-        monkeypatch.setattr(demonstrations, share, 0.0)
+def stories(count: int, category: str | None = None) -> list[Told]:
+    playground = Playground(CATEGORIES if category is None else [category])
+    drawn = [playground.story(Split.TRAIN, number) for number in range(count)]
+    return [Told(story.task, story.prerequisites, story.looked_up) for story in drawn]
 
 
-def made(completions: list[str]) -> list[ToolCall]:
-    return [call for text in completions if isinstance(action := parse(text), ToolCalls) for call in action.calls]
+def outcome(told: Told, habits: Habits, hints=PLAIN, seed: int = 0):
+    """The trajectory of a demonstrator."""
+    episode = Episode(told.task, parse, hints, demonstrators.STEP_LIMIT)
+    episode.reset()
+    done = False
+    for _, completion in play(told, habits, hints, random.Random(seed)):
+        done = episode.step(completion).done
+    assert done
+    return episode.finish()
 
 
-def test_a_careful_turn_is_the_ground_truth_and_an_answer(careful):
-    for seed in range(10):
-        said = demonstrations.completions(TURN, random.Random(seed))
-        assert made(said) == [LS, CD, PWD]
-        assert [type(parse(text)) for text in said] == [ToolCalls] * (len(said) - 1) + [FinalAnswer]
-        assert len(said) in (2, 4)
+def test_careful_demonstrators_pass_every_turn_within_the_step_limit(bfcl):
+    for told in [*stories(60), *map(Told, bfcl)]:
+        assert outcome(told, Habits()).progress == 1, told.task.id
 
 
-def test_a_turn_without_ground_truth_is_answered_at_once():
-    said = demonstrations.completions(UserTurn("Do it.", ()), random.Random(0))
-    assert [type(parse(text)) for text in said] == [FinalAnswer]
+def test_a_code_is_written_only_after_it_was_looked_up_and_other_calls_share_a_response():
+    calls = together = 0
+    for told in [told for told in stories(200, "base") if told.looked_up]:
+        trajectory = outcome(told, Habits())
+        read = ""
+        for step in trajectory.steps:
+            for call in step.action.calls if step.results else ():
+                codes = [value for value in call.arguments.values() if str(value) in told.looked_up]
+                assert all(code in read for code in codes)
+                calls += len(codes)
+            read += step.observation
+        together += any(len(step.results) > 1 for step in trajectory.steps)
+    assert calls > 20
+    assert together > 5
 
 
-@pytest.mark.parametrize("share", ["CALLS_WRONGLY_FIRST", "SLIPS"])
-def test_after_a_careless_step_the_right_calls_follow(careful, monkeypatch, share: str):
-    monkeypatch.setattr(demonstrations, share, 1.0)
-    monkeypatch.setattr(demonstrations, "ALL_CALLS_IN_ONE_STEP", 1.0)
-    for seed in range(10):
-        wrong, right, answer = demonstrations.completions(TURN, random.Random(seed))
-        assert made([right]) == [LS, CD, PWD]
-        assert isinstance(parse(answer), FinalAnswer)
-        assert isinstance(parse(wrong), FormatError) == (share == "SLIPS")
-        assert made([wrong]) != [LS, CD, PWD]
+def test_one_that_skips_prerequisites_fails_at_first_and_repairs_it():
+    asked = [told for told in stories(120, "base") if told.prerequisites]
+    played = [outcome(told, Habits(skips_prerequisites=1.0)) for told in asked]
+    failed = [any(not result.ok for result in trajectory.results) for trajectory in played]
+    assert sum(failed) > 0.7 * len(asked)
+    assert sum(trajectory.success for trajectory in played) > 0.3 * len(asked)
 
 
-def test_careful_demonstrations_pass_every_turn_within_the_step_limit(careful, tasks):
-    for task in tasks:
-        episode = Episode(task, parse, NoAugmentation(), demonstrations.STEP_LIMIT)
-        episode.reset()
-        for _, completion in demonstrations.play(task, random.Random(3)):
-            observation = episode.step(completion)
-        assert observation.done
-        assert episode.finish().progress == 1
+def test_one_that_gives_up_after_an_error_passes_no_turn_with_an_error_unless_a_hint_helps():
+    lazy = Habits(skips_prerequisites=1.0, gives_up_after_an_error=1.0)
+    asked = [told for told in stories(120, "base") if told.prerequisites]
+    for told in asked:
+        # Later turns may fail for what was left undone in the first.
+        first = outcome(told, lazy).turns[0]
+        if any(not result.ok for step in first.steps for result in step.results):
+            assert len(first.steps) == 2
+            assert not first.verdict.passed
+    helped = [outcome(told, lazy, Actionable().for_episode(0)).progress for told in asked]
+    assert sum(helped) > 1.3 * sum(outcome(told, lazy).progress for told in asked)
 
 
-def test_a_dialogue_holds_what_was_said_where_it_is_marked(tasks, tokenizer, monkeypatch):
-    monkeypatch.setattr(demonstrations, "RENAMED_DIALOGUES", 0.0)
-    template = Template(tokenizer, recipe.STYLES[0])
-    names = demonstrations.names_of(tasks)
-    whole = demonstrations.dialogue(tasks[0], names, template, tokenizer, random.Random(5))
-    rng = random.Random(5)
-    rng.random()  # the dialogue first draws whether names are exchanged
-    said = [completion for _, completion in demonstrations.play(tasks[0], rng)]
-    marked = [id_ for id_, sampled in zip(whole.ids, whole.sampled, strict=True) if sampled]
-    assert tokenizer.decode(marked) == "".join(text + "<|im_end|>" for text in said)
-    start = tokenizer.convert_tokens_to_ids("<|im_start|>")
-    rest = demonstrations.without_system_message(whole, start)
-    assert tokenizer.decode(rest.ids).startswith(f"<|im_start|>user\n{tasks[0].turns[0].message}")
-    assert sum(rest.sampled) == len(marked)
+@pytest.mark.parametrize("category", ["miss_param", "miss_func"])
+def test_one_that_acts_instead_of_asking_fails_the_turn_that_lacks_something(category: str):
+    for told in stories(40, category):
+        turns = outcome(told, Habits(acts_instead_of_asking=1.0)).turns
+        for turn in turns:
+            if not turn.ground_truth:
+                assert turn.steps[0].results
+                assert not turn.verdict.passed
+
+
+def test_one_that_answers_without_acting_passes_only_what_asks_for_an_answer():
+    for told in stories(20):
+        for turn in outcome(told, Habits(answers_without_acting=1.0)).turns:
+            assert turn.verdict.passed == (not turn.ground_truth)
+            assert [type(step.action) for step in turn.steps] == [FinalAnswer]
+
+
+@pytest.mark.parametrize(("habit", "kind"), [("breaks_calls", ToolCalls), ("breaks_answers", FinalAnswer)])
+def test_a_broken_response_is_followed_by_the_same_one_whole(habit: str, kind: type):
+    for told in stories(30):
+        for turn in outcome(told, Habits(**{habit: 1.0})).turns:
+            for step, after in zip(turn.steps, turn.steps[1:], strict=False):
+                if isinstance(step.action, FormatError):
+                    assert isinstance(after.action, kind)
+            assert any(isinstance(step.action, FormatError) for step in turn.steps) or not turn.ground_truth
+
+
+def test_every_way_of_breaking_breaks_the_protocol():
+    call = demonstrators.render_calls("Now ls.", [ToolCall("ls", {})])
+    answer = demonstrators.render_answer("All done.", "Done.")
+    for seed in range(20):
+        assert isinstance(parse(demonstrators.broken_call(call, random.Random(seed))), FormatError)
+        assert isinstance(parse(demonstrators.broken_answer(answer, random.Random(seed))), FormatError)
+
+
+def test_a_habit_is_had_with_the_given_share_and_then_whole():
+    drawn = [Habits(breaks_calls=0.5).some(0.3, random.Random(seed)).breaks_calls for seed in range(1000)]
+    assert set(drawn) == {0.0, 0.5}
+    assert 250 < drawn.count(0.5) < 350
+
+
+def test_a_dialogue_holds_what_was_said_where_it_is_marked(bfcl, tokenizer, monkeypatch):
+    monkeypatch.setattr(dialogues, "RENAMED_DIALOGUES", 0.0)
+    mixture = dialogues.Mixture(Habits(), 1.0, 0.0, True, 64)
+    stream = dialogues.Demonstrations(bfcl, tokenizer, random.Random(5)).drawn(mixture)
+    for whole in (next(stream) for _ in range(10)):
+        marked = [id_ for id_, sampled in zip(whole.ids, whole.sampled, strict=True) if sampled]
+        said = tokenizer.decode(marked).split("<|im_end|>")
+        assert said[-1] == ""
+        assert all(isinstance(parse(text), ToolCalls | FinalAnswer) for text in said[:-1])
+        start = tokenizer.convert_tokens_to_ids("<|im_start|>")
+        rest = dialogues.without_system_message(whole, start)
+        assert tokenizer.decode(rest.ids).startswith("<|im_start|>user\n")
+        assert sum(rest.sampled) == len(marked)
+
+
+def test_only_training_tasks_are_drawn(bfcl, tokenizer, monkeypatch):
+    drawn: list[Task] = []
+    monkeypatch.setattr(dialogues, "play", lambda told, *_: drawn.append(told.task) or play(told, *_))
+    mixture = dialogues.Mixture(Habits(), 1.0, 0.0, True, 64, bfcl_share=0.5)
+    stream = dialogues.Demonstrations(bfcl, tokenizer, random.Random(5)).drawn(mixture)
+    for _ in range(40):
+        next(stream)
+    names = {task.id for task in BFCL(CATEGORIES).tasks(Split.TRAIN)}
+    assert all(task.id in names or task.id.startswith("playground_train_") for task in drawn)
+    assert {task.id in names for task in drawn} == {True, False}
 
 
 def test_renaming_exchanges_a_said_value_everywhere_alike_and_keeps_its_shape(monkeypatch):
-    monkeypatch.setattr(demonstrations, "RENAMED_VALUES", 1.0)
+    monkeypatch.setattr(dialogues, "RENAMED_VALUES", 1.0)
     call = ToolCall("touch", {"file_name": "Old_Plan_27.txt", "mode": "fast"})
     task = Task("t", Category.BASE, 0, (), {}, (), (UserTurn("Make Old_Plan_27.txt in fast mode.", (call,)),))
-    names = demonstrations.Names(("green",), frozenset({"fast"}))
-    rename = demonstrations.renaming(task, names, random.Random(0))
+    rename = dialogues.renaming(task, dialogues.Names(("green",), frozenset({"fast"})), random.Random(0))
     new = rename("Old_Plan_27.txt")
     assert re.fullmatch(r"Green_Green_[1-9]{2}\.txt", new)
     assert rename('{"file_name": "Old_Plan_27.txt", "mode": "fast"}') == f'{{"file_name": "{new}", "mode": "fast"}}'
@@ -113,17 +186,29 @@ def test_renaming_exchanges_a_said_value_everywhere_alike_and_keeps_its_shape(mo
 
 
 def test_tags_are_single_tokens_that_decoding_shows(tokenizer):
-    assert len(tokenizer) <= recipe.VOCABULARY
-    for tag in recipe.TAGS:
+    assert len(tokenizer) <= tiny_tokenizer.VOCABULARY
+    for tag in tiny_tokenizer.TAGS:
         assert len(tokenizer.encode(tag, add_special_tokens=False)) == 1
         assert tag not in tokenizer.all_special_tokens
 
 
+@pytest.mark.parametrize("value", ["sketch_map_12.txt", "market", "tall_tower", "m7k3t9", "Please sort the shelf"])
+def test_a_value_has_the_same_tokens_in_a_message_and_in_a_call(tokenizer, value: str):
+    def inside(before: str, after: str) -> list[int]:
+        ids = [tokenizer.encode(text, add_special_tokens=False) for text in (before, f"{before}{value}{after}", after)]
+        assert ids[1][: len(ids[0])] == ids[0]
+        assert ids[1][-len(ids[2]) :] == ids[2]
+        return ids[1][len(ids[0]) : -len(ids[2])]
+
+    assert inside("Take '", "'") == inside('{"name": "', '"') == tokenizer.encode(value, add_special_tokens=False)
+
+
 def test_batches_stay_within_their_tokens_and_hold_every_dialogue(monkeypatch):
     monkeypatch.setattr(recipe, "BATCH_TOKENS", 600)
-    dialogues = [recipe.Dialogue(tuple(range(n)), (True,) * n) for n in (100, 150, 290, 300, 700)]
+    monkeypatch.setattr(recipe, "DIALOGUES_SORTED_AT_ONCE", 5)
+    made = [dialogues.Dialogue(tuple(range(n)), (True,) * n) for n in (100, 700, 290, 150, 300)]
     found: list[int] = []
-    stream = recipe.batches(dialogues, random.Random(0))
+    stream = recipe.batches(iter(made * 2), random.Random(0))
     while len(found) < 5:
         batch = next(stream)
         lengths = [len(item.ids) for item in batch]
@@ -136,26 +221,55 @@ def test_only_the_agents_tokens_are_learned(tokenizer):
     torch.manual_seed(0)
     model = recipe.build_model(tokenizer)
     sampled = (False, False, True, False, True)
-    one = [recipe.Dialogue((5, 6, 7, 8, 9), sampled), recipe.Dialogue((5, 6, 7), sampled[:3])]
+    one = [dialogues.Dialogue((5, 6, 7, 8, 9), sampled), dialogues.Dialogue((5, 6, 7), sampled[:3])]
     with torch.no_grad():
         logprobs = model(torch.tensor([[5, 6, 7, 8, 9]])).logits[0].log_softmax(-1)
         expected = -(logprobs[1, 7] + logprobs[3, 9] + logprobs[1, 7]) / 3
-        assert recipe.loss_of(model, one).item() == pytest.approx(expected.item(), rel=1e-5)
+        # bfloat16 products: 8 bits
+        assert recipe.loss_of(model, one).item() == pytest.approx(expected.item(), rel=2e-3)
 
 
-def test_the_learning_rate_warms_up_and_falls_to_zero():
-    assert recipe.learning_rate(recipe.WARMUP / 2) == pytest.approx(recipe.LEARNING_RATE / 2)
-    assert recipe.learning_rate(recipe.WARMUP) == pytest.approx(recipe.LEARNING_RATE)
-    assert recipe.learning_rate((1 + recipe.WARMUP) / 2) == pytest.approx(recipe.LEARNING_RATE / 2)
-    assert recipe.learning_rate(1.0) == pytest.approx(0, abs=1e-12)
+def test_a_stopped_build_goes_on_behind_the_last_phase_and_gives_the_same_weights(bfcl, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe, "TOKENIZER_TASKS", 10)
+    monkeypatch.setattr(recipe, "DIALOGUES_SORTED_AT_ONCE", 8)
+    monkeypatch.setattr(recipe, "BATCH_TOKENS", 2048)
+
+    def built(work: Path) -> recipe.Build:
+        torch.manual_seed(0)
+        return recipe.Build(bfcl, 0, 6_000, work)
+
+    whole = built(tmp_path / "whole")
+    whole.run()
+    stopped = built(tmp_path / "stopped")
+    monkeypatch.setattr(recipe, "PHASES", recipe.PHASES[:2])
+    stopped.run()
+    monkeypatch.undo()
+    monkeypatch.setattr(recipe, "DIALOGUES_SORTED_AT_ONCE", 8)
+    monkeypatch.setattr(recipe, "BATCH_TOKENS", 2048)
+    again = built(tmp_path / "stopped")
+    again.run()
+    assert again.updates == whole.updates > stopped.updates
+    for name, weights in whole.model.state_dict().items():
+        assert torch.equal(weights, again.model.state_dict()[name]), name
 
 
 def test_the_shares_of_the_phases_are_the_whole():
     assert math.isclose(sum(phase.share for phase in recipe.PHASES), 1)
 
 
+def test_arguments_are_judged_where_a_tool_of_the_ground_truth_was_called():
+    wanted = (ToolCall("cd", {"folder": "a"}), ToolCall("cd", {"folder": "b"}))
+    made = (ToolCall("cd", {"folder": "b"}), ToolCall("ls", {}), ToolCall("cd", {"folder": "c"}))
+    results = tuple(ToolResult(call, "", True) for call in made)
+    step = Step("", ToolCalls("", made), results, "", False)
+    turn = Turn("Go.", wanted, (step,), TurnEnd.ANSWERED, TurnVerdict(True, True, True, False, True))
+    assert list(tiny_scores.right_arguments(turn)) == [True, False]
+
+
 def test_the_committed_model_is_small_standard_and_has_a_card():
     config = json.loads((MODEL / "config.json").read_text(encoding="utf-8"))
-    assert (config["model_type"], config["dtype"]) == ("qwen2", "bfloat16")
-    assert (MODEL / "model.safetensors").stat().st_size < 4_300_000
+    assert (config["model_type"], config["dtype"]) == ("llama", "bfloat16")
+    assert (MODEL / "model.safetensors").stat().st_size < 16_000_000
     assert "stand-in for a" in (MODEL / "README.md").read_text(encoding="utf-8")
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    Template(tokenizer, dialogues.STYLES[0])

@@ -1,0 +1,272 @@
+"""Careful and careless demonstrators: what they say in a task, step by step, while it is really played.
+
+The tiny model clones a mixture of them, so that it starts like an instruct model that has not met this environment:
+able, but sloppy. A demonstrator is given by its *habits*, the shares of opportunities at which it is careless. What it
+does right is the task's ground truth.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import takewhile
+
+from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.environment.augmentation import Hints
+from envtune.environment.episode import Episode, Observation
+from envtune.environment.toolbox import Toolbox
+from envtune.playground import values
+from envtune.playground.reading import leaves, stands_in
+from envtune.task import Task, ToolCall
+from envtune.trajectory import Hint, ToolResult
+
+STEP_LIMIT = 5
+
+CALL_THOUGHTS = ("I use {}.", "Now {}.")
+FIRST_THOUGHTS = ("First {}.", "Before that, {}.")
+RETRY_THOUGHTS = ("That failed, so {}.", "It needs {} first.")
+DONE_THOUGHTS, DONE_ANSWERS = ("All done.",), ("Done.", "It is done.")
+STUCK_THOUGHTS, STUCK_ANSWERS = ("Something is missing.",), ("I cannot do this yet, something is missing.",)
+GIVING_UP_THOUGHTS, GIVING_UP_ANSWERS = ("It does not work.",), ("Sorry, that did not work.",)
+
+Results = Sequence[ToolResult]
+Saying = Generator[str, Results, Results]
+Breaking = Callable[[str, random.Random], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How often a demonstrator is careless, as shares of the opportunities to be."""
+
+    skips_prerequisites: float = 0.0
+    gives_up_after_an_error: float = 0.0
+    gives_up_after_a_hint: float = 0.0
+    acts_instead_of_asking: float = 0.0
+    answers_without_acting: float = 0.0
+    spoils_arguments: float = 0.0
+    breaks_answers: float = 0.0
+    breaks_calls: float = 0.0
+    repeats_what_was_refused: float = 0.0
+
+    def some(self, share: float, rng: random.Random) -> Habits:
+        """A demonstrator that has each of these habits with probability ``share``, and otherwise not at all."""
+        return Habits(**{f.name: getattr(self, f.name) if rng.random() < share else 0.0 for f in fields(self)})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A task, and what its storyline knows: see `envtune.playground.source.Story`. Nothing is known of BFCL's tasks."""
+
+    task: Task
+    prerequisites: frozenset[tuple[int, int]] = frozenset()
+    looked_up: Mapping[str, str] = field(default_factory=dict)
+
+
+class Watched:
+    """Hints that remember the results they were asked about: those of the newest step."""
+
+    def __init__(self, hints: Hints) -> None:
+        self._hints = hints
+        self.results: list[ToolResult] = []
+
+    def hint(self, result: ToolResult, toolbox: Toolbox) -> Hint | None:
+        self.results.append(result)
+        return self._hints.hint(result, toolbox)
+
+
+def play(told: Told, habits: Habits, hints: Hints, rng: random.Random) -> Iterator[tuple[Observation, str]]:
+    """Plays the task: what the environment shows and the completion that answers it, in pairs."""
+    watched = Watched(hints)
+    episode = Episode(told.task, parse, watched, STEP_LIMIT)
+    demonstrator = Demonstrator(told, habits, rng)
+    observation = episode.reset()
+    for index in range(len(told.task.turns)):
+        demonstrator.reads(observation.text)
+        turn = demonstrator.turn(index)
+        completion: str | None = next(turn)
+        while completion is not None:
+            yield observation, completion
+            watched.results.clear()
+            observation = episode.step(completion)
+            if observation.done:
+                return
+            completion = _sent(turn, demonstrator.with_hints(watched.results, observation.text))
+
+
+def _sent(turn: Saying, results: Results) -> str | None:
+    try:
+        return turn.send(results)
+    except StopIteration:
+        return None
+
+
+class Demonstrator:
+    """Says what it says in each turn; is sent the results of what it said before."""
+
+    def __init__(self, told: Told, habits: Habits, rng: random.Random) -> None:
+        self._told, self._habits, self._rng = told, habits, rng
+        self._task = told.task
+        self._read: list[str] = []
+        self._hinted = False
+
+    def reads(self, text: str) -> None:
+        self._read.append(text)
+
+    def with_hints(self, results: Results, shown: str) -> Results:
+        """Takes note of what the environment shows after a step."""
+        self.reads(shown)
+        self._hinted = "\nHint: " in shown
+        return tuple(results)
+
+    def turn(self, index: int) -> Saying:
+        """The completions of one turn, the last of them an answer that ends it."""
+        calls = self._task.turns[index].ground_truth
+        if not calls:
+            return (yield from self._cannot(index))
+        if self._does(self._habits.answers_without_acting):
+            return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
+        wrong = self._carelessly(index)
+        if wrong:
+            results = yield from self._call(CALL_THOUGHTS, wrong)
+            if any(not result.ok for result in results):
+                if self._gives_up():
+                    return (yield from self._answer(GIVING_UP_THOUGHTS, GIVING_UP_ANSWERS))
+                yield from self._all(calls, RETRY_THOUGHTS)
+        else:
+            thoughts = FIRST_THOUGHTS if (index, 0) in self._told.prerequisites else CALL_THOUGHTS
+            yield from self._all(calls, thoughts)
+        return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
+
+    def _cannot(self, index: int) -> Saying:
+        """A turn that cannot be acted on: the right thing is to say so."""
+        if self._does(self._habits.acts_instead_of_asking):
+            yield from self._call(CALL_THOUGHTS, [self._guess(index)])
+            return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
+        return (yield from self._answer(STUCK_THOUGHTS, STUCK_ANSWERS))
+
+    def _guess(self, index: int) -> ToolCall:
+        """The call that comes once the user has said more, with a value of one's own for what was not said."""
+        after = self._task.turns[index + 1]
+        prerequisites = [place for turn, place in self._told.prerequisites if turn == index + 1]
+        call = next((c for place, c in enumerate(after.ground_truth) if place not in prerequisites))
+        known = self._task.turns[index].message
+        unsaid = {
+            name: self._invented(value)
+            for name, value in call.arguments.items()
+            if stands_in(value, after.message) and not stands_in(value, known)
+        }
+        return self._looked_up_by_name(ToolCall(call.name, {**call.arguments, **unsaid}))
+
+    def _invented(self, value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            return value
+        return values.word(self._rng) if isinstance(value, str) else self._rng.randint(1, 9)
+
+    def _carelessly(self, index: int) -> Sequence[ToolCall]:
+        """The turn's calls with a mistake in the first of them; none for a demonstrator that is careful now."""
+        calls = self._task.turns[index].ground_truth
+        prerequisites = {place for turn, place in self._told.prerequisites if turn == index}
+        hasty = [call for place, call in enumerate(calls) if place not in prerequisites]
+        if prerequisites and hasty and self._does(self._habits.skips_prerequisites):
+            skipped = [call for place, call in enumerate(calls) if place in prerequisites]
+            first = self._guessed(self._as_a_path(self._looked_up_by_name(hasty[0]), skipped))
+            return self._portions([first, *hasty[1:]])[0]
+        if self._does(self._habits.spoils_arguments):
+            return [self._spoiled(calls[0])]
+        return []
+
+    def _looked_up_by_name(self, call: ToolCall) -> ToolCall:
+        """The call of one that has looked nothing up: names where codes are wanted."""
+        known = self._told.looked_up
+        arguments = {
+            name: known[value] if isinstance(value, str) and value in known and not self._has_read(value) else value
+            for name, value in call.arguments.items()
+        }
+        return ToolCall(call.name, arguments)
+
+    def _guessed(self, call: ToolCall) -> ToolCall:
+        """With something invented for what only a skipped call would have told."""
+        arguments = {
+            name: value if self._can_be_written(ToolCall(call.name, {name: value})) else self._invented(value)
+            for name, value in call.arguments.items()
+        }
+        return ToolCall(call.name, arguments)
+
+    def _as_a_path(self, call: ToolCall, skipped: Sequence[ToolCall]) -> ToolCall:
+        """With the folder that one did not enter written before the file, at times."""
+        folders = [c.arguments["folder"] for c in skipped if c.name == "cd"]
+        files = [name for name in ("file_name", "source", "file_name1") if name in call.arguments]
+        if not folders or not files or self._rng.random() < 0.5:
+            return call
+        return ToolCall(call.name, {**call.arguments, files[0]: f"{folders[-1]}/{call.arguments[files[0]]}"})
+
+    def _spoiled(self, call: ToolCall) -> ToolCall:
+        """The call as a beginner writes it: a path for a name, a missing argument, or an invented parameter."""
+        texts = [name for name, value in call.arguments.items() if isinstance(value, str)]
+        if texts and self._rng.random() < 0.6:
+            name = self._rng.choice(texts)
+            return ToolCall(call.name, {**call.arguments, name: f"./files/{call.arguments[name]}"})
+        if call.arguments:
+            return ToolCall(call.name, dict(list(call.arguments.items())[1:]))
+        return ToolCall(call.name, {"all": True})
+
+    def _all(self, calls: Sequence[ToolCall], thoughts: Sequence[str]) -> Saying:
+        """All calls, as many in a response as can be written down without having read a result in between."""
+        results: Results = ()
+        left = list(calls)
+        while left:
+            portion = self._portions(left)[0]
+            results = yield from self._call(thoughts, portion)
+            left, thoughts = left[len(portion) :], CALL_THOUGHTS
+        return results
+
+    def _portions(self, calls: Sequence[ToolCall]) -> tuple[list[ToolCall], list[ToolCall]]:
+        first = [calls[0], *takewhile(self._can_be_written, calls[1:])]
+        return first, list(calls[len(first) :])
+
+    def _can_be_written(self, call: ToolCall) -> bool:
+        return all(isinstance(value, bool) or self._has_read(value) for value in leaves(call.arguments.values()))
+
+    def _has_read(self, value: object) -> bool:
+        return any(stands_in(value, text) for text in self._read)
+
+    def _call(self, thoughts: Sequence[str], calls: Sequence[ToolCall]) -> Saying:
+        thought = self._rng.choice(thoughts).format(calls[0].name)
+        return (yield from self._say(render_calls(thought, calls), broken_call, self._habits.breaks_calls))
+
+    def _answer(self, thoughts: Sequence[str], answers: Sequence[str]) -> Saying:
+        completion = render_answer(self._rng.choice(thoughts), self._rng.choice(answers))
+        return (yield from self._say(completion, broken_answer, self._habits.breaks_answers))
+
+    def _say(self, completion: str, broken: Breaking, share: float) -> Saying:
+        if self._does(share):
+            yield broken(completion, self._rng)
+            while self._does(self._habits.repeats_what_was_refused):
+                yield broken(completion, self._rng)
+        return (yield completion)
+
+    def _gives_up(self) -> bool:
+        habits = self._habits
+        return self._does(habits.gives_up_after_a_hint if self._hinted else habits.gives_up_after_an_error)
+
+    def _does(self, share: float) -> bool:
+        return self._rng.random() < share
+
+
+def broken_call(completion: str, rng: random.Random) -> str:
+    """The completion with one of the common slips of format."""
+    return rng.choice(
+        (
+            completion.replace("</think>", ""),
+            completion.replace("<tool_call>[", "<tool_call>").replace("]</tool_call>", "</tool_call>"),
+            completion.replace("</tool_call>", ""),
+            completion[completion.index("<tool_call>") :],
+        )
+    )
+
+
+def broken_answer(completion: str, rng: random.Random) -> str:
+    """The answer without its tags, or with some of them."""
+    bare = completion[completion.index("<answer>") + len("<answer>") : -len("</answer>")]
+    return rng.choice((bare, bare, f"<answer>{bare}</answer>", completion.removesuffix("</answer>")))

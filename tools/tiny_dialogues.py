@@ -1,0 +1,189 @@
+"""What the tiny model is trained on: played demonstrations as token ids, without end.
+
+In a part of BFCL's dialogues names and numbers that a user says are exchanged for others, everywhere alike, so that
+copying is learned and not only remembering; the playground draws its names fresh anyway.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tiny_demonstrators import Habits, Told, play
+
+from envtune.chat.prompt import PromptStyle
+from envtune.chat.template import Template
+from envtune.data.bfcl import CATEGORIES
+from envtune.environment.augmentation import Augmentation
+from envtune.environment.augmentation.actionable import Actionable
+from envtune.environment.augmentation.none import NoAugmentation
+from envtune.playground.source import Playground
+from envtune.task import Split, Task
+
+STYLES = (PromptStyle("compact", "short"), PromptStyle("compact", "long"))
+# Shares of BFCL's dialogues with exchanged names, and of the names exchanged in them.
+RENAMED_DIALOGUES = 0.6
+RENAMED_VALUES = 0.8
+# A value that this many scenarios have in common is a tool's own word, such as a unit, and stays.
+SHARED_BY = 3
+MAX_NUMBER = 10**9
+# Only the documents tell whether a tool is withheld.
+CATEGORIES_WITHOUT_DOCUMENTS = ("base", "miss_param", "long_context")
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Whose demonstrations of what: the shares of BFCL and of careful demonstrators, and the habits of the others.
+
+    ``habit_share`` is how likely one that is not careful has each of the habits. ``system_message``: dialogues begin
+    with it, tool documents and all.
+    """
+
+    careless: Habits
+    careful_share: float
+    habit_share: float
+    system_message: bool
+    max_observation_tokens: int
+    bfcl_share: float = 0.12
+    hinted_share: float = 0.4
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """One played demonstration as a rollout would record it. ``sampled`` is True on the agent's tokens."""
+
+    ids: tuple[int, ...]
+    sampled: tuple[bool, ...]
+
+
+class Demonstrations:
+    """Draws tasks of the training splits, and demonstrators, and plays them."""
+
+    def __init__(self, bfcl: Sequence[Task], tokenizer: Any, rng: random.Random) -> None:
+        self._bfcl, self._tokenizer, self._rng = bfcl, tokenizer, rng
+        self._names = names_of(bfcl)
+        self._begin = tokenizer.convert_tokens_to_ids("<|im_start|>")
+
+    def drawn(self, mixture: Mixture) -> Iterator[Dialogue]:
+        """Endless: dialogues of the mixture."""
+        templates = [Template(self._tokenizer, style, mixture.max_observation_tokens) for style in STYLES]
+        categories = CATEGORIES if mixture.system_message else CATEGORIES_WITHOUT_DOCUMENTS
+        playground = Playground(categories)
+        rng = self._rng
+        while True:
+            from_bfcl = rng.random() < mixture.bfcl_share
+            told = self._from_bfcl(categories) if from_bfcl else self._from_playground(playground)
+            rename = renaming(told.task, self._names, rng) if from_bfcl and rng.random() < RENAMED_DIALOGUES else str
+            careful = rng.random() < mixture.careful_share
+            habits = Habits() if careful else mixture.careless.some(mixture.habit_share, rng)
+            hints: Augmentation = Actionable() if rng.random() < mixture.hinted_share else NoAugmentation()
+            whole = self._dialogue(told, habits, hints, rng.choice(templates), rename)
+            yield whole if mixture.system_message else without_system_message(whole, self._begin)
+
+    def _from_playground(self, playground: Playground) -> Told:
+        story = playground.story(Split.TRAIN, self._rng.randrange(MAX_NUMBER))
+        return Told(story.task, story.prerequisites, story.looked_up)
+
+    def _from_bfcl(self, categories: Sequence[str]) -> Told:
+        while True:
+            task = self._rng.choice(self._bfcl)
+            if task.category in categories:
+                return Told(task)
+
+    def _dialogue(
+        self, told: Told, habits: Habits, augmentation: Augmentation, template: Template, rename: Callable[[str], str]
+    ) -> Dialogue:
+        ids: list[int] = []
+        sampled: list[bool] = []
+        hints = augmentation.for_episode(self._rng.randrange(MAX_NUMBER))
+        for observation, completion in play(told, habits, hints, self._rng):
+            shown = (template.append if ids else template.open)(rename(observation.text), observation.new_tools)
+            said = [*self._tokenizer.encode(rename(completion), add_special_tokens=False), template.end_ids[0]]
+            ids += shown + said
+            sampled += [False] * len(shown) + [True] * len(said)
+        return Dialogue(tuple(ids), tuple(sampled))
+
+
+def without_system_message(whole: Dialogue, begin: int) -> Dialogue:
+    """The dialogue from its first user message on; ``begin`` is the id with which every message begins."""
+    start = whole.ids.index(begin, 1)
+    return Dialogue(whole.ids[start:], whole.sampled[start:])
+
+
+def tokenizer_texts(bfcl: Sequence[Task], playground_tasks: int, rng: random.Random) -> Iterator[str]:
+    """Prompts and played dialogues of both sources, to learn the tokenizer's vocabulary from."""
+    playground = Playground()
+    stories = [playground.story(Split.TRAIN, number) for number in range(playground_tasks)]
+    told = [*(Told(story.task, story.prerequisites, story.looked_up) for story in stories), *map(Told, bfcl)]
+    yield from sorted({style.system_prompt(item.task.tools) for item in told[::20] for style in STYLES})
+    for item in told:
+        for observation, completion in play(item, Habits(), NoAugmentation(), rng):
+            yield observation.text[:1500]
+            yield from re.split(r"</?\w+>", completion)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What renaming draws on: ``words`` to make new values of, and the values that are ``kept`` as they are."""
+
+    words: tuple[str, ...]
+    kept: frozenset[str]
+
+
+def names_of(tasks: Sequence[Task]) -> Names:
+    """The words in all ground-truth arguments; kept are shared values and the names of tools and parameters."""
+    scenarios: dict[str, set[int]] = defaultdict(set)
+    for task in tasks:
+        for value in _values(task):
+            scenarios[value].add(task.scenario)
+    words = sorted({word for value in scenarios for word in re.findall("[A-Za-z]{3,}", value)})
+    shared = {value for value, found in scenarios.items() if len(found) >= SHARED_BY}
+    tools = {tool.name: tool.parameters.get("properties", {}) for task in tasks for tool in task.tools}
+    return Names(
+        tuple(words), frozenset({"name", "arguments", *shared, *tools, *(p for ps in tools.values() for p in ps)})
+    )
+
+
+def _values(task: Task) -> Iterator[str]:
+    """Texts and numbers among the ground truth's arguments, as a user would write them."""
+    for turn in task.turns:
+        for call in turn.ground_truth:
+            for value in call.arguments.values():
+                for leaf in value if isinstance(value, list) else [value]:
+                    if isinstance(leaf, float) and leaf.is_integer():
+                        yield str(int(leaf))
+                    elif isinstance(leaf, str | int | float) and not isinstance(leaf, bool):
+                        yield str(leaf)
+
+
+def renaming(task: Task, names: Names, rng: random.Random) -> Callable[[str], str]:
+    """A change of texts: some of the values that the user says become others, the same ones wherever they stand."""
+    said = " ".join(turn.message for turn in task.turns)
+    new = {
+        value: _invented(value, names.words, rng)
+        for value in sorted(set(_values(task)) - names.kept)
+        if len(value) > 1 and value in said and json.dumps(value) == f'"{value}"' and rng.random() < RENAMED_VALUES
+    }
+    longest_first = sorted(new, key=len, reverse=True)
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(value)}(?!\w)" for value in longest_first) or "(?!)")
+    return lambda text: pattern.sub(lambda found: new[found[0]], text)
+
+
+def _invented(value: str, words: Sequence[str], rng: random.Random) -> str:
+    """Another value of the same shape: other words, other digits, the same file extension."""
+
+    def other(found: re.Match[str]) -> str:
+        part = found[0]
+        if part.isdigit():
+            return str(rng.randint(1, 9))
+        word = rng.choice(words)
+        if part.isupper():
+            return word.upper()[: len(part)]
+        return word.capitalize() if part.istitle() else word.lower()
+
+    return re.sub(r"(?<![.A-Za-z])[A-Za-z]{2,}|\d", other, value)

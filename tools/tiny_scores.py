@@ -1,0 +1,61 @@
+"""What the tiny model is judged by: success, broken responses, and arguments where the right tool was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import mean
+from typing import Any
+
+from tiny_demonstrators import STEP_LIMIT
+from transformers import PreTrainedModel
+
+from envtune.chat.prompt import PromptStyle
+from envtune.chat.template import Template
+from envtune.environment.augmentation.none import NoAugmentation
+from envtune.rollout.collector import Collector, EpisodeRequest
+from envtune.rollout.hf_generator import HFGenerator
+from envtune.task import Task, ToolCall
+from envtune.trajectory import FormatError, Trajectory, Turn
+
+STYLE = PromptStyle("compact", "long")
+# Tokens: first prompt, all that follows, one completion, one observation.
+BUDGET = {"max_prompt_tokens": 2560, "max_response_tokens": 2048, "max_completion_tokens": 160}
+MAX_OBSERVATION_TOKENS = 512
+
+
+def scores(model: PreTrainedModel, tokenizer: Any, tasks: Sequence[Task], greedy: bool) -> dict[str, float]:
+    """Of one episode a task, with the long instructions, without hints, sampled at temperature 1 or greedy."""
+    generator = HFGenerator(temperature=1.0)
+    generator.update_weights(model, policy_version=0)
+    template = Template(tokenizer, STYLE, MAX_OBSERVATION_TOKENS)
+    collector = Collector(generator, template, NoAugmentation(), STEP_LIMIT, **BUDGET)
+    requests = [EpisodeRequest(task, seed) for seed, task in enumerate(tasks)]
+    played = collector.play(requests, greedy=greedy)
+    return summary(played)
+
+
+def summary(played: Sequence[Trajectory]) -> dict[str, float]:
+    steps = [step for trajectory in played for step in trajectory.steps]
+    results = [result for trajectory in played for result in trajectory.results]
+    chosen = [right for trajectory in played for turn in trajectory.turns for right in right_arguments(turn)]
+    return {
+        "success": mean(trajectory.success for trajectory in played),
+        "progress": mean(trajectory.progress for trajectory in played),
+        "responses that break the protocol": mean(isinstance(step.action, FormatError) for step in steps),
+        "right arguments, where the tool is right": mean(chosen) if chosen else 0.0,
+        "calls without an error": mean(result.ok for result in results) if results else 0.0,
+        "truncated episodes": mean(trajectory.truncated for trajectory in played),
+        "responses per episode": len(steps) / len(played),
+        "tokens per episode": mean(len(trajectory.tokens.ids) for trajectory in played if trajectory.tokens),
+    }
+
+
+def right_arguments(turn: Turn) -> Iterator[bool]:
+    """For every call of a tool that the turn's ground truth calls: are its arguments those of such a call?"""
+    wanted: dict[str, list[ToolCall]] = {}
+    for call in turn.ground_truth:
+        wanted.setdefault(call.name, []).append(call)
+    for step in turn.steps:
+        for result in step.results:
+            if result.call.name in wanted:
+                yield any(result.call.arguments == call.arguments for call in wanted[result.call.name])
