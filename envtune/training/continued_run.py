@@ -32,13 +32,9 @@ def start_of_run(ckpt_path: str | None, folder: str) -> Path | None:
     if path.resolve().is_relative_to(checkpoints.resolve()):
         return continue_run(Path(folder), path)
     if not path.is_file():
-        raise UserError(
-            f"ckpt_path={ckpt_path} does not exist; give the folder of a run, or a .ckpt file that one saved"
-        )
+        raise UserError(f"ckpt_path={ckpt_path} does not exist; give a run's folder or a .ckpt file that it saved")
     if damage := damage_of(path):
-        raise UserError(
-            f"checkpoint {path} cannot be read ({damage}); give a .ckpt file that a run has saved completely"
-        )
+        raise UserError(f"checkpoint {path} cannot be read ({damage}); give one that a run has saved completely")
     log.info("a new run goes on from %s, update %d", path, update_of(path))
     return path
 

@@ -158,7 +158,7 @@ def test_a_file_of_another_run_starts_a_new_one_and_leaves_the_other_alone(token
 def test_files_that_are_missing_or_damaged_are_told_in_a_sentence(tmp_path: Path):
     path = tmp_path / "gone.ckpt"
     with pytest.raises(
-        UserError, match=f"ckpt_path={path} does not exist; give a run's folder or a .ckpt file that it saved"
+        UserError, match=f"ckpt_path={path} does not exist; give a run's folder or a .ckpt"
     ):
         start_of_run(str(path), str(tmp_path / "run"))
     path.write_bytes(b"PK\x03\x04 not a checkpoint")

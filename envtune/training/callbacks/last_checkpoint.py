@@ -51,7 +51,9 @@ class LastCheckpoint(Checkpoint):
         self._validated = False
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["run"] = {"random_states": from_all_ranks(random_state()), "should_stop": trainer.should_stop}
+        # Of a run that was over when it was continued, no rollout has taken the restored states.
+        states = self._restored or from_all_ranks(random_state())
+        checkpoint["run"] = {"random_states": states, "should_stop": trainer.should_stop}
 
     def on_load_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         # A checkpoint that Lightning's own callbacks saved, before this one was there, has no such entry.
