@@ -14,6 +14,7 @@ _NOISE = (
     # Of a run that is continued, where we say what it goes on from, and the data module knows which tasks come next.
     r"Checkpoint directory .* exists and is not empty.*",
     r".*your dataloader is not resumable.*",
+    r"The dirpath has changed from .*",
 )
 _TIPS = ("💡", "TPU available", "HPU available", "Restoring states from", "Restored all states from")
 

@@ -12,7 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 ROOT = Path(__file__).parent.parent.parent
-SMALL = ("debug=fast", "trainer=cpu", "callbacks.last.every_n_train_steps=1", "model.dtype=float32")
+SMALL = ("debug=fast", "trainer=cpu", "callbacks.last.every=1", "model.dtype=float32")
 
 
 def train(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

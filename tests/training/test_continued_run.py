@@ -41,11 +41,16 @@ class Noise(Callback):
             next(module.parameters()).add_(self.thrown[-1] / 100)
 
 
-def fit(tokenizer: Any, folder: Path, fails_at: int = -1, updates: int = 7, **options: Any) -> tuple[Any, Noise]:
+def fit(
+    tokenizer: Any, folder: Path, fails_at: int = -1, updates: int = 7, best: str = "max", **options: Any
+) -> tuple[Any, Noise]:
     """Epochs of two updates, a validation after every third update, checkpoints after every second."""
     start = continue_run(folder)
-    noise, best = Noise(fails_at), ModelCheckpoint(folder / "checkpoints", filename="best", monitor="step", mode="max")
-    callbacks = [noise, TrajectoryLog(str(folder)), best, LastCheckpoint(str(folder / "checkpoints"), every=2)]
+    noise = Noise(fails_at)
+    keeper = ModelCheckpoint(
+        folder / "checkpoints", filename="best", monitor="step", mode=best, enable_version_counter=False
+    )
+    callbacks = [noise, TrajectoryLog(str(folder)), keeper, LastCheckpoint(str(folder / "checkpoints"), every=2)]
     settings = {"max_steps": updates, "val_check_interval": 3, "limit_val_batches": 1.0, "enable_checkpointing": True}
     settings |= {"logger": CSVLog(str(folder)), "plugins": [AtomicCheckpointIO()]}
     trainer = toy_trainer(folder, callbacks, **(settings | options))
@@ -109,6 +114,14 @@ def test_a_longer_run_is_the_shorter_one_continued(tokenizer: Any, tmp_path: Pat
     assert exact_rows(tmp_path / "short") == exact_rows(tmp_path / "long")
 
 
+def test_a_run_whose_folder_was_moved_remembers_how_good_its_best_checkpoint_was(tokenizer: Any, tmp_path: Path):
+    # The smallest step: no validation is better than the first, after update 3.
+    fit(tokenizer, tmp_path / "here", updates=5, best="min")
+    (tmp_path / "here").rename(tmp_path / "there")
+    fit(tokenizer, tmp_path / "there", updates=6, best="min")
+    assert update_of(tmp_path / "there/checkpoints/best.ckpt") == 3
+
+
 class Stop(Callback):
     def on_validation_end(self, trainer: Any, module: Any) -> None:
         trainer.should_stop = True
@@ -157,9 +170,7 @@ def test_a_file_of_another_run_starts_a_new_one_and_leaves_the_other_alone(token
 
 def test_files_that_are_missing_or_damaged_are_told_in_a_sentence(tmp_path: Path):
     path = tmp_path / "gone.ckpt"
-    with pytest.raises(
-        UserError, match=f"ckpt_path={path} does not exist; give a run's folder or a .ckpt"
-    ):
+    with pytest.raises(UserError, match=f"ckpt_path={path} does not exist; give a run's folder or a .ckpt"):
         start_of_run(str(path), str(tmp_path / "run"))
     path.write_bytes(b"PK\x03\x04 not a checkpoint")
     with pytest.raises(UserError, match=rf"checkpoint {path} cannot be read \(it is cut off, or no checkpoint\); give"):
