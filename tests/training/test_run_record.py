@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from importlib.metadata import version
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from envtune.training import run_record
-from envtune.training.run_record import write_run_record
+from envtune.training.checkpoint_io import AtomicCheckpointIO
+from envtune.training.run_record import differences, write_run_record
 
 
 def written(folder: Path) -> dict[str, Any]:
@@ -53,3 +55,31 @@ def test_the_commit_is_what_git_describes(
     assert written(tmp_path)["commit"] == commit
     # Of the code that runs, not of the folder that the user stands in.
     assert asked == [("git", Path(run_record.__file__).parent)]
+
+
+def test_a_continuation_is_added_to_the_record_and_what_differs_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    start = tmp_path / "checkpoints/last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"global_step": 5}, start)
+    monkeypatch.setattr(sys, "argv", ["train.py", "first"])
+    write_run_record(str(tmp_path), {"split": "scenario"}, [], {"grpo": {"beta": 0.1}})
+    monkeypatch.setattr(sys, "argv", ["train.py", "second"])
+    with caplog.at_level(logging.WARNING, logger="envtune"):
+        write_run_record(str(tmp_path), {"split": "scenario"}, [], {"grpo": {"beta": 0.1}}, start)
+        assert caplog.text == ""
+        write_run_record(str(tmp_path), {"split": "paper"}, [], {"grpo": {"beta": 0.2}}, start)
+    changes = ["settings.grpo.beta was 0.1 and is 0.2", "tasks.split was scenario and is paper"]
+    assert caplog.messages[0].endswith("so that it will differ from an uninterrupted one: " + "; ".join(changes))
+    record = written(tmp_path)
+    assert (record["command"], record["settings"]) == (["train.py", "first"], {"grpo": {"beta": 0.1}})
+    told = [(entry["command"][1], entry["after_update"], entry["changes"]) for entry in record["continued"]]
+    assert told == [("second", 5, []), ("second", 5, changes)]
+
+
+def test_how_long_a_run_is_and_where_it_lies_is_no_difference():
+    def record(home: str, steps: int, logger: str) -> dict[str, Any]:
+        settings = {"run_folder": home, "best": f"{home}/best.ckpt", "trainer": {"max_steps": steps}, "logger": logger}
+        return {"settings": settings | {"tags": [home], "ckpt_path": home}}
+
+    assert differences(record("runs/a", 20, "csv"), record("moved/b", 40, "both")) == []
