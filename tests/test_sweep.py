@@ -119,6 +119,18 @@ def test_a_job_in_the_folder_of_another_is_refused_in_a_sentence(sweep: Sweep, t
     assert records(tmp_path, "finished.json") == [{"result": 0.0}]
 
 
+def test_a_single_run_leaves_the_same_records_and_raises_what_it_fails_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "argv", ["train.py", f"hydra.run.dir={tmp_path}/run", "seed=1"])
+    with pytest.raises(ValueError, match="no luck"):
+        command("train")(raising(ValueError("no luck"), 1))()
+    assert records(tmp_path, "failed.json") == [{"error": "ValueError: no luck"}]
+    command("train")(raising(ValueError("no luck"), 2))()
+    assert records(tmp_path, "failed.json") == []
+    assert records(tmp_path, "finished.json") == [{"result": 0.5}]
+
+
 def test_a_sweep_over_no_choice_is_told_in_a_sentence(sweep: Sweep):
     with pytest.raises(SystemExit) as caught:
         sweep("experiment=null,kl_0")
