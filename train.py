@@ -54,7 +54,7 @@ def train_curriculum(config: DictConfig, loggers: list[Logger]) -> list[StageRec
     curriculum = instantiate(config.curriculum, _convert_="all")
     configs = compose_stages(curriculum.stages)
     goes_on = is_continued(config)
-    if not goes_on:
+    if not (goes_on and (curriculum.folder / "run.json").is_file()):
         source = instantiate(config.data, _convert_="all")
         write_run_record(config.run_folder, source.describe(), list(config.tags), plain(config))
 

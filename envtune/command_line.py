@@ -34,6 +34,8 @@ CONFIG_FOLDER = Path(__file__).parent.parent / "conf"
 # Groups whose choices are named by numbers, which Hydra would read as integers and refuse.
 NUMBERED_GROUPS = ("stage",)
 
+# What gives settings to a top-level name that has none of its own and is no group.
+CHOSEN_BY = {"curriculum": "stage=curriculum"}
 # Launchers of sweeps that are extras of this package.
 LAUNCHER_EXTRAS = {"joblib": "sweep", "submitit_slurm": "slurm", "submitit_local": "slurm"}
 
@@ -161,6 +163,9 @@ def _unknown_key_sentence(key: str, config_name: str) -> str:
             break
         known.append(parent)
         node = node[parent]
+    if node is None and known:
+        choose = CHOSEN_BY.get(known[0], f"{known[0]}=…")
+        return f"{key} cannot be set, for {'.'.join(known)} is null without another choice: add {choose}"
     keys = [str(name) for name in node if name != "_target_"] if OmegaConf.is_dict(node) else []
     where = f"a setting of {'.'.join(known)}" if known else "a group or setting"
     return f"{key} is not {where}; {_valid(last, keys)}"

@@ -59,6 +59,12 @@ def test_an_unknown_setting_lists_those_of_its_group(monkeypatch: pytest.MonkeyP
     )
 
 
+def test_a_setting_of_the_curriculum_without_one_names_the_choice_that_it_needs(monkeypatch: pytest.MonkeyPatch):
+    assert answer_to(monkeypatch, "stage=3", "curriculum.max_updates=5") == (
+        "curriculum.max_updates cannot be set, for curriculum is null without another choice: add stage=curriculum"
+    )
+
+
 def test_an_added_setting_that_a_component_does_not_take_is_refused(monkeypatch: pytest.MonkeyPatch):
     answer = answer_to(monkeypatch, "reward=mixed", "+reward.tool=1")
     valid = "format, progress, turn_rule"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,8 @@ class Curriculum:
             first_update=start.updates_before + 1,
             last_update=end.last_update,
             reason=end.reason,
-            checkpoint=str(self._choose(end).relative_to(self.folder)),
+            # Both resolved: Lightning follows links in the folders that it saves to.
+            checkpoint=os.path.relpath(self._choose(end).resolve(), self.folder.resolve()),
             best=end.best_value,
             collapsed=end.collapsed,
             before=end.before,

@@ -49,8 +49,9 @@ def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any
 
 
 def stages_table(records: Sequence[StageRecord]) -> Table:
-    """One row per finished stage: its updates, overall validation at its start, end and best, in percent, and which of its
-    checkpoints the next stage starts from.
+    """One row per finished stage: its updates, overall validation at its start, end and best, in percent.
+
+    The last column says which of its checkpoints the next stage starts from.
     """
     table = Table(title="the curriculum, % of validation tasks passed (success) and of turns passed (progress)")
     for column in ("stage", "updates", *_BEFORE_AFTER, "best progress", "checkpoint"):

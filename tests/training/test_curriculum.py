@@ -72,6 +72,18 @@ def test_the_record_holds_one_entry_for_each_stage(tmp_path: Path):
     assert (second["stage"], second["first_update"], second["last_update"]) == ("2", 3, 4)
 
 
+def test_checkpoints_are_recorded_relative_to_the_run_also_behind_a_link(tmp_path: Path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "runs").symlink_to(tmp_path / "disk")
+
+    def train(start: StageStart) -> StageEnd:
+        saved = tmp_path / "disk/stage_1/checkpoints/best.ckpt"
+        return StageEnd(2, "over", False, last=saved, best=saved, best_value=0.5, before={}, after={})
+
+    (record,) = curriculum(tmp_path / "runs", [1]).run(train)
+    assert record.checkpoint == "stage_1/checkpoints/best.ckpt"
+
+
 @pytest.mark.parametrize(("given", "each"), [(None, [None] * 3), (5, [5] * 3), ([1, 2, 3], [1, 2, 3])])
 def test_a_number_of_updates_holds_for_every_stage_and_a_list_for_each(tmp_path: Path, given: Any, each: list[Any]):
     curriculum(tmp_path, max_updates=given).run(script := Script())
