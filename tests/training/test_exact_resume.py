@@ -13,6 +13,9 @@ import torch
 from interrupted_run import MOMENTS, run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+# The first test waits for a dozen processes, which a busy machine may take a while for.
+pytestmark = pytest.mark.timeout(900)
+
 # Depend on the clock and on the machine's memory; perf/prompt_sharing and perf/fed_ratio count tokens.
 TIMINGS = ("time/", "perf/")
 COUNTS = ("perf/prompt_sharing", "perf/fed_ratio")
