@@ -9,7 +9,9 @@ import pytest
 from lightning.pytorch.callbacks import ModelCheckpoint
 from toy_training import toy_datamodule, toy_module, toy_trainer
 
+from envtune.training.callbacks.stage_transition import StageTransition
 from envtune.training.stage_end import StageEnd, stage_end
+from envtune.training.transition import CollapseGuard, TransitionRule
 
 METRIC = "val/progress/overall"
 LAST = Path("last.ckpt")
@@ -46,3 +48,15 @@ def test_the_reason_is_the_limit_that_was_reached(
     tokenizer: Any, tmp_path: Path, limits: dict[str, int], reason: str
 ) -> None:
     assert ended(tokenizer, tmp_path, {}, **limits).reason == reason
+
+
+def test_the_rule_that_ended_the_stage_is_its_reason_and_a_collapse_is_told(tokenizer: Any, tmp_path: Path) -> None:
+    rule, guard = TransitionRule(min_updates=0, max_updates=1), CollapseGuard()
+    transition = StageTransition(rule, guard, METRIC, "stop", str(tmp_path / "best.ckpt"))
+    trainer = toy_trainer(tmp_path, [transition], val_check_interval=1, limit_val_batches=1.0, max_steps=5)
+    trainer.fit(toy_module(), toy_datamodule(tokenizer))
+    end = stage_end(trainer, 0, LAST, {}, {})
+    assert (end.last_update, end.reason) == (1, "1 updates are the most that this stage may take")
+    assert (end.best, end.collapsed) == (None, False)
+    transition.collapsed = True
+    assert stage_end(trainer, 0, LAST, {}, {}).collapsed
