@@ -26,7 +26,13 @@ from envtune.training.continued_run import start_of_run
 from envtune.training.curriculum import StageStart, continue_stage
 from envtune.training.hyperparameters import log_outcome
 from envtune.training.library_noise import silence_libraries
-from envtune.training.report import config_tree, require_validation_name, stages_table, validation_table
+from envtune.training.report import (
+    config_tree,
+    require_validation_name,
+    stages_table,
+    validation_curve,
+    validation_table,
+)
 from envtune.training.run_record import write_run_record
 from envtune.training.stage_end import StageEnd, stage_end
 from envtune.training.stage_record import StageRecord
@@ -44,6 +50,7 @@ def train(config: DictConfig) -> float | None:
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
     stages = train_curriculum(config, loggers) if config.curriculum else [train_stage(config, loggers, alone())]
     log_outcome(loggers, settings_of_this_run(), stages[-1].after, stages[-1].last_update)
+    rich.print(validation_curve([point for stage in stages for point in stage.curve]))
     rich.print(validation_table(stages[0].before, stages[-1].after))
     print(f"run folder: {config.run_folder}")
     return stages[-1].after.get(config.optimized_metric)
@@ -96,7 +103,7 @@ def train_stage(config: DictConfig, loggers: list[Logger], stage: StageStart) ->
     # After the validation, so that a run that is killed in between goes back and does not validate twice.
     last = Path(config.run_folder) / "checkpoints" / "last.ckpt"
     trainer.save_checkpoint(last, weights_only=False)
-    return stage_end(trainer, module.updates_before, last, history.before, history.after)
+    return stage_end(trainer, module.updates_before, last, history)
 
 
 if __name__ == "__main__":

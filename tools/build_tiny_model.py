@@ -16,15 +16,18 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
 import transformers
+from lightning import Fabric
 from tiny_card import model_card
 from tiny_demonstrators import Habits
 from tiny_dialogues import Demonstrations, Dialogue, Mixture, tokenizer_texts
 from tiny_scores import BUDGET, scores
 from tiny_tokenizer import VOCABULARY, as_loaded, learn
+from torch import nn
 from torch.nn import functional
 from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
@@ -33,7 +36,6 @@ from envtune.playground.source import Playground
 from envtune.task import Split, Task
 
 TOKENIZER_TASKS = 2_000
-BATCH_TOKENS = 4096
 DIALOGUES_SORTED_AT_ONCE = 256
 LEARNING_RATE = 2e-3
 WARMUP_UPDATES = 100
@@ -56,19 +58,25 @@ CARELESS = Habits(
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the training; ``share`` is that of all tokens. The learning rate falls to zero where it ``cools``."""
+    """A part of the training; ``share`` is that of all tokens. The learning rate falls to zero where it ``cools``.
+
+    Without a ``mixture`` what is learned is copying: random tokens, said once and then again.
+    """
 
     name: str
     share: float
-    mixture: Mixture
+    mixture: Mixture | None
+    batch_tokens: int = 4096
     cools: bool = False
 
 
-# Without the system message first: it is more than half of a dialogue's tokens, and the same in most of them.
+# Copying comes first: left to dialogues alone it takes millions of tokens. Then the dialogues without their system
+# message, which is more than half of their tokens and the same in most of them.
 PHASES = (
-    Phase("user messages and results only", 0.45, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, False, 160)),
-    Phase("whole dialogues", 0.3, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, True, 512)),
-    Phase("careful and careless", 0.25, Mixture(CARELESS, 0.3, 0.7, True, 512), cools=True),
+    Phase("copying", 0.12, None, batch_tokens=1024),
+    Phase("user messages and results only", 0.4, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, False, 160)),
+    Phase("whole dialogues", 0.24, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, True, 512)),
+    Phase("careful and careless", 0.24, Mixture(CARELESS, 0.3, 0.7, True, 512), cools=True),
 )
 
 
@@ -90,13 +98,21 @@ def build_model(tokenizer: Any) -> LlamaForCausalLM:
     )
 
 
-def batches(dialogues: Iterator[Dialogue], rng: random.Random) -> Iterator[list[Dialogue]]:
-    """Endless: dialogues of about one length, at most BATCH_TOKENS tokens with padding unless one is longer."""
+def copies(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
+    """Endless: 6 to 24 random tokens, and the same again, which is what is learned."""
+    known = range(len(tokenizer.all_special_tokens), len(tokenizer))
+    while True:
+        once = rng.choices(known, k=rng.choice((6, 8, 12, 16, 24)))
+        yield Dialogue((*once, *once), (*[False] * len(once), *[True] * len(once)))
+
+
+def batches(dialogues: Iterator[Dialogue], batch_tokens: int, rng: random.Random) -> Iterator[list[Dialogue]]:
+    """Endless: dialogues of about one length, at most ``batch_tokens`` with padding unless one is longer."""
     while True:
         drawn = sorted((next(dialogues) for _ in range(DIALOGUES_SORTED_AT_ONCE)), key=lambda item: len(item.ids))
         filled: list[list[Dialogue]] = [[]]
         for item in drawn:
-            if filled[-1] and _padded_tokens([*filled[-1], item]) > BATCH_TOKENS:
+            if filled[-1] and _padded_tokens([*filled[-1], item]) > batch_tokens:
                 filled.append([])
             filled[-1].append(item)
         rng.shuffle(filled)
@@ -107,30 +123,43 @@ def _padded_tokens(batch: Sequence[Dialogue]) -> int:
     return len(batch) * max(len(item.ids) for item in batch)
 
 
-def loss_of(model: LlamaForCausalLM, batch: Sequence[Dialogue]) -> torch.Tensor:
-    """Mean cross-entropy of the agent's tokens, in nats; matrix products in bfloat16."""
+class AgentLoss(nn.Module):
+    """Mean cross-entropy of the agent's tokens of a batch, in nats."""
+
+    def __init__(self, model: LlamaForCausalLM) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: torch.Tensor, sampled: torch.Tensor) -> torch.Tensor:
+        counted = sampled[:, 1:]
+        hidden = self.model.model(ids, use_cache=False).last_hidden_state
+        logits = self.model.lm_head(hidden[:, :-1][counted])
+        return functional.cross_entropy(logits.float(), ids[:, 1:][counted])
+
+
+def padded(batch: Sequence[Dialogue]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and what was sampled, [B, L] each. Padding stands at the end, where causal attention never looks at it."""
     longest = max(len(item.ids) for item in batch)
-    # Padding stands at the end, where causal attention never looks at it.
     ids = torch.tensor([[*item.ids, *[0] * (longest - len(item.ids))] for item in batch])
-    sampled = torch.tensor([[*item.sampled, *[False] * (longest - len(item.ids))] for item in batch])
-    counted = sampled[:, 1:]
-    with torch.autocast("cpu", torch.bfloat16):
-        hidden = model.model(ids, use_cache=False).last_hidden_state
-        logits = model.lm_head(hidden[:, :-1][counted])
-    return functional.cross_entropy(logits.float(), ids[:, 1:][counted])
+    return ids, torch.tensor([[*item.sampled, *[False] * (longest - len(item.ids))] for item in batch])
 
 
 class Build:
-    """The training, phase by phase. ``work`` keeps a checkpoint of each phase that is done."""
+    """The training, phase by phase. ``work`` keeps the tokenizer and a checkpoint of each phase that is done.
 
-    def __init__(self, tasks: Sequence[Task], seed: int, tokens: int, work: Path) -> None:
-        self._tasks, self._seed, self._tokens, self._work = tasks, seed, tokens, work
+    Processes of ``fabric`` draw their own dialogues and average their gradients.
+    """
+
+    def __init__(self, tasks: Sequence[Task], seed: int, tokens: int, work: Path, fabric: Fabric) -> None:
+        self._tasks, self._seed, self._tokens, self._work, self._fabric = tasks, seed, tokens, work, fabric
         work.mkdir(parents=True, exist_ok=True)
-        self.tokenizer = self._tokenizer()
+        with fabric.rank_zero_first():
+            self.tokenizer = self._tokenizer()
         self.model = build_model(self.tokenizer)
-        self._optimizer = torch.optim.AdamW(
+        optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.05, fused=True
         )
+        self._loss, self._optimizer = fabric.setup(AgentLoss(self.model), optimizer)
         self.updates, self.minutes = 0, 0.0
 
     def run(self) -> None:
@@ -138,7 +167,9 @@ class Build:
             checkpoint = self._work / f"phase_{number}.pt"
             if not checkpoint.is_file():
                 self._train(phase, number)
-                torch.save(self._state(), checkpoint)
+                if self._fabric.is_global_zero:
+                    torch.save(self._state(), checkpoint)
+            self._fabric.barrier()
             self._load(torch.load(checkpoint, weights_only=True))
 
     def _tokenizer(self) -> Any:
@@ -148,29 +179,38 @@ class Build:
         return AutoTokenizer.from_pretrained(self._work)
 
     def _train(self, phase: Phase, number: int) -> None:
-        rng = random.Random(f"{self._seed} {number}")
-        dialogues = Demonstrations(self._tasks, self.tokenizer, rng).drawn(phase.mixture)
+        rng = random.Random(f"{self._seed} {number} {self._fabric.global_rank}")
         end, seen, start, losses = phase.share * self._tokens, 0, time.monotonic(), []
-        for batch in batches(dialogues, rng):
+        for batch in batches(self._dialogues(phase, rng), phase.batch_tokens, rng):
             if seen >= end:
                 break
             for group in self._optimizer.param_groups:
                 group["lr"] = LEARNING_RATE * min(self._warmth(), 1 - seen / end if phase.cools else 1.0)
             losses.append(self._update(batch))
-            seen += _padded_tokens(batch)
+            seen += sum(self._of_all(_padded_tokens(batch)))
             if len(losses) % 50 == 0:
                 minutes = (time.monotonic() - start) / 60
-                mean = sum(losses[-50:]) / 50
-                print(f"{phase.name}: {seen:,} tokens, loss {mean:.3f}, {minutes:.1f} min", flush=True)
+                self._fabric.print(f"{phase.name}: {seen:,} tokens, loss {mean(losses[-50:]):.3f}, {minutes:.1f} min")
         self.minutes += (time.monotonic() - start) / 60
+
+    def _dialogues(self, phase: Phase, rng: random.Random) -> Iterator[Dialogue]:
+        if phase.mixture is None:
+            return copies(self.tokenizer, rng)
+        return Demonstrations(self._tasks, self.tokenizer, rng).drawn(phase.mixture)
+
+    def _of_all(self, number: int) -> list[int]:
+        """The number that each process has."""
+        gathered = self._fabric.all_gather(torch.tensor(number))
+        assert isinstance(gathered, torch.Tensor)
+        return gathered.flatten().tolist()
 
     def _warmth(self) -> float:
         return min(1.0, (self.updates + 1) / WARMUP_UPDATES)
 
     def _update(self, batch: Sequence[Dialogue]) -> float:
-        loss = loss_of(self.model, batch)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        loss = self._loss(*(self._fabric.to_device(tensor) for tensor in padded(batch)))
+        self._fabric.backward(loss)
+        self._fabric.clip_gradients(self._loss, self._optimizer, max_norm=1.0)
         self._optimizer.step()
         self._optimizer.zero_grad()
         self.updates += 1
@@ -193,7 +233,7 @@ class Build:
 def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
     """Weights in bfloat16, configuration and tokenizer in the usual files."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.bfloat16().save_pretrained(folder)
+    model.cpu().bfloat16().save_pretrained(folder)
     GenerationConfig(
         do_sample=True,
         temperature=1.0,
@@ -205,17 +245,19 @@ def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
     (folder / "model.safetensors").chmod(0o644)
 
 
-def build(folder: Path, work: Path, seed: int, tokens: int, every: int = 1, scored_tasks: int = 100) -> None:
-    """The whole recipe. Of BFCL's training tasks, one in ``every`` is used."""
+def build(folder: Path, work: Path, seed: int, tokens: int, fabric: Fabric, every: int = 1, tried: int = 100) -> None:
+    """The whole recipe. Of BFCL's training tasks, one in ``every`` is used; scores are of ``tried`` tasks."""
     transformers.set_seed(seed)
     bfcl = BFCL(CATEGORIES)
-    made = Build(bfcl.tasks(Split.TRAIN)[::every], seed, tokens, work)
+    made = Build(bfcl.tasks(Split.TRAIN)[::every], seed, tokens, work, fabric)
     made.run()
+    if not fabric.is_global_zero:
+        return
     save(made.model, made.tokenizer, folder)
     # What is scored is what was saved: the rounded weights.
     saved = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    held_out = Playground(val_size=scored_tasks).tasks(Split.VAL)
-    validation = bfcl.tasks(Split.VAL)[: scored_tasks // 2]
+    held_out = Playground(val_size=tried).tasks(Split.VAL)
+    validation = bfcl.tasks(Split.VAL)[: tried // 2]
     tables = {
         "playground, greedy": scores(saved, made.tokenizer, held_out, greedy=True),
         "playground, sampled": scores(saved, made.tokenizer, held_out, greedy=False),
@@ -228,7 +270,8 @@ def build(folder: Path, work: Path, seed: int, tokens: int, every: int = 1, scor
         "tokens": f"{tokens:,}",
         "updates": made.updates,
         "learning rate": LEARNING_RATE,
-        "tokens per update": f"up to {BATCH_TOKENS:,}",
+        "tokens per update and process": "up to " + ", ".join(f"{phase.batch_tokens:,}" for phase in PHASES),
+        "processes": fabric.world_size,
         "benchmark": bfcl.describe()["package"],
         "wall time of the training": f"{made.minutes:.0f} minutes",
         "software": f"torch {torch.__version__}, transformers {transformers.__version__}",
@@ -243,13 +286,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("envtune/models/tiny"), help="folder to write")
     parser.add_argument("--work", type=Path, default=Path("tiny_build"), help="folder for what a stopped build needs")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tokens", type=int, default=16_000_000, help="tokens to train on")
+    parser.add_argument("--tokens", type=int, default=12_000_000, help="tokens to train on")
+    parser.add_argument("--accelerator", default="cpu", help="cpu or cuda")
+    parser.add_argument("--processes", type=int, default=2, help="of one thread each on a CPU; devices otherwise")
     parser.add_argument("--smoke", action="store_true", help="a few tasks and updates, to try the recipe")
     options = parser.parse_args(arguments)
+    # Two processes of one thread are faster than two threads: the model's operations are small.
+    torch.set_num_threads(1)
+    strategy = "ddp" if options.processes > 1 else "auto"
+    fabric = Fabric(
+        accelerator=options.accelerator, strategy=strategy, devices=options.processes, precision="bf16-mixed"
+    )
+    fabric.launch()
     if options.smoke:
-        build(options.output, options.work, options.seed, tokens=40_000, every=20, scored_tasks=2)
+        build(options.output, options.work, options.seed, 40_000, fabric, every=20, tried=2)
     else:
-        build(options.output, options.work, options.seed, options.tokens)
+        build(options.output, options.work, options.seed, options.tokens, fabric)
 
 
 if __name__ == "__main__":

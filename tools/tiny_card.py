@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from tiny_demonstrators import Habits
@@ -49,20 +50,21 @@ def model_card(
 
 
 def _phase_rows(phases: Sequence[Any]) -> list[list[str]]:
-    mixtures = [phase.mixture for phase in phases]
-    return [
-        ["share of the tokens", *(f"{phase.share:.0%}" for phase in phases)],
-        ["system message", *("yes" if mixture.system_message else "no" for mixture in mixtures)],
-        ["observations are cut at", *(f"{mixture.max_observation_tokens} tokens" for mixture in mixtures)],
-        ["BFCL tasks", *(f"{mixture.bfcl_share:.0%}" for mixture in mixtures)],
-        ["with hints", *(f"{mixture.hinted_share:.0%}" for mixture in mixtures)],
-        ["careful demonstrators", *(f"{mixture.careful_share:.0%}" for mixture in mixtures)],
-        ["the others have a habit with", *(f"{mixture.habit_share:.0%}" for mixture in mixtures)],
-        *(
-            [field.name.replace("_", " "), *(f"{getattr(mixture.careless, field.name):.0%}" for mixture in mixtures)]
-            for field in fields(Habits)
-        ),
+    cells: list[tuple[str, Callable[[Any], str]]] = [
+        ("system message", lambda mixture: "yes" if mixture.system_message else "no"),
+        ("observations are cut at", lambda mixture: f"{mixture.max_observation_tokens} tokens"),
+        ("BFCL tasks", lambda mixture: f"{mixture.bfcl_share:.0%}"),
+        ("with hints", lambda mixture: f"{mixture.hinted_share:.0%}"),
+        ("careful demonstrators", lambda mixture: f"{mixture.careful_share:.0%}"),
+        ("the others have a habit with", lambda mixture: f"{mixture.habit_share:.0%}"),
+        *((field.name.replace("_", " "), partial(_habit, field.name)) for field in fields(Habits)),
     ]
+    rows = [[name, *("" if p.mixture is None else cell(p.mixture) for p in phases)] for name, cell in cells]
+    return [["share of the tokens", *(f"{phase.share:.0%}" for phase in phases)], *rows]
+
+
+def _habit(name: str, mixture: Any) -> str:
+    return f"{getattr(mixture.careless, name):.0%}"
 
 
 def _score_rows(scores: Mapping[str, Mapping[str, float]]) -> list[list[str]]:

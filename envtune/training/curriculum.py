@@ -144,6 +144,7 @@ class Curriculum:
             collapsed=end.collapsed,
             before=end.before,
             after=end.after,
+            curve=end.curve,
         )
 
     def _choose(self, end: StageEnd) -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from rich.bar import Bar
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +20,7 @@ from envtune.training.stage_record import StageRecord
 
 WIRING = ("module", "datamodule")
 _BEFORE_AFTER = ("success before", "success after", "progress before", "progress after")
+MAX_ROWS, BAR_WIDTH = 20, 50
 GROUPS = ("overall", *(str(category) for category in Category))
 
 
@@ -75,6 +78,17 @@ def validation_table(before: Mapping[str, float], after: Mapping[str, float]) ->
         cells = [_percent(side.get(name)) for name in names for side in (before, after)]
         if any(cell != "-" for cell in cells):
             table.add_row(group, *cells)
+    return table
+
+
+def validation_curve(points: Sequence[tuple[int, float]]) -> Table:
+    """One row per validation: its update, and overall success as a bar and in percent; MAX_ROWS of them at most."""
+    table = Table(title="success over updates, % of validation tasks passed", box=None)
+    for column in ("update", "", "success"):
+        table.add_column(column, justify="right" if column else "left")
+    step = max(1, math.ceil((len(points) - 1) / (MAX_ROWS - 1)))
+    for update, share in [*points[:-1:step], *points[-1:]]:
+        table.add_row(str(update), Bar(1.0, 0.0, share, width=BAR_WIDTH), _percent(share))
     return table
 
 

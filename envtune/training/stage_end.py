@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +10,14 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from envtune.training.callbacks.stage_transition import StageTransition
+from envtune.training.callbacks.validation_history import ValidationHistory
 
 
 @dataclass(frozen=True, slots=True)
 class StageEnd:
     """``last`` is the checkpoint of the stage's end, ``best`` that of its best validation, of ``best_value``; both None
-    where no callback keeps the best. ``before`` and ``after`` are the validations at its start and end.
+    where no callback keeps the best. ``before`` and ``after`` are the validations at its start and end;
+    ``curve`` has the update and the overall success of each.
     """
 
     last_update: int
@@ -26,15 +28,14 @@ class StageEnd:
     best_value: float | None
     before: Mapping[str, float]
     after: Mapping[str, float]
+    curve: Sequence[tuple[int, float]] = ()
 
 
-def stage_end(
-    trainer: Trainer, updates_before: int, last: Path, before: Mapping[str, float], after: Mapping[str, float]
-) -> StageEnd:
+def stage_end(trainer: Trainer, updates_before: int, last: Path, history: ValidationHistory) -> StageEnd:
     """What ``trainer`` leaves after its fit and the validation of its ``last`` checkpoint."""
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     transition = next((callback for callback in callbacks if isinstance(callback, StageTransition)), None)
-    best, value = _best(trainer, last, after)
+    best, value = _best(trainer, last, history.after)
     return StageEnd(
         last_update=trainer.global_step,
         reason=(transition and transition.reason) or _limit_reached(trainer, trainer.global_step - updates_before),
@@ -42,8 +43,9 @@ def stage_end(
         last=last,
         best=best,
         best_value=value,
-        before=before,
-        after=after,
+        before=history.before,
+        after=history.after,
+        curve=tuple(history.curve),
     )
 
 

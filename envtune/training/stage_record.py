@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 FILE = "stages.json"
 
@@ -17,7 +18,8 @@ class StageRecord:
 
     ``checkpoint`` is what the next stage starts from, relative to the run's folder, and ``best`` the greatest overall
     progress of a validation during the stage, None if it had none. ``before`` and ``after`` map names of validation
-    (`val/success/base` …) to shares, at the stage's start and end.
+    (`val/success/base` …) to shares, at the stage's start and end, and
+    ``curve`` has the update and the overall success of every validation between.
     """
 
     stage: str
@@ -29,6 +31,7 @@ class StageRecord:
     collapsed: bool = False
     before: Mapping[str, float] = field(default_factory=dict)
     after: Mapping[str, float] = field(default_factory=dict)
+    curve: Sequence[tuple[int, float]] = ()
 
 
 def read_stage_records(folder: Path) -> list[StageRecord]:
@@ -36,7 +39,11 @@ def read_stage_records(folder: Path) -> list[StageRecord]:
     path = folder / FILE
     if not path.is_file():
         return []
-    return [StageRecord(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    return [_record(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _record(entry: dict[str, Any]) -> StageRecord:
+    return StageRecord(**{**entry, "curve": [(update, share) for update, share in entry["curve"]]})
 
 
 def write_stage_records(folder: Path, records: Sequence[StageRecord]) -> None:

@@ -204,17 +204,25 @@ def test_a_value_has_the_same_tokens_in_a_message_and_in_a_call(tokenizer, value
 
 
 def test_batches_stay_within_their_tokens_and_hold_every_dialogue(monkeypatch):
-    monkeypatch.setattr(recipe, "BATCH_TOKENS", 600)
     monkeypatch.setattr(recipe, "DIALOGUES_SORTED_AT_ONCE", 5)
     made = [dialogues.Dialogue(tuple(range(n)), (True,) * n) for n in (100, 700, 290, 150, 300)]
     found: list[int] = []
-    stream = recipe.batches(iter(made * 2), random.Random(0))
+    stream = recipe.batches(iter(made * 2), 600, random.Random(0))
     while len(found) < 5:
         batch = next(stream)
         lengths = [len(item.ids) for item in batch]
         assert len(batch) == 1 or max(lengths) * len(batch) <= 600
         found += lengths
     assert sorted(found) == [100, 150, 290, 300, 700]
+
+
+def test_what_is_copied_is_said_twice_and_learned_the_second_time(tokenizer):
+    stream = recipe.copies(tokenizer, random.Random(0))
+    for item in (next(stream) for _ in range(50)):
+        half = len(item.ids) // 2
+        assert item.ids[:half] == item.ids[half:]
+        assert item.sampled == (False,) * half + (True,) * half
+        assert not set(item.ids) & set(tokenizer.all_special_ids)
 
 
 def test_only_the_agents_tokens_are_learned(tokenizer):
@@ -232,7 +240,6 @@ def test_only_the_agents_tokens_are_learned(tokenizer):
 def test_a_stopped_build_goes_on_behind_the_last_phase_and_gives_the_same_weights(bfcl, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "TOKENIZER_TASKS", 10)
     monkeypatch.setattr(recipe, "DIALOGUES_SORTED_AT_ONCE", 8)
-    monkeypatch.setattr(recipe, "BATCH_TOKENS", 2048)
 
     def built(work: Path) -> recipe.Build:
         torch.manual_seed(0)
@@ -241,11 +248,10 @@ def test_a_stopped_build_goes_on_behind_the_last_phase_and_gives_the_same_weight
     whole = built(tmp_path / "whole")
     whole.run()
     stopped = built(tmp_path / "stopped")
-    monkeypatch.setattr(recipe, "PHASES", recipe.PHASES[:2])
+    monkeypatch.setattr(recipe, "PHASES", recipe.PHASES[:3])
     stopped.run()
     monkeypatch.undo()
     monkeypatch.setattr(recipe, "DIALOGUES_SORTED_AT_ONCE", 8)
-    monkeypatch.setattr(recipe, "BATCH_TOKENS", 2048)
     again = built(tmp_path / "stopped")
     again.run()
     assert again.updates == whole.updates > stopped.updates

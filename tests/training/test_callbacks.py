@@ -122,8 +122,9 @@ def test_history_keeps_the_first_validation_and_the_newest():
     history = ValidationHistory()
     assert history.newest_update == -1
     for update, success in ((0, 0.25), (5, 0.5), (8, 0.75)):
-        history.on_validation_end(Validated(update, val_success=success, reward_mean=9.0), None)
-    assert (history.before, history.after) == ({"val/success": 0.25}, {"val/success": 0.75})
+        history.on_validation_end(Validated(update, val_success_overall=success, reward_mean=9.0), None)
+    assert (history.before, history.after) == ({"val/success/overall": 0.25}, {"val/success/overall": 0.75})
+    assert history.curve == [(0, 0.25), (5, 0.5), (8, 0.75)]
     assert history.newest_update == 8
 
 

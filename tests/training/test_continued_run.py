@@ -143,6 +143,7 @@ def test_a_run_that_was_over_stays_over_and_knows_its_validations(tokenizer: Any
     assert trainer.global_step == 2
     assert history.newest_update == 2
     assert (continued.before, continued.after, continued.newest_update) == (history.before, history.after, 2)
+    assert continued.curve == history.curve != []
 
 
 def test_a_checkpoint_of_several_devices_is_refused_on_another_number(tokenizer: Any, tmp_path: Path):

@@ -33,6 +33,7 @@ class Script:
             best_value=0.5,
             before={"val/success/overall": 0.25},
             after={"val/success/overall": 0.375},
+            curve=[(start.updates_before, 0.25), (start.updates_before + 2, 0.375)],
         )
 
 
@@ -68,6 +69,7 @@ def test_the_record_holds_one_entry_for_each_stage(tmp_path: Path):
         "collapsed": False,
         "before": {"val/success/overall": 0.25},
         "after": {"val/success/overall": 0.375},
+        "curve": [[0, 0.25], [2, 0.375]],
     }
     assert (second["stage"], second["first_update"], second["last_update"]) == ("2", 3, 4)
 

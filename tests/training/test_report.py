@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from envtune.training.report import changed, config_tree, stages_table, validation_table
+from envtune.training.report import changed, config_tree, stages_table, validation_curve, validation_table
 from envtune.training.stage_record import StageRecord
 
 
@@ -32,6 +32,15 @@ def test_validation_is_shown_in_percent_before_and_after():
 
 def test_nothing_played_shows_no_row():
     assert rows_of(printed(validation_table({}, {}))) == {}
+
+
+def test_the_curve_has_a_bar_for_each_validation_and_thins_out_long_runs():
+    lines = printed(validation_curve([(0, 0.25), (5, 0.5)])).splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["0", "5"]
+    assert [line.count("█") for line in lines[2:]] == [12, 25]
+    assert [line.split()[-1] for line in lines[2:]] == ["25.0", "50.0"]
+    long = printed(validation_curve([(update, update / 100) for update in range(101)])).splitlines()[2:]
+    assert [line.split()[0] for line in long] == [str(update) for update in (*range(0, 100, 6), 100)]
 
 
 def test_every_group_of_the_config_is_a_branch():

@@ -10,11 +10,18 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from toy_training import toy_datamodule, toy_module, toy_trainer
 
 from envtune.training.callbacks.stage_transition import StageTransition
+from envtune.training.callbacks.validation_history import ValidationHistory
 from envtune.training.stage_end import StageEnd, stage_end
 from envtune.training.transition import CollapseGuard, TransitionRule
 
 METRIC = "val/progress/overall"
 LAST = Path("last.ckpt")
+
+
+def history_of(after: dict[str, float]) -> ValidationHistory:
+    history = ValidationHistory()
+    history.after = after
+    return history
 
 
 def ended(tokenizer: Any, folder: Path, after: dict[str, float], **arguments: Any) -> StageEnd:
@@ -24,7 +31,7 @@ def ended(tokenizer: Any, folder: Path, after: dict[str, float], **arguments: An
     trainer.fit(toy_module(), toy_datamodule(tokenizer))
     # What validation measured in the toy world is 0 or more; 0.25 is what these tests say it was.
     best.best_model_score = best.best_model_score.new_tensor(0.25)
-    return stage_end(trainer, 0, LAST, {}, after)
+    return stage_end(trainer, 0, LAST, history_of(after))
 
 
 @pytest.mark.parametrize(("final", "chosen", "value"), [(0.125, "best.ckpt", 0.25), (0.5, "last.ckpt", 0.5)])
@@ -55,8 +62,8 @@ def test_the_rule_that_ended_the_stage_is_its_reason_and_a_collapse_is_told(toke
     transition = StageTransition(rule, guard, METRIC, "stop", str(tmp_path / "best.ckpt"))
     trainer = toy_trainer(tmp_path, [transition], val_check_interval=1, limit_val_batches=1.0, max_steps=5)
     trainer.fit(toy_module(), toy_datamodule(tokenizer))
-    end = stage_end(trainer, 0, LAST, {}, {})
+    end = stage_end(trainer, 0, LAST, history_of({}))
     assert (end.last_update, end.reason) == (1, "1 updates are the most that this stage may take")
     assert (end.best, end.collapsed) == (None, False)
     transition.collapsed = True
-    assert stage_end(trainer, 0, LAST, {}, {}).collapsed
+    assert stage_end(trainer, 0, LAST, history_of({})).collapsed
