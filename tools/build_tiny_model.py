@@ -25,6 +25,7 @@ from lightning import Fabric
 from tiny_card import model_card
 from tiny_demonstrators import Habits
 from tiny_dialogues import Demonstrations, Dialogue, Mixture, tokenizer_texts
+from tiny_recitations import recitations
 from tiny_scores import BUDGET, scores
 from tiny_tokenizer import VOCABULARY, as_loaded, learn
 from torch import nn
@@ -38,6 +39,7 @@ from envtune.task import Split, Task
 TOKENIZER_TASKS = 2_000
 DIALOGUES_SORTED_AT_ONCE = 256
 LEARNING_RATE = 2e-3
+MATRIX_LEARNING_RATE = 3e-3
 WARMUP_UPDATES = 100
 
 # One that makes a mistake here and there, and repairs it.
@@ -60,23 +62,23 @@ CARELESS = Habits(
 class Phase:
     """A part of the training; ``share`` is that of all tokens. The learning rate falls to zero where it ``cools``.
 
-    Without a ``mixture`` what is learned is copying: random tokens, said once and then again.
+    Without a ``mixture`` what is learned is copying (``tiny_recitations.py``).
     """
 
     name: str
     share: float
     mixture: Mixture | None
-    batch_tokens: int = 4096
+    batch_tokens: int = 3072
     cools: bool = False
 
 
 # Copying comes first: left to dialogues alone it takes millions of tokens. Then the dialogues without their system
 # message, which is more than half of their tokens and the same in most of them.
 PHASES = (
-    Phase("copying", 0.12, None, batch_tokens=1024),
-    Phase("user messages and results only", 0.4, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, False, 160)),
-    Phase("whole dialogues", 0.24, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, True, 512)),
-    Phase("careful and careless", 0.24, Mixture(CARELESS, 0.3, 0.7, True, 512), cools=True),
+    Phase("copying", 0.15, None, batch_tokens=1024),
+    Phase("user messages and results only", 0.4, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, False, 160), batch_tokens=1536),
+    Phase("whole dialogues", 0.2, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, True, 512)),
+    Phase("careful and careless", 0.25, Mixture(CARELESS, 0.3, 0.7, True, 512), cools=True),
 )
 
 
@@ -84,11 +86,11 @@ def build_model(tokenizer: Any) -> LlamaForCausalLM:
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=VOCABULARY,
-            hidden_size=256,
-            intermediate_size=768,
+            hidden_size=192,
+            intermediate_size=512,
             num_hidden_layers=4,
-            num_attention_heads=4,
-            num_key_value_heads=2,
+            num_attention_heads=3,
+            num_key_value_heads=3,
             max_position_embeddings=8192,
             tie_word_embeddings=True,
             eos_token_id=tokenizer.eos_token_id,
@@ -96,14 +98,6 @@ def build_model(tokenizer: Any) -> LlamaForCausalLM:
             bos_token_id=None,
         )
     )
-
-
-def copies(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless: 6 to 24 random tokens, and the same again, which is what is learned."""
-    known = range(len(tokenizer.all_special_tokens), len(tokenizer))
-    while True:
-        once = rng.choices(known, k=rng.choice((6, 8, 12, 16, 24)))
-        yield Dialogue((*once, *once), (*[False] * len(once), *[True] * len(once)))
 
 
 def batches(dialogues: Iterator[Dialogue], batch_tokens: int, rng: random.Random) -> Iterator[list[Dialogue]]:
@@ -121,6 +115,17 @@ def batches(dialogues: Iterator[Dialogue], batch_tokens: int, rng: random.Random
 
 def _padded_tokens(batch: Sequence[Dialogue]) -> int:
     return len(batch) * max(len(item.ids) for item in batch)
+
+
+def optimizers_of(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, which learn to copy in half as many tokens by it; AdamW for the others."""
+    named = dict(model.named_parameters())
+    matrices = [name for name, weights in named.items() if weights.ndim == 2 and "embed" not in name]
+    others = [weights for name, weights in named.items() if name not in matrices]
+    return [
+        torch.optim.Muon([named[name] for name in matrices], weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.05, fused=True),
+    ]
 
 
 class AgentLoss(nn.Module):
@@ -156,10 +161,7 @@ class Build:
         with fabric.rank_zero_first():
             self.tokenizer = self._tokenizer()
         self.model = build_model(self.tokenizer)
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.05, fused=True
-        )
-        self._loss, self._optimizer = fabric.setup(AgentLoss(self.model), optimizer)
+        self._loss, *self._optimizers = fabric.setup(AgentLoss(self.model), *optimizers_of(self.model))
         self.updates, self.minutes = 0, 0.0
 
     def run(self) -> None:
@@ -184,8 +186,7 @@ class Build:
         for batch in batches(self._dialogues(phase, rng), phase.batch_tokens, rng):
             if seen >= end:
                 break
-            for group in self._optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * min(self._warmth(), 1 - seen / end if phase.cools else 1.0)
+            self._set_learning_rates(min(self._warmth(), 1 - seen / end if phase.cools else 1.0))
             losses.append(self._update(batch))
             seen += sum(self._of_all(_padded_tokens(batch)))
             if len(losses) % 50 == 0:
@@ -195,7 +196,7 @@ class Build:
 
     def _dialogues(self, phase: Phase, rng: random.Random) -> Iterator[Dialogue]:
         if phase.mixture is None:
-            return copies(self.tokenizer, rng)
+            return recitations(self.tokenizer, rng)
         return Demonstrations(self._tasks, self.tokenizer, rng).drawn(phase.mixture)
 
     def _of_all(self, number: int) -> list[int]:
@@ -207,26 +208,32 @@ class Build:
     def _warmth(self) -> float:
         return min(1.0, (self.updates + 1) / WARMUP_UPDATES)
 
+    def _set_learning_rates(self, share: float) -> None:
+        for optimizer, peak in zip(self._optimizers, (MATRIX_LEARNING_RATE, LEARNING_RATE), strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * share
+
     def _update(self, batch: Sequence[Dialogue]) -> float:
         loss = self._loss(*(self._fabric.to_device(tensor) for tensor in padded(batch)))
         self._fabric.backward(loss)
-        self._fabric.clip_gradients(self._loss, self._optimizer, max_norm=1.0)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
+        for optimizer in self._optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         self.updates += 1
         return loss.item()
 
     def _state(self) -> dict[str, Any]:
         return {
             "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "updates": self.updates,
             "minutes": self.minutes,
         }
 
     def _load(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.updates, self.minutes = state["updates"], state["minutes"]
 
 
@@ -269,7 +276,7 @@ def build(folder: Path, work: Path, seed: int, tokens: int, fabric: Fabric, ever
         "seed": seed,
         "tokens": f"{tokens:,}",
         "updates": made.updates,
-        "learning rate": LEARNING_RATE,
+        "learning rates": f"{MATRIX_LEARNING_RATE} (Muon), {LEARNING_RATE} (AdamW)",
         "tokens per update and process": "up to " + ", ".join(f"{phase.batch_tokens:,}" for phase in PHASES),
         "processes": fabric.world_size,
         "benchmark": bfcl.describe()["package"],

@@ -22,6 +22,8 @@ from envtune.data.bfcl import CATEGORIES
 from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
+from envtune.playground import values
+from envtune.playground.codes import COMPANIES, FLIGHT_CITIES
 from envtune.playground.source import Playground
 from envtune.task import Split, Task
 
@@ -32,6 +34,13 @@ RENAMED_VALUES = 0.8
 # A value that this many scenarios have in common is a tool's own word, such as a unit, and stays.
 SHARED_BY = 3
 MAX_NUMBER = 10**9
+# The words of which the playground makes values, in each form: every one should become a token.
+WORDS = [
+    form
+    for words in (values.NOUNS, values.ADJECTIVES, values.VERBS, values.FIRST_NAMES, values.LAST_NAMES, values.DAYS)
+    for word in words
+    for form in (word, word.lower(), word.title(), f" {word}", f" {word.title()}", f"_{word.lower()}")
+] + [form for word in f"{FLIGHT_CITIES} {COMPANIES}".replace("_", " ").split() for form in (word, f" {word}")]
 # Only the documents tell whether a tool is withheld.
 CATEGORIES_WITHOUT_DOCUMENTS = ("base", "miss_param", "long_context")
 
@@ -120,6 +129,7 @@ def tokenizer_texts(bfcl: Sequence[Task], playground_tasks: int, rng: random.Ran
     playground = Playground()
     stories = [playground.story(Split.TRAIN, number) for number in range(playground_tasks)]
     told = [*(Told(story.task, story.prerequisites, story.looked_up) for story in stories), *map(Told, bfcl)]
+    yield from WORDS * 200
     yield from sorted({style.system_prompt(item.task.tools) for item in told[::20] for style in STYLES})
     for item in told:
         for observation, completion in play(item, Habits(), NoAugmentation(), rng):
