@@ -266,6 +266,16 @@ def test_a_stopped_build_goes_on_behind_the_last_phase_and_gives_the_same_weight
         assert torch.equal(weights, again.model.state_dict()[name]), name
 
 
+def test_the_upper_layers_begin_by_looking_for_their_like_and_passing_it_on(tokenizer):
+    first, *upper = (layer.self_attn for layer in recipe.build_model(tokenizer).model.layers)
+    for attention in upper:
+        assert torch.equal(attention.q_proj.weight, attention.k_proj.weight)
+        assert torch.equal(attention.o_proj.weight, 0.5 * attention.v_proj.weight.T)
+        like = torch.nn.functional.normalize(torch.randn(192), dim=0)
+        assert (attention.q_proj(like) * attention.k_proj(like)).sum().item() == pytest.approx(1, abs=1e-5)
+    assert not torch.equal(first.q_proj.weight, first.k_proj.weight)
+
+
 def test_every_weight_has_one_optimizer_and_only_matrices_of_the_layers_have_muon(tokenizer):
     model = recipe.build_model(tokenizer)
     muon, adamw = (
