@@ -77,7 +77,7 @@ class Phase:
 # message, which is more than half of their tokens and the same in most of them.
 PHASES = (
     Phase("copying", 0.1, None, batch_tokens=1024),
-    Phase("user messages and results only", 0.45, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, False, 160), batch_tokens=2048),
+    Phase("user messages and results only", 0.45, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, False, 160)),
     Phase("whole dialogues", 0.2, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, True, 512)),
     Phase("careful and careless", 0.25, Mixture(CARELESS, 0.3, 0.7, True, 512), cools=True),
 )
