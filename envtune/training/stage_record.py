@@ -43,7 +43,7 @@ def read_stage_records(folder: Path) -> list[StageRecord]:
 
 
 def _record(entry: dict[str, Any]) -> StageRecord:
-    return StageRecord(**{**entry, "curve": [(update, share) for update, share in entry["curve"]]})
+    return StageRecord(**{**entry, "curve": [(update, share) for update, share in entry.get("curve", ())]})
 
 
 def write_stage_records(folder: Path, records: Sequence[StageRecord]) -> None:
