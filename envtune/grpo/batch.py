@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor
 
 from envtune.grpo.advantage import group_relative_advantages
 from envtune.trajectory import TokenRecord, Trajectory
+
+NO_TURN = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,13 +25,15 @@ class TrainBatch:
     to ids[b, t] given ids[b, :t]; position 0 is never sampled. ``behaviour_logprobs`` (natural log, 0.0 where nothing
     was sampled) were taken at ``temperature``, at which the trainer must recompute them. ``policy_versions`` counts
     the updates that the weights had received that sampled each row. Rows with the same number in ``prompts`` begin with
-    the same ``prompt_lengths`` tokens, which stand before anything sampled.
+    the same ``prompt_lengths`` tokens, which stand before anything sampled. ``turns`` is the turn, from 0, in which a
+    token was sampled; ``NO_TURN`` where nothing was, and everywhere in a row whose trajectory holds no turns.
     """
 
     ids: Int[Tensor, "B L"]
     attention_mask: Bool[Tensor, "B L"]
     completion_mask: Bool[Tensor, "B L"]
     behaviour_logprobs: Float[Tensor, "B L"]
+    turns: Int[Tensor, "B L"]
     advantages: Float[Tensor, "B"]
     rewards: Float[Tensor, "B"]
     policy_versions: Int[Tensor, "B"]
@@ -54,6 +59,7 @@ class TrainBatch:
             attention_mask=_padded([(True,) * len(record.ids) for record in records], torch.bool, False),
             completion_mask=_padded([record.completion_mask for record in records], torch.bool, False),
             behaviour_logprobs=_padded([record.logprobs for record in records], torch.float32, 0.0),
+            turns=_padded([_turns_of(trajectory) for trajectory in trajectories], torch.int16, NO_TURN),
             advantages=group_relative_advantages(rewards.float()).flatten(),
             rewards=rewards.float().flatten(),
             policy_versions=torch.tensor([trajectory.policy_version for trajectory in trajectories]),
@@ -132,6 +138,19 @@ def _tokens_of(trajectory: Trajectory) -> TokenRecord:
     if not tokens.ids or tokens.completion_mask[0]:
         raise ValueError(f"the trajectory of task {trajectory.task_id} must begin with a prompt token")
     return tokens
+
+
+def _turns_of(trajectory: Trajectory) -> tuple[int, ...]:
+    """The turn of each token. The environment writes between two completions, so a run of sampled tokens is one step."""
+    runs = [(sampled, len(list(run))) for sampled, run in groupby(_tokens_of(trajectory).completion_mask)]
+    completions = sum(sampled for sampled, _ in runs)
+    turns = [number for number, turn in enumerate(trajectory.turns) for _ in turn.steps]
+    if not trajectory.turns:
+        turns = [NO_TURN] * completions
+    if len(turns) != completions:
+        raise ValueError(f"the trajectory of task {trajectory.task_id} has {len(turns)} steps, {completions} completions")
+    in_order = iter(turns)
+    return tuple(number for sampled, length in runs for number in [next(in_order) if sampled else NO_TURN] * length)
 
 
 def _prompt_of(record: TokenRecord) -> tuple[int, ...]:

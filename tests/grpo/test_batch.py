@@ -4,16 +4,23 @@ from lightning.fabric.utilities.apply_func import move_data_to_device
 
 from envtune.grpo.batch import TrainBatch
 from envtune.task import Category
-from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
+from envtune.trajectory import EpisodeEnd, FinalAnswer, Step, TokenRecord, Trajectory, Turn, TurnEnd, TurnVerdict
 
 
-def trajectory(ids, sampled, policy_version=0):
-    """A trajectory of these ids, of which the positions ``sampled`` were sampled with log-prob -1."""
+def turn_of(steps):
+    """A turn of so many steps."""
+    step = Step("", FinalAnswer("", ""), (), "")
+    return Turn("", (), (step,) * steps, TurnEnd.ANSWERED, TurnVerdict(True, True, False, True, True))
+
+
+def trajectory(ids, sampled, policy_version=0, steps=()):
+    """Of these ids, the positions ``sampled`` were sampled with log-prob -1. ``steps``: how many each turn has."""
     mask = tuple(position in sampled for position in range(len(ids)))
     tokens = TokenRecord(
         tuple(ids), mask, tuple(-1.0 if m else 0.0 for m in mask), prompt_length=min(sampled, default=1)
     )
-    return Trajectory("t", Category.BASE, 1, (), EpisodeEnd.TERMINATED, policy_version=policy_version, tokens=tokens)
+    turns = tuple(map(turn_of, steps))
+    return Trajectory("t", Category.BASE, 3, turns, EpisodeEnd.TERMINATED, policy_version=policy_version, tokens=tokens)
 
 
 def batch_of(lengths, rewards=None):
@@ -37,6 +44,19 @@ def test_rewards_and_advantages_stand_row_by_row_in_group_order():
     batch = batch_of([2, 2, 2, 2], torch.tensor([[0.0, 1.0], [8.0, 4.0]]))
     assert batch.rewards.tolist() == [0, 1, 8, 4]
     torch.testing.assert_close(batch.advantages, torch.tensor([-1.0, 1.0, 1.0, -1.0]) / 2**0.5, atol=1e-5, rtol=0)
+
+
+def test_every_sampled_token_knows_its_turn():
+    # Turn 0 has a step of two tokens and one of one, turn 1 a step of one token; the second row's turns are not known.
+    rows = [trajectory(range(8), {2, 3, 5, 7}, steps=[2, 1]), trajectory(range(3), {2})]
+    batch = TrainBatch.from_trajectories(rows, torch.tensor([[0.0, 1.0]]), pad_id=0, temperature=1.0)
+    assert batch.turns.tolist() == [[-1, -1, 0, 0, -1, 0, -1, 1], [-1] * 8]
+
+
+def test_steps_that_are_not_the_completions_are_refused():
+    rows = [trajectory(range(8), {2, 3, 5}, steps=[2, 1])] * 2
+    with pytest.raises(ValueError, match="the trajectory of task t has 3 steps, 2 completions"):
+        TrainBatch.from_trajectories(rows, torch.tensor([[0.0, 1.0]]), pad_id=0, temperature=1.0)
 
 
 def prompted(*rows):

@@ -179,7 +179,8 @@ def test_validation_is_reported_overall_and_by_category():
 
 def test_where_the_time_of_an_update_went():
     # A group of three episodes on a prompt of 4 tokens, trained on; one of two on a prompt of 2 that was filtered out.
-    trained = [episode([ANSWER], passed=[True], mask=mask) for mask in ("....xx", "....x.xx", "....x")]
+    steps_of = {"....xx": [ANSWER], "....x.xx": [SLIP, ANSWER], "....x": [ANSWER]}
+    trained = [episode(steps, passed=[True], mask=mask) for mask, steps in steps_of.items()]
     filtered = [episode([ANSWER], passed=[True], mask="..x")] * 2
     batch = RolloutBatch(
         groups=(group([1, 0, 0], *trained), group([0, 0], *filtered)),

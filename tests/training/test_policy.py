@@ -65,6 +65,7 @@ def batch_of(rows, sampled, prompts=None) -> TrainBatch:
         attention_mask=torch.tensor([[t < len(row) for t in range(length)] for row in rows]),
         completion_mask=mask,
         behaviour_logprobs=torch.zeros(mask.shape),
+        turns=torch.where(mask, 0, -1),
         advantages=torch.zeros(len(rows)),
         rewards=torch.zeros(len(rows)),
         policy_versions=torch.zeros(len(rows), dtype=torch.int64),
