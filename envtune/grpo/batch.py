@@ -141,14 +141,16 @@ def _tokens_of(trajectory: Trajectory) -> TokenRecord:
 
 
 def _turns_of(trajectory: Trajectory) -> tuple[int, ...]:
-    """The turn of each token. The environment writes between two completions, so a run of sampled tokens is one step."""
+    """The turn of each token. The environment writes between two completions: a run of sampled tokens is one step."""
     runs = [(sampled, len(list(run))) for sampled, run in groupby(_tokens_of(trajectory).completion_mask)]
     completions = sum(sampled for sampled, _ in runs)
     turns = [number for number, turn in enumerate(trajectory.turns) for _ in turn.steps]
     if not trajectory.turns:
         turns = [NO_TURN] * completions
     if len(turns) != completions:
-        raise ValueError(f"the trajectory of task {trajectory.task_id} has {len(turns)} steps, {completions} completions")
+        raise ValueError(
+            f"the trajectory of task {trajectory.task_id} has {len(turns)} steps, {completions} completions"
+        )
     in_order = iter(turns)
     return tuple(number for sampled, length in runs for number in [next(in_order) if sampled else NO_TURN] * length)
 

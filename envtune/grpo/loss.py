@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from envtune.grpo.importance import NONE, importance_weights
+
 SEQ_MEAN_TOKEN_MEAN = "seq-mean-token-mean"
 TOKEN_MEAN = "token-mean"
 AGGREGATIONS = (SEQ_MEAN_TOKEN_MEAN, TOKEN_MEAN)
@@ -27,7 +29,7 @@ class PolicyLoss:
 
     ``clip_low``, ``clip_high``: share of tokens that the lower or upper bound takes out of the gradient (A < 0 with a
     ratio below 1 - clip_low; A > 0 with a ratio above 1 + clip_high). ``clip_dual``: share stopped by the dual clip.
-    ``ratio``: mean of pi / pi_behaviour.
+    ``ratio``: mean of pi / pi_old.
     """
 
     loss: Float[Tensor, ""]
@@ -76,7 +78,7 @@ def token_weights(completion_mask: Bool[Tensor, "B L"], aggregation: str = SEQ_M
 
 def clipped_policy_loss(
     logprobs: Float[Tensor, "B L"],
-    behaviour_logprobs: Float[Tensor, "B L"],
+    old_logprobs: Float[Tensor, "B L"],
     advantages: Float[Tensor, "B"],
     weights: Float[Tensor, "B L"],
     completion_mask: Bool[Tensor, "B L"],
@@ -84,12 +86,12 @@ def clipped_policy_loss(
     clip_high: float = 0.28,
     dual_clip: float = 10.0,
 ) -> PolicyLoss:
-    """-sum_t w_t min(r_t A, clip(r_t, 1 - clip_low, 1 + clip_high) A), with r = pi / pi_behaviour.
+    """-sum_t w_t min(r_t A, clip(r_t, 1 - clip_low, 1 + clip_high) A), with r = pi / pi_old.
 
     Environment Tuning, section 3.3; the two bounds are decoupled as in DAPO (arXiv 2503.14476, section 3.1). For A < 0
     the term is kept at or above ``dual_clip`` * A (Ye et al. 2020, arXiv 1912.09729, section 4.2).
     """
-    log_ratio = _masked(logprobs, completion_mask) - _masked(behaviour_logprobs, completion_mask)
+    log_ratio = _masked(logprobs, completion_mask) - _masked(old_logprobs, completion_mask)
     ratio = log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
     advantage = torch.where(completion_mask, advantages[:, None], 0.0)
     surrogate = torch.minimum(ratio * advantage, ratio.clamp(1 - clip_low, 1 + clip_high) * advantage)
@@ -130,13 +132,33 @@ def grpo_loss(
     clip_low: float = 0.2,
     clip_high: float = 0.28,
     dual_clip: float = 10.0,
+    importance: str = NONE,
+    importance_cap: float = 2.0,
 ) -> LossParts:
     """L = clipped policy loss + beta * KL(pi || pi_ref) - entropy_coef * H(pi) (Environment Tuning, section 3.3).
 
     ``entropy`` is the policy's, per token, in nats. The defaults are the method's.
+
+    With ``importance`` (`importance.py`) the sampler's policy and the one that the clip starts from are two, as in
+    decoupled PPO (Hilton et al. 2021, arXiv 2110.00641): a token's clipped term has pi_old from the trainer and is
+    multiplied by its importance weight. ``logprobs`` must then be of the weights that sampled, one pass over each
+    rollout: pi_old is ``logprobs`` without gradient, so the ratio is 1 and no clip acts. The weights' divisor stays as
+    it is. KL and entropy are not weighted: they hold the policy where it is, and that matters most where the weight
+    says that the sampler strayed.
+
+    Raises:
+        ValueError: an unknown ``importance``.
     """
+    corrections = importance_weights(logprobs, behaviour_logprobs, completion_mask, importance, importance_cap)
     policy = clipped_policy_loss(
-        logprobs, behaviour_logprobs, advantages, weights, completion_mask, clip_low, clip_high, dual_clip
+        logprobs,
+        behaviour_logprobs if importance == NONE else logprobs.detach(),
+        advantages,
+        weights * corrections,
+        completion_mask,
+        clip_low,
+        clip_high,
+        dual_clip,
     )
     kl_per_token = k3_kl(_masked(logprobs, completion_mask), _masked(reference_logprobs, completion_mask))
     kl = (weights * kl_per_token).sum()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import inf
 from typing import Any
 
 from envtune.errors import UserError
+from envtune.grpo.importance import IMPORTANCES
 from envtune.grpo.loss import AGGREGATIONS
 
 
@@ -16,7 +18,8 @@ class GRPOSettings:
     ``group_size`` episodes of each of ``tasks_per_update`` tasks make one update. ``filter_zero_variance`` replaces
     groups whose rewards are all equal by those of further tasks, drawn at most ``max_refills`` times an update.
     ``max_tokens_per_batch`` bounds the tokens of one forward pass, a group's prompt counted once. ``gradient_clip`` is
-    a total 2-norm.
+    a total 2-norm. ``importance`` and ``importance_cap`` say how tokens are weighted on which sampler and trainer
+    disagree (`importance.py`); the paper says nothing of it.
 
     Raises:
         UserError: a value is of the wrong kind or out of its range.
@@ -34,6 +37,8 @@ class GRPOSettings:
     filter_zero_variance: bool = False
     max_refills: int = 2
     max_tokens_per_batch: int = 65536
+    importance: str = "none"
+    importance_cap: float = 2.0
 
     def __post_init__(self) -> None:
         _check_kinds({field.name: (getattr(self, field.name), str(field.type)) for field in fields(GRPOSettings)})
@@ -48,6 +53,7 @@ class GRPOSettings:
             "gradient_clip": self.gradient_clip > 0,
             "max_refills": self.max_refills >= 0,
             "max_tokens_per_batch": self.max_tokens_per_batch >= 1,
+            "importance_cap": 1 < self.importance_cap < inf,
         }
         allowed = {
             "group_size": "at least 2: an advantage is relative to the rest of the group",
@@ -57,12 +63,14 @@ class GRPOSettings:
             "dual_clip": "above 1",
             "gradient_clip": "above 0",
             "max_tokens_per_batch": "at least 1",
+            "importance_cap": "above 1 and finite",
         }
         for name, holds in bounds.items():
             if not holds:
                 raise UserError(f"grpo.{name}={getattr(self, name)} must be {allowed.get(name, 'at least 0')}")
-        if self.aggregation not in AGGREGATIONS:
-            raise UserError(f"grpo.aggregation={self.aggregation!r} must be one of {', '.join(AGGREGATIONS)}")
+        for name, choices in (("aggregation", AGGREGATIONS), ("importance", IMPORTANCES)):
+            if getattr(self, name) not in choices:
+                raise UserError(f"grpo.{name}={getattr(self, name)!r} must be one of {', '.join(choices)}")
 
 
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {

@@ -82,7 +82,7 @@ class GRPOModule(LightningModule):
         optimizer = self.optimizers()
         assert isinstance(optimizer, Optimizer)
         optimizer.zero_grad()
-        statistics = UpdateStatistics()
+        statistics = UpdateStatistics(self.grpo.importance, self.grpo.importance_cap)
         with averaged_gradients(self.trainer.strategy, self.policy.parameters()):
             for loss in self._losses(batch, statistics, clock):
                 with clock.phase("backward"):
@@ -105,7 +105,7 @@ class GRPOModule(LightningModule):
         for rows in batch.micro_batches(self.grpo.max_tokens_per_batch):
             micro = batch.select(rows)
             parts, logprobs = self._loss(micro, weights[rows.to(weights.device), : micro.ids.shape[1]], clock)
-            statistics.add(parts, logprobs, micro.behaviour_logprobs, micro.completion_mask)
+            statistics.add(parts, logprobs, micro.behaviour_logprobs, micro.completion_mask, micro.turns)
             yield parts.total
 
     def _loss(self, micro: TrainBatch, weights: Tensor, clock: PhaseClock) -> tuple[LossParts, Tensor]:
@@ -126,6 +126,8 @@ class GRPOModule(LightningModule):
             clip_low=self.grpo.clip_low,
             clip_high=self.grpo.clip_high,
             dual_clip=self.grpo.dual_clip,
+            importance=self.grpo.importance,
+            importance_cap=self.grpo.importance_cap,
         )
         return parts, tokens.logprobs
 

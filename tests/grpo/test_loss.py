@@ -177,6 +177,65 @@ def test_the_gradient_of_an_unclipped_token_is_its_weight_times_advantage_times_
     torch.testing.assert_close(logprobs.grad, torch.tensor([[0.0, -1.1, 0.0]]))
 
 
+def corrected(importance, ratios=(1.5, 4.0), advantages=(2.0,), cap=3.0, **settings):
+    """One row of two tokens, trainer / sampler as given, log-prob ln 0.5: its loss parts and the policy's gradient."""
+    mask = torch.tensor([[False, True, True]])
+    logprobs = torch.full((1, 3), math.log(0.5), requires_grad=True)
+    behaviour = logprobs.detach() - torch.tensor([[0.0, *map(math.log, ratios)]])
+    reference = logprobs.detach() + math.log(2)
+    inputs = logprobs, behaviour, reference, torch.ones(1, 3), torch.tensor(advantages)
+    parts = grpo_loss(*inputs, token_weights(mask), mask, importance=importance, importance_cap=cap, **settings)
+    parts.total.backward()
+    return parts, logprobs.grad
+
+
+@pytest.mark.parametrize(
+    ("importance", "weights"),
+    [("token", [1.5, 3.0]), ("sequence", [3.0, 3.0]), ("mask", [1.5, 0.0])],  # ratios 1.5 and 4, product 6, cap 3
+)
+@pytest.mark.parametrize("advantage", [2.0, -2.0])
+def test_a_correction_multiplies_each_tokens_term_and_the_clip_starts_from_the_trainer(importance, weights, advantage):
+    parts, gradient = corrected(importance, advantages=(advantage,), beta=0.0, entropy_coef=0.0)
+    # pi / pi_old is 1: no clip acts, though 1.5 and 4 are above 1.28. The divisor stays two tokens.
+    assert parts.policy.item() == pytest.approx(-advantage * sum(weights) / 2)
+    torch.testing.assert_close(gradient, -advantage / 2 * torch.tensor([[0.0, *weights]]))
+    assert (parts.clip_low, parts.clip_high, parts.clip_dual) == (0, 0, 0)
+
+
+def test_without_a_correction_the_clip_works_on_the_ratio_to_the_sampler():
+    parts, gradient = corrected("none", ratios=(1.25, 4.0), beta=0.0, entropy_coef=0.0)
+    # 1.25 is within the clip and 4 is taken for 1.28; both have half a token's weight and the advantage 2.
+    assert parts.policy.item() == pytest.approx(-1.25 - 1.28)
+    torch.testing.assert_close(gradient, torch.tensor([[0.0, -1.25, 0.0]]))
+
+
+def test_kl_and_entropy_are_not_weighted():
+    # Both tokens are masked; the KL still pulls with beta * (1 - pi_ref / pi) = 0.1 * (1 - 2), half of it a token.
+    parts, gradient = corrected("mask", ratios=(5.0, 0.1), beta=0.1, entropy_coef=0.001)
+    assert parts.policy == 0
+    assert parts.kl.item() == pytest.approx(1 - math.log(2))
+    assert parts.entropy.item() == pytest.approx(1)
+    torch.testing.assert_close(gradient, torch.tensor([[0.0, -0.05, -0.05]]))
+
+
+@pytest.mark.parametrize("importance", ["none", "token", "sequence", "mask"])
+def test_nan_outside_the_completion_mask_does_not_pass_a_correction(importance):
+    batch = random_batch()
+    mask = torch.tensor(batch["mask"])
+    names = ("logprobs", "behaviour", "reference", "entropy")
+    clean = [torch.tensor(batch[name]) for name in names]
+    dirty = [column.masked_fill(~mask, float(bad)) for column, bad in zip(clean, BAD, strict=True)]
+    advantages, weights = torch.tensor(batch["advantages"]), token_weights(mask)
+
+    def loss_and_gradient(columns):
+        logprobs = columns[0].clone().requires_grad_()
+        loss = grpo_loss(logprobs, *columns[1:], advantages, weights, mask, importance=importance).total
+        loss.backward()
+        return loss, logprobs.grad
+
+    torch.testing.assert_close(loss_and_gradient(dirty), loss_and_gradient(clean), rtol=0, atol=0)
+
+
 def test_shapes_that_do_not_agree_are_refused_under_the_tests():
     with pytest.raises(Exception, match=r"(?i)type"):
         k3_kl(torch.zeros(2, 3), torch.zeros(3, 2))

@@ -17,6 +17,7 @@ def test_the_defaults_are_the_papers():
     assert (settings.beta, settings.entropy_coef, settings.gradient_clip) == (0.1, 0.001, 1.0)
     assert (settings.aggregation, settings.max_tokens_per_batch) == ("seq-mean-token-mean", 65536)
     assert not settings.filter_zero_variance
+    assert settings.importance == "none"
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,9 @@ def test_the_defaults_are_the_papers():
         {"tasks_per_update": 1},
         {"max_tokens_per_batch": 1},
         {"aggregation": "token-mean"},
+        {"importance": "token"},
+        {"importance": "sequence"},
+        {"importance": "mask", "importance_cap": 1.01},
     ],
 )
 def test_the_edge_of_a_range_is_allowed(edge: dict[str, Any]):
@@ -50,6 +54,9 @@ def test_the_edge_of_a_range_is_allowed(edge: dict[str, Any]):
         ({"gradient_clip": 0.0}, "grpo.gradient_clip=0.0 must be above 0"),
         ({"max_refills": -1}, "grpo.max_refills=-1 must be at least 0"),
         ({"max_tokens_per_batch": 0}, "grpo.max_tokens_per_batch=0 must be at least 1"),
+        ({"importance_cap": 1.0}, "grpo.importance_cap=1.0 must be above 1 and finite"),
+        ({"importance_cap": float("inf")}, "grpo.importance_cap=inf must be above 1 and finite"),
+        ({"importance": "tis"}, "grpo.importance='tis' must be one of none, token, sequence, mask"),
         ({"aggregation": "mean"}, "grpo.aggregation='mean' must be one of seq-mean-token-mean, token-mean"),
     ],
 )
@@ -66,6 +73,8 @@ def test_a_value_out_of_its_range_is_named_with_what_is_allowed(wrong: dict[str,
         ({"tasks_per_update": True}, "grpo.tasks_per_update=True must be a whole number"),
         ({"max_refills": None}, "grpo.max_refills=None must be a whole number"),
         ({"beta": "high"}, "grpo.beta='high' must be a number"),
+        ({"importance": None}, "grpo.importance=None must be a name"),
+        ({"importance_cap": "2x"}, "grpo.importance_cap='2x' must be a number"),
         ({"filter_zero_variance": 1}, "grpo.filter_zero_variance=1 must be true or false"),
     ],
 )

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from itertools import count
+from math import log
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,11 +29,24 @@ def weights_of(module: GRPOModule) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in module.policy.model.parameters()])
 
 
-def step_taken(tokenizer: Any, folder: Path, **grpo: Any) -> torch.Tensor:
-    """The change of all weights in one update; with SGD at rate 1, the negative gradient."""
-    module = toy_module(**grpo)
+def step_taken(tokenizer: Any, folder: Path, sampler_ratio: float = 1.0, **grpo: Any) -> torch.Tensor:
+    """The change of all weights in one update; with SGD at rate 1, the negative gradient.
+
+    The sampler reports log-probs that make every sampled token ``sampler_ratio`` times as likely to the trainer.
+    """
+    module, datamodule = toy_module(**grpo), toy_datamodule(tokenizer, **grpo)
+    play = datamodule.collector.play
+
+    def reported(trajectory: Trajectory) -> Trajectory:
+        tokens = trajectory.tokens
+        shifted = [
+            p - sampled * log(sampler_ratio) for p, sampled in zip(tokens.logprobs, tokens.completion_mask, strict=True)
+        ]
+        return replace(trajectory, tokens=replace(tokens, logprobs=tuple(shifted)))
+
+    datamodule.collector.play = lambda *args, **options: [reported(t) for t in play(*args, **options)]
     before = weights_of(module)
-    toy_trainer(folder).fit(module, toy_datamodule(tokenizer, **grpo))
+    toy_trainer(folder).fit(module, datamodule)
     return weights_of(module) - before
 
 
@@ -92,6 +107,21 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(tokenizer: Any, tmp_
     row_by_row = step_taken(tokenizer, tmp_path, max_tokens_per_batch=1, **grpo)
     assert whole.norm() > 1
     torch.testing.assert_close(row_by_row, whole, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("importance", "cap", "factor"),
+    [("token", 4.0, 2.0), ("token", 1.5, 1.5), ("sequence", 1.5, 1.5), ("mask", 4.0, 2.0), ("mask", 1.5, 0.0)],
+)
+def test_a_token_twice_as_likely_to_the_trainer_counts_as_its_importance_weight(
+    tokenizer: Any, tmp_path: Path, importance: str, cap: float, factor: float
+):
+    free = {"beta": 0.0, "entropy_coef": 0.0, "gradient_clip": 1e9}
+    agreed = step_taken(tokenizer, tmp_path, **free)
+    settings = free | {"importance": importance, "importance_cap": cap, "max_tokens_per_batch": 1}
+    corrected = step_taken(tokenizer, tmp_path, sampler_ratio=2.0, **settings)
+    assert agreed.norm() > 1
+    torch.testing.assert_close(corrected, factor * agreed, atol=1e-4, rtol=0)
 
 
 def test_the_gradient_is_clipped_to_its_norm_and_logged_before(tokenizer: Any, tmp_path: Path):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from math import log
+from typing import Any
 
 import pytest
 import torch
 
+from envtune.grpo.batch import NO_TURN
 from envtune.grpo.loss import LossParts
 from envtune.training.update_statistics import UpdateStatistics
 
@@ -14,14 +16,15 @@ def parts(**values: float) -> LossParts:
     return LossParts(**{name: torch.tensor(values.get(name, 0.0)) for name in names})
 
 
-def statistics_of(*rows: list[float]) -> UpdateStatistics:
-    """One micro-batch for each row of ratios policy / behaviour; None-sampled positions hold NaN on both sides."""
-    statistics = UpdateStatistics()
-    for row in rows:
+def measured(*rows: list[float], turns: list[list[int]] | None = None, **importance: Any) -> dict[str, float]:
+    """One micro-batch for each row of ratios policy / behaviour; what was not sampled holds NaN on both sides."""
+    statistics = UpdateStatistics(**importance)
+    for row, its_turns in zip(rows, turns or [[NO_TURN] * len(row) for row in rows], strict=True):
         ratios = torch.tensor([[float("nan"), *row]])
         behaviour = torch.tensor([[float("nan"), *[-1.0] * len(row)]])
-        statistics.add(parts(), behaviour + ratios.log(), behaviour, ~ratios.isnan())
-    return statistics
+        of_tokens = torch.tensor([[NO_TURN, *its_turns]])
+        statistics.add(parts(), behaviour + ratios.log(), behaviour, ~ratios.isnan(), of_tokens)
+    return {name: value for name, (value,) in statistics.samples(beta=0.1, entropy_coef=0.0).items()}
 
 
 def test_parts_of_the_loss_add_up_over_micro_batches():
@@ -33,6 +36,7 @@ def test_parts_of_the_loss_add_up_over_micro_batches():
             nothing,
             nothing,
             torch.zeros(1, 1, dtype=torch.bool),
+            torch.full((1, 1), NO_TURN),
         )
     assert statistics.samples(beta=0.1, entropy_coef=0.01) == {
         "loss/total": [2],
@@ -48,8 +52,7 @@ def test_parts_of_the_loss_add_up_over_micro_batches():
 
 
 def test_agreement_is_over_the_sampled_tokens_of_all_micro_batches():
-    samples = statistics_of([1.0, 2.0], [0.5]).samples(beta=0.1, entropy_coef=0.0)
-    values = {name: value for name, (value,) in samples.items()}
+    values = measured([1.0, 2.0], [0.5])
     assert values["sampling/logp_diff_mean"] == pytest.approx(2 * log(2) / 3)
     assert values["sampling/logp_diff_max"] == pytest.approx(log(2))
     assert values["sampling/is_ratio_mean"] == pytest.approx(3.5 / 3)
@@ -59,6 +62,53 @@ def test_agreement_is_over_the_sampled_tokens_of_all_micro_batches():
 
 
 def test_equal_log_probs_agree_fully():
-    samples = statistics_of([1.0, 1.0, 1.0]).samples(beta=0.1, entropy_coef=0.0)
-    assert samples["sampling/ess"] == [1]
-    assert samples["sampling/logp_diff_max"] == [0]
+    values = measured([1.0, 1.0, 1.0])
+    assert values["sampling/ess"] == values["sampling/ess_sequence"] == 1
+    assert values["sampling/logp_diff_max"] == 0
+
+
+def test_the_effective_number_of_episodes_is_that_of_their_products():
+    # Products 2 * 3 = 6 and 2: (6 + 2)^2 / (36 + 4) / 2 episodes. An episode without a sampled token is none.
+    values = measured([2.0, 3.0], [2.0], [float("nan")])
+    assert values["sampling/ess_sequence"] == pytest.approx(64 / 40 / 2)
+
+
+def test_the_product_of_a_long_episode_is_no_number_but_its_share_is():
+    # 1.5 to the 2000th is above the greatest float64; against it the other episode counts for nothing.
+    assert measured([1.5] * 2000, [1.0])["sampling/ess_sequence"] == pytest.approx(0.5)
+
+
+def test_agreement_is_told_by_turn():
+    # Turn 0 holds the ratios 2 and 1 of two episodes, turn 2 the ratio 0.5; the last token's turn is not known.
+    values = measured([2.0, 0.5], [1.0, 4.0], turns=[[0, 2], [0, NO_TURN]])
+    by_turn = {name: value for name, value in values.items() if "turn_" in name}
+    assert by_turn == {
+        "sampling/logp_diff_mean/turn_0": pytest.approx(log(2) / 2),
+        "sampling/ess/turn_0": pytest.approx(9 / 5 / 2),
+        "sampling/logp_diff_mean/turn_2": pytest.approx(log(2)),
+        "sampling/ess/turn_2": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("importance", "weights", "bounded"),
+    [
+        # Ratios 4 and 0.5 of one episode, whose product is 2, and 1 of another; the cap is 3.
+        ("token", [3.0, 0.5, 1.0], 1 / 3),
+        ("sequence", [2.0, 2.0, 1.0], 0.0),
+        ("mask", [0.0, 0.5, 1.0], 1 / 3),
+    ],
+)
+def test_a_correction_tells_its_mean_weight_what_the_cap_changed_and_the_tokens_it_leaves(
+    importance: str, weights: list[float], bounded: float
+):
+    values = measured([4.0, 0.5], [1.0], importance=importance, cap=3.0)
+    assert values["importance/mean"] == pytest.approx(sum(weights) / 3)
+    assert values["importance/bounded"] == pytest.approx(bounded)
+    assert values["importance/ess"] == pytest.approx(sum(weights) ** 2 / sum(w * w for w in weights) / 3)
+    # The agreement is of the ratios as they are.
+    assert values["sampling/is_ratio_max"] == pytest.approx(4)
+
+
+def test_without_a_correction_there_is_none_to_tell_of():
+    assert not any(name.startswith("importance/") for name in measured([4.0]))
