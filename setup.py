@@ -36,6 +36,8 @@ setup(
         # What tools/bench_loop.py --peer trl compares with, and what draws tools/bench_growth.py's plot.
         "peer": ["trl==1.16.0"],
         "plot": ["matplotlib>=3.9"],
+        # data=parquet and tools/prepare_data.py.
+        "parquet": ["pyarrow>=17"],
         # Launchers of sweeps: the jobs on several cores, and as jobs of Slurm.
         "sweep": ["hydra-joblib-launcher>=1.2,<1.3"],
         "slurm": ["hydra-submitit-launcher>=1.2,<1.3"],
@@ -47,6 +49,7 @@ setup(
             "import-linter>=2.1",
             # That the update works on low-rank adapters.
             "peft>=0.18",
+            "pyarrow>=17",
             "pytest>=8",
             "pytest-timeout>=2.3",
         ],

@@ -6,7 +6,7 @@ Only its data files are read; of its code, nothing but the table that names the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -102,6 +102,11 @@ def load_bfcl_tasks(categories: Sequence[str] = CATEGORIES, data_dir: str | None
     return tuple(task for category in parse_categories(categories) for task in _tasks_of(category, folder))
 
 
+def package_entries() -> dict[str, dict[str, Any]]:
+    """Every entry of the installed package by its id, as the files have it, with its ``ground_truth``."""
+    return {entry["id"]: entry for category in Category for _, entry in _entries_of(category, package_data())}
+
+
 def parse_categories(names: Sequence[str]) -> tuple[Category, ...]:
     """The categories by these names; a UserError lists the allowed ones."""
     unknown = [name for name in names if name not in CATEGORIES]
@@ -126,16 +131,48 @@ def tool_documents(toolbox: str) -> tuple[ToolDocument, ...]:
     return tuple(ToolDocument(e["name"], e["description"], e["parameters"], e["response"], toolbox) for e in entries)
 
 
+def make_task(category: Category, entry: Mapping[str, Any]) -> Task:
+    """The task that an entry of the files, its ``ground_truth`` with it, spells.
+
+    Raises:
+        KeyError: a field is missing, or a tool class is unknown.
+        ValueError, TypeError, AttributeError: a field has another content than the files have.
+    """
+    toolboxes = tuple(entry["involved_classes"])
+    tools = tuple(document for toolbox in toolboxes for document in tool_documents(toolbox))
+    withheld = {int(turn): tuple(names) for turn, names in entry.get("missed_function", {}).items()}
+    _check_turns(len(entry["question"]), len(entry["ground_truth"]), withheld, {tool.name for tool in tools})
+    parameters = {tool.name: tuple(tool.parameters["properties"]) for tool in tools}
+    turns = tuple(
+        UserTurn(_message(messages), _calls(calls, parameters), withheld.get(index, ()))
+        for index, (messages, calls) in enumerate(zip(entry["question"], entry["ground_truth"], strict=True))
+    )
+    scenario = int(entry["id"].rpartition("_")[2])
+    if entry["id"] != task_id(category, scenario):
+        raise ValueError(f"the id {entry['id']!r} is none of category {category}")
+    return Task(entry["id"], category, scenario, toolboxes, dict(entry["initial_config"]), tools, turns)
+
+
 def _tasks_of(category: Category, folder: Path) -> Iterator[Task]:
+    for place, entry in _entries_of(category, folder):
+        try:
+            yield make_task(category, entry)
+        except KeyError as error:
+            raise TaskFileError(f"{place}: {error} is missing or unknown") from None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise TaskFileError(f"{place}: {error}") from None
+
+
+def _entries_of(category: Category, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The entries of a category, each with its ``ground_truth`` and the file and line it stands in."""
     name = f"BFCL_v4_multi_turn_{category}.json"
     answers = {entry["id"]: entry for _, entry in _lines(folder / "possible_answer" / name)}
     for number, entry in _lines(folder / name):
+        place = f"{folder / name}, line {number}"
         try:
-            yield _task(category, entry, answers[entry["id"]]["ground_truth"])
+            yield place, entry | {"ground_truth": answers[entry["id"]]["ground_truth"]}
         except KeyError as error:
-            raise TaskFileError(f"{folder / name}, line {number}: {error} is missing or unknown") from None
-        except (ValueError, TypeError, AttributeError) as error:
-            raise TaskFileError(f"{folder / name}, line {number}: {error}") from None
+            raise TaskFileError(f"{place}: {error} is missing or unknown") from None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -153,22 +190,6 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not isinstance(entry, dict) or "id" not in entry:
             raise TaskFileError(f"{path}, line {number}: not a JSON object with an 'id'")
         yield number, entry
-
-
-def _task(category: Category, entry: dict[str, Any], ground_truth: list[list[str]]) -> Task:
-    toolboxes = tuple(entry["involved_classes"])
-    tools = tuple(document for toolbox in toolboxes for document in tool_documents(toolbox))
-    withheld = {int(turn): tuple(names) for turn, names in entry.get("missed_function", {}).items()}
-    _check_turns(len(entry["question"]), len(ground_truth), withheld, {tool.name for tool in tools})
-    parameters = {tool.name: tuple(tool.parameters["properties"]) for tool in tools}
-    turns = tuple(
-        UserTurn(_message(messages), _calls(calls, parameters), withheld.get(index, ()))
-        for index, (messages, calls) in enumerate(zip(entry["question"], ground_truth, strict=True))
-    )
-    scenario = int(entry["id"].rpartition("_")[2])
-    if entry["id"] != task_id(category, scenario):
-        raise ValueError(f"the id {entry['id']!r} is none of category {category}")
-    return Task(entry["id"], category, scenario, toolboxes, dict(entry["initial_config"]), tools, turns)
 
 
 def _check_turns(questions: int, answers: int, withheld: dict[int, tuple[str, ...]], tools: set[str]) -> None:

@@ -1,0 +1,132 @@
+"""The method's training files as a source of tasks: parquet files with verl's rows (see `envtune.data.verl_row`)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks, parse_categories
+from envtune.data.split import draw_evenly
+from envtune.data.verl_file import ParquetFileError, read_extra_info
+from envtune.data.verl_row import id_of_row, task_of_row
+from envtune.errors import UserError
+from envtune.task import Split, Task
+
+CONTENTS = ("row", "package")
+
+
+class ParquetTasks:
+    """The tasks of the files in the folder ``path``: one file each for training, validation and test.
+
+    ``contents`` says where a task comes from. ``row``: messages, worlds, tool classes and ground truth from the row,
+    tool documents and withheld tools from the installed BFCL package. ``package``: all of it from the package, by the
+    row's id. Prompts are never read: `conf/prompt` says how the agent is instructed.
+
+    ``categories`` are those trained on, ``val_categories`` those validated on (all four unless named). ``max_tasks``
+    and ``val_size`` are drawn by ``seed``, evenly over them; without, all tasks are used. A file is read when its tasks
+    are first asked for.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        train_file: str = "bfcl_train.parquet",
+        val_file: str = "bfcl_val.parquet",
+        test_file: str = "bfcl_test.parquet",
+        contents: str = "row",
+        categories: Sequence[str] = CATEGORIES,
+        val_categories: Sequence[str] | None = None,
+        max_tasks: int | None = None,
+        val_size: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        if contents not in CONTENTS:
+            raise UserError(f"data.contents={contents!r} is unknown: use one of {', '.join(CONTENTS)}")
+        self._contents, self._seed = contents, seed
+        folder = Path(path)
+        self._paths = {Split.TRAIN: folder / train_file, Split.VAL: folder / val_file, Split.TEST: folder / test_file}
+        held_out = parse_categories(CATEGORIES if val_categories is None else val_categories)
+        self._categories = {Split.TRAIN: parse_categories(categories), Split.VAL: held_out, Split.TEST: held_out}
+        self._sizes = {Split.TRAIN: ("data.max_tasks", max_tasks), Split.VAL: ("data.val_size", val_size)}
+        self._tasks: dict[Split, tuple[Task, ...]] = {}
+
+    def tasks(self, split: Split) -> tuple[Task, ...]:
+        """The tasks of one split, in the order of its file.
+
+        Raises:
+            UserError: if there is no such split, or a task to be held out is in the training file.
+            ParquetFileError: if a file cannot be read, or a row is no task of the package.
+        """
+        if split not in list(Split):
+            raise UserError(f"split {split!r} is unknown: use one of {', '.join(Split)}")
+        split = Split(split)
+        of_categories = [task for task in self._in_file(split) if task.category in self._categories[split]]
+        setting, size = self._sizes.get(split, ("", None))
+        if size is None:
+            return tuple(of_categories)
+        ids = [task.id for task in of_categories]
+        drawn = set(draw_evenly(ids, self._categories[split], size, self._seed, setting))
+        return tuple(task for task in of_categories if task.id in drawn)
+
+    def describe(self) -> dict[str, Any]:
+        """What has to be known to compare a score with another: version, the files' contents, and the tasks."""
+        train, validation = self.tasks(Split.TRAIN), self.tasks(Split.VAL)
+        return {
+            "benchmark": "bfcl multi-turn",
+            "package": f"bfcl-eval {version('bfcl-eval')}",
+            "categories": [str(category) for category in self._categories[Split.TRAIN]],
+            "contents": self._contents,
+            "sha256": {
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in (self._paths[Split.TRAIN], self._paths[Split.VAL])
+            },
+            "training_tasks": [task.id for task in train],
+            "validation_tasks": [task.id for task in validation],
+        }
+
+    def _in_file(self, split: Split) -> tuple[Task, ...]:
+        if split not in self._tasks:
+            tasks = tuple(self._read(self._paths[split]))
+            if split is not Split.TRAIN:
+                self._check_held_out(tasks, self._paths[split])
+            self._tasks[split] = tasks
+        return self._tasks[split]
+
+    @cached_property
+    def _packaged(self) -> dict[str, Task]:
+        return {task.id: task for task in load_bfcl_tasks()}
+
+    def _read(self, path: Path) -> Iterator[Task]:
+        rows: dict[str, int] = {}
+        for number, extra_info in enumerate(read_extra_info(path), start=1):
+            try:
+                name = id_of_row(extra_info)
+                if name not in self._packaged:
+                    raise ValueError(f"original_id {name!r} is no multi-turn task of the installed bfcl-eval")
+                if name in rows:
+                    raise ValueError(f"{name} stands in row {rows[name]} too; leave one of them out")
+                yield self._task(name, extra_info)
+            except ValueError as error:
+                raise ParquetFileError(f"{path}, row {number}: {error}") from None
+            rows[name] = number
+
+    def _task(self, name: str, extra_info: Mapping[str, Any] | None) -> Task:
+        if self._contents == "package":
+            return self._packaged[name]
+        try:
+            return task_of_row(extra_info, self._packaged[name])
+        except ValueError as error:
+            raise ValueError(f"{error}; data.contents=package takes each task from the package by its id") from None
+
+    def _check_held_out(self, tasks: Sequence[Task], path: Path) -> None:
+        trained = {task.id for task in self._in_file(Split.TRAIN)}
+        common = [task.id for task in tasks if task.id in trained]
+        if common:
+            raise UserError(
+                f"{len(common)} tasks of {path}, the first of them {common[0]}, are in {self._paths[Split.TRAIN]} too: "
+                "take them out of one of the files"
+            )

@@ -1,0 +1,126 @@
+"""A task as a row in verl's format, as Environment Tuning's training files have it, and back.
+
+The format is that of the method's reference code (github.com/inclusionAI/AWorld-RL, EnvTuning/README.md). A row holds
+a task's messages, worlds, tool classes and ground truth. It does not hold which tools are withheld until which turn,
+and has the tool documents only as text inside the prompt: both come from the installed BFCL package, by the row's id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from envtune.data.bfcl import make_task
+from envtune.task import Category, Split, Task, ToolCall
+
+# By this name the reference finds the environment that plays the row.
+INTERACTION = "multi_turn_tool_call"
+ABILITY = "multi_turn_function_calling"
+
+
+def to_row(
+    category: Category, entry: Mapping[str, Any], split: Split, system_prompt: str, messages: Sequence[str]
+) -> dict[str, Any]:
+    """The row of one of the package's entries, which has its ``ground_truth`` with it.
+
+    ``messages`` are what the agent reads as the user's, one for each turn, with the documents of tools that a turn
+    hands over. The first is part of the row's prompt, the others are its ``processed_question``.
+    """
+    kind, name, ground_truth = f"multi_turn_{category}", entry["id"], entry["ground_truth"]
+    return {
+        "data_source": kind,
+        "prompt": [{"role": "system", "content": system_prompt}, {"role": "user", "content": messages[0]}],
+        "ability": ABILITY,
+        "reward_model": {"style": "interaction", "ground_truth": ground_truth},
+        "extra_info": {
+            "split": str(split),
+            "index": name,
+            "original_id": name,
+            "dataset_type": kind,
+            "interaction_kwargs": {
+                "name": INTERACTION,
+                "id": name,
+                # As text, because a parquet column holds structures of one shape only.
+                "initial_config": json.dumps(entry["initial_config"], ensure_ascii=False),
+                "involved_classes": entry["involved_classes"],
+                "ground_truth": ground_truth,
+                "processed_question": list(messages[1:]),
+                "question": entry["question"],
+            },
+        },
+    }
+
+
+def id_of_row(extra_info: Mapping[str, Any] | None) -> str:
+    """The task's id; ``extra_info`` is that column of a row.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return str(_field(extra_info, "original_id", str, "a text"))
+
+
+def task_of_row(extra_info: Mapping[str, Any] | None, packaged: Task) -> Task:
+    """The task of a row; ``packaged`` is the one that the installed package has under the row's id.
+
+    From the row come worlds, tool classes, messages and ground truth; from ``packaged`` the withheld tools.
+
+    Raises:
+        ValueError: a field is missing or of another shape, or a ground-truth call suits no tool of the package.
+    """
+    kwargs = _field(extra_info, "interaction_kwargs", Mapping, "a struct")
+    entry = {
+        "id": packaged.id,
+        "initial_config": _worlds(_field(kwargs, "initial_config", str, "a JSON object as text")),
+        "involved_classes": _field(kwargs, "involved_classes", list, "a list of names"),
+        "question": _turns(kwargs, "question", Mapping, "messages"),
+        "ground_truth": _turns(kwargs, "ground_truth", str, "call strings"),
+        "missed_function": {index: turn.new_tools for index, turn in enumerate(packaged.turns) if turn.new_tools},
+    }
+    try:
+        task = make_task(packaged.category, entry)
+    except KeyError as error:
+        raise ValueError(f"{error} is missing or unknown") from None
+    except (TypeError, AttributeError) as error:
+        raise ValueError(str(error)) from None
+    for turn in task.turns:
+        for call in turn.ground_truth:
+            _check_call(call, task)
+    return task
+
+
+def _field(record: Mapping[str, Any] | None, name: str, kind: type, expected: str) -> Any:
+    value = None if record is None else record.get(name)
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} is missing or is not {expected}")
+    return value
+
+
+def _worlds(text: str) -> dict[str, Any]:
+    try:
+        worlds = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"initial_config is not valid JSON ({error})") from None
+    if not isinstance(worlds, dict):
+        raise ValueError("initial_config is not a JSON object as text")
+    return worlds
+
+
+def _turns(kwargs: Mapping[str, Any], name: str, kind: type, parts: str) -> list[list[Any]]:
+    turns: list[Any] = _field(kwargs, name, list, "a list of turns")
+    if not all(isinstance(turn, list) and all(isinstance(part, kind) for part in turn) for turn in turns):
+        raise ValueError(f"{name} is not a list of turns, each a list of {parts}")
+    return turns
+
+
+def _check_call(call: ToolCall, task: Task) -> None:
+    """BFCL has renamed tools and arguments since the method was published; a call of the old ones can only fail."""
+    parameters = next((tool.parameters for tool in task.tools if tool.name == call.name), None)
+    if parameters is None:
+        raise ValueError(f"the ground truth calls {call.name}, which the task's classes do not have in this bfcl-eval")
+    if not set(parameters["required"]) <= set(call.arguments) <= set(parameters["properties"]):
+        raise ValueError(
+            f"the ground truth calls {call.name} with {', '.join(call.arguments) or 'no argument'}, and this bfcl-eval "
+            f"asks for {', '.join(parameters['required']) or 'none'}"
+        )

@@ -1,0 +1,86 @@
+"""Writes the tasks of a named split as the method's training files: parquet, in verl's row format (docs/data.md).
+
+    python tools/prepare_data.py [FOLDER] [--split scenario|paper] [--split-seed N] [--val-size N]
+
+    bfcl_train_base.parquet   base tasks of the training side, short instructions (stages 1 and 2)
+    bfcl_train.parquet        the whole training side, long instructions (stages 3 and 4)
+    bfcl_val.parquet          tasks drawn from the held-out side, evenly over the categories
+    bfcl_test.parquet         the whole held-out side; the method's code has no such file, tools/evaluate.py reads it
+
+`python train.py data=parquet data.path=FOLDER` trains from such files. A file that exists is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from envtune.chat.prompt import PromptStyle
+from envtune.data.bfcl import BFCL, CATEGORIES, package_entries
+from envtune.data.split import SPLITS
+from envtune.data.verl_file import write_rows
+from envtune.data.verl_row import to_row
+from envtune.errors import UserError
+from envtune.task import Category, Split, Task
+
+
+def main() -> int:
+    """0 if the files were written; 1, and a sentence on stderr, if not."""
+    parser = argparse.ArgumentParser(description="Writes the tasks of a split as parquet files in verl's row format.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("data"), help="made if missing (default: data)")
+    parser.add_argument("--split", choices=SPLITS, default="scenario", help="as data.split of data=bfcl")
+    parser.add_argument("--split-seed", type=int, default=0, help="as data.split_seed of data=bfcl")
+    parser.add_argument("--val-size", type=int, default=100, help="as data.val_size of data=bfcl")
+    given = parser.parse_args()
+    try:
+        source = BFCL(CATEGORIES, given.split, given.split_seed, given.val_size)
+        for path, tasks in write_files(source, given.folder).items():
+            counts = Counter(str(task.category) for task in tasks)
+            print(f"{path}: {len(tasks)} tasks ({', '.join(f'{name} {count}' for name, count in counts.items())})")
+    except UserError as error:
+        print(f"prepare_data: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def write_files(source: BFCL, folder: Path) -> dict[Path, tuple[Task, ...]]:
+    """Writes the four files and returns the tasks of each.
+
+    Raises:
+        UserError: a file cannot be written, or pyarrow is not installed.
+    """
+    train, entries = source.tasks(Split.TRAIN), package_entries()
+    files = {
+        "bfcl_train_base": (Split.TRAIN, tuple(task for task in train if task.category is Category.BASE), "short"),
+        "bfcl_train": (Split.TRAIN, train, "long"),
+        "bfcl_val": (Split.VAL, source.tasks(Split.VAL), "long"),
+        "bfcl_test": (Split.TEST, source.tasks(Split.TEST), "long"),
+    }
+    written = {}
+    for name, (split, tasks, instructions) in files.items():
+        path = folder / f"{name}.parquet"
+        style = PromptStyle("full", instructions)
+        write_rows(path, [row_of(task, entries[task.id], split, style) for task in tasks])
+        written[path] = tasks
+    return written
+
+
+def row_of(task: Task, entry: Mapping[str, Any], split: Split, style: PromptStyle) -> dict[str, Any]:
+    """The row of a task, whose ``entry`` in the package's files is as given."""
+    system_prompt = style.system_prompt(task.tools_offered_at(0))
+    return to_row(task.category, entry, split, system_prompt, user_messages(task, style))
+
+
+def user_messages(task: Task, style: PromptStyle) -> Sequence[str]:
+    """What the agent reads as the user's in each turn: the documents of tools handed over in it, and the message."""
+    first, *later = (turn.message for turn in task.turns)
+    documents = (style.handed_over(task.tools_handed_over_at(index)) for index in range(1, len(task.turns)))
+    return [first, *("\n\n".join(filter(None, parts)) for parts in zip(documents, later, strict=True))]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
