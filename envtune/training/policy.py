@@ -1,8 +1,7 @@
 """The trained language model beside its frozen reference: log-probs and entropies of sampled tokens.
 
 The prompt that a group shares is computed once for all its members. The [token, vocabulary] logits are never held at
-once, and only positions that predict a sampled token are projected. Low-rank adapters, optimisers and losses live
-elsewhere.
+once, and only positions that predict a sampled token are projected. Optimisers and losses live elsewhere.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ from transformers import PreTrainedModel
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.packing import pack
+from envtune.training.adapter_checkpoint import save_what_is_trained
+from envtune.training.lora import adapter_of, reference_weights
 from envtune.training.projection import project
 from envtune.training.prompt_attention import share_prompts
 
@@ -35,10 +36,11 @@ class TokenStatistics:
 
 
 class Policy(nn.Module):
-    """``model`` is trained; the reference is a frozen copy of it as it was given here (paper, section 3.2).
+    """``model`` is trained; the reference is what it was when it was given here (paper, section 3.2).
 
-    The reference follows the module to its device but is no part of its parameters or its ``state_dict``: a checkpoint
-    holds only what was trained.
+    Where all weights are trained the reference is a frozen copy, which follows the module to its device but is no part
+    of its parameters. Where an adapter is trained (`lora.add_adapter`) it is the same model without it, or with the one
+    that it began with (`lora.keep_as_reference`). The ``state_dict`` holds only what is trained.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -48,13 +50,15 @@ class Policy(nn.Module):
         # In training mode, as transformers skips gradient checkpointing in any other; there is no dropout left.
         self.model = model.train()
         share_prompts(self.model)
-        reference = copy.deepcopy(model).requires_grad_(False).eval()
+        save_what_is_trained(self, model)
+        self._trains_adapter = adapter_of(model) is not None
         # A list hides the reference from nn.Module; `_apply` moves it along.
-        self._reference = [reference]
+        self._copies = [] if self._trains_adapter else [copy.deepcopy(model).requires_grad_(False).eval()]
 
     @property
     def reference(self) -> PreTrainedModel:
-        return self._reference[0]
+        """The frozen copy, which a policy that trains an adapter does not have."""
+        return self._copies[0]
 
     def forward(self, batch: TrainBatch) -> TokenStatistics:
         """Statistics of the trained model, with gradient."""
@@ -63,10 +67,14 @@ class Policy(nn.Module):
     @torch.no_grad()
     def reference_logprobs(self, batch: TrainBatch) -> Tensor:
         """Log-probs [B, L] of the frozen reference, without gradient."""
+        if self._trains_adapter:
+            with reference_weights(self.model):
+                return token_statistics(self.model, batch).logprobs
         return token_statistics(self.reference, batch).logprobs
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Policy:
-        self.reference._apply(fn, recurse)
+        for reference in self._copies:
+            reference._apply(fn, recurse)
         return super()._apply(fn, recurse)
 
 

@@ -1,4 +1,4 @@
-"""Weights from disk: a transformers model folder and the Lightning checkpoint of an earlier stage."""
+"""Weights from disk: a transformers model folder and the Lightning checkpoint of an earlier stage or a finished run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from envtune.errors import UserError
+from envtune.training.adapter_checkpoint import adapter_in, whole_state
+from envtune.training.lora import LoRA, add_adapter, keep_as_reference, merge_adapter
 from envtune.training.starting_point import find_checkpoint
 
 DTYPES = ("auto", "float32", "bfloat16")
-# Where a module that holds the policy as `policy` keeps the trained model.
-CHECKPOINT_PREFIX = "policy.model."
+# Where the LightningModule keeps the policy.
+POLICY_PREFIX = "policy."
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -29,19 +31,25 @@ def load_model(
     gradient_checkpointing: bool = False,
     trust_remote_code: bool = False,
     init_from: str | None = None,
+    lora: LoRA | None = None,
 ) -> PreTrainedModel:
     """Reads a causal language model from a folder (or the Hugging Face cache) in the form of transformers.
 
     ``dtype`` is "auto" (the weights' own), "float32" or "bfloat16". ``init_from`` names the Lightning checkpoint of an
-    earlier stage (`starting_point.find_checkpoint`); its weights replace the folder's.
+    earlier stage (`starting_point.find_checkpoint`); its weights replace the folder's. With ``lora`` of a rank above 0
+    the folder's weights are frozen and an adapter is trained; ``init_from`` then names a checkpoint of such an adapter.
 
     Raises:
         UserError: one sentence for a path, configuration, weight file or checkpoint that cannot be used.
     """
     model = load_causal_lm(path, dtype, attn_implementation, trust_remote_code)
+    if lora is not None and lora.r > 0:
+        add_adapter(model, lora)
     if init_from is not None:
         load_stage_weights(model, str(find_checkpoint(init_from)))
+        keep_as_reference(model)
     if gradient_checkpointing:
+        # Not reentrant: in that form adapters get no gradient, for nothing before the first of them has one.
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model
 
@@ -98,20 +106,37 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
 
 
 def load_stage_weights(model: PreTrainedModel, checkpoint: str) -> None:
-    """Overwrites the weights of ``model`` with those that a Lightning checkpoint holds under ``policy.model.``.
+    """Overwrites what is trained of ``model``, all weights or an adapter, with what a Lightning checkpoint holds.
 
     Raises:
         UserError: one sentence for a file that is missing, unreadable or of another model.
     """
-    state = read_checkpoint(checkpoint)
-    weights = {key.removeprefix(CHECKPOINT_PREFIX): t for key, t in state.items() if key.startswith(CHECKPOINT_PREFIX)}
+    state = whole_state(model, read_checkpoint(checkpoint), POLICY_PREFIX, f"checkpoint {checkpoint}")
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(state)
     except RuntimeError as error:
         raise UserError(
             f"checkpoint {checkpoint} does not fit {type(model).__name__} ({_first_line(error)}); give a checkpoint "
             "of a stage that was trained from the same model"
         ) from error
+
+
+def load_trained(path: str, checkpoint: str, dtype: str, trust_remote_code: bool) -> PreTrainedModel:
+    """The model ``path`` as a checkpoint of its training left it, in float32; an adapter is merged into the weights.
+
+    ``dtype`` is that of the frozen or trained weights in the run, "auto", "float32" or "bfloat16".
+
+    Raises:
+        UserError: one sentence for a path, weight file or checkpoint that cannot be used.
+    """
+    model = load_causal_lm(path, dtype, None, trust_remote_code)
+    adapter = adapter_in(read_checkpoint(checkpoint), POLICY_PREFIX)
+    if adapter:
+        add_adapter(model, adapter)
+    load_stage_weights(model, checkpoint)
+    if adapter:
+        merge_adapter(model)
+    return model.float()
 
 
 def _causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:

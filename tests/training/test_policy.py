@@ -3,6 +3,7 @@ import json
 
 import pytest
 import torch
+from hand_made_batches import BATCH, GROUPS, SHORT, SIZES, batch_of, full_statistics, save_model, tiny_config
 from peft import LoraConfig, inject_adapter_in_model
 from transformers import (
     AutoModelForCausalLM,
@@ -12,39 +13,14 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
-    Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
     T5Config,
 )
 
-from envtune.grpo.batch import TrainBatch
 from envtune.training.policy import Policy, token_statistics
-from envtune.training.weights import CHECKPOINT_PREFIX, load_model
-
-TEMPERATURE = 0.7
-
-
-SIZES = {
-    "vocab_size": 64,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    # Larger than usual, so that the distributions are far from uniform.
-    "initializer_range": 0.3,
-}
-
-
-def tiny_config(tied: bool = False) -> Qwen2Config:
-    return Qwen2Config(**SIZES, num_key_value_heads=2, tie_word_embeddings=tied)
-
-
-def save_model(folder, tied: bool = False, seed: int = 0) -> str:
-    torch.manual_seed(seed)
-    Qwen2ForCausalLM(tiny_config(tied)).save_pretrained(folder)
-    return str(folder)
+from envtune.training.weights import load_model
 
 
 def loaded(path: str, **settings) -> Policy:
@@ -54,41 +30,6 @@ def loaded(path: str, **settings) -> Policy:
 @pytest.fixture
 def model_path(tmp_path):
     return save_model(tmp_path / "model")
-
-
-def batch_of(rows, sampled, prompts=None) -> TrainBatch:
-    """Right-padded rows of ids; ``sampled`` holds each one's sampled positions, ``prompts`` its prompt's number."""
-    length = max(map(len, rows))
-    mask = torch.tensor([[t in positions for t in range(length)] for positions in sampled])
-    return TrainBatch(
-        ids=torch.tensor([row + [0] * (length - len(row)) for row in rows]),
-        attention_mask=torch.tensor([[t < len(row) for t in range(length)] for row in rows]),
-        completion_mask=mask,
-        behaviour_logprobs=torch.zeros(mask.shape),
-        turns=torch.where(mask, 0, -1),
-        advantages=torch.zeros(len(rows)),
-        rewards=torch.zeros(len(rows)),
-        policy_versions=torch.zeros(len(rows), dtype=torch.int64),
-        prompts=torch.arange(len(rows)) if prompts is None else torch.tensor(prompts),
-        prompt_lengths=torch.tensor([min(positions, default=1) for positions in sampled]),
-        temperature=TEMPERATURE,
-    )
-
-
-LONG = [3, 14, 15, 9, 26, 5, 35, 8, 9, 7]
-SHORT = [2, 7, 18, 28]
-BATCH = batch_of([LONG, SHORT], [{4, 5, 6, 9}, {2, 3}])
-
-
-def full_statistics(model, batch):
-    """Log-probs and entropies from the model's whole logits."""
-    logits = model(input_ids=batch.ids, attention_mask=batch.attention_mask.long()).logits.float()
-    distribution = (logits / batch.temperature).log_softmax(-1)[:, :-1]
-    logprobs = torch.zeros(batch.ids.shape)
-    entropy = torch.zeros(batch.ids.shape)
-    logprobs[:, 1:] = distribution.gather(-1, batch.ids[:, 1:, None])[..., 0]
-    entropy[:, 1:] = -(distribution.exp() * distribution).sum(-1)
-    return logprobs * batch.completion_mask, entropy * batch.completion_mask
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -111,12 +52,6 @@ def test_chunked_statistics_and_their_gradients_equal_those_of_the_full_logits(t
         torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-5, rtol=1e-5, msg=name)
 
 
-PROMPT = [3, 14, 15, 9, 26]
-GROUPS = batch_of(
-    [[*PROMPT, 5, 35, 8], SHORT, [*PROMPT, 9, 7, 1, 4, 2, 6], [*PROMPT, 11]],
-    [{5, 7}, {2, 3}, {5, 6, 9, 10}, {5}],
-    prompts=[0, 1, 0, 0],
-)
 ARCHITECTURES = {
     "qwen2": lambda: Qwen2ForCausalLM(tiny_config()),
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, num_key_value_heads=4)),
@@ -233,7 +168,7 @@ def test_the_reference_stays_in_evaluation_mode(model_path):
 
 def test_a_checkpoint_replaces_the_weights_before_the_reference_is_taken(tmp_path, model_path):
     trained = AutoModelForCausalLM.from_pretrained(save_model(tmp_path / "other", seed=5))
-    state = {CHECKPOINT_PREFIX + name: tensor for name, tensor in trained.state_dict().items()}
+    state = {f"policy.model.{name}": tensor for name, tensor in trained.state_dict().items()}
     torch.save({"state_dict": state, "global_step": 3}, tmp_path / "stage1.ckpt")
     policy = loaded(model_path, init_from=str(tmp_path / "stage1.ckpt"))
     expected, _ = full_statistics(trained, BATCH)
