@@ -33,6 +33,8 @@ setup(
     ],
     extras_require={
         "vllm": ["vllm==0.33.0"],
+        # model.lora.r=16.
+        "lora": ["peft>=0.18"],
         # What tools/bench_loop.py --peer trl compares with, and what draws tools/bench_growth.py's plot.
         "peer": ["trl==1.16.0"],
         "plot": ["matplotlib>=3.9"],
@@ -47,7 +49,6 @@ setup(
             "hydra-submitit-launcher>=1.2,<1.3",
             "hypothesis>=6.100",
             "import-linter>=2.1",
-            # That the update works on low-rank adapters.
             "peft>=0.18",
             "pyarrow>=17",
             "pytest>=8",
