@@ -86,6 +86,7 @@ def test_every_update_is_made_of_episodes_of_exactly_that_policy(tokenizer: Any,
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["1", "2", "3"]
     assert max(float(row["sampling/logp_diff_max"]) for row in rows) < 1e-4
+    assert min(float(row["sampling/ess/turn_0"]) for row in rows) > 1 - 1e-6
     # The first update starts at the reference; the later ones have left it.
     assert abs(float(rows[0]["kl"])) < 1e-6
     assert min(float(row["kl"]) for row in rows[1:]) > 1e-3
