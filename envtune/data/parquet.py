@@ -14,7 +14,7 @@ from envtune.data.split import draw_evenly
 from envtune.data.verl_file import ParquetFileError, read_extra_info
 from envtune.data.verl_row import id_of_row, task_of_row
 from envtune.errors import UserError
-from envtune.task import Split, Task
+from envtune.task import Category, Split, Task
 
 CONTENTS = ("row", "package")
 
@@ -27,8 +27,8 @@ class ParquetTasks:
     row's id. Prompts are never read: `conf/prompt` says how the agent is instructed.
 
     ``categories`` are those trained on, ``val_categories`` those validated on (all four unless named). ``max_tasks``
-    and ``val_size`` are drawn by ``seed``, evenly over them; without, all tasks are used. A file is read when its tasks
-    are first asked for.
+    and ``val_size`` are drawn by ``seed``, evenly over them; without, all tasks are used. The test split is all of its
+    file. A file is read when its tasks are first asked for.
     """
 
     def __init__(
@@ -49,8 +49,11 @@ class ParquetTasks:
         self._contents, self._seed = contents, seed
         folder = Path(path)
         self._paths = {Split.TRAIN: folder / train_file, Split.VAL: folder / val_file, Split.TEST: folder / test_file}
-        held_out = parse_categories(CATEGORIES if val_categories is None else val_categories)
-        self._categories = {Split.TRAIN: parse_categories(categories), Split.VAL: held_out, Split.TEST: held_out}
+        self._categories = {
+            Split.TRAIN: parse_categories(categories),
+            Split.VAL: parse_categories(CATEGORIES if val_categories is None else val_categories),
+            Split.TEST: tuple(Category),
+        }
         self._sizes = {Split.TRAIN: ("data.max_tasks", max_tasks), Split.VAL: ("data.val_size", val_size)}
         self._tasks: dict[Split, tuple[Task, ...]] = {}
 

@@ -88,7 +88,9 @@ def test_categories_and_sizes_choose_among_the_rows_of_a_file(folder: Path) -> N
     assert _ids(ParquetTasks(str(folder), categories=["base"]).tasks(Split.TRAIN)) == [TRAINED[1], TRAINED[2]]
     drawn = ParquetTasks(str(folder), categories=["base", "miss_func"], max_tasks=2).tasks(Split.TRAIN)
     assert [task.category for task in drawn] == [Category.BASE, Category.MISS_FUNC]
-    assert _ids(ParquetTasks(str(folder), val_categories=["miss_param"]).tasks(Split.VAL)) == [HELD_OUT[1]]
+    held_out = ParquetTasks(str(folder), val_categories=["miss_param"])
+    assert _ids(held_out.tasks(Split.VAL)) == [HELD_OUT[1]]
+    assert _ids(held_out.tasks(Split.TEST)) == list(HELD_OUT)
     assert _ids(ParquetTasks(str(folder), val_categories=["base"], val_size=1).tasks(Split.VAL)) == [HELD_OUT[0]]
     with pytest.raises(UserError, match=r"data\.val_size=4 asks for 1 tasks of miss_func: choose so that it is 0 to 0"):
         ParquetTasks(str(folder), val_size=4).tasks(Split.VAL)

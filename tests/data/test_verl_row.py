@@ -84,6 +84,7 @@ def _set(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (_set("ground_truth", [["make_transaction()"]] * 5), "calls make_transaction, which the task's classes do not"),
         (_set("ground_truth", [["mv(source='a', to='b')"]] * 5), "mv with source, to, and this bfcl-eval asks for"),
         (_set("ground_truth", [["mv(source='a')"]] * 5), "mv with source, and this bfcl-eval asks for source, dest"),
+        (_set("ground_truth", [["pwd(to='b')"]] * 5), "calls pwd with to, and this bfcl-eval asks for none"),
         (_set("involved_classes", "MathAPI"), "involved_classes is missing or is not a list"),
         (_set("involved_classes", ["Nothing"]), "'Nothing' is missing or unknown"),
         (_set("involved_classes", ["MathAPI"]), "turn 3 cannot hand over sort"),
