@@ -6,21 +6,25 @@ and half of the other.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from envtune.errors import UserError
 from envtune.training.lora import LoRA, adapter_of, adapter_tensors
 
-# Beside the adapter's tensors: the settings that do not follow from their names.
+log = logging.getLogger(__name__)
+
+# Beside the adapter's tensors: the settings that do not follow from their names, and the path of the frozen weights.
 RECORD = "adapter"
 _MODEL = "model."
 _FIRST_MATRIX = ".lora_A.policy.weight"
 
 
-def save_what_is_trained(policy: nn.Module, model: nn.Module) -> None:
+def save_what_is_trained(policy: nn.Module, model: PreTrainedModel) -> None:
     """From now on the state of ``policy``, which has ``model`` as `model`, is the adapter alone if there is one.
 
     Loading a state of another kind raises UserError.
@@ -30,7 +34,7 @@ def save_what_is_trained(policy: nn.Module, model: nn.Module) -> None:
         policy.register_state_dict_post_hook(_after_saving)
 
 
-def whole_state(model: nn.Module, state: Mapping[str, Any], prefix: str, source: str) -> dict[str, Tensor]:
+def whole_state(model: PreTrainedModel, state: Mapping[str, Any], prefix: str, source: str) -> dict[str, Tensor]:
     """All weights of ``model``: those that training changes from the ``state`` of a checkpoint, the others its own.
 
     ``prefix`` is where the policy stands in ``state``, ``source`` what errors call the checkpoint.
@@ -38,7 +42,16 @@ def whole_state(model: nn.Module, state: Mapping[str, Any], prefix: str, source:
     Raises:
         UserError: the checkpoint holds an adapter and ``model`` has none, or another, or the other way round.
     """
-    _require_same(adapter_in(state, prefix), adapter_of(model), source)
+    saved_adapter = adapter_in(state, prefix)
+    _require_same(saved_adapter, adapter_of(model), source)
+    if saved_adapter and state[prefix + RECORD]["beside"] != model.name_or_path:
+        log.warning(
+            "the adapter in %s was trained beside the weights of %s and is now put beside those of %s: they must be "
+            "the same",
+            source,
+            state[prefix + RECORD]["beside"],
+            model.name_or_path,
+        )
     start = prefix + _MODEL
     saved = {name.removeprefix(start): tensor for name, tensor in state.items() if name.startswith(start)}
     return _frozen(model) | saved
@@ -59,7 +72,7 @@ def _after_saving(policy: Any, state: dict[str, Any], prefix: str, metadata: Any
         del state[prefix + _MODEL + name]
     adapter = adapter_of(policy.model)
     assert adapter is not None
-    state[prefix + RECORD] = {"r": adapter.r, "alpha": adapter.alpha}
+    state[prefix + RECORD] = {"r": adapter.r, "alpha": adapter.alpha, "beside": policy.model.name_or_path}
 
 
 def _before_loading(policy: Any, state: dict[str, Any], prefix: str, *_: Any) -> None:

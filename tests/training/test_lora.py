@@ -190,7 +190,7 @@ def test_a_checkpoint_holds_the_adapter_alone(tokenizer: Any, tmp_path: Path, to
     _, path = fit(tokenizer, toy_path, tmp_path, 1)
     checkpoint = torch.load(path, weights_only=True)
     state = checkpoint["state_dict"]
-    assert state.pop("policy.adapter") == {"r": 2, "alpha": 4}
+    assert state.pop("policy.adapter") == {"r": 2, "alpha": 4, "beside": toy_path}
     assert len(state) == MATRICES
     assert all(".lora_" in name for name in state)
     # Two blocks of rank 2: inputs and outputs of q and o 32 and 32, k and v 32 and 16, gate, up and down 32 and 48.
@@ -198,6 +198,20 @@ def test_a_checkpoint_holds_the_adapter_alone(tokenizer: Any, tmp_path: Path, to
     assert sum(tensor.numel() for tensor in state.values()) == numbers
     moments = checkpoint["optimizer_states"][0]["state"]
     assert sum(tensors["exp_avg"].numel() for tensors in moments.values()) == numbers
+
+
+def test_an_adapter_put_beside_the_weights_of_another_folder_is_told(
+    tmp_path: Path, model_path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = save(adapted(model_path), tmp_path / "a.ckpt")
+    adapted(model_path, init_from=path)
+    assert caplog.messages == []
+    other = save_model(tmp_path / "other", seed=5)
+    adapted(other, init_from=path)
+    assert caplog.messages == [
+        f"the adapter in checkpoint {path} was trained beside the weights of {model_path} and is now put beside those "
+        f"of {other}: they must be the same"
+    ]
 
 
 FOLDER = r"give the folder that tools/export_model\.py makes of it as model\.path"
