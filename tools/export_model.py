@@ -82,7 +82,7 @@ def export(trained: Trained, folder: Path, dtype: str) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and is no empty folder: give another name, or remove it")
     tokenizer = load_tokenizer(trained.model, trained.trust_remote_code)
-    model = load_trained(trained.model, str(trained.checkpoint), trained.dtype, trained.trust_remote_code)
+    model: Any = load_trained(trained.model, str(trained.checkpoint), trained.dtype, trained.trust_remote_code)
     staged = folder.with_name(folder.name + PARTIAL)
     shutil.rmtree(staged, ignore_errors=True)
     model.to(DTYPES[dtype]).save_pretrained(staged)
