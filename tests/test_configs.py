@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import hydra
@@ -114,6 +115,20 @@ def test_an_experiment_changes_what_its_name_says_and_nothing_else(
         # Only puts the groups together again.
         del each["module"], each["datamodule"]
     assert config == usual
+
+
+def test_vllm_weights_tokens_and_has_room_for_the_longest_episode():
+    assert resolved("rollout=hf")["grpo"]["importance"] == "none"
+    config = resolved("rollout=vllm", "stage=2", "model=qwen2.5-7b")
+    assert config["grpo"]["importance"] == "token"
+    generator = config["rollout"]["generator"]
+    assert (generator["max_prompt_tokens"], generator["max_response_tokens"]) == (8192, 10000)
+    assert resolved("rollout=vllm", "grpo.importance=mask")["grpo"]["importance"] == "mask"
+
+
+def test_vllm_takes_every_setting_of_its_config(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    assert instantiate(compose("rollout=vllm").rollout.generator).temperature == 1.0
 
 
 def test_an_experiment_wins_over_the_stage_and_the_command_line_over_both():

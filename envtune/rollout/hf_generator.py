@@ -15,6 +15,7 @@ from transformers.cache_utils import get_layer_types_and_kwargs
 
 from envtune.errors import UserError
 from envtune.rollout.advances import Advances
+from envtune.rollout.end_tokens import end_tokens
 from envtune.rollout.generator import Advance, Request
 from envtune.rollout.kv_attention import ATTENTION
 from envtune.rollout.running_batch import Limits, RunningBatch
@@ -63,7 +64,7 @@ class HFGenerator:
         if model is not self._model:
             _require_fitting_attention(model)
         self._model = model
-        self._stop_ids = _stop_ids(model)
+        self._stop_ids = end_tokens(model)
         self.policy_version = policy_version
 
     def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
@@ -93,15 +94,6 @@ def _sampling_mode(model: PreTrainedModel) -> Iterator[None]:
     finally:
         model.set_attn_implementation(attention)
         model.train(training)
-
-
-def _stop_ids(model: PreTrainedModel) -> frozenset[int]:
-    """Every end token of the model: its generation config may name one, several or none."""
-    generation = getattr(model, "generation_config", None)
-    ids = getattr(generation, "eos_token_id", None)
-    if ids is None:
-        ids = model.config.get_text_config().eos_token_id
-    return frozenset([ids] if isinstance(ids, int) else ids or ())
 
 
 def _require_fitting_attention(model: PreTrainedModel) -> None:
