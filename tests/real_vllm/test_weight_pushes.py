@@ -1,0 +1,177 @@
+"""What vLLM samples is sampled from the trainer's newest weights, and it is told when it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from small_engine import small_generator, small_model, trainer_logprobs
+from transformers import PreTrainedModel
+
+from envtune.rollout.generator import Completion, Request
+from envtune.rollout.vllm_engine import Engine, EngineError
+from envtune.rollout.vllm_generator import VLLMGenerator
+
+LONG = tuple(range(10, 150))
+PROMPTS = (LONG, (5, 6, 7), LONG, (*LONG[:70], 300, 301))
+
+
+class Talk:
+    """Chains of three steps; behind each completion comes an observation."""
+
+    def __init__(self) -> None:
+        self.requests = [[Request(prompt, seed, 12)] for seed, prompt in enumerate(PROMPTS)]
+        self.found: list[list[Completion]] = [[] for _ in PROMPTS]
+        self.order: list[int] = []
+
+    def play(self, generator: VLLMGenerator) -> Talk:
+        generator.run([requests[0] for requests in self.requests], self.advance)
+        return self
+
+    def advance(self, number: int, completion: Completion) -> Request | None:
+        self.order.append(number)
+        self.found[number].append(completion)
+        last = self.requests[number][-1]
+        if len(self.found[number]) == 3:
+            return None
+        self.requests[number].append(Request(last.ids + completion.ids + (50, 51, 52), last.seed + 100, 12))
+        return self.requests[number][-1]
+
+    def largest_difference(self, model: PreTrainedModel) -> float:
+        """Of the log-probs, to those of ``model``."""
+        differences = [
+            abs(ours - theirs)
+            for requests, found in zip(self.requests, self.found, strict=True)
+            for request, completion in zip(requests, found, strict=True)
+            for ours, theirs in zip(trainer_logprobs(model, request, completion), completion.logprobs, strict=True)
+        ]
+        assert len(differences) == 4 * 3 * 12
+        return max(differences)
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["untied", "tied"])
+def sampler(request: pytest.FixtureRequest) -> Iterator[tuple[PreTrainedModel, VLLMGenerator]]:
+    """A model and a generator that has its weights."""
+    model, generator = small_model(request.param), small_generator()
+    generator.update_weights(model, 0)
+    yield model, generator
+    Engine._newest.close()
+
+
+def change_all_weights(model: PreTrainedModel, seed: int) -> None:
+    model.load_state_dict(small_model(model.config.tie_word_embeddings, seed).state_dict())
+
+
+def test_log_probs_are_the_trainers_after_every_push(sampler):
+    model, generator = sampler
+    for version in range(3):
+        change_all_weights(model, version)
+        generator.update_weights(model, version)
+        # The same prompts each time, which the engine remembers from the weights before.
+        assert Talk().play(generator).largest_difference(model) < 1e-4
+        assert generator.policy_version == version
+
+
+def test_an_engine_that_remembers_what_old_weights_computed_is_found_out(sampler, monkeypatch):
+    model, generator = sampler
+    generator.update_weights(model, 5)
+    change_all_weights(model, 6)
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "forget", lambda engine: None)
+        with pytest.raises(EngineError, match="does not compute with the trainer's weights of policy version 6"):
+            generator.update_weights(model, 6)
+    assert generator.policy_version == 5
+    generator.update_weights(model, 6)
+    assert Talk().play(generator).largest_difference(model) < 1e-4
+
+
+def test_weights_that_did_not_arrive_are_found_out(sampler, monkeypatch):
+    model, generator = sampler
+    generator.update_weights(model, 7)
+    change_all_weights(model, 8)
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "load", lambda engine, folder: None)
+        with pytest.raises(EngineError, match=r"differ by .* nats on average, 0.001 is allowed \(float32"):
+            generator.update_weights(model, 8)
+    generator.update_weights(model, 8)
+
+
+def test_a_completion_depends_on_its_seed_and_on_nothing_beside_it(sampler):
+    model, generator = sampler
+    generator.update_weights(model, 9)
+    together, again, alone = Talk().play(generator), Talk().play(generator), []
+    generator.run([Request(PROMPTS[1], 1, 12)], lambda _, completion: alone.append(completion))
+    assert [[c.ids for c in found] for found in together.found] == [[c.ids for c in found] for found in again.found]
+    assert alone[0].ids == together.found[1][0].ids
+    # The first and the third chain have the same prompt.
+    assert together.found[0][0].ids != together.found[2][0].ids
+
+
+def test_a_step_costs_its_new_tokens_and_what_is_left_of_a_block(sampler):
+    model, generator = sampler
+    generator.update_weights(model, 10)
+    before = generator.fed_tokens
+    requests = [Request(LONG, 0, 12)]
+    found: list[Completion] = []
+
+    def advance(number: int, completion: Completion) -> Request | None:
+        found.append(completion)
+        if len(found) == 3:
+            return None
+        requests.append(Request(requests[-1].ids + completion.ids + (50, 51, 52), len(found), 12))
+        return requests[-1]
+
+    generator.run(requests[:1], advance)
+    # 140 tokens and 11 of the 12 sampled ones; then whole blocks of 32 are remembered: of 155 tokens 128, of 170 160.
+    assert generator.fed_tokens - before == (140 + 11) + (155 - 128 + 11) + (170 - 160 + 11)
+
+
+def test_short_steps_do_not_wait_for_a_long_completion(sampler):
+    _, generator = sampler
+    order: list[int] = []
+
+    def advance(number: int, completion: Completion) -> Request | None:
+        order.append(number)
+        return Request((1, 2, len(order)), 0, 2) if number == 0 and len(order) < 4 else None
+
+    generator.run([Request((1, 2, 3), 0, 2), Request((4, 5, 6), 1, 400)], advance)
+    assert order == [0, 0, 0, 0, 1]
+
+
+def test_completions_end_at_the_models_end_tokens_and_the_requests(sampler):
+    model, generator = sampler
+    found: list[Completion] = []
+    keep = lambda _, completion: found.append(completion)  # noqa: E731
+    generator.run([Request(LONG, 3, 12)], keep)
+    model.generation_config.eos_token_id = found[0].ids[5]
+    generator.update_weights(model, 11)
+    model.generation_config.eos_token_id = None
+    generator.run([Request(LONG, 3, 12)], keep)
+    generator.run([Request(LONG, 3, 12, (found[0].ids[2],))], keep)
+    free, by_model, by_request = (completion.ids for completion in found)
+    assert by_model == free[: free.index(free[5]) + 1]
+    assert by_request == free[: free.index(free[2]) + 1]
+    assert [completion.ended for completion in found] == [False, True, True]
+
+
+def test_greedy_completions_take_the_likeliest_token(sampler):
+    model, generator = sampler
+    generator.update_weights(model, 12)
+    found: list[Completion] = []
+    generator.run([Request(LONG, 3, 6)], lambda _, completion: found.append(completion), greedy=True)
+    with torch.no_grad():
+        logits = model.eval()(torch.tensor([LONG + found[0].ids])).logits[0]
+    assert logits[len(LONG) - 1 : -1].argmax(-1).tolist() == list(found[0].ids)
+
+
+def test_an_error_in_what_follows_a_completion_ends_the_run_and_not_the_engine(sampler):
+    model, generator = sampler
+
+    def advance(number: int, completion: Completion) -> None:
+        raise ValueError(f"chain {number} fails")
+
+    with pytest.raises(ValueError, match="chain 0 fails"):
+        generator.run([Request((1, 2), 0, 2), Request((3, 4), 1, 400)], advance)
+    generator.update_weights(model, 13)
+    assert Talk().play(generator).largest_difference(model) < 1e-4
