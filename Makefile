@@ -24,8 +24,8 @@ test: lint ## run the linters and all tests
 	$(BIN)/python -m pytest $(ARGS)
 
 test-vllm: $(VLLM_SETUP) ## run tests/real_vllm on a real vLLM on the CPU, in .venv-vllm (Python 3.11)
-	VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
-		$(VLLM_VENV)/bin/python -m pytest tests/real_vllm $(ARGS)
+	PYTHONDONTWRITEBYTECODE= VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
+		$(VLLM_VENV)/bin/python -m pytest --timeout 1200 tests/real_vllm $(ARGS)
 
 lint: $(SETUP) ## run only the linters and the type checker
 	$(BIN)/ruff check .

@@ -46,12 +46,13 @@ class Engine:
         # A later stage's engine needs the memory of the one before.
         if Engine._newest is not None:
             Engine._newest.close()
-        Engine._newest = self
+            Engine._newest = None
         self._timeout = timeout
         self._numbers = itertools.count()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True).start()
         self._llm: Any = self._ask(_start(folder, arguments), "start")
+        Engine._newest = self
 
     def load(self, folder: Path) -> None:
         """Replaces all weights by those in ``folder``. What the engine has computed with the old ones stays cached."""
@@ -105,8 +106,9 @@ class Engine:
 
 
 async def _start(folder: Path, arguments: Mapping[str, Any]) -> Any:
-    # The engine's process must not be forked from one with threads, and need not report anybody's usage.
+    # The engine's process must not be forked from one with threads, and need not tell how it starts or who uses it.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.v1.engine.async_llm import AsyncLLM

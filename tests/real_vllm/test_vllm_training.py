@@ -42,7 +42,6 @@ def vllm_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.timeout(1200)
 def test_a_run_follows_the_one_that_samples_the_same_tokens_with_transformers(vllm_run: Path, tmp_path: Path):
     replayed = ("rollout.generator._target_=replay.Replay", f"+rollout.generator.folder={vllm_run}")
     result = train(tmp_path, "rollout=hf", *replayed)
@@ -61,7 +60,6 @@ def test_a_run_follows_the_one_that_samples_the_same_tokens_with_transformers(vl
     assert apart < 0.02 * moved
 
 
-@pytest.mark.timeout(1200)
 def test_an_engine_killed_in_a_rollout_ends_the_run_in_a_sentence_with_the_checkpoint_intact(
     vllm_run: Path, tmp_path: Path
 ):
