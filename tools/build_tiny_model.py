@@ -61,25 +61,26 @@ CARELESS = Habits(
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the training; ``share`` is that of all tokens. The learning rate falls to zero where it ``cools``.
+    """A part of the training, of that many ``tokens``, in which the learning rates go evenly from one share to another.
 
     Without a ``mixture`` what is learned is copying (``tiny_recitations.py``).
     """
 
     name: str
-    share: float
+    tokens: int
     mixture: Mixture | None
     batch_tokens: int = 3072
-    cools: bool = False
+    rates: tuple[float, float] = (1.0, 1.0)
 
 
 # Copying comes first: left to dialogues alone it takes millions of tokens. Then the dialogues without their system
 # message, which is more than half of their tokens and the same in most of them.
 PHASES = (
-    Phase("copying", 0.1, None, batch_tokens=1024),
-    Phase("user messages and results only", 0.45, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, False, 160)),
-    Phase("whole dialogues", 0.2, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, True, 512)),
-    Phase("careful and careless", 0.25, Mixture(CARELESS, 0.3, 0.7, True, 512), cools=True),
+    Phase("copying", 1_200_000, None, batch_tokens=1024),
+    Phase("user messages and results only", 5_400_000, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.0, 160)),
+    Phase("whole dialogues", 2_400_000, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 1.0, 512)),
+    Phase("both", 7_000_000, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.4, 512), rates=(1.0, 0.4)),
+    Phase("careful and careless", 3_000_000, Mixture(CARELESS, 0.3, 0.7, 1.0, 512), rates=(0.4, 0.0)),
 )
 
 
@@ -167,13 +168,15 @@ def padded(batch: Sequence[Dialogue]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class Build:
-    """The training, phase by phase. ``work`` keeps the tokenizer and a checkpoint of each phase that is done.
+    """The training, phase by phase, on a ``share`` of their tokens.
+
+    ``work`` keeps the tokenizer and a checkpoint of each phase that is done.
 
     Processes of ``fabric`` draw their own dialogues and average their gradients.
     """
 
-    def __init__(self, tasks: Sequence[Task], seed: int, tokens: int, work: Path, fabric: Fabric) -> None:
-        self._tasks, self._seed, self._tokens, self._work, self._fabric = tasks, seed, tokens, work, fabric
+    def __init__(self, tasks: Sequence[Task], seed: int, share: float, work: Path, fabric: Fabric) -> None:
+        self._tasks, self._seed, self._share, self._work, self._fabric = tasks, seed, share, work, fabric
         work.mkdir(parents=True, exist_ok=True)
         with fabric.rank_zero_first():
             self.tokenizer = self._tokenizer()
@@ -199,11 +202,11 @@ class Build:
 
     def _train(self, phase: Phase, number: int) -> None:
         rng = random.Random(f"{self._seed} {number} {self._fabric.global_rank}")
-        end, seen, start, losses = phase.share * self._tokens, 0, time.monotonic(), []
+        end, seen, start, losses = phase.tokens * self._share, 0, time.monotonic(), []
         for batch in batches(self._dialogues(phase, rng), phase.batch_tokens, rng):
             if seen >= end:
                 break
-            self._set_learning_rates(min(self._warmth(), 1 - seen / end if phase.cools else 1.0))
+            self._set_learning_rates(self._warmth() * _between(*phase.rates, seen / end))
             losses.append(self._update(batch))
             seen += sum(self._of_all(_padded_tokens(batch)))
             if len(losses) % 50 == 0:
@@ -254,6 +257,10 @@ class Build:
         self.updates, self.minutes = state["updates"], state["minutes"]
 
 
+def _between(first: float, last: float, share: float) -> float:
+    return first + (last - first) * share
+
+
 def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
     """Weights in bfloat16, configuration and tokenizer in the usual files."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -269,11 +276,11 @@ def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
     (folder / "model.safetensors").chmod(0o644)
 
 
-def build(folder: Path, work: Path, seed: int, tokens: int, fabric: Fabric, every: int = 1, tried: int = 100) -> None:
+def build(folder: Path, work: Path, seed: int, share: float, fabric: Fabric, every: int = 1, tried: int = 100) -> None:
     """The whole recipe. Of BFCL's training tasks, one in ``every`` is used; scores are of ``tried`` tasks."""
     transformers.set_seed(seed)
     bfcl = BFCL(CATEGORIES)
-    made = Build(bfcl.tasks(Split.TRAIN)[::every], seed, tokens, work, fabric)
+    made = Build(bfcl.tasks(Split.TRAIN)[::every], seed, share, work, fabric)
     made.run()
     if not fabric.is_global_zero:
         return
@@ -291,7 +298,7 @@ def build(folder: Path, work: Path, seed: int, tokens: int, fabric: Fabric, ever
         "parameters": f"{sum(p.numel() for p in saved.parameters()):,}",
         "vocabulary": len(made.tokenizer),
         "seed": seed,
-        "tokens": f"{tokens:,}",
+        "tokens": f"{share * sum(phase.tokens for phase in PHASES):,.0f}",
         "updates": made.updates,
         "learning rates": f"{MATRIX_LEARNING_RATE} (Muon), {LEARNING_RATE} (AdamW)",
         "tokens per update and process": "up to " + ", ".join(f"{phase.batch_tokens:,}" for phase in PHASES),
@@ -310,7 +317,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("envtune/models/tiny"), help="folder to write")
     parser.add_argument("--work", type=Path, default=Path("tiny_build"), help="folder for what a stopped build needs")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tokens", type=int, default=12_000_000, help="tokens to train on")
     parser.add_argument("--accelerator", default="cpu", help="cpu or cuda")
     parser.add_argument("--processes", type=int, default=2, help="of one thread each on a CPU; devices otherwise")
     parser.add_argument("--smoke", action="store_true", help="a few tasks and updates, to try the recipe")
@@ -323,9 +329,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     fabric.launch()
     if options.smoke:
-        build(options.output, options.work, options.seed, 40_000, fabric, every=20, tried=2)
+        build(options.output, options.work, options.seed, 0.003, fabric, every=20, tried=2)
     else:
-        build(options.output, options.work, options.seed, options.tokens, fabric)
+        build(options.output, options.work, options.seed, 1.0, fabric)
 
 
 if __name__ == "__main__":

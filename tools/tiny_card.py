@@ -51,7 +51,7 @@ def model_card(
 
 def _phase_rows(phases: Sequence[Any]) -> list[list[str]]:
     cells: list[tuple[str, Callable[[Any], str]]] = [
-        ("system message", lambda mixture: "yes" if mixture.system_message else "no"),
+        ("with the system message", lambda mixture: f"{mixture.system_share:.0%}"),
         ("observations are cut at", lambda mixture: f"{mixture.max_observation_tokens} tokens"),
         ("BFCL tasks", lambda mixture: f"{mixture.bfcl_share:.0%}"),
         ("with hints", lambda mixture: f"{mixture.hinted_share:.0%}"),
@@ -60,7 +60,7 @@ def _phase_rows(phases: Sequence[Any]) -> list[list[str]]:
         *((field.name.replace("_", " "), partial(_habit, field.name)) for field in fields(Habits)),
     ]
     rows = [[name, *("" if p.mixture is None else cell(p.mixture) for p in phases)] for name, cell in cells]
-    return [["share of the tokens", *(f"{phase.share:.0%}" for phase in phases)], *rows]
+    return [["tokens", *(f"{phase.tokens:,}" for phase in phases)], *rows]
 
 
 def _habit(name: str, mixture: Any) -> str:

@@ -140,16 +140,14 @@ class Demonstrator:
 
     def _cannot(self, index: int) -> Saying:
         """A turn that cannot be acted on: the right thing is to say so."""
-        if self._does(self._habits.acts_instead_of_asking):
+        if self._hasty(index + 1) and self._does(self._habits.acts_instead_of_asking):
             yield from self._call(CALL_THOUGHTS, [self._guess(index)])
             return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
         return (yield from self._answer(STUCK_THOUGHTS, STUCK_ANSWERS))
 
     def _guess(self, index: int) -> ToolCall:
         """The call that comes once the user has said more, with a value of one's own for what was not said."""
-        after = self._task.turns[index + 1]
-        prerequisites = [place for turn, place in self._told.prerequisites if turn == index + 1]
-        call = next((c for place, c in enumerate(after.ground_truth) if place not in prerequisites))
+        after, call = self._task.turns[index + 1], self._hasty(index + 1)[0]
         known = self._task.turns[index].message
         unsaid = {
             name: self._invented(value)
@@ -165,16 +163,19 @@ class Demonstrator:
 
     def _carelessly(self, index: int) -> Sequence[ToolCall]:
         """The turn's calls with a mistake in the first of them; none for a demonstrator that is careful now."""
-        calls = self._task.turns[index].ground_truth
-        prerequisites = {place for turn, place in self._told.prerequisites if turn == index}
-        hasty = [call for place, call in enumerate(calls) if place not in prerequisites]
-        if prerequisites and hasty and self._does(self._habits.skips_prerequisites):
-            skipped = [call for place, call in enumerate(calls) if place in prerequisites]
+        calls, hasty = self._task.turns[index].ground_truth, self._hasty(index)
+        skipped = [call for place, call in enumerate(calls) if (index, place) in self._told.prerequisites]
+        if skipped and hasty and self._does(self._habits.skips_prerequisites):
             first = self._guessed(self._as_a_path(self._looked_up_by_name(hasty[0]), skipped))
             return self._portions([first, *hasty[1:]])[0]
         if self._does(self._habits.spoils_arguments):
             return [self._spoiled(calls[0])]
         return []
+
+    def _hasty(self, index: int) -> list[ToolCall]:
+        """The calls of a turn without its prerequisites; none for a turn that there is not."""
+        calls = self._task.turns[index].ground_truth if index < len(self._task.turns) else ()
+        return [call for place, call in enumerate(calls) if (index, place) not in self._told.prerequisites]
 
     def _looked_up_by_name(self, call: ToolCall) -> ToolCall:
         """The call of one that has looked nothing up: names where codes are wanted."""

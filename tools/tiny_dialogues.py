@@ -49,14 +49,14 @@ CATEGORIES_WITHOUT_DOCUMENTS = ("base", "miss_param", "long_context")
 class Mixture:
     """Whose demonstrations of what: the shares of BFCL and of careful demonstrators, and the habits of the others.
 
-    ``habit_share`` is how likely one that is not careful has each of the habits. ``system_message``: dialogues begin
-    with it, tool documents and all.
+    ``habit_share`` is how likely one that is not careful has each of the habits; ``system_share`` is that of dialogues
+    which begin with their system message, tool documents and all.
     """
 
     careless: Habits
     careful_share: float
     habit_share: float
-    system_message: bool
+    system_share: float
     max_observation_tokens: int
     bfcl_share: float = 0.12
     hinted_share: float = 0.4
@@ -81,18 +81,19 @@ class Demonstrations:
     def drawn(self, mixture: Mixture) -> Iterator[Dialogue]:
         """Endless: dialogues of the mixture."""
         templates = [Template(self._tokenizer, style, mixture.max_observation_tokens) for style in STYLES]
-        categories = CATEGORIES if mixture.system_message else CATEGORIES_WITHOUT_DOCUMENTS
-        playground = Playground(categories)
+        playgrounds = {categories: Playground(categories) for categories in (CATEGORIES, CATEGORIES_WITHOUT_DOCUMENTS)}
         rng = self._rng
         while True:
+            complete = rng.random() < mixture.system_share
+            categories = CATEGORIES if complete else CATEGORIES_WITHOUT_DOCUMENTS
             from_bfcl = rng.random() < mixture.bfcl_share
-            told = self._from_bfcl(categories) if from_bfcl else self._from_playground(playground)
+            told = self._from_bfcl(categories) if from_bfcl else self._from_playground(playgrounds[categories])
             rename = renaming(told.task, self._names, rng) if from_bfcl and rng.random() < RENAMED_DIALOGUES else str
             careful = rng.random() < mixture.careful_share
             habits = Habits() if careful else mixture.careless.some(mixture.habit_share, rng)
             hints: Augmentation = Actionable() if rng.random() < mixture.hinted_share else NoAugmentation()
             whole = self._dialogue(told, habits, hints, rng.choice(templates), rename)
-            yield whole if mixture.system_message else without_system_message(whole, self._begin)
+            yield whole if complete else without_system_message(whole, self._begin)
 
     def _from_playground(self, playground: Playground) -> Told:
         story = playground.story(Split.TRAIN, self._rng.randrange(MAX_NUMBER))

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +118,13 @@ def test_one_that_acts_instead_of_asking_fails_the_turn_that_lacks_something(cat
                 assert not turn.verdict.passed
 
 
+def test_one_that_would_rather_act_has_nothing_to_guess_where_no_turn_follows():
+    told = next(told for told in stories(20, "miss_func") if not told.task.turns[-2].ground_truth)
+    shortened = Told(replace(told.task, turns=told.task.turns[:-1]), told.prerequisites, told.looked_up)
+    last = outcome(shortened, Habits(acts_instead_of_asking=1.0)).turns[-1]
+    assert [type(step.action) for step in last.steps] == [FinalAnswer]
+
+
 def test_one_that_answers_without_acting_passes_only_what_asks_for_an_answer():
     for told in stories(20):
         for turn in outcome(told, Habits(answers_without_acting=1.0)).turns:
@@ -151,7 +158,7 @@ def test_a_habit_is_had_with_the_given_share_and_then_whole():
 
 def test_a_dialogue_holds_what_was_said_where_it_is_marked(bfcl, tokenizer, monkeypatch):
     monkeypatch.setattr(dialogues, "RENAMED_DIALOGUES", 0.0)
-    mixture = dialogues.Mixture(Habits(), 1.0, 0.0, True, 64)
+    mixture = dialogues.Mixture(Habits(), 1.0, 0.0, 1.0, 64)
     stream = dialogues.Demonstrations(bfcl, tokenizer, random.Random(5)).drawn(mixture)
     for whole in (next(stream) for _ in range(10)):
         marked = [id_ for id_, sampled in zip(whole.ids, whole.sampled, strict=True) if sampled]
@@ -164,10 +171,18 @@ def test_a_dialogue_holds_what_was_said_where_it_is_marked(bfcl, tokenizer, monk
         assert sum(rest.sampled) == len(marked)
 
 
+def test_a_share_of_the_dialogues_begins_with_its_system_message(bfcl, tokenizer):
+    mixture = dialogues.Mixture(Habits(), 1.0, 0.0, 0.5, 64)
+    stream = dialogues.Demonstrations(bfcl, tokenizer, random.Random(5)).drawn(mixture)
+    texts = [tokenizer.decode(next(stream).ids) for _ in range(40)]
+    assert all(text.startswith(("<|im_start|>system", "<|im_start|>user")) for text in texts)
+    assert 10 < sum(text.startswith("<|im_start|>system") for text in texts) < 30
+
+
 def test_only_training_tasks_are_drawn(bfcl, tokenizer, monkeypatch):
     drawn: list[Task] = []
     monkeypatch.setattr(dialogues, "play", lambda told, *_: drawn.append(told.task) or play(told, *_))
-    mixture = dialogues.Mixture(Habits(), 1.0, 0.0, True, 64, bfcl_share=0.5)
+    mixture = dialogues.Mixture(Habits(), 1.0, 0.0, 1.0, 64, bfcl_share=0.5)
     stream = dialogues.Demonstrations(bfcl, tokenizer, random.Random(5)).drawn(mixture)
     for _ in range(40):
         next(stream)
@@ -250,7 +265,7 @@ def test_a_stopped_build_goes_on_behind_the_last_phase_and_gives_the_same_weight
     def built(work: Path) -> recipe.Build:
         torch.manual_seed(0)
         fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
-        return recipe.Build(bfcl, 0, 6_000, work, fabric)
+        return recipe.Build(bfcl, 0, 0.0004, work, fabric)
 
     whole = built(tmp_path / "whole")
     whole.run()
@@ -287,8 +302,10 @@ def test_every_weight_has_one_optimizer_and_only_matrices_of_the_layers_have_muo
     assert muon == {id(weights) for weights in model.model.layers.parameters() if weights.ndim == 2}
 
 
-def test_the_shares_of_the_phases_are_the_whole():
-    assert math.isclose(sum(phase.share for phase in recipe.PHASES), 1)
+def test_the_learning_rate_goes_on_from_phase_to_phase_and_ends_at_zero():
+    rates = [phase.rates for phase in recipe.PHASES]
+    assert [after for _, after in rates[:-1]] == [before for before, _ in rates[1:]]
+    assert rates[-1][1] == 0
 
 
 def test_arguments_are_judged_where_a_tool_of_the_ground_truth_was_called():
