@@ -48,6 +48,7 @@ class Engine:
             Engine._newest.close()
             Engine._newest = None
         self._timeout = timeout
+        self._closed = False
         self._numbers = itertools.count()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True).start()
@@ -80,6 +81,9 @@ class Engine:
 
     def run(self, coroutine: Coroutine[Any, Any, Answer], purpose: str, timeout: float | None = None) -> Answer:
         """The result of ``coroutine``, run in the engine's loop; without ``timeout`` it has to end by itself."""
+        if self._closed:
+            coroutine.close()
+            raise EngineError(f"was closed, for a newer engine or at the end, and cannot {purpose}")
         future = asyncio.run_coroutine_threadsafe(_telling_its_death(coroutine, purpose), self._loop)
         try:
             return future.result(timeout)
@@ -88,8 +92,9 @@ class Engine:
             raise
 
     def close(self) -> None:
-        """Ends the engine's process."""
-        if self._loop.is_running():
+        """Ends the engine's process; every call after it is refused."""
+        if not self._closed:
+            self._closed = True
             self._llm.shutdown()
             self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -108,7 +113,7 @@ class Engine:
 async def _start(folder: Path, arguments: Mapping[str, Any]) -> Any:
     # The engine's process must not be forked from one with threads, and need not tell how it starts or who uses it.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.v1.engine.async_llm import AsyncLLM

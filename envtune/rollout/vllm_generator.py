@@ -28,6 +28,9 @@ Answer = TypeVar("Answer")
 
 DTYPES = ("auto", *TOLERANCES)
 
+# The policy version before the first push, and after one that failed: what the engine holds then is unknown.
+UNKNOWN = -1
+
 
 class VLLMGenerator:
     """The ``Generator`` on vLLM, whose engine starts with the first weights. See conf/rollout/vllm.yaml.
@@ -73,7 +76,7 @@ class VLLMGenerator:
         if importlib.util.find_spec("vllm") is None:
             raise UserError("rollout=vllm needs the package vllm: pip install -e '.[vllm]', or sample with rollout=hf")
         self.temperature = temperature
-        self.policy_version = -1
+        self.policy_version = UNKNOWN
         self.fed_tokens = 0
         self._dtype, self._timeout, self._tolerance = dtype, timeout, probe_tolerance
         self._max_completions, self._sleep, self._transfer_folder = max_completions, sleep, transfer_folder
@@ -86,6 +89,7 @@ class VLLMGenerator:
             "generation_config": "vllm",
             "skip_tokenizer_init": True,
             "disable_log_stats": True,
+            "use_tqdm_on_load": False,
             **(engine or {}),
         }
         self._engine: Engine | None = None
@@ -94,11 +98,14 @@ class VLLMGenerator:
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Hands over all weights, empties the engine's cache and compares log-probs of a few tokens.
 
+        Until that has succeeded, nothing is sampled.
+
         Raises:
             EngineError: the engine has ended, does not answer, or computes otherwise than ``model``.
             UserError: several processes train.
         """
         _require_one_process()
+        self.policy_version = UNKNOWN
         dtype = self._dtype_for(model)
         with tempfile.TemporaryDirectory(prefix="envtune_weights_", dir=self._transfer_folder) as name:
             write_plain_weights(model, dtype, Path(name))
@@ -114,8 +121,8 @@ class VLLMGenerator:
         Raises:
             EngineError: the engine has ended, or a completion takes too long.
         """
-        if self._engine is None:
-            raise RuntimeError("the generator has no weights; call update_weights first")
+        if self._engine is None or self.policy_version == UNKNOWN:
+            raise RuntimeError("the generator has no weights that it knows; call update_weights first")
         engine = self._awake(self._engine)
         engine.run(self._play(engine, first, advance, greedy), "sample")
         self._rest(engine)

@@ -61,8 +61,11 @@ class Mortal(VLLMGenerator):
         self._killed_after = killed_after
 
     def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
-        def kill(number: int, completion: Completion) -> Request | None:
-            engine_process().kill()
+        condemned = [engine_process()] if self.policy_version == self._killed_after and not greedy else []
+
+        def advance_and_kill(number: int, completion: Completion) -> Request | None:
+            while condemned:
+                condemned.pop().kill()
             return advance(number, completion)
 
-        super().run(first, kill if self.policy_version == self._killed_after and not greedy else advance, greedy)
+        super().run(first, advance_and_kill, greedy)

@@ -18,15 +18,22 @@ TINY = ROOT / "envtune/models/tiny/model.safetensors"
 SMALL = (
     *("debug=fast", "trainer=cpu", "model.dtype=float32", "logger=csv", "grpo.importance=token", "data.val_size=2"),
     *("data.categories=[base]", "callbacks.last.every=1", "callbacks.trajectories.with_tokens=true"),
-    *("rollout.max_response_tokens=512", "rollout.max_completion_tokens=64", "rollout.step_limit=2"),
+    *("rollout.max_response_tokens=512", "rollout.step_limit=2", "reward=format", "grpo.group_size=4"),
 )
-ENGINE = "rollout.generator.engine={enforce_eager:true,block_size:32,kv_cache_memory_bytes:268435456}"
+ENGINE = tuple(
+    f"+rollout.generator.engine.{setting}"
+    for setting in ("enforce_eager=true", "block_size=32", "kv_cache_memory_bytes=268435456")
+)
 
 
 def train(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "train.py", f"hydra.run.dir={folder}", *SMALL, *arguments]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+
+
+def updates_of(folder: Path) -> list[dict[str, str]]:
+    return [row for row in read_rows(folder / "csv" / METRICS_FILE) if row["loss/total"]]
 
 
 def weights_after(folder: Path) -> dict[str, torch.Tensor]:
@@ -37,7 +44,7 @@ def weights_after(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def vllm_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vllm")
-    result = train(folder, "rollout=vllm", ENGINE)
+    result = train(folder, "rollout=vllm", *ENGINE)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return folder
 
@@ -47,8 +54,9 @@ def test_a_run_follows_the_one_that_samples_the_same_tokens_with_transformers(vl
     result = train(tmp_path, "rollout=hf", *replayed)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
 
-    ours, theirs = ([row for row in read_rows(f / METRICS_FILE) if row["loss/total"]] for f in (vllm_run, tmp_path))
+    ours, theirs = (updates_of(folder) for folder in (vllm_run, tmp_path))
     assert [row["step"] for row in ours] == [row["step"] for row in theirs] == ["1", "2"]
+    assert all(float(row["reward/std"]) > 0 for row in ours)
     for name in ("reward/mean", "loss/total", "loss/policy", "kl", "entropy", "grad_norm", "completions/mean_length"):
         sampled, repeated = ([float(row[name]) for row in rows] for rows in (ours, theirs))
         assert sampled == pytest.approx(repeated, rel=1e-3, abs=1e-6), name
@@ -65,7 +73,7 @@ def test_an_engine_killed_in_a_rollout_ends_the_run_in_a_sentence_with_the_check
 ):
     checkpoint = vllm_run / "checkpoints/last.ckpt"
     mortal = ("rollout.generator._target_=replay.Mortal", "+rollout.generator.killed_after=3")
-    result = train(tmp_path, "rollout=vllm", ENGINE, *mortal, f"ckpt_path={checkpoint}", "trainer.max_steps=5")
+    result = train(tmp_path, "rollout=vllm", *ENGINE, *mortal, f"ckpt_path={checkpoint}", "trainer.max_steps=5")
     assert result.returncode != 0
     assert "error: vLLM has ended and could not sample" in result.stderr
     assert "Traceback" not in result.stderr
