@@ -116,9 +116,18 @@ async def _start(folder: Path, arguments: Mapping[str, Any]) -> Any:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.platforms import current_platform
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    return AsyncLLM.from_engine_args(AsyncEngineArgs(model=str(folder), worker_extension_cls=WORKER, **arguments))
+    given = {**(_whole_prompts(arguments["max_model_len"]) if current_platform.is_cpu() else {}), **arguments}
+    return AsyncLLM.from_engine_args(AsyncEngineArgs(model=str(folder), worker_extension_cls=WORKER, **given))
+
+
+def _whole_prompts(max_model_len: int) -> dict[str, Any]:
+    """Feeds every prompt in one pass. After a part of one, vLLM winds the request's generator back, which a CPU's cannot:
+    the engine would die.
+    """
+    return {"enable_chunked_prefill": False, "max_num_batched_tokens": max(max_model_len, 2048)}
 
 
 async def _telling_its_death(coroutine: Coroutine[Any, Any, Answer], purpose: str) -> Answer:

@@ -126,6 +126,17 @@ def test_a_step_costs_its_new_tokens_and_what_is_left_of_a_block(sampler):
     assert generator.fed_tokens - before == (140 + 11) + (155 - 128 + 11) + (170 - 160 + 11)
 
 
+def test_more_prompts_than_fit_one_pass_wait_for_the_next(sampler):
+    model, generator = sampler
+    generator.update_weights(model, 14)
+    # 4,000 tokens, of which a pass takes 2,048.
+    requests = [Request((number, *range(1, 400), *range(1, 101)), number, 4) for number in range(8)]
+    found: dict[int, Completion] = {}
+    generator.run(requests, lambda number, completion: found.update({number: completion}))
+    for number, request in enumerate(requests):
+        assert found[number].logprobs == pytest.approx(trainer_logprobs(model, request, found[number]), abs=1e-4)
+
+
 def test_short_steps_do_not_wait_for_a_long_completion(sampler):
     _, generator = sampler
     order: list[int] = []
