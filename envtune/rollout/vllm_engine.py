@@ -124,8 +124,8 @@ async def _start(folder: Path, arguments: Mapping[str, Any]) -> Any:
 
 
 def _whole_prompts(max_model_len: int) -> dict[str, Any]:
-    """Feeds every prompt in one pass. After a part of one, vLLM winds the request's generator back, which no generator on
-    a CPU can: the engine would die.
+    """Feeds every prompt in one pass: after a part of one, vLLM winds the request's generator back, and dies of it on a
+    CPU, whose generators cannot be.
     """
     return {"enable_chunked_prefill": False, "max_num_batched_tokens": max(max_model_len, 2048)}
 
