@@ -1,0 +1,108 @@
+"""Estimates what a training run holds in memory, by part and phase, without its weights: docs/scale.md.
+
+    python tools/estimate_memory.py model=qwen2.5-7b trainer=gpu --gpu-memory 80
+    python tools/estimate_memory.py model=hf model.path=FOLDER trainer=gpu rollout=vllm --gpu-memory 80
+
+Takes the settings of train.py; of the model only its config.json is read. The phases are the moments at which most is
+held: sampling; log-probs of the fullest micro-batch and their gradients (projection); forward and backward pass of the
+layers; the optimiser's step.
+
+What is counted and what is not stands in memory_parts.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from memory_parts import GIB, PHASES, Part, estimate, micro_batch
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.table import Table
+from simulated_memory import MicroBatch
+
+from envtune import command_line
+from envtune.errors import UserError
+from envtune.training.library_noise import silence_libraries
+
+CONFIG = "train"
+WIDTH = 140
+MIB = 2**20
+
+
+def main() -> int:
+    """0 if the table was printed; 1, and a sentence on stderr, if not."""
+    options = _options()
+    silence_libraries()
+    capacity = None if options.gpu_memory is None else int(options.gpu_memory * GIB)
+    try:
+        config = compose(options.settings)
+        parts = estimate(config, capacity)
+        title = f"{config.model.path}, {describe(micro_batch(config))}"
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        print(f"estimate_memory: {command_line.sentence(error, CONFIG)}", file=sys.stderr)
+        return 1
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    console.print(table(parts, title, capacity))
+    return 0
+
+
+def compose(arguments: Sequence[str]) -> DictConfig:
+    """The config of `python train.py ARGUMENTS`.
+
+    Raises:
+        UserError, HydraException, OmegaConfBaseException: an argument that train.py would refuse, or a curriculum.
+    """
+    arguments = command_line.quote_numbers(arguments)
+    command_line.require_known_choices(arguments)
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(command_line.CONFIG_FOLDER), version_base="1.3"):
+        config = hydra.compose(CONFIG, overrides=arguments)
+    command_line.require_known_keys(config, CONFIG)
+    if config.curriculum:
+        raise UserError("stage=curriculum is several stages of different lengths: give one, the longest are 3 and 4")
+    return config
+
+
+def describe(micro: MicroBatch) -> str:
+    """Its lengths, for a person."""
+    return (
+        f"micro-batch of {micro.tokens:,} tokens ({micro.prompts} x {micro.prompt:,}, each with {micro.rows} x "
+        f"{micro.completion:,} after it)"
+    )
+
+
+def table(parts: Sequence[Part], title: str, capacity: int | None) -> Table:
+    """A row for each part, a column for each phase, sums below."""
+    totals = {phase: sum(part.size for part in parts if phase in part.phases) for phase in PHASES}
+    name, unit = ("GiB", GIB) if max(totals.values()) >= GIB else ("MiB", MIB)
+    shown = Table(title=title)
+    shown.add_column(f"{name} of one device")
+    for phase in PHASES:
+        shown.add_column(phase, justify="right")
+    for part in parts:
+        shown.add_row(part.name, *(f"{part.size / unit:.2f}" if phase in part.phases else "" for phase in PHASES))
+    shown.add_section()
+    shown.add_row("in all", *(f"{totals[phase] / unit:.2f}" for phase in PHASES))
+    if capacity:
+        shown.add_row(
+            f"of {capacity / GIB:g} GiB",
+            *(f"{totals[phase] / capacity:.0%}" + (" !" if totals[phase] > capacity else "") for phase in PHASES),
+        )
+    return shown
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Estimates what a training run holds in memory, by part and phase.")
+    parser.add_argument("settings", nargs="*", metavar="group=choice", help="settings of train.py")
+    parser.add_argument("--gpu-memory", type=float, metavar="GIB", help="memory of the device")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

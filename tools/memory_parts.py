@@ -1,0 +1,227 @@
+"""The parts of a training run's memory on one device, of a composed config of train.py: estimate_memory.py prints them.
+
+What is kept is counted from shapes and dtypes. What passes through is found by running the update's own code on tensors
+without data (simulated_memory.py). Not counted: the CUDA context, gaps in the allocator, workspaces of kernels, a few
+numbers per token of the loss, a decoding step's scores, and with a sharding strategy the layers gathered for a pass.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from simulated_memory import (
+    MicroBatch,
+    cast_bytes,
+    fullest_micro_batch,
+    layers_memory,
+    optimizer_memory,
+    projection_memory,
+    prompt_pass_memory,
+    without_data,
+)
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from envtune.errors import UserError
+from envtune.rollout.hf_generator import HFGenerator
+from envtune.rollout.prompts import PASS_TOKENS
+from envtune.training.lora import add_adapter, keep_as_reference
+from envtune.training.projection import CPU_CHUNK, GPU_CHUNK
+from envtune.training.weights import DTYPES
+
+GIB = 2**30
+
+SAMPLING, PROJECTION, LAYERS, STEP = PHASES = ("sampling", "projection", "layers", "optimiser step")
+UPDATE = (PROJECTION, LAYERS, STEP)
+# Lightning's names of precisions, and the dtype of autocast in them.
+PRECISIONS = {"32-true": None, "32": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """``size`` bytes of one device, held in ``phases``."""
+
+    name: str
+    size: int
+    phases: Sequence[str] = PHASES
+
+
+def estimate(config: DictConfig, capacity: int | None = None) -> list[Part]:
+    """The parts of a device's memory. ``capacity`` is that of the device in bytes, of which vLLM takes a share.
+
+    Raises:
+        UserError: a setting that cannot be estimated, or vLLM without a capacity or with too small a share.
+    """
+    with torch.device("meta"):
+        model = build_model(config.model)
+    with without_data(model):
+        return [*kept_parts(config, model), *update_parts(config, model), *sampler_parts(config, model, capacity)]
+
+
+def build_model(settings: DictConfig) -> PreTrainedModel:
+    """The model as `envtune.training.weights.load_model` prepares it, with arbitrary weights on the default device.
+
+    Raises:
+        UserError: no configuration of a causal language model can be read, or a setting has no such value.
+    """
+    if settings.dtype not in DTYPES:
+        raise UserError(f"model.dtype={settings.dtype} is unknown; choose one of {', '.join(DTYPES)}")
+    try:
+        config = AutoConfig.from_pretrained(settings.path, trust_remote_code=settings.trust_remote_code)
+        dtype = getattr(config, "dtype", None) if settings.dtype == "auto" else getattr(torch, settings.dtype)
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype or torch.float32)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".:")
+        raise UserError(
+            f"model.path={settings.path} gives no configuration of a causal language model ({reason}): give a folder "
+            "that holds its config.json"
+        ) from error
+    lora = instantiate(settings.lora, _convert_="all")
+    if lora.r > 0:
+        add_adapter(model, lora)
+        if settings.init_from is not None:
+            keep_as_reference(model)
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model.train()
+
+
+def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
+    """What stays on the device during the whole run."""
+    adapter = sum(weight.nbytes for name, weight in model.named_parameters() if ".lora_" in name)
+    weights = sum(weight.nbytes for weight in (*model.parameters(), *model.buffers())) - adapter
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    gradients = sum(weight.nbytes for weight in trained)
+    states, working = optimizer_memory(trained, _optimizer(config))
+    numbers = sum(weight.numel() for weight in model.parameters()) / 1e9
+    shards = sharding(config.trainer)
+    return [
+        Part(f"weights, {numbers:.2f} billion in {_name(model.dtype)}", weights // shards),
+        Part("reference", 0 if adapter else weights // shards),
+        *([Part("adapter (float32)", adapter // shards)] if adapter else []),
+        Part("gradients (kept until the next update)", gradients // shards),
+        Part("optimiser's states", states // shards),
+        Part("working memory of the step", working // shards, (STEP,)),
+    ]
+
+
+def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
+    """What the fullest micro-batch takes."""
+    micro, autocast, gpu = micro_batch(config), _autocast(config.trainer), _on_gpu(config.trainer)
+    casts = cast_bytes(model, autocast)
+    layers = layers_memory(model, micro, autocast, masks=not gpu)
+    projection = projection_memory(model, micro, autocast, GPU_CHUNK if gpu else CPU_CHUNK)
+    way = "with" if config.model.gradient_checkpointing else "without"
+    return [
+        *([Part(f"weights in {config.trainer.precision}'s dtype, kept by autocast", casts, UPDATE)] if casts else []),
+        Part(f"activations for the backward pass, {way} checkpointing", layers.kept - casts, (PROJECTION, LAYERS)),
+        Part("projection to the vocabulary, in chunks", projection, (PROJECTION,)),
+        Part("working memory of a layer", layers.working, (LAYERS,)),
+    ]
+
+
+def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None) -> list[Part]:
+    """What the generator takes beyond the trainer's weights."""
+    target = config.rollout.generator._target_
+    tokens = min(config.rollout.max_prompt_tokens, PASS_TOKENS)
+    peak, slot = prompt_pass_memory(model, tokens, masks=not _on_gpu(config.trainer))
+    if target.endswith("HFGenerator"):
+        slots = cache_slots(config)
+        return [
+            Part(f"keys and values, {slots:,} slots", slots * slot, (SAMPLING,)),
+            Part(f"working memory of a prompt of {tokens:,} tokens", peak - tokens * slot, (SAMPLING,)),
+        ]
+    if not target.endswith("VLLMGenerator"):
+        raise UserError(f"rollout.generator={target} is unknown here: estimate rollout=hf or rollout=vllm")
+    return _vllm_parts(config, model, capacity, slot)
+
+
+def _vllm_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None, slot: int) -> list[Part]:
+    """``slot`` is the bytes of a token's keys and values in the dtype of the trainer's weights."""
+    generator, gpu = config.rollout.generator, _on_gpu(config.trainer)
+    if capacity is None:
+        raise UserError("rollout=vllm takes a share of the device's memory: add --gpu-memory GIB")
+    auto = torch.bfloat16 if gpu else model.dtype
+    dtype = auto if generator.dtype == "auto" else getattr(torch, generator.dtype)
+    weights = sum(w.numel() for name, w in model.named_parameters() if ".lora_" not in name) * dtype.itemsize
+    share = int(generator.gpu_memory_utilization * capacity)
+    if share <= weights:
+        raise UserError(
+            f"rollout.generator.gpu_memory_utilization={generator.gpu_memory_utilization} is {share / GIB:.1f} GiB, "
+            f"and vLLM's weights alone take {weights / GIB:.1f} GiB: give it a larger share"
+        )
+    sleeps = gpu if generator.sleep is None else generator.sleep
+    phases = (SAMPLING,) if sleeps else PHASES
+    tokens = (share - weights) // (slot // model.dtype.itemsize * dtype.itemsize)
+    return [
+        Part(f"vLLM's weights in {_name(dtype)}", weights, phases),
+        Part(f"rest of vLLM's share, at most {tokens:,} tokens' keys and values", share - weights, phases),
+    ]
+
+
+def micro_batch(config: DictConfig) -> MicroBatch:
+    rollout, grpo = config.rollout, config.grpo
+    return fullest_micro_batch(
+        grpo.max_tokens_per_batch,
+        rollout.max_prompt_tokens,
+        rollout.max_response_tokens,
+        grpo.group_size,
+        grpo.tasks_per_update,
+    )
+
+
+def cache_slots(config: DictConfig) -> int:
+    """Slots of keys and values that rollouts of full length fill in `rollout=hf`: every row as long as the longest."""
+    rollout, grpo = config.rollout, config.grpo
+    default = inspect.signature(HFGenerator).parameters["max_cache_tokens"].default
+    limit = rollout.generator.get("max_cache_tokens", default)
+    rows = min(rollout.generator.max_batch_size, rollout.max_episodes, grpo.tasks_per_update * grpo.group_size)
+    prompts = -(-rows // grpo.group_size)
+    longest = rollout.max_prompt_tokens + rollout.max_response_tokens
+    return max(longest, min(limit, prompts * rollout.max_prompt_tokens + rows * rollout.max_response_tokens))
+
+
+def sharding(trainer: DictConfig) -> int:
+    """Among how many devices weights, gradients and optimiser's states are divided: all of a sharding strategy, else 1.
+
+    Raises:
+        UserError: a strategy or number of devices that says nothing of that.
+    """
+    strategy = trainer.get("strategy") or "auto"
+    name = (strategy if isinstance(strategy, str) else strategy._target_.rpartition(".")[2]).lower()
+    if name.startswith(("auto", "ddp", "single")):
+        return 1
+    if not name.startswith(("fsdp", "modelparallel")):
+        raise UserError(f"trainer.strategy={name} is unknown here: estimate auto, ddp, fsdp or a ModelParallelStrategy")
+    if not isinstance(trainer.devices, int) or trainer.devices < 1:
+        raise UserError(
+            f"trainer.devices={trainer.devices} is no number of devices, which a sharded model needs: give one"
+        )
+    return trainer.devices * trainer.get("num_nodes", 1)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _optimizer(config: DictConfig) -> Any:
+    """As the run makes it. On a GPU PyTorch's own choice is to step all weights at once, which takes more memory."""
+    make: partial[Any] = instantiate(config.optimizer, _convert_="all")
+    at_once = _on_gpu(config.trainer) and "foreach" in inspect.signature(make.func).parameters
+    return partial(make, **{"foreach": True, **make.keywords}) if at_once else make
+
+
+def _autocast(trainer: DictConfig) -> torch.dtype | None:
+    if str(trainer.precision) not in PRECISIONS:
+        raise UserError(f"trainer.precision={trainer.precision} is unknown here; choose one of {', '.join(PRECISIONS)}")
+    return PRECISIONS[str(trainer.precision)]
+
+
+def _on_gpu(trainer: DictConfig) -> bool:
+    return trainer.accelerator in ("gpu", "cuda") or (trainer.accelerator == "auto" and torch.cuda.is_available())

@@ -1,0 +1,273 @@
+"""What the parts of an update hold in memory, found by running their own code on tensors that have a shape and no data.
+
+PyTorch's FakeTensorMode runs forward and backward passes without arithmetic, in the dtypes that autocast chooses, and
+`LiveBytes` counts what is alive at the same time. Tensors are said to be on the CPU, wherever the run is to compute:
+only the attention's kernels differ, and `kernel_without_scores` stands for those.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+from torch.optim import Optimizer
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import PreTrainedModel
+
+from envtune.grpo.packing import Branches
+from envtune.rollout.kv_attention import ATTENTION, PromptPass
+from envtune.rollout.kv_rows import KvRows
+from envtune.training import prompt_attention
+from envtune.training.projection import project
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """``prompts`` prompts of ``prompt`` tokens, each before ``rows`` times ``completion`` tokens, all sampled."""
+
+    prompts: int
+    prompt: int
+    rows: int
+    completion: int
+
+    @property
+    def tokens(self) -> int:
+        return self.prompts * self.prompt + self.sampled
+
+    @property
+    def sampled(self) -> int:
+        return self.prompts * self.rows * self.completion
+
+    @property
+    def branches(self) -> tuple[Branches, ...]:
+        """The places that `envtune.grpo.packing.pack` gives such rows."""
+        branches, end = [], 0
+        for _ in range(self.prompts):
+            prompt = slice(end, end + self.prompt)
+            ends = [prompt.stop + row * self.completion for row in range(self.rows + 1)]
+            branches.append(Branches(prompt, tuple(map(slice, ends[:-1], ends[1:]))))
+            end = ends[-1]
+        return tuple(branches)
+
+
+@dataclass(frozen=True, slots=True)
+class LayersMemory:
+    """Bytes of one micro-batch in the model's layers, beyond weights and gradients that are there already.
+
+    ``kept`` waits between forward and backward pass, weights cast by autocast included, which are ``casts`` of it;
+    ``working`` comes on top in one of the passes.
+    """
+
+    kept: int
+    casts: int
+    working: int
+
+
+def fullest_micro_batch(max_tokens: int, prompt: int, response: int, rows: int, tasks: int) -> MicroBatch:
+    """What `TrainBatch.micro_batches` makes of ``tasks`` whole groups of ``rows`` equal rows that fill ``max_tokens``.
+
+    ``prompt`` and ``response`` are the most tokens before and after the first completion begins. A row that is longer
+    than ``max_tokens`` stands alone.
+    """
+    if prompt + response > max_tokens:
+        return MicroBatch(1, prompt, 1, response)
+    completion = min(response, max(1, (max_tokens - prompt) // rows))
+    prompts = min(tasks, max(1, max_tokens // (prompt + rows * completion)))
+    return MicroBatch(prompts, prompt, rows, completion)
+
+
+class LiveBytes(TorchDispatchMode):
+    """Bytes of tensors that are made within and still alive: ``now``, and the most there were, ``peak``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # What is given from outside is known, so that an operation in place does not count it.
+        for storage in _storages([args, kwargs]):
+            self._know(storage)
+        result = func(*args, **(kwargs or {}))
+        for storage in _storages(result):
+            if self._know(storage):
+                self.now += storage.nbytes()
+                self.peak = max(self.peak, self.now)
+                weakref.finalize(storage, self._forget, storage.nbytes())
+        return result
+
+    def _know(self, storage: torch.UntypedStorage) -> bool:
+        """Whether it is seen for the first time. Storages stay the same Python object as long as they live."""
+        number = id(storage)
+        if number in self._known:
+            return False
+        self._known.add(number)
+        weakref.finalize(storage, self._known.discard, number)
+        return True
+
+    def _forget(self, size: int) -> None:
+        self.now -= size
+
+
+def kernel_without_scores(masks: bool, query: Tensor, key: Tensor, value: Tensor, **settings: Any) -> Tensor:
+    """In place of PyTorch's attention, holds what its kernels without a score matrix do: flash, memory-efficient.
+
+    They keep queries, keys, values, the output and one float32 per query and head (FlashAttention, Dao et al.,
+    https://arxiv.org/abs/2205.14135, algorithm 1 and appendix B). On a CPU, ``masks``, a mask other than a plain causal
+    one is a matrix in the dtype of the queries (`torch.nn.attention.bias.CausalBias`); on a GPU there is none.
+    """
+    if torch.is_autocast_enabled("cpu"):
+        query, key, value = (states.to(torch.get_autocast_dtype("cpu")) for states in (query, key, value))
+    return _Kernel.apply(query, key, value, masks and settings.get("attn_mask") is not None)
+
+
+class _Kernel(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, masked: bool) -> Tensor:
+        out = torch.empty_like(query)
+        sums = query.new_empty(query.shape[:-1], dtype=torch.float32)
+        mask = query.new_empty(query.shape[2], key.shape[2]) if masked else None
+        ctx.save_for_backward(query, key, value, out, sums, mask)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Any, ...]:
+        return *map(torch.empty_like, ctx.saved_tensors[:3]), None
+
+
+def layers_memory(model: PreTrainedModel, micro: MicroBatch, autocast: torch.dtype | None, masks: bool) -> LayersMemory:
+    """What forward and backward pass of `envtune.training.policy.token_statistics` hold, up to the hidden states.
+
+    ``model`` is in training mode and has fake weights; ``masks`` as in `kernel_without_scores`. Gradients are taken to
+    be there already, as in every micro-batch after the first.
+    """
+    prompt_attention.share_prompts(model)
+    _have_gradients(model.parameters())
+    ids = torch.zeros(1, micro.tokens, dtype=torch.int64)
+    with _passes(autocast, masks), LiveBytes() as live:
+        hidden = model.get_decoder()(
+            input_ids=ids, position_ids=ids, use_cache=False, branches=micro.branches
+        ).last_hidden_state
+        kept = live.now
+        hidden.backward(torch.empty_like(hidden))
+        working = live.peak - kept
+    return LayersMemory(kept, cast_bytes(model, autocast), working)
+
+
+def projection_memory(
+    model: PreTrainedModel, micro: MicroBatch, autocast: torch.dtype | None, logits_per_chunk: int
+) -> int:
+    """Bytes that log-probs and entropies of the sampled tokens and their gradients take at most."""
+    head: Any = model.get_output_embeddings()
+    _have_gradients(head.parameters())
+    # Final norms end in the dtype of their weights.
+    hidden = torch.empty(micro.tokens, head.in_features, dtype=head.weight.dtype, requires_grad=True)
+    predictors = targets = torch.zeros(micro.sampled, dtype=torch.int64)
+    with _passes(autocast, masks=False), LiveBytes() as live:
+        logprobs, entropy = project(head, hidden[predictors], targets, 1.0, logits_per_chunk)
+        (logprobs + entropy).sum().backward()
+    return live.peak
+
+
+def prompt_pass_memory(model: PreTrainedModel, tokens: int, masks: bool) -> tuple[int, int]:
+    """Bytes at most while `rollout=hf` computes a prompt of ``tokens`` tokens, and those of a token's keys and values.
+
+    The first include those of all its keys and values.
+    """
+    rows = KvRows()
+    rows.reserve(1, tokens, tokens)
+    rows.append()
+    model.eval()
+    model.set_attn_implementation(ATTENTION)
+    with torch.no_grad(), _passes(None, masks), LiveBytes() as live:
+        model(**PromptPass(rows, 0, (0,) * tokens, torch.device("cpu")).arguments)
+    return live.peak, sum(buffer.nbytes for buffer in (*rows.keys, *rows.values)) // tokens
+
+
+def optimizer_memory(
+    parameters: Iterable[nn.Parameter], make: Callable[[list[nn.Parameter]], Optimizer]
+) -> tuple[int, int]:
+    """Bytes of the states that an optimiser keeps, and at most beyond them during a step."""
+    # Without FakeTensorMode, in which an optimiser cannot read its number of steps.
+    with unset_fake_temporarily():
+        meta = [nn.Parameter(torch.empty(weight.shape, dtype=weight.dtype, device="meta")) for weight in parameters]
+        return _step_memory(meta, make(meta))
+
+
+def _step_memory(parameters: list[nn.Parameter], optimizer: Optimizer) -> tuple[int, int]:
+    _have_gradients(parameters)
+    # The first step makes the states.
+    optimizer.step()
+    states = sum(storage.nbytes() for state in optimizer.state.values() for storage in _storages(list(state.values())))
+    with LiveBytes() as live:
+        optimizer.step()
+    return states, live.peak
+
+
+def cast_bytes(model: PreTrainedModel, autocast: torch.dtype | None) -> int:
+    """Bytes of the weights that autocast casts and keeps until the update is over: those of trained linear layers.
+
+    The output projection casts its own and keeps nothing. Frozen weights are cast again in every layer
+    (https://docs.pytorch.org/docs/stable/amp.html, `cache_enabled`; aten/src/ATen/autocast_mode.cpp, `cached_cast`).
+    """
+    if autocast is None:
+        return 0
+    linear = (module for module in model.get_decoder().modules() if isinstance(module, nn.Linear))
+    weights = {id(weight): weight for layer in linear for weight in layer.parameters(recurse=False)}
+    cast = (weight for weight in weights.values() if weight.requires_grad and weight.dtype == torch.float32)
+    return sum(weight.numel() * autocast.itemsize for weight in cast)
+
+
+@contextmanager
+def without_data(model: PreTrainedModel) -> Iterator[None]:
+    """Within, nothing is computed; ``model``, whose weights are on `meta`, gets some that have dtype and device."""
+    with FakeTensorMode():
+        made: dict[int, Tensor] = {}
+        for module in model.modules():
+            for name, weight in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
+                # Tied weights stay tied.
+                setattr(module, name, made.setdefault(id(weight), _fake(weight)))
+        yield
+
+
+def _fake(tensor: Tensor) -> Tensor:
+    fake = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+    return nn.Parameter(fake, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
+
+
+@contextmanager
+def _passes(autocast: torch.dtype | None, masks: bool) -> Iterator[None]:
+    kernel = partial(kernel_without_scores, masks)
+    # No modes of PyTorch, which are off in the backward pass. A CausalBias cannot be made of a fake tensor.
+    with (
+        torch.autocast("cpu", autocast, enabled=autocast is not None),
+        patch.object(prompt_attention, "scaled_dot_product_attention", kernel),
+        patch.object(prompt_attention, "causal_lower_right", lambda queries, keys: torch.empty(0)),
+        patch.object(torch.nn.functional, "scaled_dot_product_attention", kernel),
+    ):
+        yield
+
+
+def _have_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    for parameter in parameters:
+        if parameter.requires_grad:
+            parameter.grad = torch.empty_like(parameter)
+
+
+def _storages(value: Any) -> Iterator[torch.UntypedStorage]:
+    """Of all tensors in nested tuples, lists and dictionaries."""
+    if isinstance(value, Tensor):
+        yield value.untyped_storage()
+    elif isinstance(value, dict):
+        yield from _storages(list(value.values()))
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _storages(part)
