@@ -94,12 +94,13 @@ def build_model(settings: DictConfig) -> PreTrainedModel:
 
 def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
     """What stays on the device during the whole run."""
-    adapter = sum(weight.nbytes for name, weight in model.named_parameters() if ".lora_" in name)
+    of_adapter = [weight for name, weight in model.named_parameters() if ".lora_" in name]
+    adapter = sum(weight.nbytes for weight in of_adapter)
     weights = sum(weight.nbytes for weight in (*model.parameters(), *model.buffers())) - adapter
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     gradients = sum(weight.nbytes for weight in trained)
     states, working = optimizer_memory(trained, _optimizer(config))
-    numbers = sum(weight.numel() for weight in model.parameters()) / 1e9
+    numbers = (sum(w.numel() for w in model.parameters()) - sum(w.numel() for w in of_adapter)) / 1e9
     shards = sharding(config.trainer)
     return [
         Part(f"weights, {numbers:.2f} billion in {_name(model.dtype)}", weights // shards),
