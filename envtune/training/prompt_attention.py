@@ -58,6 +58,8 @@ def shared_prompt_attention(
     """
     if branches is None:
         raise TypeError(f"{type(module).__name__} got no branches: its model does not pass arguments on to attention")
+    # Under autocast, rotary embeddings leave queries and keys in float32, and PyTorch takes no such three with a mask.
+    query, key = query.to(value.dtype), key.to(value.dtype)
     groups = query.shape[1] // key.shape[1]
     key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
     parts = []

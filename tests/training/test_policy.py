@@ -52,6 +52,22 @@ def test_chunked_statistics_and_their_gradients_equal_those_of_the_full_logits(t
         torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-5, rtol=1e-5, msg=name)
 
 
+def test_float32_weights_are_trained_in_bfloat16_arithmetic(model_path):
+    exact, mixed = loaded(model_path), loaded(model_path)
+    expected = token_statistics(exact.model, BATCH).logprobs
+    expected.sum().backward()
+    # What trainer.precision=bf16-mixed does, the default on a GPU.
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = token_statistics(mixed.model, BATCH).logprobs
+    found.sum().backward()
+    assert not torch.equal(found, expected)
+    # Bfloat16 has 8 bits: a logit of some units is off by some hundredths.
+    torch.testing.assert_close(found, expected, atol=0.3, rtol=0)
+    for ours, theirs in zip(mixed.model.parameters(), exact.model.parameters(), strict=True):
+        assert ours.grad.dtype == torch.float32
+        assert torch.cosine_similarity(ours.grad.flatten(), theirs.grad.flatten(), dim=0) > 0.99
+
+
 ARCHITECTURES = {
     "qwen2": lambda: Qwen2ForCausalLM(tiny_config()),
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, num_key_value_heads=4)),
