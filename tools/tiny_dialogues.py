@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiny_demonstrators import Habits, Told, play
+from tiny_rewording import reworded
 
 from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import Template
@@ -92,7 +93,7 @@ class Demonstrations:
             careful = rng.random() < mixture.careful_share
             habits = Habits() if careful else mixture.careless.some(mixture.habit_share, rng)
             hints: Augmentation = Actionable() if rng.random() < mixture.hinted_share else NoAugmentation()
-            whole = self._dialogue(told, habits, hints, rng.choice(templates), rename)
+            whole = self._dialogue(reworded(told, rng), habits, hints, rng.choice(templates), rename)
             yield whole if complete else without_system_message(whole, self._begin)
 
     def _from_playground(self, playground: Playground) -> Told:

@@ -28,6 +28,7 @@ import build_tiny_model as recipe  # noqa: E402
 import tiny_demonstrators as demonstrators  # noqa: E402
 import tiny_dialogues as dialogues  # noqa: E402
 import tiny_recitations  # noqa: E402
+import tiny_rewording  # noqa: E402
 import tiny_scores  # noqa: E402
 import tiny_tokenizer  # noqa: E402
 from tiny_demonstrators import Habits, Told, play  # noqa: E402
@@ -241,10 +242,59 @@ def test_an_exercise_asks_for_the_values_that_the_user_said_and_grows(tokenizer)
         asked = re.findall(r'"(\w+)": (?:"(.*?)"|([\d.]+)),', answer)
         learned = tokenizer.decode([id_ for id_, counts in zip(item.ids, item.sampled, strict=True) if counts])
         assert learned == "".join(f'{text}",' if text else f"{number}," for _, text, number in asked)
-        assert all(key in said and (text or number) in said for key, text, number in asked)
-    sizes = [tokenizer.decode(item.ids).count('": ') for item in drawn]
+        assert all(key in said.lower() and (text or number) in said for key, text, number in asked)
+    sizes = [tokenizer.decode(item.ids).split("<|im_start|>assistant\n{")[1].count('": ') for item in drawn]
     level = tiny_recitations.EXERCISES_PER_LEVEL
     assert [set(sizes[start : start + level]) for start in (0, level, 2 * level)] == [{1}, {1, 2}, {1, 2, 3}]
+
+
+def test_a_listed_thing_is_asked_for_by_a_word_that_no_other_has():
+    kinds = set()
+    for seed in range(50):
+        said, answers = tiny_recitations.listed(random.Random(seed), 5)
+        things = json.loads(said)
+        for word, answer in answers.items():
+            kinds.add(type(answer))
+            texts = {thing["content"] if isinstance(thing, dict) else thing for thing in things}
+            found = [text for text in texts if re.search(rf"(?<![a-z]){word}(?![a-z])", text.lower())]
+            assert len(found) == 1
+            row = {"id": answer, "content": found[0]}
+            assert answer == found[0] or row in things
+    assert kinds == {str, int}
+
+
+def test_rewording_keeps_what_calls_and_quotes_hold_and_careful_demonstrators_still_pass():
+    changed = 0
+    for told in stories(60):
+        other = tiny_rewording.reworded(told, random.Random(3))
+        assert outcome(other, Habits()).progress == 1, told.task.id
+        for before, after in zip(told.task.turns, other.task.turns, strict=True):
+            assert after.ground_truth == before.ground_truth
+            assert re.findall("'.*?'", after.message) == re.findall("'.*?'", before.message)
+            changed += after.message != before.message
+    assert changed > 30
+
+
+def test_words_are_left_out_exchanged_and_put_in(monkeypatch):
+    for name in ("LEFT_OUT", "EXCHANGED", "FOLLOWED"):
+        monkeypatch.setattr(tiny_rewording, name, 0.0)
+    monkeypatch.setattr(tiny_rewording, "REWORDED_MESSAGES", 1.0)
+    call = ToolCall("cd", {"folder": "docs"})
+    turn = UserTurn("Go to the island docs. It is 'in here' now", (call,))
+    told = replace(stories(1)[0], task=replace(stories(1)[0].task, turns=(turn,)))
+
+    def message(**shares: float) -> str:
+        with monkeypatch.context() as patch:
+            for name, share in shares.items():
+                patch.setattr(tiny_rewording, name, share)
+            patch.setattr(tiny_rewording, "FILLERS", ("so",))
+            return tiny_rewording.reworded(told, random.Random(0)).task.turns[0].message
+
+    # Plain words are "to", "the", "is" and "now"; "island" tells things apart, "docs." ends a sentence.
+    assert message() == turn.message
+    assert message(LEFT_OUT=1.0) == "Go island docs. It 'in here'"
+    assert message(FOLLOWED=1.0) == "Go to so the so island docs. It is so 'in here' now so"
+    assert message(EXCHANGED=1.0) == "Go the to island docs. It is 'in here' now"
 
 
 def test_only_the_agents_tokens_are_learned(tokenizer):

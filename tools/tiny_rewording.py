@@ -1,0 +1,65 @@
+"""User messages with words left out, exchanged and put in, so that no sentence is learned by heart.
+
+Validation and test tasks are worded in sentences of their own. A model that has read nothing else knows them only if it
+goes by words and not by whole sentences.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Set
+from dataclasses import replace
+
+from tiny_demonstrators import Told
+
+from envtune.playground import values
+from envtune.playground.reading import leaves
+from envtune.task import Task
+
+REWORDED_MESSAGES = 0.6
+# Of the plain words of a message: left out, exchanged with the next, followed by a filler.
+LEFT_OUT, EXCHANGED, FOLLOWED = 0.1, 0.06, 0.06
+TELLING = frozenset(word.lower() for word in (*values.NOUNS, *values.ADJECTIVES))
+FILLERS = ("please", "now", "just", "then", "so", "also", "here", "really", "again", "well")
+_PIECE = re.compile(r"'[^']*'\S*|\S+")
+_PLAIN = re.compile(r"[a-z]+")
+
+
+def reworded(told: Told, rng: random.Random) -> Told:
+    """The same task in other words.
+
+    What the ground truth's calls hold, what is quoted, and by which the playground tells one thing from another stays.
+    """
+    kept = _argument_words(told.task) | TELLING
+    turns = tuple(
+        replace(turn, message=_reworded(turn.message, kept, rng)) if rng.random() < REWORDED_MESSAGES else turn
+        for turn in told.task.turns
+    )
+    return replace(told, task=replace(told.task, turns=turns))
+
+
+def _argument_words(task: Task) -> frozenset[str]:
+    found = [leaf for turn in task.turns for call in turn.ground_truth for leaf in leaves(call.arguments.values())]
+    return frozenset(word for value in found for word in str(value).lower().split())
+
+
+def _reworded(message: str, kept: Set[str], rng: random.Random) -> str:
+    pieces = _PIECE.findall(message)
+    changed: list[str] = []
+    while pieces:
+        piece = pieces.pop(0)
+        if not _is_plain(piece, kept):
+            changed.append(piece)
+            continue
+        if pieces and _is_plain(pieces[0], kept) and rng.random() < EXCHANGED:
+            piece, pieces[0] = pieces[0], piece
+        if rng.random() >= LEFT_OUT:
+            changed.append(piece)
+        if rng.random() < FOLLOWED:
+            changed.append(rng.choice(FILLERS))
+    return " ".join(changed)
+
+
+def _is_plain(piece: str, kept: Set[str]) -> bool:
+    return _PLAIN.fullmatch(piece) is not None and piece not in kept
