@@ -93,7 +93,7 @@ def build_model(settings: DictConfig) -> PreTrainedModel:
 
 
 def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
-    """What stays on the device during the whole run."""
+    """What stays on the device during the whole run, or the whole update."""
     of_adapter = [weight for name, weight in model.named_parameters() if ".lora_" in name]
     adapter = sum(weight.nbytes for weight in of_adapter)
     weights = sum(weight.nbytes for weight in (*model.parameters(), *model.buffers())) - adapter
@@ -106,7 +106,7 @@ def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
         Part(f"weights, {numbers:.2f} billion in {_name(model.dtype)}", weights // shards),
         Part("reference", 0 if adapter else weights // shards),
         *([Part("adapter (float32)", adapter // shards)] if adapter else []),
-        Part("gradients (kept until the next update)", gradients // shards),
+        Part("gradients", gradients // shards, UPDATE),
         Part("optimiser's states", states // shards),
         Part("working memory of the step", working // shards, (STEP,)),
     ]

@@ -81,7 +81,6 @@ class GRPOModule(LightningModule):
         """One optimiser step."""
         optimizer = self.optimizers()
         assert isinstance(optimizer, Optimizer)
-        optimizer.zero_grad()
         statistics = UpdateStatistics(self.grpo.importance, self.grpo.importance_cap)
         with averaged_gradients(self.trainer.strategy, self.policy.parameters()):
             for loss in self._losses(batch, statistics, clock):
@@ -90,6 +89,8 @@ class GRPOModule(LightningModule):
         gradient_norm = self._gradient_norm()
         self.clip_gradients(optimizer, gradient_clip_val=self.grpo.gradient_clip, gradient_clip_algorithm="norm")
         optimizer.step()
+        # Now and not before the next update, so that they take no memory while its rollout is sampled.
+        optimizer.zero_grad()
         self._train_aggregates.add(statistics.samples(self.grpo.beta, self.grpo.entropy_coef))
         self._train_aggregates.add({"grad_norm": [gradient_norm], "lr": [optimizer.param_groups[0]["lr"]]})
 

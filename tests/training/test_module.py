@@ -199,6 +199,12 @@ def test_a_checkpoint_holds_the_trained_weights_and_nothing_else(tokenizer: Any,
     assert set(module.state_dict()) == {f"policy.model.{name}" for name in module.policy.model.state_dict()}
 
 
+def test_gradients_are_gone_when_the_next_rollout_is_sampled(tokenizer: Any, tmp_path: Path):
+    module = toy_module()
+    toy_trainer(tmp_path).fit(module, toy_datamodule(tokenizer))
+    assert {parameter.grad for parameter in module.policy.parameters()} == {None}
+
+
 def test_the_model_is_trained_in_training_mode_and_the_reference_is_not(tokenizer: Any, tmp_path: Path):
     # In evaluation mode, in which transformers loads models, gradient checkpointing would do nothing.
     module = toy_module()
