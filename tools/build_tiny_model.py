@@ -3,8 +3,9 @@
     python tools/build_tiny_model.py --output envtune/models/tiny
 
 It is a stand-in for a pretrained model: a few million parameters that are able to copy arguments and to choose tools,
-and sloppy where reinforcement learning can teach something. What it clones are careful and careless demonstrators
-(``tiny_demonstrators.py``) in playground tasks and in BFCL's training tasks of the scenario split, never in validation
+and sloppy where reinforcement learning can teach something. After exercises in copying (``tiny_recitations.py``) it
+clones careful and careless demonstrators (``tiny_demonstrators.py``), to users who word things freely
+(``tiny_rewording.py``), in playground tasks and in BFCL's training tasks of the scenario split, never in validation
 or test tasks. Each phase ends in a checkpoint in ``--work``; a build that was stopped goes on behind the last one.
 """
 

@@ -1,7 +1,8 @@
 """What the tiny model is trained on: played demonstrations as token ids, without end.
 
-In a part of BFCL's dialogues names and numbers that a user says are exchanged for others, everywhere alike, so that
-copying is learned and not only remembering; the playground draws its names fresh anyway.
+User messages are reworded (``tiny_rewording.py``), so that no sentence is learned by heart. In a part of BFCL's
+dialogues names and numbers that a user says are exchanged for others, everywhere alike, so that copying is learned and
+not only remembering; the playground draws its names fresh anyway.
 """
 
 from __future__ import annotations
