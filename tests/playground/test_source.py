@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from envtune.errors import UserError
+from envtune.playground import source
 from envtune.playground.source import Playground
 from envtune.task import Category, Split
 
@@ -50,6 +51,20 @@ def test_a_million_tasks_are_a_sequence_of_which_only_the_drawn_are_made():
     assert [task.scenario for task in tasks[10:14]] == [10, 11, 12, 13]
     with pytest.raises(IndexError):
         tasks[1_000_000]
+
+
+def test_a_tale_is_told_anew_until_it_has_something_to_withhold(monkeypatch: pytest.MonkeyPatch):
+    """One of a million tasks may need a hundred tales; a run over them must not end there."""
+    tales, shaped = [], source.shaped
+
+    def reluctant(*arguments):
+        tales.append(arguments)
+        return shaped(*arguments) if len(tales) > 200 else None
+
+    monkeypatch.setattr(source, "shaped", reluctant)
+    task = Playground(["miss_param"]).tasks(Split.TRAIN)[0]
+    assert task.category is Category.MISS_PARAM
+    assert len(tales) > 200
 
 
 def test_categories_take_turns_and_held_out_splits_have_all_four():
