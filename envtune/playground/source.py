@@ -26,8 +26,8 @@ LENGTHS = {
     Category.MISS_FUNC: (1, 2, 2, 3),
     Category.MISS_PARAM: (1, 2, 2, 3),
 }
-# A tale is told anew when it has nothing that can be withheld. `car_tires` has a value to leave out in one tale of eight,
-# so that 50 attempts failed in one of its tasks of a thousand, and with it the run.
+# A tale is told anew when it has nothing that can be withheld. `car_tires` has a value to leave out in one tale of
+# eight, so that 50 attempts failed in one of its tasks of a thousand, and with it the run.
 MAX_TALES = 500
 MAX_REMEMBERED = 1_000
 
