@@ -22,7 +22,7 @@ TIDY = phrase(
         "It is time to tidy '{folder}': '{file}' should [go into|be moved to] '{target}', which is not there yet.",
         "A folder '{target}' is [needed|missing] in '{folder}'. [Make|Create] it and move '{file}' into it.",
         "I need a [new |]folder '{target}' [for|to hold] '{file}'. [Both belong|The two belong] in '{folder}'.",
-        "'{file}' in '{folder}' needs its own place: [make|create] a folder '{target}' [there|next to it] and put it in.",
+        "'{file}' in '{folder}' needs its own place: [make|create] a folder '{target}' there and put it in.",
     ],
     ["'{folder}' needs a new folder '{target}', and '{file}' goes [into it|there]."],
     ["Make '{target}' inside [the folder |]'{folder}', then put the file '{file}' from there into it."],
