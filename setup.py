@@ -43,16 +43,22 @@ setup(
         # Launchers of sweeps: the jobs on several cores, and as jobs of Slurm.
         "sweep": ["hydra-joblib-launcher>=1.2,<1.3"],
         "slurm": ["hydra-submitit-launcher>=1.2,<1.3"],
+        # tools/serve.py.
+        "serve": ["httpx2>=2.12,<3", "starlette>=1,<2", "uvicorn>=0.40"],
         "test": [
             "beartype>=0.18",
             "hydra-joblib-launcher>=1.2,<1.3",
             "hydra-submitit-launcher>=1.2,<1.3",
+            "httpx2>=2.12,<3",
             "hypothesis>=6.100",
             "import-linter>=2.1",
+            "openai>=3",
             "peft>=0.18",
             "pyarrow>=17",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "starlette>=1,<2",
+            "uvicorn>=0.40",
         ],
         "lint": ["mypy>=1.10", "ruff>=0.6"],
     },

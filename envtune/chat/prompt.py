@@ -61,10 +61,12 @@ class PromptStyle:
             if value not in allowed:
                 raise UserError(f"{name} is {value!r}: use one of {', '.join(allowed)}")
 
-    def system_prompt(self, tools: Sequence[ToolDocument]) -> str:
-        """The system message of an episode that begins with ``tools``."""
+    def system_prompt(self, tools: Sequence[ToolDocument], further: str = "") -> str:
+        """The system message of an episode that begins with ``tools``, and ``further`` text behind it."""
         notes = _NOTES if self.instructions == "long" else ""
-        return f"{_SHORT}{notes}\n\nTools:\n{self._documents(tools)}"
+        # Further text without tools documents them itself, in a way of its own.
+        documents = f"\n\nTools:\n{self._documents(tools)}" if tools or not further else ""
+        return f"{_SHORT}{notes}{documents}" + (f"\n\n{further}" if further else "")
 
     def handed_over(self, tools: Sequence[ToolDocument]) -> str:
         """The text that introduces tools which arrive in a later turn; empty without tools."""

@@ -59,15 +59,22 @@ class Template:
             )
         self._max_observation_tokens = max_observation_tokens
 
-    def open(self, text: str, tools: Sequence[ToolDocument]) -> list[int]:
-        """The ids before the first completion: the system prompt with ``tools`` and the first user message ``text``."""
-        system = self._plain(self._style.system_prompt(tools))
+    def open(self, text: str, tools: Sequence[ToolDocument], further: str = "") -> list[int]:
+        """The ids before the first completion: the system prompt with ``tools`` and the first user message ``text``.
+
+        ``further`` is what the system prompt says beside our own; training says nothing.
+        """
+        system = self._plain(self._style.system_prompt(tools, further))
         return [*self._before_system, *system, *self._before_user, *self._observation(text), *self._generation]
 
     def append(self, text: str, new_tools: Sequence[ToolDocument] = ()) -> list[int]:
         """The ids between the end token of a completion and the next completion: ``text`` after the new documents."""
         documents = self._plain(self._style.handed_over(new_tools) + "\n\n") if new_tools else []
         return [*self._next_message, *documents, *self._observation(text), *self._generation]
+
+    def reply(self, completion: str) -> list[int]:
+        """The ids of a completion that was not sampled here, its end token included."""
+        return [*self._plain(completion), self.end_ids[0]]
 
     def close_clipped(self, completion: Sequence[int]) -> list[int]:
         """The end token that ``completion`` lacks, which was not sampled; nothing if it has it.

@@ -1,0 +1,70 @@
+"""The completion server as a process beside the endpoint: started, awaited, and ended with it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import httpx2
+
+from envtune.errors import UserError
+
+HOST = "127.0.0.1"
+LAST_WORDS = 10.0  # seconds between being asked to end and being ended
+
+
+class Child:
+    """The server that ``command`` starts on ``port`` of this machine, with ``api_key``; what it prints goes to stderr.
+
+    Use as a context: at its end, the server is stopped.
+    """
+
+    def __init__(self, command: Sequence[str], port: int, api_key: str) -> None:
+        self.url, self.api_key = f"http://{HOST}:{port}", api_key
+        # A session of its own: Ctrl-C reaches the endpoint, which then ends it.
+        self._process = subprocess.Popen(
+            command, stdout=sys.stderr, env=os.environ | {"VLLM_API_KEY": api_key}, start_new_session=True
+        )
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(LAST_WORDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_until_ready(self, seconds: float) -> None:
+        """Returns when the server says that it is well. Raises UserError if it ends, or takes longer than that."""
+        deadline = time.monotonic() + seconds
+        while not self._is_well():
+            if not self.alive:
+                status = self._process.returncode
+                raise UserError(f"the completion server ended at its start (status {status}); it says why above")
+            if time.monotonic() > deadline:
+                raise UserError(f"the completion server was not ready within {seconds:g} s: raise --start-timeout")
+            time.sleep(0.2)
+
+    def _is_well(self) -> bool:
+        try:
+            return httpx2.get(f"{self.url}/health", timeout=5.0, trust_env=False).status_code == 200
+        except httpx2.HTTPError:
+            return False
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

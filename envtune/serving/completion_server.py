@@ -1,0 +1,99 @@
+"""/v1/completions in token ids, where vLLM is not installed: the part of vLLM's endpoint that the chat endpoint uses.
+
+`transformers serve` is none that could be used: docs/serving.md says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from envtune.rollout.generator import Request
+from envtune.rollout.sampling import Sampling
+from envtune.serving.http import HANDLERS, read_json_body, require_key
+from envtune.serving.refusal import Refusal
+from envtune.serving.sampler import Sampler
+
+MAX_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What requests are checked against: the model's name, its vocabulary and its window, in tokens."""
+
+    name: str
+    vocabulary: int
+    window: int
+
+
+def application(model: Model, sampler: Sampler, api_key: str | None = None) -> Starlette:
+    """The routes: /v1/completions, /v1/models and /health."""
+
+    async def completions(request: HTTPRequest) -> Response:
+        require_key(request, api_key)
+        body = await read_json_body(request, MAX_BYTES)
+        order, sampling = await asyncio.to_thread(read_order, body, model)
+        completion = await asyncio.wrap_future(sampler.submit(order, sampling))
+        reason = "stop" if completion.ended else "length"
+        return JSONResponse(
+            {
+                "object": "text_completion",
+                "model": model.name,
+                "choices": [{"index": 0, "text": "", "token_ids": completion.ids, "finish_reason": reason}],
+                "usage": {"prompt_tokens": len(order.ids), "completion_tokens": len(completion.ids)},
+            }
+        )
+
+    async def models(request: HTTPRequest) -> Response:
+        require_key(request, api_key)
+        entry = {"id": model.name, "object": "model", "owned_by": "envtune", "max_model_len": model.window}
+        return JSONResponse({"object": "list", "data": [entry]})
+
+    async def health(request: HTTPRequest) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    routes = [
+        Route("/v1/completions", completions, methods=["POST"]),
+        Route("/v1/models", models),
+        Route("/health", health),
+    ]
+    return Starlette(routes=routes, exception_handlers=HANDLERS)
+
+
+def read_order(text: bytes, model: Model) -> tuple[Request, Sampling]:
+    """What to sample and how. Raises Refusal."""
+    try:
+        body = json.loads(text)
+        ids, length = body["prompt"], body["max_tokens"]
+        temperature, top_p = float(body["temperature"]), float(body["top_p"])
+        seed, end_ids = body.get("seed"), tuple(body["stop_token_ids"])
+        _check(body, model)
+        seed = secrets.randbits(63) if seed is None else seed
+        # A temperature divides; greedy completions are those of temperature 0.
+        greedy = temperature == 0
+        return Request(tuple(ids), seed, length, end_ids), Sampling(1.0 if greedy else temperature, top_p, greedy)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise Refusal(400, f"the request cannot be read ({type(error).__name__} {error})") from error
+
+
+def _check(body: Mapping[str, Any], model: Model) -> None:
+    ids, length = body["prompt"], body["max_tokens"]
+    if body.get("model") != model.name:
+        raise Refusal(404, f"the model served here is {model.name}", "model", "model_not_found")
+    if not isinstance(ids, list) or not ids:
+        raise Refusal(400, "prompt must be a list of token ids", "prompt")
+    if not all(isinstance(id_, int) and 0 <= id_ < model.vocabulary for id_ in (*ids, *body["stop_token_ids"])):
+        raise Refusal(400, f"token ids must be integers from 0 to {model.vocabulary - 1}", "prompt")
+    if not isinstance(length, int) or length < 1 or len(ids) + length > model.window:
+        raise Refusal(400, f"{len(ids)} tokens and max_tokens must fit the window of {model.window}", "max_tokens")
+    if not (body["temperature"] >= 0 and 0 < body["top_p"] <= 1):
+        raise Refusal(400, "temperature must be 0 or more, top_p above 0 and at most 1", "temperature")

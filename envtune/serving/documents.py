@@ -1,0 +1,100 @@
+"""A tool in OpenAI's form -> the document that training shows of it.
+
+Training shows BFCL's own documents, whose schemas say ``dict`` and ``float`` where JSON schema says ``object`` and
+``number``, and which describe the result in a field of its own. BFCL's harness translates them for OpenAI's endpoint
+(``convert_to_tool`` in bfcl-eval 2026.3.23); this is the way back, so that the agent reads what it was trained on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from envtune.serving.refusal import Refusal
+from envtune.task import ToolDocument
+
+MAX_DEPTH = 20
+_TYPES = {"object": "dict", "number": "float"}
+# What BFCL's harness adds to descriptions.
+_FLOAT_REMARK = " This is a float type value."
+_RESPONSE_REMARK = " The response field has the following schema: "
+
+
+def read_tools(entries: Any, max_tools: int) -> tuple[ToolDocument, ...]:
+    """The documents of ``tools``, in their order.
+
+    Raises:
+        Refusal: an entry is no function with a name and a schema, or two have one name.
+    """
+    if not isinstance(entries, list):
+        _refuse("must be a list of tools", "tools")
+    if len(entries) > max_tools:
+        raise Refusal(413, f"there are {len(entries)} tools: at most {max_tools} are taken", "tools")
+    tools = tuple(_document(entry, f"tools[{index}]") for index, entry in enumerate(entries))
+    names = [tool.name for tool in tools]
+    if len(set(names)) < len(names):
+        _refuse("holds two tools of one name", "tools")
+    return tools
+
+
+def _document(entry: Any, param: str) -> ToolDocument:
+    function = entry.get("function") if isinstance(entry, dict) else None
+    if not isinstance(function, dict) or entry.get("type", "function") != "function":
+        _refuse('must be {"type": "function", "function": {…}}', param)
+    name, description = function.get("name"), function.get("description") or ""
+    if not isinstance(name, str) or not name:
+        _refuse("must be a string that is not empty", f"{param}.function.name")
+    if not isinstance(description, str):
+        _refuse("must be a string", f"{param}.function.description")
+    parameters = function.get("parameters") or {"type": "object", "properties": {}}
+    _check_schema(parameters, f"{param}.function.parameters")
+    description, response = _split_response(description)
+    return ToolDocument(name, description, _as_trained(parameters), response)
+
+
+def _check_schema(schema: Any, param: str, depth: int = 0) -> None:
+    """What the prompt reads of a schema: objects all the way down, properties by name, names of required ones."""
+    if not isinstance(schema, dict):
+        _refuse("must be a JSON schema that is an object", param)
+    if depth > MAX_DEPTH:
+        _refuse(f"is more than {MAX_DEPTH} levels deep", param)
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    if not isinstance(properties, dict):
+        _refuse("must be an object", f"{param}.properties")
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+        _refuse("must be a list of names", f"{param}.required")
+    for name, inner in properties.items():
+        _check_schema(inner, f"{param}.properties.{name[:40]}", depth + 1)
+    if schema.get("items"):
+        _check_schema(schema["items"], f"{param}.items", depth + 1)
+
+
+def _as_trained(schema: Mapping[str, Any]) -> dict[str, Any]:
+    trained = dict(schema)
+    if isinstance(trained.get("type"), str):
+        trained["type"] = _TYPES.get(trained["type"], trained["type"])
+    if trained.get("format") == "float":
+        del trained["format"]
+        trained["description"] = str(trained.get("description", "")).removesuffix(_FLOAT_REMARK)
+    if trained.get("items"):
+        trained["items"] = _as_trained(trained["items"])
+    if "properties" in trained:
+        trained["properties"] = {name: _as_trained(inner) for name, inner in trained["properties"].items()}
+    return trained
+
+
+def _split_response(description: str) -> tuple[str, Mapping[str, Any]]:
+    """The description itself, and the schema of the result that stands behind it."""
+    own, remark, schema = description.rpartition(_RESPONSE_REMARK)
+    if not remark:
+        return description, {}
+    try:
+        response = json.loads(schema)
+    except ValueError:
+        return description, {}
+    return (own, response) if isinstance(response, dict) else (description, {})
+
+
+def _refuse(what: str, param: str) -> NoReturn:
+    raise Refusal(400, f"{param} {what}", param)

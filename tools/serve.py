@@ -1,0 +1,170 @@
+"""Serves a policy as an OpenAI-compatible chat endpoint, in the response protocol of its training: docs/serving.md.
+
+    python tools/serve.py runs/<time>                          # its best checkpoint, prompted as the run prompted it
+    python tools/serve.py exported --tool-documents compact    # a model folder
+    python tools/serve.py exported --upstream http://127.0.0.1:8001
+    python tools/serve.py exported --backend vllm -- --gpu-memory-utilization 0.8
+
+Another server does the sampling, which this command starts and ends: vLLM where it is installed, and
+tools/completion_server.py otherwise; arguments behind `--` go to it. If ENVTUNE_API_KEY is set, requests must carry
+that key; UPSTREAM_API_KEY is the one that a server given as --upstream asks for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import os
+import secrets
+import signal
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import fields
+from pathlib import Path
+
+MISSING = [name for name in ("httpx2", "starlette", "uvicorn") if importlib.util.find_spec(name) is None]
+if MISSING:
+    sys.exit(f"serve: {' and '.join(MISSING)} not installed: pip install -e '.[serve]'")
+
+import uvicorn  # noqa: E402
+from served_model import Prompting, ServedModel, find_model  # noqa: E402
+
+from envtune.chat.prompt import INSTRUCTIONS, TOOL_DOCUMENTS  # noqa: E402
+from envtune.chat.template import Template  # noqa: E402
+from envtune.chat.tokenizer import load_tokenizer  # noqa: E402
+from envtune.errors import UserError  # noqa: E402
+from envtune.serving.chat_request import Limits  # noqa: E402
+from envtune.serving.child import HOST, Child, free_port  # noqa: E402
+from envtune.serving.endpoint import Endpoint, Served, application  # noqa: E402
+from envtune.serving.gate import Gate  # noqa: E402
+from envtune.serving.upstream import Upstream  # noqa: E402
+from envtune.training.library_noise import silence_libraries  # noqa: E402
+
+LOOPBACK = (HOST, "localhost", "::1")
+
+
+def main() -> int:
+    """0 when it was stopped; 1, and a sentence on stderr, if it cannot begin or the completion server has ended."""
+    options, for_backend = _options()
+    silence_libraries()
+    # So that whatever was started is ended too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with ExitStack() as stack:
+            staged = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="envtune_serve_")))
+            _serve(options, for_backend, _find(options, staged / "exported"), stack)
+    except UserError as error:
+        print(f"serve: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _find(options: argparse.Namespace, staged: Path) -> ServedModel:
+    given = {field.name: getattr(options, field.name) for field in fields(Prompting)}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return find_model(options.served, chosen, staged, options.model, options.dtype, options.trust_remote_code)
+
+
+def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedModel, stack: ExitStack) -> None:
+    tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
+    template = Template(tokenizer, model.prompting.style, model.prompting.max_observation_tokens)
+    child = None
+    if options.upstream is None:
+        child = stack.enter_context(_start(options, for_backend, model.folder))
+        child.wait_until_ready(options.start_timeout)
+    asyncio.run(_run(options, model, template, child))
+    if child and not child.alive:
+        raise UserError("the completion server has ended; it says why above")
+
+
+def _start(options: argparse.Namespace, for_backend: list[str], folder: str) -> Child:
+    port = free_port()
+    # Both servers take these.
+    common = [folder, "--port", str(port), "--dtype", options.dtype]
+    common += ["--trust-remote-code"] if options.trust_remote_code else []
+    if options.backend == "vllm" or (options.backend == "auto" and importlib.util.find_spec("vllm")):
+        program = [str(Path(sys.executable).with_name("vllm")), "serve"]
+        # Without its defaults for sampling, which the model's folder may change.
+        common += ["--host", HOST, "--generation-config", "vllm", "--served-model-name", options.name]
+    else:
+        program = [sys.executable, str(Path(__file__).with_name("completion_server.py"))]
+    try:
+        return Child([*program, *common, *for_backend], port, api_key=secrets.token_urlsafe())
+    except FileNotFoundError as error:
+        raise UserError(f"{program[0]} does not exist: pip install -e '.[vllm]', or add --backend hf") from error
+
+
+async def _run(options: argparse.Namespace, model: ServedModel, template: Template, child: Child | None) -> None:
+    """Answers requests until the command or the completion server ends."""
+    url, key = (child.url, child.api_key) if child else (options.upstream, os.environ.get("UPSTREAM_API_KEY"))
+    upstream = Upstream(url, options.timeout, key)
+    windows = [window for window in (model.window, await upstream.connect()) if window]
+    if not windows:
+        raise UserError(f"neither {model.folder} nor {url} says how many tokens the model's window holds")
+    limits = Limits(model.prompting.max_completion_tokens, options.max_body_bytes, options.max_messages)
+    endpoint = Endpoint(Served(options.name, min(windows), model.end_ids), template, upstream, limits)
+    gate = Gate(options.max_running, options.max_waiting)
+    api_key = os.environ.get("ENVTUNE_API_KEY")
+    app = application(endpoint, options.name, limits, gate, lambda: child is None or child.alive, api_key)
+    server = uvicorn.Server(uvicorn.Config(app, host=options.host, port=options.port, log_level="warning"))
+    if child:
+        threading.Thread(target=_end_with, args=(child, server), daemon=True).start()
+    if options.host not in LOOPBACK and api_key is None:
+        print(
+            f"serve: whoever reaches {options.host} may use it: set ENVTUNE_API_KEY to ask for a key", file=sys.stderr
+        )
+    print(f"{options.served}: {model.prompting}\n{options.name} is served at http://{options.host}:{options.port}/v1")
+    sys.stdout.flush()
+    try:
+        await server.serve()
+    finally:
+        await upstream.close()
+
+
+def _end_with(child: Child, server: uvicorn.Server) -> None:
+    while child.alive:
+        time.sleep(0.5)
+    server.should_exit = True
+
+
+def _options() -> tuple[argparse.Namespace, list[str]]:
+    """The options, and the arguments of the completion server."""
+    parser = argparse.ArgumentParser(description="Serves a policy as an OpenAI-compatible chat endpoint.")
+    parser.add_argument(
+        "served", help="the folder of a run or stage, a .ckpt file, a model folder, or a name on the hub"
+    )
+    parser.add_argument("--name", default="envtune", help="of the model, which requests must give")
+    parser.add_argument(
+        "--host", default=HOST, help="the address to listen at; others than this machine's are open to all"
+    )
+    parser.add_argument("--port", type=int, default=8000)
+    backend = parser.add_argument_group("completion server")
+    backend.add_argument("--upstream", metavar="URL", help="of a running one, which serves the same weights")
+    backend.add_argument("--backend", choices=("auto", "vllm", "hf"), default="auto", help="the one to start")
+    backend.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto", help="of the weights")
+    backend.add_argument("--start-timeout", type=float, default=1200.0, metavar="SECONDS")
+    backend.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="for one completion")
+    backend.add_argument("--model", help="where the model is that a run trained, if not where the run found it")
+    backend.add_argument("--trust-remote-code", action="store_true", help="run Python code that comes with the model")
+    prompt = parser.add_argument_group("prompt", "of a run: as it prompted; otherwise as stages 3 and 4 do")
+    prompt.add_argument("--tool-documents", choices=TOOL_DOCUMENTS)
+    prompt.add_argument("--instructions", choices=INSTRUCTIONS)
+    prompt.add_argument("--max-observation-tokens", type=int, help="a longer one loses its middle")
+    prompt.add_argument("--max-completion-tokens", type=int, help="the most that a request may ask for")
+    limits = parser.add_argument_group("limits")
+    limits.add_argument("--max-running", type=int, default=64, help="requests that are answered at a time")
+    limits.add_argument("--max-waiting", type=int, default=256, help="requests that wait; further ones are refused")
+    limits.add_argument("--max-messages", type=int, default=1000, help="of a request")
+    limits.add_argument("--max-body-bytes", type=int, default=8 * 2**20, help="of a request")
+    separator = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    return parser.parse_args(sys.argv[1:separator]), sys.argv[separator + 1 :]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""What tools/serve.py serves: a model folder, how the policy in it is prompted, and where its completions end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from export_model import Trained, export, find_trained
+from transformers import AutoConfig, GenerationConfig
+
+from envtune.chat.prompt import PromptStyle
+from envtune.errors import UserError
+from envtune.rollout.end_tokens import end_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Prompting:
+    """How a policy is prompted; as conf/ has it for stages 3 and 4, if nothing else is known. Lengths in tokens."""
+
+    tool_documents: str = "full"
+    instructions: str = "long"
+    max_observation_tokens: int | None = 4096
+    max_completion_tokens: int = 2048
+
+    @property
+    def style(self) -> PromptStyle:
+        return PromptStyle(self.tool_documents, self.instructions)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{field.name}={getattr(self, field.name)}" for field in fields(self))
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model folder (or the name of one on the hub). ``window`` in tokens, None if the folder does not say."""
+
+    folder: str
+    prompting: Prompting
+    window: int | None
+    end_ids: frozenset[int]
+
+
+def find_model(
+    given: str, chosen: Mapping[str, Any], staged: Path, model: str | None, dtype: str, trust_remote_code: bool
+) -> ServedModel:
+    """``given`` is a model folder or hub name, or what `init_from` takes: its weights are then written to ``staged``.
+
+    ``chosen`` are the fields of Prompting to which the user gave a value; the others are those of the run. ``model``
+    stands in for the path of the trained model that the run has recorded.
+
+    Raises:
+        UserError: there is no such model, run or checkpoint, or it cannot be read.
+    """
+    prompting, folder = Prompting(), given
+    if Path(given).exists() and not (Path(given) / "config.json").is_file():
+        trained = find_trained(given, model)
+        export(trained, staged, "bfloat16" if dtype == "bfloat16" else "float32")
+        prompting, folder = _prompting_of(trained), str(staged)
+    window, end_ids = _window_and_ends(folder, trust_remote_code)
+    return ServedModel(folder, replace(prompting, **chosen), window, end_ids)
+
+
+def _prompting_of(trained: Trained) -> Prompting:
+    """As the run of a checkpoint prompted its policy."""
+    record = trained.checkpoint.parent.parent / "run.json"
+    settings = json.loads(record.read_text(encoding="utf-8")).get("settings", {}) if record.is_file() else {}
+    prompt, rollout = settings.get("prompt") or {}, settings.get("rollout") or {}
+    found: dict[str, Any] = {
+        "tool_documents": prompt.get("tool_documents"),
+        "instructions": prompt.get("instructions"),
+        "max_completion_tokens": rollout.get("max_completion_tokens"),
+    }
+    if None in found.values() or "max_observation_tokens" not in rollout.get("template", {}):
+        raise UserError(
+            f"{record} does not say how the policy of {trained.checkpoint} was prompted: write its weights to a "
+            "folder with tools/export_model.py, and serve that with --tool-documents, --instructions, "
+            "--max-observation-tokens and --max-completion-tokens"
+        )
+    return Prompting(max_observation_tokens=rollout["template"]["max_observation_tokens"], **found)
+
+
+def _window_and_ends(folder: str, trust_remote_code: bool) -> tuple[int | None, frozenset[int]]:
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{folder} is no model folder, hub name or run that can be read ({str(error).strip().splitlines()[0]}): "
+            "give runs/<time>, a .ckpt file, or the folder of a causal language model"
+        ) from error
+    try:
+        generation = GenerationConfig.from_pretrained(folder)
+    except OSError:
+        # It is optional; the config names an end token too.
+        generation = None
+    ends: Any = SimpleNamespace(config=config, generation_config=generation)
+    return getattr(config.get_text_config(), "max_position_embeddings", None), end_tokens(ends)
