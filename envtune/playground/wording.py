@@ -1,7 +1,7 @@
 """How users say things: patterns with slots and alternatives, of their own for each split.
 
 A pattern is a text such as ``[Move|Put] '{file}' into '{folder}'.``: one of the bracketed alternatives is taken, and
-the slots are filled. What a phrase means stands in the storyline that uses it.
+the slots are filled. Phrases are collected in ``phrases/``; what one means stands in the storyline that uses it.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ from pkgutil import iter_modules
 
 import pytest
 
-from envtune.playground import storylines, wording
+from envtune.playground import phrases, wording
 from envtune.playground.wording import Phrase, Wording, expansions, quoted, said
 from envtune.task import Split
 
-MODULES = [import_module(f"{storylines.__name__}.{found.name}") for found in iter_modules(storylines.__path__)]
+MODULES = [import_module(f"{phrases.__name__}.{found.name}") for found in iter_modules(phrases.__path__)]
 
 
 def all_wordings() -> Iterator[tuple[str, Wording]]:
