@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from envtune.grpo.importance import NONE, importance_weights
@@ -69,11 +69,15 @@ def token_weights(completion_mask: Bool[Tensor, "B L"], aggregation: str = SEQ_M
     if aggregation not in AGGREGATIONS:
         raise ValueError(f"aggregation {aggregation!r} is unknown; choose one of {', '.join(AGGREGATIONS)}")
     sampled = completion_mask.to(torch.float32)
+    count = averaged_count(completion_mask, aggregation).clamp(min=1)
     if aggregation == TOKEN_MEAN:
-        return sampled / sampled.sum().clamp(min=1.0)
-    tokens = sampled.sum(dim=1, keepdim=True)
-    sequences = (tokens > 0).sum().clamp(min=1)
-    return sampled / tokens.clamp(min=1.0) / sequences
+        return sampled / count
+    return sampled / sampled.sum(dim=1, keepdim=True).clamp(min=1.0) / count
+
+
+def averaged_count(completion_mask: Bool[Tensor, "B L"], aggregation: str) -> Int[Tensor, ""]:
+    """How many the outer mean of ``token_weights`` is over: sampled tokens, or sequences with a sampled token."""
+    return (completion_mask if aggregation == TOKEN_MEAN else completion_mask.any(dim=1)).sum()
 
 
 def clipped_policy_loss(

@@ -1,4 +1,4 @@
-"""Gradients of several processes that work through different numbers of micro-batches."""
+"""One update by several processes: the gradient that one process alone would get from the groups of all of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import nn
+
+from envtune.training.aggregates import from_all_ranks
 
 
 @contextmanager
@@ -26,3 +28,13 @@ def averaged_gradients(strategy: Strategy, parameters: Iterable[nn.Parameter]) -
         if parameter.requires_grad:
             gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             parameter.grad = strategy.reduce(gradient, reduce_op="mean")
+
+
+def share_of_mean(count: int) -> float:
+    """What a process multiplies its mean over ``count`` items by, for the mean of the processes' results to be the mean
+    over all items: ``count`` over the processes' mean count, so 1 where all have as many. All must call this together.
+
+    Without it the tokens of a process that sampled few would weigh more than those of the others.
+    """
+    counts = from_all_ranks(count)
+    return count * len(counts) / max(1, sum(counts))

@@ -16,7 +16,7 @@ from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
 from envtune.trajectory import FormatError, TokenRecord, Trajectory
 
 MINIMA = frozenset({"completions/min_length"})
-MAXIMA = frozenset({"completions/max_length", "sampling/logp_diff_max", "sampling/is_ratio_max"})
+MAXIMA = frozenset({"completions/max_length", "sampling/logp_diff_max", "sampling/is_ratio_max", "perf/peak_memory"})
 
 
 def group_samples(groups: Sequence[RewardedGroup]) -> Samples:
@@ -68,10 +68,10 @@ def performance_samples(
 ) -> Samples:
     """Where the time of an update went.
 
-    ``phases`` holds the seconds of the module's phases: "update" and, within it, "policy", "reference" and "backward".
-    ``other_seconds`` passed since the update before in none of weight sync, rollout and update.
+    ``phases`` holds the seconds of the module's phases: "wait", "update" and, within it, "policy", "reference" and
+    "backward". ``other_seconds`` passed since the update before in none of weight sync, rollout, wait and update.
     """
-    step_time = sync_seconds + batch.rollout_seconds + phases["update"]
+    step_time = sync_seconds + batch.rollout_seconds + phases["wait"] + phases["update"]
     tokens, unique_tokens = int(batch.tensors.attention_mask.sum()), batch.tensors.unique_tokens
     records = [t.tokens for group in batch.groups for t in group.trajectories if t.tokens]
     sampled = sum(sum(record.completion_mask) for record in records)
@@ -79,6 +79,7 @@ def performance_samples(
         "time/sync": sync_seconds,
         "time/rollout": batch.rollout_seconds,
         "time/env": batch.environment_seconds,
+        "time/wait": phases["wait"],
         "time/logprob": phases["policy"] + phases["reference"],
         "time/reference": phases["reference"],
         "time/backward": phases["backward"],

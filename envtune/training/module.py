@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from envtune.grpo.batch import TrainBatch
-from envtune.grpo.loss import LossParts, grpo_loss, token_weights
+from envtune.grpo.loss import LossParts, averaged_count, grpo_loss, token_weights
 from envtune.grpo.settings import GRPOSettings
-from envtune.training.aggregates import Aggregates
-from envtune.training.gradient_average import averaged_gradients
+from envtune.training.aggregates import Aggregates, from_all_ranks
+from envtune.training.gradient_average import averaged_gradients, share_of_mean
 from envtune.training.metrics import (
     MAXIMA,
     MINIMA,
@@ -72,6 +72,9 @@ class GRPOModule(LightningModule):
     def training_step(self, batch: RolloutBatch, batch_idx: int) -> None:
         self._require_on_policy(batch.tensors)
         clock = PhaseClock(self.device)
+        with clock.phase("wait"):
+            # For the rank whose episodes take longest.
+            self.trainer.strategy.barrier()
         with clock.phase("update"):
             self._update(batch.tensors, clock)
         self._log_performance(batch, clock.seconds())
@@ -101,13 +104,22 @@ class GRPOModule(LightningModule):
         self._log(self._val_aggregates)
 
     def _losses(self, batch: TrainBatch, statistics: UpdateStatistics, clock: PhaseClock) -> Iterator[Tensor]:
-        """The loss of each micro-batch; they add up to the batch's."""
+        """The loss of each micro-batch; they add up to the batch's, and the mean over ranks is that of all batches."""
         weights = token_weights(batch.completion_mask, self.grpo.aggregation)
-        for rows in batch.micro_batches(self.grpo.max_tokens_per_batch):
+        weights *= share_of_mean(int(averaged_count(batch.completion_mask, self.grpo.aggregation)))
+        micro_batches = batch.micro_batches(self.grpo.max_tokens_per_batch)
+        for rows in micro_batches:
             micro = batch.select(rows)
             parts, logprobs = self._loss(micro, weights[rows.to(weights.device), : micro.ids.shape[1]], clock)
             statistics.add(parts, logprobs, micro.behaviour_logprobs, micro.completion_mask, micro.turns)
             yield parts.total
+        for _ in range(max(from_all_ranks(len(micro_batches))) - len(micro_batches)):
+            yield self._idle_loss(batch, clock)
+
+    def _idle_loss(self, batch: TrainBatch, clock: PhaseClock) -> Tensor:
+        """Zero, from a pass over the shortest row: where weights are sharded, no rank can make a pass alone."""
+        micro = batch.select(batch.lengths.argmin()[None])
+        return self._loss(micro, torch.zeros_like(micro.behaviour_logprobs), clock)[0].total
 
     def _loss(self, micro: TrainBatch, weights: Tensor, clock: PhaseClock) -> tuple[LossParts, Tensor]:
         with clock.phase("policy"):
@@ -154,7 +166,7 @@ class GRPOModule(LightningModule):
     def _log_performance(self, batch: RolloutBatch, phases: Mapping[str, float]) -> None:
         ended = time.perf_counter()
         elapsed, self._last_update_ended = ended - self._last_update_ended, ended
-        other = elapsed - self.sync_seconds - batch.rollout_seconds - phases["update"]
+        other = elapsed - self.sync_seconds - batch.rollout_seconds - phases["wait"] - phases["update"]
         self._train_aggregates.add(performance_samples(batch, phases, self.sync_seconds, other))
 
     def _log_rollout(self, batch: RolloutBatch) -> None:
@@ -162,7 +174,7 @@ class GRPOModule(LightningModule):
         toolbox_of = self.trainer.datamodule.toolbox_of  # type: ignore[attr-defined]
         self._train_aggregates.add(group_samples(batch.groups))
         self._train_aggregates.add(trajectory_samples(trajectories, toolbox_of))
-        advantages = batch.tensors.advantages.tolist()
+        advantages = [a for rank in from_all_ranks(batch.tensors.advantages.tolist()) for a in rank]
         mean = sum(advantages) / len(advantages)
         variance = sum((advantage - mean) ** 2 for advantage in advantages) / len(advantages)
         self._train_aggregates.add({"advantage/mean": [mean], "advantage/std": [variance**0.5]})

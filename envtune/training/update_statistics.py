@@ -12,7 +12,7 @@ from torch import Tensor
 from envtune.grpo.batch import NO_TURN
 from envtune.grpo.importance import NONE, effective_sample_share, importance_weights
 from envtune.grpo.loss import LossParts
-from envtune.training.aggregates import Samples
+from envtune.training.aggregates import Samples, from_all_ranks
 
 _LOSS_NAMES = {
     "total": "loss/total",
@@ -66,13 +66,26 @@ class UpdateStatistics:
         self._episode_differences.append(difference.double().sum(dim=1)[sampled.any(dim=1)])
 
     def samples(self, beta: float, entropy_coef: float) -> Samples:
-        """One sample per name. ``loss/kl`` and ``loss/entropy`` are ``kl`` and ``entropy`` as they enter the loss."""
+        """One sample per name. ``loss/kl`` and ``loss/entropy`` are ``kl`` and ``entropy`` as they enter the loss.
+
+        All ranks must call this together: the mean over ranks is right for what the loss is made of, and all else is
+        over the tokens of all ranks.
+        """
         values = dict(self._sums)
         values["loss/kl"] = beta * values["kl"]
         values["loss/entropy"] = -entropy_coef * values["entropy"]
+        self._take_in_all_ranks()
         if any(difference.numel() for difference in self._differences):
             values |= self._agreement() | self._agreement_by_turn() | self._correction()
         return {name: [value] for name, value in values.items()}
+
+    def _take_in_all_ranks(self) -> None:
+        """An effective sample size is no mean of those of the ranks, so the tokens are gathered: 11 bytes each."""
+        own = (self._differences, self._turns, self._weights, self._bounded, self._episode_differences)
+        ranks = from_all_ranks([torch.cat(tensors) for tensors in own])
+        self._differences, self._turns, self._weights, self._bounded, self._episode_differences = (
+            list(tensors) for tensors in zip(*ranks, strict=True)
+        )
 
     def _agreement(self) -> dict[str, float]:
         """Policy against behaviour log-probs: difference in nats, ratio, and effective sample sizes."""

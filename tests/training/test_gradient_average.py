@@ -10,6 +10,9 @@ from lightning import Callback
 from torch import distributed
 from toy_training import toy_datamodule, toy_module, toy_trainer
 
+from envtune.grpo.loss import AGGREGATIONS
+
+# With lr 1 the step is the gradient.
 GRPO = {"tasks_per_update": 4, "gradient_clip": 1e9}
 
 
@@ -27,11 +30,15 @@ class Uneven(Callback):
 
 
 @pytest.mark.skipif(not distributed.is_available(), reason="this PyTorch has no torch.distributed")
-def test_two_processes_with_uneven_micro_batches_make_the_update_of_one(tokenizer: Any, tmp_path: Path):
-    alone = toy_module(**GRPO)
-    toy_trainer(tmp_path).fit(alone, toy_datamodule(tokenizer, **GRPO))
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_two_processes_with_uneven_micro_batches_make_the_update_of_one(
+    tokenizer: Any, tmp_path: Path, aggregation: str
+):
+    settings = GRPO | {"aggregation": aggregation}
+    alone = toy_module(**settings)
+    toy_trainer(tmp_path).fit(alone, toy_datamodule(tokenizer, **settings))
     trainer = toy_trainer(tmp_path, [Uneven(tmp_path)], devices=2, strategy="ddp_spawn")
-    trainer.fit(toy_module(**GRPO), toy_datamodule(tokenizer, **GRPO))
+    trainer.fit(toy_module(**settings), toy_datamodule(tokenizer, **settings))
     first, second = (torch.load(tmp_path / f"rank_{rank}.pt", weights_only=True) for rank in range(2))
     for name, weight in alone.policy.model.state_dict().items():
         assert first[name].equal(second[name])

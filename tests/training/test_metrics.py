@@ -190,22 +190,23 @@ def test_where_the_time_of_an_update_went():
         environment_seconds=1.0,
         fed_tokens=30,
     )
-    phases = {"policy": 0.5, "reference": 0.25, "backward": 1.0, "update": 2.0}
+    phases = {"policy": 0.5, "reference": 0.25, "backward": 1.0, "wait": 1.5, "update": 2.0}
     values = {n: v for n, (v,) in performance_samples(batch, phases, sync_seconds=0.5, other_seconds=3.0).items()}
     seconds = {name.removeprefix("time/"): value for name, value in values.items() if name.startswith("time/")}
     assert seconds == {
         "sync": 0.5,
         "rollout": 4.0,
         "env": 1.0,
+        "wait": 1.5,
         "logprob": 0.75,
         "reference": 0.25,
         "backward": 1.0,
         "update": 2.0,
         "other": 3.0,
     }
-    # Sync, rollout and update; the rows are 6, 8 and 5 tokens long, of which 3 times 4 are the prompt.
-    assert values["perf/step_time"] == 6.5
-    assert values["perf/tokens_per_s"] == pytest.approx(19 / 6.5)
+    # Sync, rollout, wait and update; the rows are 6, 8 and 5 tokens long, of which 3 times 4 are the prompt.
+    assert values["perf/step_time"] == 8.0
+    assert values["perf/tokens_per_s"] == pytest.approx(19 / 8.0)
     assert values["perf/update_tokens_per_s"] == 11 / 2
     assert values["perf/prompt_sharing"] == pytest.approx(19 / 11)
     # Sampled are 2 + 3 + 1 and 1 + 1 tokens; beside the 11 of the first group the other has 2 + 1 + 1.
