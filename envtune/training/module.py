@@ -14,6 +14,7 @@ from envtune.grpo.batch import TrainBatch
 from envtune.grpo.loss import LossParts, averaged_count, grpo_loss, token_weights
 from envtune.grpo.settings import GRPOSettings
 from envtune.training.aggregates import Aggregates, from_all_ranks
+from envtune.training.fsdp_strategy import FSDP2Strategy
 from envtune.training.gradient_average import averaged_gradients, share_of_mean
 from envtune.training.metrics import (
     MAXIMA,
@@ -26,6 +27,7 @@ from envtune.training.metrics import (
 from envtune.training.phase_clock import PhaseClock
 from envtune.training.policy import Policy
 from envtune.training.rollout_batch import RolloutBatch, ValidationBatch
+from envtune.training.sharding import whole
 from envtune.training.update_statistics import UpdateStatistics
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -60,6 +62,10 @@ class GRPOModule(LightningModule):
     def policy_version(self) -> int:
         """Updates so far, those of a curriculum's earlier stages included."""
         return self.trainer.global_step
+
+    def configure_model(self) -> None:
+        if isinstance(self.trainer.strategy, FSDP2Strategy):
+            self.trainer.strategy.shard(self.policy)
 
     def configure_optimizers(self) -> Optimizer:
         return self._make_optimizer(parameter for parameter in self.policy.parameters() if parameter.requires_grad)
@@ -155,7 +161,7 @@ class GRPOModule(LightningModule):
     def _gradient_norm(self) -> float:
         """The 2-norm of all gradients before clipping."""
         gradients = [p.grad for p in self.policy.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = whole(torch.nn.utils.get_total_norm(gradients))
         if not torch.isfinite(norm):
             raise RuntimeError(
                 f"the gradient of update {self.policy_version} is not finite ({norm}): continue from the last "

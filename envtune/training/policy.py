@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import register_fsdp_forward_method
 from transformers import PreTrainedModel
 
 from envtune.errors import UserError
@@ -21,6 +23,7 @@ from envtune.training.adapter_checkpoint import save_what_is_trained
 from envtune.training.lora import adapter_of, reference_weights
 from envtune.training.projection import project
 from envtune.training.prompt_attention import share_prompts
+from envtune.training.sharding import SamplingCopy, divide, forget_passes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +56,13 @@ class Policy(nn.Module):
         save_what_is_trained(self, model)
         self._trains_adapter = adapter_of(model) is not None
         # A list hides the reference from nn.Module; `_apply` moves it along.
-        self._copies = [] if self._trains_adapter else [copy.deepcopy(model).requires_grad_(False).eval()]
+        self._copies = [] if self._trains_adapter else [_Reference(copy.deepcopy(model).requires_grad_(False).eval())]
+        self._sampled: SamplingCopy | None = None
 
     @property
     def reference(self) -> PreTrainedModel:
         """The frozen copy, which a policy that trains an adapter does not have."""
-        return self._copies[0]
+        return self._copies[0].model
 
     def forward(self, batch: TrainBatch) -> TokenStatistics:
         """Statistics of the trained model, with gradient."""
@@ -70,12 +74,45 @@ class Policy(nn.Module):
         if self._trains_adapter:
             with reference_weights(self.model):
                 return token_statistics(self.model, batch).logprobs
-        return token_statistics(self.reference, batch).logprobs
+        return self._copies[0](batch).logprobs
+
+    @property
+    def is_sharded(self) -> bool:
+        return self._sampled is not None
+
+    def shard(self, mesh: DeviceMesh, dtype: torch.dtype | None) -> None:
+        """Divides trained and reference model over the devices of ``mesh``, which from then on compute in step.
+
+        ``dtype`` is that of their layers' arithmetic and of the sampled copy; None keeps that of the weights.
+        """
+        self._sampled = SamplingCopy(self.model, torch.device(mesh.device_type), dtype)
+        divide(self, self.model, mesh, dtype)
+        # With an adapter the reference is the trained model, whose weights are gathered for its passes as well.
+        if self._trains_adapter:
+            register_fsdp_forward_method(self, "reference_logprobs")
+        for reference in self._copies:
+            divide(reference, reference.model, mesh, dtype)
+            forget_passes(reference)
+
+    def model_to_sample(self) -> PreTrainedModel:
+        """The trained model; of a sharded one a whole copy, brought up to date by all devices together."""
+        return self._sampled.updated() if self._sampled else self.model
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Policy:
         for reference in self._copies:
             reference._apply(fn, recurse)
         return super()._apply(fn, recurse)
+
+
+class _Reference(nn.Module):
+    """A module, so that a sharded ``model`` is gathered for its forward pass."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: TrainBatch) -> TokenStatistics:
+        return token_statistics(self.model, batch)
 
 
 def token_statistics(model: PreTrainedModel, batch: TrainBatch, logits_per_chunk: int | None = None) -> TokenStatistics:

@@ -15,6 +15,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from envtune.errors import UserError
 from envtune.training.adapter_checkpoint import adapter_in, whole_state
 from envtune.training.lora import LoRA, add_adapter, keep_as_reference, merge_adapter
+from envtune.training.sharding import state_placed_as
 from envtune.training.starting_point import find_checkpoint
 
 DTYPES = ("auto", "float32", "bfloat16")
@@ -97,7 +98,7 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
     if not Path(path).is_file():
         raise UserError(f"checkpoint {path} does not exist; give a .ckpt file that a run has saved")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
         raise UserError(
             f"checkpoint {path} cannot be read ({_first_line(error)}); "
@@ -108,12 +109,14 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
 def load_stage_weights(model: PreTrainedModel, checkpoint: str) -> None:
     """Overwrites what is trained of ``model``, all weights or an adapter, with what a Lightning checkpoint holds.
 
+    Of a sharded model every process overwrites its part.
+
     Raises:
         UserError: one sentence for a file that is missing, unreadable or of another model.
     """
     state = whole_state(model, read_checkpoint(checkpoint), POLICY_PREFIX, f"checkpoint {checkpoint}")
     try:
-        model.load_state_dict(state)
+        model.load_state_dict(state_placed_as(model.state_dict(), state))
     except RuntimeError as error:
         raise UserError(
             f"checkpoint {checkpoint} does not fit {type(model).__name__} ({_first_line(error)}); give a checkpoint "

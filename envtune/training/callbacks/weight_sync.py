@@ -31,5 +31,5 @@ class WeightSync(Callback):
         assert isinstance(module, GRPOModule)
         assert isinstance(datamodule, EnvironmentDataModule)
         started = time.perf_counter()
-        datamodule.collector.generator.update_weights(module.policy.model, module.policy_version)
+        datamodule.collector.generator.update_weights(module.policy.model_to_sample(), module.policy_version)
         module.sync_seconds = time.perf_counter() - started
