@@ -112,7 +112,9 @@ async def _run(options: argparse.Namespace, model: ServedModel, template: Templa
     gate = Gate(options.max_running, options.max_waiting)
     api_key = os.environ.get("ENVTUNE_API_KEY")
     app = application(endpoint, options.name, limits, gate, lambda: child is None or child.alive, api_key)
-    server = uvicorn.Server(uvicorn.Config(app, host=options.host, port=options.port, log_level="warning"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, host=options.host, port=options.port, log_level="warning", timeout_graceful_shutdown=5)
+    )
     if child:
         threading.Thread(target=_end_with, args=(child, server), daemon=True).start()
     if options.host not in LOOPBACK and api_key is None:

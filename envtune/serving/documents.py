@@ -2,7 +2,7 @@
 
 Training shows BFCL's own documents, whose schemas say ``dict`` and ``float`` where JSON schema says ``object`` and
 ``number``, and which describe the result in a field of its own. BFCL's harness translates them for OpenAI's endpoint
-(``convert_to_tool`` in bfcl-eval 2026.3.23); this is the way back, so that the agent reads what it was trained on.
+(bfcl-eval 2026.3.23); this is the way back, so that the agent reads what it was trained on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from envtune.task import ToolDocument
 MAX_DEPTH = 20
 _TYPES = {"object": "dict", "number": "float"}
 # What BFCL's harness adds to descriptions.
+_LANGUAGE_REMARK = " Note that the provided function is in Python 3 syntax."
 _FLOAT_REMARK = " This is a float type value."
 _RESPONSE_REMARK = " The response field has the following schema: "
 
@@ -50,7 +51,7 @@ def _document(entry: Any, param: str) -> ToolDocument:
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
     _check_schema(parameters, f"{param}.function.parameters")
     description, response = _split_response(description)
-    return ToolDocument(name, description, _as_trained(parameters), response)
+    return ToolDocument(name, description.removesuffix(_LANGUAGE_REMARK), _as_trained(parameters), response)
 
 
 def _check_schema(schema: Any, param: str, depth: int = 0) -> None:

@@ -84,14 +84,15 @@ def application(
 
     async def chat(request: Request) -> Response:
         require_key(request, api_key)
-        try:
-            body = await read_json_body(request, limits.body_bytes)
-        except ClientDisconnect:
-            return Response(status_code=CLIENT_GONE)
-        async with gate.entered():
-            if await request.is_disconnected():
+        async with gate.place():
+            try:
+                body = await read_json_body(request, limits.body_bytes)
+            except ClientDisconnect:
                 return Response(status_code=CLIENT_GONE)
-            return JSONResponse(await endpoint.answer(body))
+            async with gate.seat:
+                if await request.is_disconnected():
+                    return Response(status_code=CLIENT_GONE)
+                return JSONResponse(await endpoint.answer(body))
 
     async def models(request: Request) -> Response:
         require_key(request, api_key)

@@ -1,4 +1,4 @@
-"""How many requests an endpoint works on at a time, and how many may wait; all others are refused at once."""
+"""How many requests an endpoint answers at a time, and how many may wait; all others are refused at once."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from envtune.serving.refusal import Refusal
 
 
 class Gate:
-    """Lets ``running`` requests in at a time, in the order of their arrival, while at most ``waiting`` others wait."""
+    """Has places for ``running`` and ``waiting`` requests, and seats for ``running`` of them.
+
+    A request takes a place when it arrives, and a seat (``async with gate.seat``) when it can be answered.
+    """
 
     def __init__(self, running: int, waiting: int) -> None:
-        self._seats = asyncio.Semaphore(running)
-        self._running, self._waiting, self._present = running, waiting, 0
+        self.seat = asyncio.Semaphore(running)
+        self._running, self._places, self._present = running, running + waiting, 0
 
     @asynccontextmanager
-    async def entered(self) -> AsyncIterator[None]:
-        """The time inside. Raises Refusal if too many wait already."""
-        if self._present >= self._running + self._waiting:
+    async def place(self) -> AsyncIterator[None]:
+        """Raises Refusal if all places are taken."""
+        if self._present >= self._places:
             raise Refusal(
                 429,
-                f"{self._running} requests are being answered and {self._waiting} wait: try again later",
+                f"{self._present} requests are here, of which {self._running} are answered at a time: try again later",
                 code="queue_full",
             )
         self._present += 1
         try:
-            async with self._seats:
-                yield
+            yield
         finally:
             self._present -= 1

@@ -55,7 +55,7 @@ async def _read(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def refused(request: Request, error: Exception) -> Response:
+async def refused(request: Request, error: Exception) -> Response:
     """The answer to a request that ended in ``error``."""
     if isinstance(error, Refusal):
         headers = {"Retry-After": "1"} if error.status in (429, 503) else None

@@ -35,14 +35,21 @@ class Order:
 
 
 class Upstream:
-    """The server at ``url`` (without ``/v1``). ``timeout``: seconds that one completion may take, waiting included."""
+    """The server at ``url`` (without ``/v1``).
 
-    def __init__(self, url: str, timeout: float, api_key: str | None = None) -> None:
+    ``timeout``: seconds that one completion may take, waiting included. ``transport``: None is the network.
+    """
+
+    def __init__(
+        self, url: str, timeout: float, api_key: str | None = None, transport: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
         waits = httpx2.Timeout(timeout, connect=30.0)
         # Never by a proxy of the environment: the prompts go where they are told to go and nowhere else.
-        self._client = httpx2.AsyncClient(base_url=url, headers=headers, timeout=waits, limits=limits, trust_env=False)
+        self._client = httpx2.AsyncClient(
+            base_url=url, headers=headers, timeout=waits, limits=limits, trust_env=False, transport=transport
+        )
         self._url, self._timeout = url, timeout
         self._model = ""
 

@@ -1,0 +1,83 @@
+"""What tests of the endpoint stand it in front of: a completion server that says what a script says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
+from toy_world import STYLE
+
+from envtune.chat.template import Template
+from envtune.serving.chat_request import Limits
+from envtune.serving.endpoint import Endpoint, Served, application
+from envtune.serving.gate import Gate
+from envtune.serving.upstream import Upstream
+
+END = 1  # <|im_end|> of the toy tokenizer
+MODEL = "toy"
+LS_TOOL = {
+    "type": "function",
+    "function": {"name": "ls", "description": "Does ls.", "parameters": {"type": "object", "properties": {}}},
+}
+HELLO = [{"role": "user", "content": "Hello."}]
+
+
+class ScriptedServer:
+    """Answers each request with the next of ``texts``, and keeps what it was asked in ``bodies``.
+
+    A text that does not fit ``max_tokens`` is clipped. ``status`` other than 200 is answered to every completion.
+    """
+
+    def __init__(self, tokenizer: Any, *texts: str) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.status = 200
+        self._tokenizer, self._texts = tokenizer, iter(texts)
+
+    @property
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[Route("/v1/completions", self._complete, methods=["POST"]), Route("/v1/models", _models)]
+        )
+
+    async def _complete(self, request: Request) -> Response:
+        body = await request.json()
+        self.bodies.append(body)
+        if self.status != 200:
+            return JSONResponse({"error": "no"}, self.status)
+        ids = [*self._tokenizer.encode(next(self._texts)), END]
+        clipped = len(ids) > body["max_tokens"]
+        choice = {"token_ids": ids[: body["max_tokens"]], "finish_reason": "length" if clipped else "stop"}
+        return JSONResponse({"choices": [choice]})
+
+
+async def _models(request: Request) -> Response:
+    return JSONResponse({"data": [{"id": "behind", "max_model_len": 4096}]})
+
+
+def upstream_of(app: Starlette) -> Upstream:
+    return Upstream("http://behind", 5.0, transport=httpx2.ASGITransport(app))
+
+
+@contextmanager
+def client_of(
+    tokenizer: Any,
+    app: Starlette,
+    window: int = 4096,
+    limits: Limits | None = None,
+    gate: Gate | None = None,
+    is_alive: Callable[[], bool] = lambda: True,
+    api_key: str | None = None,
+) -> Iterator[TestClient]:
+    """A client of the endpoint in front of ``app``; OpenAI's own client takes it as its ``http_client``."""
+    template, limits = Template(tokenizer, STYLE, max_observation_tokens=200), limits or Limits(64)
+    endpoint = Endpoint(Served(MODEL, window, frozenset({END})), template, upstream_of(app), limits)
+    served = application(endpoint, MODEL, limits, gate or Gate(8, 8), is_alive, api_key)
+    with TestClient(served, raise_server_exceptions=False) as client:
+        yield client
