@@ -79,7 +79,7 @@ class Phase:
 PHASES = (
     Phase("looking up and copying", 1_600_000, None, batch_tokens=1024),
     Phase("user messages and results only", 6_000_000, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.0, 160)),
-    Phase("whole dialogues too", 9_000_000, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.5, 512), rates=(1.0, 0.4)),
+    Phase("whole dialogues too", 6_000_000, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.5, 512), rates=(1.0, 0.4)),
     Phase("careful and careless", 3_000_000, Mixture(CARELESS, 0.3, 0.7, 1.0, 512), rates=(0.4, 0.0)),
 )
 
