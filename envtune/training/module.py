@@ -114,12 +114,14 @@ class GRPOModule(LightningModule):
         weights = token_weights(batch.completion_mask, self.grpo.aggregation)
         weights *= share_of_mean(int(averaged_count(batch.completion_mask, self.grpo.aggregation)))
         micro_batches = batch.micro_batches(self.grpo.max_tokens_per_batch)
+        # Before the first pass: from then on ranks whose weights are sharded exchange nothing but those.
+        idle = max(from_all_ranks(len(micro_batches))) - len(micro_batches)
         for rows in micro_batches:
             micro = batch.select(rows)
             parts, logprobs = self._loss(micro, weights[rows.to(weights.device), : micro.ids.shape[1]], clock)
             statistics.add(parts, logprobs, micro.behaviour_logprobs, micro.completion_mask, micro.turns)
             yield parts.total
-        for _ in range(max(from_all_ranks(len(micro_batches))) - len(micro_batches)):
+        for _ in range(idle):
             yield self._idle_loss(batch, clock)
 
     def _idle_loss(self, batch: TrainBatch, clock: PhaseClock) -> Tensor:
