@@ -17,6 +17,7 @@ setup(
     packages=find_packages(include=["envtune", "envtune.*"]),
     package_data={"envtune": ["py.typed", "data/*.json", "models/tiny/*"]},
     install_requires=[
+        "aiohttp>=3.9",
         "filelock>=3.12",
         "hydra-core>=1.3.2,<1.4",
         "jaxtyping>=0.3",

@@ -13,8 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from envtune.command_line import CONFIG_FOLDER, quote_numbers, require_known_keys
 
+# The benchmarks of tools/ood.py are no choices of train.py: tests/tools/test_ood.py composes them.
 CHOICES = sorted(
-    f"{path.parent.name}={path.stem}" for path in CONFIG_FOLDER.glob("*/*.yaml") if path.parent.name != "hydra"
+    f"{path.parent.name}={path.stem}"
+    for path in CONFIG_FOLDER.glob("*/*.yaml")
+    if path.parent.name not in ("hydra", "ood")
 )
 
 
@@ -126,9 +129,12 @@ def test_vllm_weights_tokens_and_has_room_for_the_longest_episode():
     assert resolved("rollout=vllm", "grpo.importance=mask")["grpo"]["importance"] == "mask"
 
 
-def test_vllm_takes_every_setting_of_its_config(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("rollout", "shared"), [("vllm", False), ("vllm_server", True)])
+def test_vllm_takes_every_setting_of_its_config(monkeypatch: pytest.MonkeyPatch, rollout: str, shared: bool):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    assert instantiate(compose("rollout=vllm").rollout.generator).temperature == 1.0
+    config = compose(f"rollout={rollout}")
+    assert config.grpo.importance == "token"
+    assert instantiate(config.rollout.generator).engine.is_shared == shared
 
 
 def test_an_experiment_wins_over_the_stage_and_the_command_line_over_both():

@@ -138,7 +138,7 @@ def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | No
             Part(f"keys and values, {slots:,} slots", slots * slot, (SAMPLING,)),
             Part(f"working memory of a prompt of {tokens:,} tokens", peak - tokens * slot, (SAMPLING,)),
         ]
-    if not target.endswith("VLLMGenerator"):
+    if not target.endswith("colocated"):
         raise UserError(f"rollout.generator={target} is unknown here: estimate rollout=hf or rollout=vllm")
     return _vllm_parts(config, model, capacity, slot)
 

@@ -1,102 +1,150 @@
-"""vLLM's asynchronous engine, in an event loop in a thread of its own: every call ends, in an answer or an error.
+"""vLLM's engine beside the trainer: it computes in a process that the trainer starts and ends.
 
-The engine computes in another process. What it is asked, and whether its weights are the right ones, stands in
-vllm_generator.py. Importing this file needs no vLLM; making an engine does.
+Importing this file needs no vLLM; the first weights do.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
+import importlib.util
 import itertools
 import os
-import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import torch
+from transformers import PreTrainedModel
+
+from envtune.errors import UserError
+from envtune.rollout.engine import EngineError, Sampled
+from envtune.rollout.event_loop import LoopThread
+from envtune.rollout.weight_probe import TOLERANCES
+
 Answer = TypeVar("Answer")
 
+DTYPES = ("auto", *TOLERANCES)
 # The mixin of vLLM's worker that takes weights; named, because the worker lives in another process.
 WORKER = "envtune.rollout.vllm_worker.WeightReceiver"
+# What the generator relies on, whoever starts the engine.
+ARGUMENTS: dict[str, Any] = {
+    "enable_prefix_caching": True,
+    "logprobs_mode": "processed_logprobs",
+    "generation_config": "vllm",
+    "skip_tokenizer_init": True,
+}
 
 
-class EngineError(ConnectionError):
-    """The engine has ended, does not answer in time, or does not hold the weights that it was given."""
+class OwnEngine:
+    """An ``Engine`` that starts with the first weights. A process has one: a new one ends the one before.
 
-    def __init__(self, what: str) -> None:
-        super().__init__(
-            f"vLLM {what}; what it printed above may say why. Checkpoints are not touched: continue the run with "
-            "ckpt_path=RUN_FOLDER"
-        )
-
-
-class Engine:
-    """An engine that has read the model in ``folder``. A process has one: a new one ends the one before.
-
-    ``arguments`` are those of vLLM's AsyncEngineArgs. ``timeout`` is what each answer may take, in seconds.
+    Args:
+        arguments: of vLLM's AsyncEngineArgs.
+        dtype: of the weights; "auto" is bfloat16 on a GPU and the trainer's own elsewhere.
+        sleep: gives the GPU's memory back while the trainer works; None wherever vLLM can.
+        timeout: seconds for the start, a push of weights or a completion.
 
     Raises:
-        EngineError: here and in every method.
+        UserError: a value out of range, or vLLM is not installed.
     """
 
-    _newest: ClassVar[Engine | None] = None
+    is_shared = False
+    _newest: ClassVar[OwnEngine | None] = None
 
-    def __init__(self, folder: Path, arguments: Mapping[str, Any], timeout: float) -> None:
-        # A later stage's engine needs the memory of the one before.
-        if Engine._newest is not None:
-            Engine._newest.close()
-            Engine._newest = None
-        self._timeout = timeout
-        self._closed = False
+    def __init__(self, arguments: Mapping[str, Any], dtype: str, sleep: bool | None, timeout: float) -> None:
+        if dtype not in DTYPES:
+            raise UserError(f"dtype={dtype} is no choice of the vLLM generator; choose one of {', '.join(DTYPES)}")
+        if not timeout > 0:
+            raise UserError(f"timeout={timeout} is not above 0; give the seconds that vLLM may take for an answer")
+        if importlib.util.find_spec("vllm") is None:
+            raise UserError("rollout=vllm needs the package vllm: pip install -e '.[vllm]', or sample with rollout=hf")
+        self._arguments, self._dtype, self._sleep, self._timeout = arguments, dtype, sleep, timeout
         self._numbers = itertools.count()
-        self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True).start()
-        self._llm: Any = self._ask(_start(folder, arguments), "start")
-        Engine._newest = self
+        self._loop: LoopThread | None = None
+        self._closed = False
+        self._llm: Any = None
+        self._device = torch.device("cpu")
 
-    def load(self, folder: Path) -> None:
-        """Replaces all weights by those in ``folder``. What the engine has computed with the old ones stays cached."""
-        self._ask(self._llm.collective_rpc("receive_weights", args=(str(folder),)), "take the weights")
+    def prepare_for(self, model: PreTrainedModel) -> torch.dtype:
+        self._device = model.device
+        if self._dtype != "auto":
+            return getattr(torch, self._dtype)
+        return torch.bfloat16 if model.device.type == "cuda" else model.dtype
+
+    def load(self, folder: Path, dtype: torch.dtype) -> None:
+        if self._llm is not None or self._closed:
+            self._ask(self._llm_call("collective_rpc", "receive_weights", args=(str(folder),)), "take the weights")
+            return
+        # A later stage's engine needs the memory of the one before.
+        if OwnEngine._newest is not None:
+            OwnEngine._newest.close()
+        OwnEngine._newest = self
+        atexit.register(self.close)
+        self._loop = LoopThread("vllm")
+        given = {"dtype": str(dtype).removeprefix("torch."), **self._arguments}
+        self._llm = self._ask(_start(folder, given, self._sleep, self._device), "start")
 
     def forget(self) -> None:
-        """Empties the prefix cache. No request may be running."""
-        if not self._ask(self._llm.reset_prefix_cache(), "empty its cache"):
+        if not self._ask(self._llm_call("reset_prefix_cache"), "empty its cache"):
             raise EngineError("could not empty its cache after new weights, for requests still use it")
 
-    def sleep(self) -> None:
-        """Gives the GPU's memory back until ``wake``; weights wait in main memory, and what was cached is lost."""
-        self._ask(self._llm.sleep(level=1), "go to sleep")
+    def weight_sums(self) -> list[dict[str, int]]:
+        return self._ask(self._llm_call("collective_rpc", "weight_sums"), "sum up its weights")
+
+    def stamp(self, weights: str) -> None:
+        self._ask(self._llm_call("update_weight_version", weights), "take a name of its weights")
+
+    def rest(self) -> None:
+        """Weights wait in main memory, and what was cached is lost."""
+        if self._sleeps:
+            self._ask(self._llm_call("sleep", level=1), "go to sleep")
 
     def wake(self) -> None:
-        self._ask(self._llm.wake_up(), "wake up")
+        if self._sleeps:
+            self._ask(self._llm_call("wake_up"), "wake up")
 
-    async def complete(self, ids: tuple[int, ...], parameters: Any) -> Any:
-        """vLLM's finished RequestOutput for one request. To be awaited in ``run``."""
-        request = self._llm.generate({"prompt_token_ids": list(ids)}, parameters, request_id=str(next(self._numbers)))
+    async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> Sampled:
+        from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+        wanted = SamplingParams(**parameters, output_kind=RequestOutputKind.FINAL_ONLY)
+        request = self._llm.generate({"prompt_token_ids": list(ids)}, wanted, request_id=str(next(self._numbers)))
         try:
-            return await asyncio.wait_for(_last(request), self._timeout)
+            answer = await asyncio.wait_for(_last(request), self._timeout)
         except (TimeoutError, asyncio.TimeoutError) as error:
             raise EngineError(f"did not finish a completion within {self._timeout:g} s") from error
+        found = answer.outputs[0]
+        return Sampled(
+            tuple(found.token_ids),
+            tuple(step[token].logprob for step, token in zip(found.logprobs or (), found.token_ids, strict=True)),
+            found.finish_reason,
+            answer.num_cached_tokens or 0,
+            frozenset(span.version for span in found.weight_versions or ()),
+        )
 
     def run(self, coroutine: Coroutine[Any, Any, Answer], purpose: str, timeout: float | None = None) -> Answer:
-        """The result of ``coroutine``, run in the engine's loop; without ``timeout`` it has to end by itself."""
-        if self._closed:
+        if self._closed or self._loop is None:
             coroutine.close()
             raise EngineError(f"was closed, for a newer engine or at the end, and cannot {purpose}")
-        future = asyncio.run_coroutine_threadsafe(_telling_its_death(coroutine, purpose), self._loop)
-        try:
-            return future.result(timeout)
-        except BaseException:
-            future.cancel()
-            raise
+        return self._loop.run(_telling_its_death(coroutine, purpose), timeout)
 
     def close(self) -> None:
         """Ends the engine's process; every call after it is refused."""
-        if not self._closed:
+        if self._loop is not None and not self._closed:
             self._closed = True
-            self._llm.shutdown()
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            if self._llm is not None:
+                self._llm.shutdown()
+            self._loop.close()
+            atexit.unregister(self.close)
+
+    @property
+    def _sleeps(self) -> bool:
+        return self._llm is not None and self._llm.vllm_config.model_config.enable_sleep_mode
+
+    async def _llm_call(self, method: str, *arguments: Any, **named: Any) -> Any:
+        return await getattr(self._llm, method)(*arguments, **named)
 
     def _ask(self, coroutine: Coroutine[Any, Any, Answer], purpose: str) -> Answer:
         try:
@@ -110,7 +158,14 @@ class Engine:
             raise EngineError(f"could not {purpose} ({' '.join(str(error).split())})") from error
 
 
-async def _start(folder: Path, arguments: Mapping[str, Any]) -> Any:
+def whole_prompts(max_model_len: int) -> dict[str, Any]:
+    """Feeds every prompt in one pass: after a part of one, vLLM winds the request's generator back, and dies of it on a
+    CPU, whose generators cannot be.
+    """
+    return {"enable_chunked_prefill": False, "max_num_batched_tokens": max(max_model_len, 2048)}
+
+
+async def _start(folder: Path, arguments: Mapping[str, Any], sleep: bool | None, device: torch.device) -> Any:
     # The engine's process must not be forked from one with threads, and need not tell how it starts or who uses it.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -119,15 +174,28 @@ async def _start(folder: Path, arguments: Mapping[str, Any]) -> Any:
     from vllm.platforms import current_platform
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    given = {**(_whole_prompts(arguments["max_model_len"]) if current_platform.is_cpu() else {}), **arguments}
-    return AsyncLLM.from_engine_args(AsyncEngineArgs(model=str(folder), worker_extension_cls=WORKER, **given))
+    sleeps = current_platform.is_sleep_mode_available() if sleep is None else sleep
+    whole = whole_prompts(arguments["max_model_len"]) if current_platform.is_cpu() else {}
+    given = {**ARGUMENTS, **whole, "enable_sleep_mode": sleeps, **arguments}
+    with _only(device):
+        return AsyncLLM.from_engine_args(AsyncEngineArgs(model=str(folder), worker_extension_cls=WORKER, **given))
 
 
-def _whole_prompts(max_model_len: int) -> dict[str, Any]:
-    """Feeds every prompt in one pass: after a part of one, vLLM winds the request's generator back, and dies of it on a
-    CPU, whose generators cannot be.
-    """
-    return {"enable_chunked_prefill": False, "max_num_batched_tokens": max(max_model_len, 2048)}
+@contextmanager
+def _only(device: torch.device) -> Iterator[None]:
+    """What is started within sees of several processes' GPUs that of this one; with one process, all."""
+    several = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not several or device.type != "cuda":
+        yield
+        return
+    before, variable = os.environ.get("CUDA_VISIBLE_DEVICES"), "CUDA_VISIBLE_DEVICES"
+    os.environ[variable] = before.split(",")[device.index or 0] if before else str(device.index or 0)
+    try:
+        yield
+    finally:
+        os.environ.pop(variable)
+        if before is not None:
+            os.environ[variable] = before
 
 
 async def _telling_its_death(coroutine: Coroutine[Any, Any, Answer], purpose: str) -> Answer:

@@ -13,6 +13,7 @@ from envtune import trajectory_file
 from envtune.rollout.generator import Advance, Completion, Request
 from envtune.rollout.hf_generator import HFGenerator
 from envtune.rollout.vllm_generator import VLLMGenerator
+from envtune.rollout.vllm_placement import colocated
 from envtune.trajectory import TokenRecord
 
 
@@ -57,7 +58,7 @@ class Mortal(VLLMGenerator):
     """Its engine is killed in the rollout after update ``killed_after``, once a completion is there."""
 
     def __init__(self, killed_after: int, **arguments: Any) -> None:
-        super().__init__(**arguments)
+        self.__dict__ = colocated(**arguments).__dict__
         self._killed_after = killed_after
 
     def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:

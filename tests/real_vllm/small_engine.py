@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
 from envtune.rollout.generator import Completion, Request
 from envtune.rollout.vllm_generator import VLLMGenerator
+from envtune.rollout.vllm_placement import colocated
 
 TEMPERATURE = 0.8
 # vLLM's kernels for CPUs know attention heads of 32 and wider.
@@ -38,8 +39,16 @@ def small_model(tied: bool, seed: int = 0) -> PreTrainedModel:
 
 
 def small_generator(**arguments: Any) -> VLLMGenerator:
-    budgets = {"max_prompt_tokens": 512, "max_response_tokens": 512}
-    return VLLMGenerator(**budgets, temperature=TEMPERATURE, engine=ENGINE, **arguments)
+    # On a busy machine an engine may take long to start.
+    budgets = {"max_prompt_tokens": 512, "max_response_tokens": 512, "timeout": 1800.0}
+    return colocated(**budgets, temperature=TEMPERATURE, engine=ENGINE, **arguments)
+
+
+@torch.no_grad()
+def take_a_small_step(model: PreTrainedModel) -> None:
+    """As an update at a learning rate of 1e-6 does, on all weights."""
+    for weight in model.parameters():
+        weight += 1e-6
 
 
 @torch.no_grad()

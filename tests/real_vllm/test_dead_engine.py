@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from small_engine import engine_process, small_generator, small_model
 
+from envtune.rollout.engine import EngineError
 from envtune.rollout.generator import Completion, Request
-from envtune.rollout.vllm_engine import Engine, EngineError
 from envtune.rollout.vllm_generator import VLLMGenerator
 
 CHAINS = [Request((1, 2, 3), seed, 300) for seed in range(4)]
@@ -19,7 +19,7 @@ def generator() -> Iterator[VLLMGenerator]:
     generator = small_generator()
     generator.update_weights(small_model(tied=True), 0)
     yield generator
-    Engine._newest.close()
+    generator.engine.close()
 
 
 def go_on(number: int, completion: Completion) -> Request:
@@ -27,13 +27,13 @@ def go_on(number: int, completion: Completion) -> Request:
 
 
 def test_an_engine_that_does_not_answer_is_given_up(generator, monkeypatch):
-    monkeypatch.setattr(generator._engine, "_timeout", 2.0)
+    monkeypatch.setattr(generator.engine, "_timeout", 2.0)
     engine_process().suspend()
     try:
         with pytest.raises(EngineError, match="vLLM did not finish a completion within 2 s"):
             generator.run(CHAINS, go_on)
         with pytest.raises(EngineError, match="vLLM did not empty its cache within 2 s"):
-            generator._engine.forget()
+            generator.engine.forget()
     finally:
         engine_process().resume()
 
@@ -49,6 +49,6 @@ def test_a_killed_engine_ends_the_rollout_and_every_call_after_it(generator):
         generator.run(CHAINS, go_on)
     with pytest.raises(EngineError, match="vLLM has ended and could not take the weights"):
         generator.update_weights(small_model(tied=True), 1)
-    generator._engine.close()
+    generator.engine.close()
     with pytest.raises(EngineError, match="vLLM was closed"):
         generator.update_weights(small_model(tied=True), 2)

@@ -3,51 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
-from small_engine import small_generator, small_model, trainer_logprobs
+from small_engine import small_generator, small_model, take_a_small_step, trainer_logprobs
+from talk import LONG, PROMPTS, Talk
 from transformers import PreTrainedModel
 
+from envtune.rollout import vllm_generator
+from envtune.rollout.engine import EngineError
 from envtune.rollout.generator import Completion, Request
-from envtune.rollout.vllm_engine import Engine, EngineError
+from envtune.rollout.plain_weights import write_plain_weights
+from envtune.rollout.vllm_engine import OwnEngine
 from envtune.rollout.vllm_generator import VLLMGenerator
-
-LONG = tuple(range(10, 150))
-PROMPTS = (LONG, (5, 6, 7), LONG, (*LONG[:70], 300, 301))
-
-
-class Talk:
-    """Chains of three steps; behind each completion comes an observation."""
-
-    def __init__(self) -> None:
-        self.requests = [[Request(prompt, seed, 12)] for seed, prompt in enumerate(PROMPTS)]
-        self.found: list[list[Completion]] = [[] for _ in PROMPTS]
-        self.order: list[int] = []
-
-    def play(self, generator: VLLMGenerator) -> Talk:
-        generator.run([requests[0] for requests in self.requests], self.advance)
-        return self
-
-    def advance(self, number: int, completion: Completion) -> Request | None:
-        self.order.append(number)
-        self.found[number].append(completion)
-        last = self.requests[number][-1]
-        if len(self.found[number]) == 3:
-            return None
-        self.requests[number].append(Request(last.ids + completion.ids + (50, 51, 52), last.seed + 100, 12))
-        return self.requests[number][-1]
-
-    def largest_difference(self, model: PreTrainedModel) -> float:
-        """Of the log-probs, to those of ``model``."""
-        differences = [
-            abs(ours - theirs)
-            for requests, found in zip(self.requests, self.found, strict=True)
-            for request, completion in zip(requests, found, strict=True)
-            for ours, theirs in zip(trainer_logprobs(model, request, completion), completion.logprobs, strict=True)
-        ]
-        assert len(differences) == 4 * 3 * 12
-        return max(differences)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["untied", "tied"])
@@ -56,7 +25,7 @@ def sampler(request: pytest.FixtureRequest) -> Iterator[tuple[PreTrainedModel, V
     model, generator = small_model(request.param), small_generator()
     generator.update_weights(model, 0)
     yield model, generator
-    Engine._newest.close()
+    generator.engine.close()
 
 
 def change_all_weights(model: PreTrainedModel, seed: int) -> None:
@@ -78,22 +47,61 @@ def test_an_engine_that_remembers_what_old_weights_computed_is_found_out(sampler
     generator.update_weights(model, 5)
     change_all_weights(model, 6)
     with monkeypatch.context() as patch:
-        patch.setattr(Engine, "forget", lambda engine: None)
+        patch.setattr(OwnEngine, "forget", lambda engine: None)
         with pytest.raises(EngineError, match="does not compute with the trainer's weights of policy version 6"):
             generator.update_weights(model, 6)
     generator.update_weights(model, 6)
     assert Talk().play(generator).largest_difference(model) < 1e-4
 
 
-def test_weights_that_did_not_arrive_are_found_out(sampler, monkeypatch):
+def test_a_push_that_did_not_arrive_is_found_out_however_small_the_step(sampler, monkeypatch):
     model, generator = sampler
     generator.update_weights(model, 7)
-    change_all_weights(model, 8)
+    take_a_small_step(model)
     with monkeypatch.context() as patch:
-        patch.setattr(Engine, "load", lambda engine, folder: None)
-        with pytest.raises(EngineError, match=r"differ by .* nats on average, 0.001 is allowed \(float32"):
+        patch.setattr(OwnEngine, "load", lambda engine, folder, dtype: None)
+        with pytest.raises(EngineError, match=r"trainer's weights of policy version 8: they differ in .* and 2 more"):
             generator.update_weights(model, 8)
+        # Which the log-probs of the probes do not tell.
+        patch.setattr(vllm_generator, "differing_layers", lambda *_: [])
+        generator.update_weights(model, 8)
     generator.update_weights(model, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("model.layers.1.self_attn.k_proj.bias", "layer 1;"),
+        ("model.layers.0.mlp.up_proj.weight", "layer 0;"),
+        ("model.layers.1.input_layernorm.weight", "layer 1;"),
+        ("model.norm.weight", "embedding, last norm or head;"),
+    ],
+)
+def test_a_single_weight_that_was_left_out_is_found_out(sampler, monkeypatch, name: str, place: str):
+    model, generator = sampler
+    generator.update_weights(model, 7)
+    old = model.get_parameter(name).clone()
+    take_a_small_step(model)
+    new = model.get_parameter(name).clone()
+
+    def write_with_an_old_one(model: PreTrainedModel, dtype: torch.dtype, folder: Path | None) -> dict[str, int]:
+        model.get_parameter(name).data.copy_(old)
+        write_plain_weights(model, dtype, folder)
+        model.get_parameter(name).data.copy_(new)
+        return write_plain_weights(model, dtype, None)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vllm_generator, "write_plain_weights", write_with_an_old_one)
+        with pytest.raises(EngineError, match=f"policy version 8: they differ in {place}"):
+            generator.update_weights(model, 8)
+
+
+def test_tokens_of_weights_that_somebody_else_pushed_are_refused(sampler):
+    model, generator = sampler
+    generator.update_weights(model, 7)
+    generator.engine.stamp("another run's")
+    with pytest.raises(EngineError, match="sampled with weights that this run did not push last"):
+        Talk().play(generator)
 
 
 def test_a_completion_depends_on_its_seed_and_on_nothing_beside_it(sampler):

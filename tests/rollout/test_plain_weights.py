@@ -41,7 +41,7 @@ def test_an_adapter_is_added_before_weights_are_rounded():
     matrices = layer.lora_B["policy"].weight @ layer.lora_A["policy"].weight
     # Weighted by alpha / r = 3.
     expected = (layer.base_layer.weight + 3 * matrices).to(torch.bfloat16)
-    weights = plain_weights(model, torch.bfloat16)
+    weights = dict(plain_weights(model, torch.bfloat16))
     assert torch.equal(weights["model.layers.0.self_attn.q_proj.weight"], expected)
     assert {tensor.dtype for tensor in weights.values()} == {torch.bfloat16}
     assert set(weights) == set(tiny_model().state_dict())

@@ -1,0 +1,71 @@
+"""Where vLLM's engine runs: in a process of the trainer's, or in a server that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from envtune.rollout.vllm_engine import OwnEngine
+from envtune.rollout.vllm_generator import VLLMGenerator
+from envtune.rollout.vllm_server import ServedEngine
+from envtune.rollout.weight_probe import PROBE_LENGTH
+
+
+def colocated(
+    max_prompt_tokens: int,
+    max_response_tokens: int,
+    temperature: float = 1.0,
+    max_completions: int = 256,
+    dtype: str = "auto",
+    gpu_memory_utilization: float = 0.4,
+    sleep: bool | None = None,
+    timeout: float = 600.0,
+    probe_tolerance: float | None = None,
+    transfer_folder: str | None = None,
+    engine: Mapping[str, Any] | None = None,
+) -> VLLMGenerator:
+    """An engine of its own for every training process: `rollout=vllm`.
+
+    Args:
+        max_prompt_tokens, max_response_tokens: the longest episode; the engine reserves room for it.
+        gpu_memory_utilization: share of the GPU's memory for weights and cache.
+        dtype, sleep, timeout: see OwnEngine. The others: see VLLMGenerator.
+        engine: further arguments of vLLM's AsyncEngineArgs.
+
+    Raises:
+        UserError: a value out of range, or vLLM is not installed.
+    """
+    arguments = {
+        "max_model_len": max(max_prompt_tokens + max_response_tokens, PROBE_LENGTH),
+        "max_num_seqs": max_completions,
+        "gpu_memory_utilization": gpu_memory_utilization,
+        "disable_log_stats": True,
+        "use_tqdm_on_load": False,
+        **(engine or {}),
+    }
+    own = OwnEngine(arguments, dtype, sleep, timeout)
+    return VLLMGenerator(own, temperature, max_completions, probe_tolerance, transfer_folder)
+
+
+def on_server(
+    url: str,
+    max_prompt_tokens: int,
+    max_response_tokens: int,
+    temperature: float = 1.0,
+    max_completions: int = 256,
+    timeout: float = 600.0,
+    probe_tolerance: float | None = None,
+    transfer_folder: str | None = None,
+) -> VLLMGenerator:
+    """The engine of a server, which all training processes share: `rollout=vllm_server`.
+
+    Args:
+        url: where tools/serve_rollouts.py says that it listens.
+        max_prompt_tokens, max_response_tokens: the longest episode; the server has to have room for it.
+        timeout: see ServedEngine. The others: see VLLMGenerator.
+
+    Raises:
+        UserError: a value out of range.
+    """
+    served = ServedEngine(url, max(max_prompt_tokens + max_response_tokens, PROBE_LENGTH), timeout)
+    return VLLMGenerator(served, temperature, max_completions, probe_tolerance, transfer_folder)

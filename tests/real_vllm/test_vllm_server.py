@@ -1,0 +1,134 @@
+"""`rollout=vllm_server`: the same as `rollout=vllm`, from an engine in a server that the user starts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import torch
+from server import end, serving
+from small_engine import ENGINE, TEMPERATURE, small_model, take_a_small_step
+from talk import LONG, Talk
+from transformers import PreTrainedModel, Qwen2Config
+
+from envtune.errors import UserError
+from envtune.rollout.engine import EngineError
+from envtune.rollout.generator import Completion, Request
+from envtune.rollout.vllm_generator import VLLMGenerator
+from envtune.rollout.vllm_placement import on_server
+from envtune.rollout.vllm_server import ServedEngine
+
+OPTIONS = ("--max-model-len=1024", "--dtype=float32", "--enforce-eager", "--block-size=32")
+CACHE = f"--kv-cache-memory-bytes={ENGINE['kv_cache_memory_bytes']}"
+
+
+@pytest.fixture(scope="module")
+def model() -> PreTrainedModel:
+    return small_model(tied=True)
+
+
+@pytest.fixture(scope="module")
+def server(
+    model: PreTrainedModel, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    folder = tmp_path_factory.mktemp("served")
+    # Of another seed: what is sampled must come from what is pushed.
+    small_model(tied=True, seed=100).save_pretrained(folder / "model")
+    command = (sys.executable, "tools/serve_rollouts.py", str(folder / "model"), *OPTIONS, CACHE)
+    with serving(command, folder / "log") as served:
+        yield served
+
+
+@pytest.fixture
+def generator(server: tuple[str, subprocess.Popen[bytes]]) -> Iterator[VLLMGenerator]:
+    generator = generator_on(server[0])
+    yield generator
+    generator.engine.close()
+
+
+def generator_on(url: str, max_response_tokens: int = 512, timeout: float = 900.0) -> VLLMGenerator:
+    return on_server(url, 512, max_response_tokens, temperature=TEMPERATURE, timeout=timeout)
+
+
+def test_log_probs_are_the_trainers_after_every_push(model, generator):
+    for version in range(2):
+        model.load_state_dict(small_model(tied=True, seed=version).state_dict())
+        generator.update_weights(model, version)
+        assert Talk().play(generator).largest_difference(model) < 1e-4
+        assert generator.policy_version == version
+
+
+def test_a_step_costs_its_new_tokens_and_what_is_left_of_a_block(model, generator):
+    generator.update_weights(model, 2)
+    before = generator.fed_tokens
+    requests = [Request(LONG, 0, 12)]
+
+    def go_on(number: int, completion: Completion) -> Request | None:
+        requests.append(Request(requests[-1].ids + completion.ids + (50, 51, 52), 1, 12))
+        return requests[1] if len(requests) == 2 else None
+
+    generator.run(requests[:1], go_on)
+    assert generator.fed_tokens - before == (140 + 11) + (155 - 128 + 11)
+
+
+def test_a_push_that_did_not_arrive_is_found_out_however_small_the_step(model, generator, monkeypatch):
+    generator.update_weights(model, 3)
+    take_a_small_step(model)
+    with monkeypatch.context() as patch:
+        patch.setattr(ServedEngine, "load", lambda engine, folder, dtype: None)
+        with pytest.raises(EngineError, match="does not hold the trainer's weights of policy version 4"):
+            generator.update_weights(model, 4)
+    generator.update_weights(model, 4)
+
+
+def test_a_trainer_does_not_train_on_what_anothers_weights_sampled(model, generator, server):
+    generator.update_weights(model, 5)
+    other = generator_on(server[0])
+    other.update_weights(small_model(tied=True, seed=7), 0)
+    other.engine.close()
+    with pytest.raises(EngineError, match="sampled with weights that this run did not push last"):
+        Talk().play(generator)
+
+
+def test_a_server_of_another_model_or_with_too_little_room_is_refused(model, generator, server):
+    config = Qwen2Config(**{**model.config.to_dict(), "vocab_size": 416})
+    with pytest.raises(UserError, match="has a model with vocab_size=400, and the trainer's has 416: start it with"):
+        generator.update_weights(type(model)(config), 6)
+    roomy = generator_on(server[0], max_response_tokens=600)
+    with pytest.raises(UserError, match="has room for 1024 tokens, and the longest episode has 1112: start it with"):
+        roomy.update_weights(model, 6)
+    roomy.engine.close()
+
+
+@pytest.mark.timeout(3000)
+def test_a_run_trains_on_what_the_server_samples(tmp_path_factory):
+    """With the served tiny model; two updates, as rollout=vllm makes them in test_vllm_training.py."""
+    from test_vllm_training import TINY, train, updates_of, weights_after
+
+    folder = tmp_path_factory.mktemp("run")
+    command = (sys.executable, "tools/serve_rollouts.py", str(TINY.parent), *OPTIONS[1:], CACHE, "--max-model-len=4096")
+    with serving(command, folder / "log") as (url, _):
+        result = train(folder / "run", "rollout=vllm_server", f"rollout.generator.url={url}")
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    updates = updates_of(folder / "run")
+    assert [row["step"] for row in updates] == ["1", "2"]
+    assert all(float(row["sampling/logp_diff_max"]) < 1e-3 and float(row["time/sync"]) > 0 for row in updates)
+    assert all(torch.isfinite(tensor).all() for tensor in weights_after(folder / "run").values())
+    assert "Traceback" not in result.stderr
+    assert "was destroyed" not in result.stderr
+
+
+def test_a_killed_server_ends_the_rollout_and_every_call_after_it(model, generator, server):
+    """The last test of this server."""
+    generator.update_weights(model, 7)
+
+    def kill(number: int, completion: Completion) -> Request:
+        end(server[1])
+        return Request((1, 2, 3), 0, 1)
+
+    with pytest.raises(EngineError, match=r"vLLM at http://\S+ has ended and could not complete a prompt"):
+        generator.run([Request((1, 2, 3), 9, 1), Request((1, 2, 3), 0, 300)], kill)
+    with pytest.raises(EngineError, match=r"vLLM at http://\S+ has ended and could not describe its model"):
+        generator.update_weights(model, 8)
