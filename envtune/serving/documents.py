@@ -1,13 +1,12 @@
 """A tool in OpenAI's form -> the document that training shows of it.
 
 Training shows BFCL's own documents, whose schemas say ``dict`` and ``float`` where JSON schema says ``object`` and
-``number``, and which describe the result in a field of its own. BFCL's harness translates them for OpenAI's endpoint
-(bfcl-eval 2026.3.23); this is the way back, so that the agent reads what it was trained on.
+``number``. BFCL's harness translates them for OpenAI's endpoint and adds remarks (bfcl-eval 2026.3.23); this is the way
+back, so that the agent reads what it was trained on.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -19,7 +18,6 @@ _TYPES = {"object": "dict", "number": "float"}
 # What BFCL's harness adds to descriptions.
 _LANGUAGE_REMARK = " Note that the provided function is in Python 3 syntax."
 _FLOAT_REMARK = " This is a float type value."
-_RESPONSE_REMARK = " The response field has the following schema: "
 
 
 def read_tools(entries: Any, max_tools: int) -> tuple[ToolDocument, ...]:
@@ -50,7 +48,10 @@ def _document(entry: Any, param: str) -> ToolDocument:
         _refuse("must be a string", f"{param}.function.description")
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
     _check_schema(parameters, f"{param}.function.parameters")
-    description, response = _split_response(description)
+    # No field of OpenAI's, but BFCL's harness leaves it in.
+    response = function.get("response") or {}
+    if not isinstance(response, dict):
+        _refuse("must be an object", f"{param}.function.response")
     return ToolDocument(name, description.removesuffix(_LANGUAGE_REMARK), _as_trained(parameters), response)
 
 
@@ -83,18 +84,6 @@ def _as_trained(schema: Mapping[str, Any]) -> dict[str, Any]:
     if "properties" in trained:
         trained["properties"] = {name: _as_trained(inner) for name, inner in trained["properties"].items()}
     return trained
-
-
-def _split_response(description: str) -> tuple[str, Mapping[str, Any]]:
-    """The description itself, and the schema of the result that stands behind it."""
-    own, remark, schema = description.rpartition(_RESPONSE_REMARK)
-    if not remark:
-        return description, {}
-    try:
-        response = json.loads(schema)
-    except ValueError:
-        return description, {}
-    return (own, response) if isinstance(response, dict) else (description, {})
 
 
 def _refuse(what: str, param: str) -> NoReturn:
