@@ -8,9 +8,12 @@ SETUP := $(VENV)/.installed
 VLLM_VENV := .venv-vllm
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip --disable-pip-version-check install -q --no-deps --no-compile
 VLLM_SETUP := $(VLLM_VENV)/.installed
+# Another, for BFCL's own program: tools/official_bfcl.py and its tests.
+BFCL_VENV := .venv-bfcl
+BFCL_SETUP := $(BFCL_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-vllm lint clean
+.PHONY: help setup train test test-vllm bfcl lint clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -20,12 +23,14 @@ setup: $(SETUP) ## install everything into .venv
 train: $(SETUP) ## run the main job: stage 3 with the progress reward on live BFCL episodes (pass more with ARGS="…")
 	$(BIN)/python train.py stage=3 reward=progress $(ARGS)
 
-test: lint ## run the linters and all tests
+test: lint $(BFCL_SETUP) ## run the linters and all tests
 	$(BIN)/python -m pytest $(ARGS)
 
 test-vllm: $(VLLM_SETUP) ## run tests/real_vllm on a real vLLM on the CPU, in .venv-vllm (Python 3.11)
 	PYTHONDONTWRITEBYTECODE= VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
 		$(VLLM_VENV)/bin/python -m pytest --timeout 1200 tests/real_vllm $(ARGS)
+
+bfcl: $(BFCL_SETUP) ## install BFCL's own program into .venv-bfcl: docs/official_bfcl.md
 
 lint: $(SETUP) ## run only the linters and the type checker
 	$(BIN)/ruff check .
@@ -52,6 +57,11 @@ $(VLLM_SETUP): setup.py tests/real_vllm/requirements.txt
 	$(VLLM_PIP) -e .
 	touch $@
 
-clean: ## remove .venv, .venv-vllm and caches (never runs/)
-	rm -rf $(VENV) $(VLLM_VENV) build *.egg-info .mypy_cache .ruff_cache
+$(BFCL_SETUP): tools/official_bfcl_requirements.txt
+	test -x $(BFCL_VENV)/bin/python || $(PYTHON) -m venv $(BFCL_VENV)
+	$(BFCL_VENV)/bin/python -m pip --disable-pip-version-check install -q --no-deps --no-compile -r $<
+	touch $@
+
+clean: ## remove .venv, .venv-vllm, .venv-bfcl and caches (never runs/)
+	rm -rf $(VENV) $(VLLM_VENV) $(BFCL_VENV) build *.egg-info .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

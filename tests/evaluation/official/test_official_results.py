@@ -13,7 +13,7 @@ from envtune.data.bfcl import load_bfcl_tasks
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.errors import UserError
-from envtune.evaluation.official_results import check_name, result_entry, write_results
+from envtune.evaluation.official.results import check_name, result_entry, write_results
 from envtune.task import Category, Task, ToolCall
 from envtune.trajectory import Trajectory
 
@@ -91,7 +91,7 @@ def test_each_category_has_a_file_of_its_own(tmp_path: Path) -> None:
 
 def test_what_cannot_be_exported_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     right = played(TASKS["multi_turn_base_0"])
-    with pytest.raises(UserError, match="multi_turn_base_0 was played more than once: .* samples=1"):
+    with pytest.raises(UserError, match=r"multi_turn_base_0 was played more than once: .* samples=1"):
         write_results(tmp_path, "policy", [right, right], TASKS)
     foreign = Trajectory("playground_7", Category.BASE, right.turn_count, right.turns, right.end)
     with pytest.raises(UserError, match="'playground_7' is none of BFCL's"):
@@ -104,6 +104,6 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(tmp_path:
 
 @pytest.mark.parametrize("name", ["my_model", "org/model", "7b", "", "a b", "mo'del"])
 def test_a_name_that_the_official_program_would_misread_is_refused(name: str) -> None:
-    with pytest.raises(UserError, match="letters, digits, '-' and '.' only"):
+    with pytest.raises(UserError, match=r"letters, digits, '-' and '\.' only"):
         check_name(name)
     assert check_name("qwen2.5-7b") == "qwen2.5-7b"

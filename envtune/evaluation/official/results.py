@@ -64,7 +64,7 @@ def write_results(
     entries: dict[Category, dict[str, dict[str, Any]]] = defaultdict(dict)
     for trajectory in trajectories:
         if trajectory.task_id not in tasks:
-            raise UserError(f"task {trajectory.task_id!r} is none of BFCL's: only episodes of data=bfcl can be exported")
+            raise UserError(f"task {trajectory.task_id!r} is none of BFCL's: export episodes of data=bfcl only")
         if trajectory.task_id in entries[trajectory.category]:
             raise UserError(f"{trajectory.task_id} was played more than once: export an evaluation with samples=1")
         entry = result_entry(trajectory, tasks[trajectory.task_id])

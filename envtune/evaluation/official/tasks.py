@@ -1,0 +1,72 @@
+"""Which tasks BFCL's own program shall play: its categories and groups, and the ids of some of a category's tasks."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bfcl_eval.constants.category_mapping import ALL_CATEGORIES, TEST_COLLECTION_MAPPING
+
+from envtune import trajectory_file
+from envtune.data.bfcl import package_data
+from envtune.errors import UserError
+
+Ids = dict[str, list[str]]
+"""The ids to play, by category."""
+
+
+def categories_of(names: Sequence[str]) -> list[str]:
+    """The categories named, groups such as ``multi_turn`` and ``memory`` spelt out.
+
+    Raises:
+        UserError: a name is neither a category nor a group.
+    """
+    for name in names:
+        if name not in ALL_CATEGORIES and name not in TEST_COLLECTION_MAPPING:
+            known = ", ".join([*TEST_COLLECTION_MAPPING, *ALL_CATEGORIES])
+            raise UserError(f"category {name!r} is unknown to the official program: use some of {known}")
+    return sorted({part for name in names for part in TEST_COLLECTION_MAPPING.get(name, [name])})
+
+
+def first_ids(categories: Iterable[str], limit: int) -> Ids:
+    """The first ``limit`` tasks of every category, and of memory also the conversations that fill it.
+
+    Raises:
+        UserError: a category's tasks have no file of their own.
+    """
+    return {category: _first_ids(category, limit) for category in categories}
+
+
+def played_ids(path: Path) -> Ids:
+    """The ids of all tasks in a file of our trajectories, by official category.
+
+    Raises:
+        UserError: the file cannot be read or holds no trajectories.
+    """
+    ids: dict[str, set[str]] = defaultdict(set)
+    for record in trajectory_file.read(path):
+        if not {"task_id", "category"} <= record.keys():
+            raise UserError(f"{path} holds no trajectories: give a .jsonl file of a run or an evaluation")
+        ids[f"multi_turn_{record['category']}"].add(record["task_id"])
+    return {category: sorted(names) for category, names in ids.items()}
+
+
+def _first_ids(category: str, limit: int) -> list[str]:
+    family = next((name for name in ("memory", "web_search") if category.startswith(name)), category)
+    path = package_data() / f"BFCL_v4_{family}.json"
+    if not path.is_file():
+        raise UserError(f"only some of the tasks cannot be named for {category}: play all of them")
+    entries = _lines(path)[:limit]
+    filled: list[dict[str, str]] = []
+    if family == "memory":
+        scenarios = sorted({entry["scenario"] for entry in entries})
+        folder = package_data() / "memory_prereq_conversation"
+        filled = [entry for scenario in scenarios for entry in _lines(folder / f"memory_{scenario}.json")]
+    # The backends of the memory, and the search with and without snippets, share their questions.
+    return [entry["id"].replace(family, category, 1) for entry in [*filled, *entries]]
+
+
+def _lines(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,146 @@
+"""Has BFCL's own program (bfcl-eval, unmodified) play and score a policy: docs/official_bfcl.md.
+
+    make bfcl                                                                    # once: its small environment
+    python tools/official_bfcl.py generate FOLDER --endpoint http://127.0.0.1:8000/v1 --categories multi_turn
+    python tools/official_bfcl.py evaluate FOLDER
+    python tools/official_bfcl.py export runs/<time> FOLDER                      # our own episodes, for `evaluate`
+
+`generate` plays tasks against an OpenAI-compatible endpoint such as tools/serve.py, in BFCL's own loop. `evaluate`
+prints BFCL's verdicts, writes FOLDER/scores.json and leaves BFCL's own files in FOLDER/score. `export` writes the
+trajectories of an evaluation as if BFCL's program had played them.
+
+BFCL's executor evaluates what a model says as Python code: run checkpoints that you do not trust in a container.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import rich
+from show_trajectory import newest_file
+
+from envtune import trajectory_file
+from envtune.data.bfcl import load_bfcl_tasks
+from envtune.errors import UserError
+from envtune.evaluation.official.endpoint import NO_KEY, Endpoint
+from envtune.evaluation.official.program import OfficialProgram
+from envtune.evaluation.official.results import write_results
+from envtune.evaluation.official.scores import official_table, plain_scores, read_scores
+from envtune.evaluation.official.tasks import categories_of, first_ids, played_ids
+from envtune.trajectory import Trajectory
+from envtune.whole_file import whole_file
+
+PYTHON = Path(__file__).parents[1] / ".venv-bfcl" / "bin" / "python"
+
+
+def main() -> int:
+    """0 if the command did its work; 1, and a sentence on stderr, if not."""
+    given = _options()
+    try:
+        given.run(given)
+    except UserError as error:
+        print(f"official_bfcl: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def generate(given: argparse.Namespace) -> None:
+    """Plays tasks by the official program."""
+    categories = categories_of(given.categories.split(","))
+    ids = None
+    if given.tasks_of is not None:
+        ids = played_ids(newest_file(given.tasks_of))
+    elif given.limit is not None:
+        ids = first_ids(categories, given.limit)
+    endpoint = Endpoint(given.endpoint.rstrip("/"), given.model, os.environ.get("OPENAI_API_KEY", NO_KEY))
+    program = OfficialProgram(given.python, given.folder, given.name)
+    program.generate(endpoint, categories, ids, given.temperature, given.threads)
+    print(f"written to {given.folder / 'result' / given.name}")
+
+
+def evaluate(given: argparse.Namespace) -> None:
+    """Scores what was generated or exported, by the official program."""
+    program = OfficialProgram(given.python, given.folder, given.name)
+    version = program.version()
+    program.evaluate()
+    scores = read_scores(given.folder, given.name)
+    record = {"bfcl_eval": version, "name": given.name, "categories": plain_scores(scores)}
+    with whole_file(given.folder / "scores.json") as file:
+        file.write(json.dumps(record, indent=1) + "\n")
+    rich.print(official_table(scores, f"{given.name}, scored by bfcl-eval {version}, with 95% intervals"))
+
+
+def export(given: argparse.Namespace) -> None:
+    """Writes our episodes as results of the official program."""
+    path = newest_file(given.trajectories)
+    tasks = {task.id: task for task in load_bfcl_tasks()}
+    for file, count in write_results(given.folder, given.name, read_trajectories(path), tasks).items():
+        print(f"{file}: {count} tasks")
+
+
+def read_trajectories(path: Path) -> list[Trajectory]:
+    """All trajectories of the file.
+
+    Raises:
+        UserError: it cannot be read, is empty, or has a line that is no trajectory; names the line.
+    """
+    trajectories = []
+    for number, record in enumerate(trajectory_file.read(path), start=1):
+        try:
+            trajectories.append(trajectory_file.from_json(record))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{path}, line {number} is no trajectory ({error}): was it edited?") from error
+    if not trajectories:
+        raise UserError(f"{path} is empty: give a file with at least one trajectory")
+    return trajectories
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Has BFCL's own program play and score a policy.")
+    commands = parser.add_subparsers(required=True, metavar="generate | evaluate | export")
+
+    playing = commands.add_parser("generate", help="play tasks against an endpoint")
+    playing.set_defaults(run=generate)
+    playing.add_argument("folder", type=Path, help="where everything is kept; a task that is there is not played again")
+    playing.add_argument("--endpoint", required=True, help="OpenAI-compatible, as http://127.0.0.1:8000/v1")
+    playing.add_argument("--model", help="what the endpoint calls the model, if it has several")
+    playing.add_argument("--categories", default="multi_turn", help="BFCL's, with commas (default: multi_turn)")
+    some = playing.add_mutually_exclusive_group()
+    some.add_argument("--limit", type=_count, help="only the first so many tasks of each category")
+    some.add_argument("--tasks-of", type=Path, help="only the tasks of this run, evaluation or file of trajectories")
+    playing.add_argument("--temperature", type=float, default=0.001, help="default: 0.001, the official program's")
+    playing.add_argument("--threads", type=_count, default=1, help="tasks at a time (default: 1)")
+
+    scoring = commands.add_parser("evaluate", help="score what was generated or exported")
+    scoring.set_defaults(run=evaluate)
+    scoring.add_argument("folder", type=Path, help="as it was given to generate or export")
+
+    writing = commands.add_parser("export", help="write our episodes as official results")
+    writing.set_defaults(run=export)
+    writing.add_argument(
+        "trajectories", type=Path, help="the folder of a run or an evaluation, or one of its .jsonl files"
+    )
+    writing.add_argument("folder", type=Path, help="where to write; made if missing")
+
+    for command in (playing, scoring, writing):
+        command.add_argument(
+            "--name", default="envtune", help="the model's name in files and tables (default: envtune)"
+        )
+    for command in (playing, scoring):
+        command.add_argument("--python", type=Path, default=PYTHON, help="of the environment that make bfcl has set up")
+    return parser.parse_args()
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} must be 1 or more")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
