@@ -38,9 +38,7 @@ class Endpoint:
             raise UserError(f"endpoint {self.url} has not one model but {found}: name one with --model")
         served = self.model or names[0]
         if not _USABLE.fullmatch(served):
-            raise UserError(
-                f"model {served!r} cannot be used: serve it by a name of letters, digits and _./:-"
-            )
+            raise UserError(f"model {served!r} cannot be used: serve it by a name of letters, digits and _./:-")
         return served
 
     def _names(self) -> list[str]:
