@@ -128,22 +128,26 @@ def test_a_signal_ends_both_even_before_they_are_ready(toy_folder: Path) -> None
     assert not any(child.is_running() for child in children)
 
 
-def test_what_cannot_be_served_is_told_in_a_sentence(tmp_path: Path, toy_folder: Path) -> None:
-    nothing = run(str(tmp_path))
-    assert nothing.returncode == 1
-    assert nothing.stderr.startswith("serve: ")
-    assert "holds no checkpoints/best.ckpt" in nothing.stderr
-    broken = tmp_path / "broken"
-    broken.mkdir()
+def test_a_folder_without_a_model_or_checkpoint_is_told_in_a_sentence(tmp_path: Path) -> None:
+    ended = run(str(tmp_path))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("serve: ")
+    assert "holds no checkpoints/best.ckpt" in ended.stderr
+
+
+def test_weights_that_cannot_be_read_are_told_by_the_completion_server(tmp_path: Path, toy_folder: Path) -> None:
     for file in toy_folder.iterdir():
-        (broken / file.name).write_bytes(b"" if file.suffix == ".safetensors" else file.read_bytes())
-    weightless = run(str(broken), "--backend", "hf")
-    assert weightless.returncode == 1
-    assert "completion_server: the weights in" in weightless.stderr
-    assert weightless.stderr.endswith("the completion server ended at its start (status 1); it says why above\n")
-    unreachable = run(str(toy_folder), "--upstream", f"http://127.0.0.1:{free_port()}")
-    assert unreachable.returncode == 1
-    assert "is no completion server that can be used (ConnectError" in unreachable.stderr
+        (tmp_path / file.name).write_bytes(b"" if file.suffix == ".safetensors" else file.read_bytes())
+    ended = run(str(tmp_path), "--backend", "hf")
+    assert ended.returncode == 1
+    assert "completion_server: the weights in" in ended.stderr
+    assert ended.stderr.endswith("the completion server ended at its start (status 1); it says why above\n")
+
+
+def test_an_upstream_that_is_not_there_is_told_in_a_sentence(toy_folder: Path) -> None:
+    ended = run(str(toy_folder), "--upstream", f"http://127.0.0.1:{free_port()}")
+    assert ended.returncode == 1
+    assert "is no completion server that can be used (ConnectError" in ended.stderr
 
 
 def test_a_run_is_served_as_it_prompted(tmp_path: Path, toy_folder: Path) -> None:
