@@ -53,7 +53,7 @@ def differing_layers(trainer: Mapping[str, int], workers: Sequence[Mapping[str, 
     same name and sum in several is the same tensor.
     """
     held = sums_by_layer({(name, value) for worker in workers for name, value in worker.items()})
-    layers = [layer for layer in trainer | held if trainer.get(layer) != held.get(layer)]
+    layers = [layer for layer in {**trainer, **held} if trainer.get(layer) != held.get(layer)]
     return [f"layer {layer}" if layer else "embedding, last norm or head" for layer in layers]
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
@@ -116,16 +115,6 @@ def reference_weights(model: PreTrainedModel) -> Iterator[None]:
         for layer in layers:
             layer.set_adapter(_TRAINED)
             layer.enable_adapters(True)
-
-
-@torch.no_grad()
-def merge_adapter(model: PreTrainedModel) -> None:
-    """Adds the adapter to the weights, in float32, and leaves a plain model of transformers."""
-    model.float()
-    for name, layer in adapted_layers(model):
-        layer.merge(adapter_names=[_TRAINED])
-        model.set_submodule(name, layer.get_base_layer())
-    del model.peft_config
 
 
 def _layer_names(model: PreTrainedModel, targets: str | Sequence[str]) -> list[str]:

@@ -13,8 +13,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from envtune.errors import UserError
+from envtune.rollout.plain_weights import plain_weights
 from envtune.training.adapter_checkpoint import adapter_in, whole_state
-from envtune.training.lora import LoRA, add_adapter, keep_as_reference, merge_adapter
+from envtune.training.lora import LoRA, add_adapter, keep_as_reference
 from envtune.training.sharding import state_placed_as
 from envtune.training.starting_point import find_checkpoint
 
@@ -125,7 +126,7 @@ def load_stage_weights(model: PreTrainedModel, checkpoint: str) -> None:
 
 
 def load_trained(path: str, checkpoint: str, dtype: str, trust_remote_code: bool) -> PreTrainedModel:
-    """The model ``path`` as a checkpoint of its training left it, in float32; an adapter is merged into the weights.
+    """The model ``path`` as a checkpoint of its training left it, in float32; an adapter is added to the weights.
 
     ``dtype`` is that of the frozen or trained weights in the run, "auto", "float32" or "bfloat16".
 
@@ -137,9 +138,13 @@ def load_trained(path: str, checkpoint: str, dtype: str, trust_remote_code: bool
     if adapter:
         add_adapter(model, adapter)
     load_stage_weights(model, checkpoint)
-    if adapter:
-        merge_adapter(model)
-    return model.float()
+    if adapter is None:
+        return model.float()
+    plain = load_causal_lm(path, "float32", None, trust_remote_code)
+    places = plain.state_dict()
+    for name, weight in plain_weights(model, torch.float32):
+        places[name].copy_(weight)
+    return plain
 
 
 def _causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:
