@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from toy_training import toy_datamodule, toy_module, toy_trainer
 
 from envtune.errors import UserError
+from envtune.rollout.hf_generator import HFGenerator
 from envtune.training.callbacks.stage_transition import StageTransition
 from envtune.training.transition import CollapseGuard, TransitionRule
 from envtune.training.update_count import count_on
@@ -66,7 +68,16 @@ def test_a_collapsed_run_stops(tokenizer: Any, tmp_path: Path) -> None:
     assert guarded.reason.startswith("the run has collapsed: KL ")
 
 
-def test_a_collapsed_run_goes_back_to_its_best_checkpoint_and_on(tokenizer: Any, tmp_path: Path) -> None:
+def test_a_collapsed_run_goes_back_to_its_best_checkpoint_and_on(
+    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, take = [], HFGenerator.update_weights
+
+    def watched(generator: HFGenerator, model: Any, version: int) -> None:
+        given.append(deepcopy(model))
+        take(generator, model, version)
+
+    monkeypatch.setattr(HFGenerator, "update_weights", watched)
     best = ModelCheckpoint(tmp_path, "best", monitor="val/progress/overall", save_weights_only=True)
     trainer, module = fit(
         tokenizer,
@@ -80,6 +91,7 @@ def test_a_collapsed_run_goes_back_to_its_best_checkpoint_and_on(tokenizer: Any,
     saved = torch.load(tmp_path / "best.ckpt", weights_only=True)["state_dict"]
     for name, weight in module.policy.model.state_dict().items():
         torch.testing.assert_close(weight, saved[f"policy.model.{name}"], atol=0, rtol=0)
+        torch.testing.assert_close(given[-1].state_dict()[name], weight, atol=0, rtol=0)
 
 
 def test_what_was_seen_is_part_of_the_checkpoint(tmp_path: Path) -> None:

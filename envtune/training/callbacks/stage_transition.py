@@ -10,6 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from envtune.errors import UserError
+from envtune.training.callbacks.weight_sync import give_weights
 from envtune.training.transition import CollapseGuard, TransitionRule
 from envtune.training.weights import load_stage_weights
 
@@ -96,6 +97,8 @@ class StageTransition(Callback):
         load_stage_weights(module.policy.model, str(self._best))
         for optimizer in trainer.optimizers:
             optimizer.state.clear()
+        # The generator got those of the collapse, for the weights are given away right after the update.
+        give_weights(trainer, module)
         # What came before is no measure of the restored weights.
         self._gradient_norms.clear()
 

@@ -16,20 +16,22 @@ class WeightSync(Callback):
     """Without it rollouts would come from old weights; the module refuses those."""
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        self._sync(trainer, module)
+        give_weights(trainer, module)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        self._sync(trainer, module)
+        give_weights(trainer, module)
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         # Later within fit the weights are there already, since the last update.
         if trainer.state.fn == TrainerFn.VALIDATING or trainer.sanity_checking:
-            self._sync(trainer, module)
+            give_weights(trainer, module)
 
-    def _sync(self, trainer: Trainer, module: LightningModule) -> None:
-        datamodule = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(module, GRPOModule)
-        assert isinstance(datamodule, EnvironmentDataModule)
-        started = time.perf_counter()
-        datamodule.collector.generator.update_weights(module.policy.model_to_sample(), module.policy_version)
-        module.sync_seconds = time.perf_counter() - started
+
+def give_weights(trainer: Trainer, module: LightningModule) -> None:
+    """Brings the generator's weights up to date. All devices must call this together."""
+    datamodule = trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(module, GRPOModule)
+    assert isinstance(datamodule, EnvironmentDataModule)
+    started = time.perf_counter()
+    datamodule.collector.generator.update_weights(module.policy.model_to_sample(), module.policy_version)
+    module.sync_seconds = time.perf_counter() - started
