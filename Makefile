@@ -11,9 +11,12 @@ VLLM_SETUP := $(VLLM_VENV)/.installed
 # Another, for BFCL's own program: tools/official_bfcl.py and its tests.
 BFCL_VENV := .venv-bfcl
 BFCL_SETUP := $(BFCL_VENV)/.installed
+# And one for evalscope, which needs another antlr4 than Hydra: tools/ood.py.
+OOD_VENV := .venv-ood
+OOD_SETUP := $(OOD_VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-vllm bfcl lint clean
+.PHONY: help setup train test test-vllm bfcl ood lint clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -31,6 +34,8 @@ test-vllm: $(VLLM_SETUP) ## run tests/real_vllm on a real vLLM on the CPU, in .v
 		$(VLLM_VENV)/bin/python -m pytest --timeout 1200 tests/real_vllm $(ARGS)
 
 bfcl: $(BFCL_SETUP) ## install BFCL's own program into .venv-bfcl: docs/official_bfcl.md
+
+ood: $(OOD_SETUP) ## install evalscope into .venv-ood, 1.2 GB (Python 3.11 or 3.12): docs/evaluation.md
 
 lint: $(SETUP) ## run only the linters and the type checker
 	$(BIN)/ruff check .
@@ -62,6 +67,12 @@ $(BFCL_SETUP): tools/official_bfcl_requirements.txt
 	$(BFCL_VENV)/bin/python -m pip --disable-pip-version-check install -q --no-deps --no-compile -r $<
 	touch $@
 
-clean: ## remove .venv, .venv-vllm, .venv-bfcl and caches (never runs/)
-	rm -rf $(VENV) $(VLLM_VENV) $(BFCL_VENV) build *.egg-info .mypy_cache .ruff_cache
+$(OOD_SETUP): tools/ood_requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info[:2] in ((3, 11), (3, 12)) else f"evalscope is pinned for Python 3.11 and 3.12, this is {sys.version.split()[0]}; name another with make PYTHON=python3.11 ood")'
+	test -x $(OOD_VENV)/bin/python || $(PYTHON) -m venv $(OOD_VENV)
+	$(OOD_VENV)/bin/python -m pip --disable-pip-version-check install -q --no-compile -r $<
+	touch $@
+
+clean: ## remove .venv, .venv-vllm, .venv-bfcl, .venv-ood and caches (never runs/)
+	rm -rf $(VENV) $(VLLM_VENV) $(BFCL_VENV) $(OOD_VENV) build *.egg-info .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

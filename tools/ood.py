@@ -1,0 +1,135 @@
+"""Scores a checkpoint out of distribution, by a harness that others wrote: docs/evaluation.md.
+
+    python tools/ood.py ood=acebench name=stage-4 agent.url=http://127.0.0.1:8000/v1 agent.model=agent \
+        user.url=https://… user.model=… user.key_variable=USER_KEY
+
+The checkpoint is whatever answers at agent.url (tools/serve.py). Writes runs/ood/<name>/<benchmark>.json, and beside it
+table.md and table.csv of everything that this checkpoint was scored on. Several checkpoints: tools/ood_compare.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from pathlib import Path
+
+import rich
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from envtune.command_line import command
+from envtune.errors import UserError
+from envtune.evaluation.ood import table
+from envtune.evaluation.ood.comparison import warnings
+from envtune.evaluation.ood.harness import ChatEndpoint, Harness, Job
+from envtune.evaluation.ood.record import Endpoint, OODRecord, Results, read_records, write_record
+from envtune.training.report import config_tree
+from envtune.whole_file import whole_file
+
+log = logging.getLogger("ood")
+
+
+@command("ood")
+def ood(config: DictConfig) -> None:
+    """Composes, plays, records, and writes the checkpoint's table."""
+    rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
+    rich.print(f"run folder: {config.run_folder}")
+    if not re.fullmatch(r"[\w.+-]+", config.name):
+        raise UserError(f"name={config.name} names a folder and a row: use letters, digits and . _ + -")
+    harness = instantiate(config.ood, _convert_="all")
+    job = _job(config)
+    _require_user(_choice(), harness, job)
+    version = harness.version()
+    for endpoint in filter(None, (job.agent, job.user)):
+        endpoint.require()
+    started = time.perf_counter()
+    results = harness.play(job)
+    _require_whole(results, config.count_broken)
+    record = _record(config, harness, version, job, results, time.perf_counter() - started)
+    folder = Path(config.results) / config.name
+    path = write_record(folder, record)
+    rich.print(f"written to {path}")
+    write_tables(folder)
+
+
+def write_tables(folder: Path) -> None:
+    """Writes table.md and table.csv of all that the folder's checkpoint was scored on, and prints the first."""
+    records = read_records(folder)
+    checkpoint = {records[0].checkpoint: records}
+    parts = [table.score_table(checkpoint), table.detail_table(records), table.interval_note(), *warnings(checkpoint)]
+    text = "\n\n".join(parts) + "\n"
+    for name, content in (("table.md", text), ("table.csv", table.as_csv(checkpoint))):
+        with whole_file(folder / name) as file:
+            file.write(content)
+    print(text)
+
+
+def _job(config: DictConfig) -> Job:
+    """Raises UserError for settings that make no job."""
+    user = config.user
+    if (user.url is None) != (user.model is None):
+        raise UserError("user.url and user.model belong together: give both or none")
+    return Job(
+        agent=ChatEndpoint(config.agent.url, config.agent.model, config.agent.key_variable),
+        temperature=config.agent.temperature,
+        max_tokens=config.agent.max_tokens,
+        user=None if user.url is None else ChatEndpoint(user.url, user.model, user.key_variable),
+        episodes_per_task=config.episodes_per_task,
+        limit=config.limit,
+        concurrency=config.concurrency,
+        timeout=config.timeout,
+        folder=Path(config.run_folder),
+    )
+
+
+def _require_user(choice: str, harness: Harness, job: Job) -> None:
+    if harness.user_decoding is not None and job.user is None:
+        raise UserError(
+            f"ood={choice} plays against a simulated user: give the endpoint that plays it, user.url=… user.model=…"
+        )
+    if harness.user_decoding is None and job.user:
+        raise UserError(f"ood={choice} has no simulated user: leave user.url and user.model out")
+
+
+def _require_whole(results: Results, count_broken: bool) -> None:
+    """Raises UserError if episodes broke off and are not wanted as failed ones: it was not the agent who failed."""
+    if not results.broken:
+        return
+    if not count_broken:
+        raise UserError(
+            f"{len(results.broken)} episodes broke off, so nothing is recorded ({results.broken[0]}): repair the cause "
+            "and run again in a new folder, or add count_broken=true to count them as failed"
+        )
+    log.warning("%d episodes broke off and count as failed; the first: %s", len(results.broken), results.broken[0])
+
+
+def _record(
+    config: DictConfig, harness: Harness, version: str, job: Job, results: Results, seconds: float
+) -> OODRecord:
+    """``seconds``: the wall time of this call; of a run that was continued, only of its last part."""
+    asked = {"temperature": job.temperature} | ({} if job.max_tokens is None else {"max_tokens": job.max_tokens})
+    user = job.user and Endpoint(job.user.url, job.user.model, harness.user_decoding or {})
+    return OODRecord(
+        checkpoint=config.name,
+        choice=_choice(),
+        benchmark=harness.benchmark,
+        harness=version,
+        data=harness.source,
+        agent=Endpoint(job.agent.url, job.agent.model, asked),
+        user=user,
+        episodes_per_task=job.episodes_per_task,
+        limit=job.limit,
+        broken=len(results.broken),
+        seconds=round(seconds, 3),
+        parts=results.parts,
+    )
+
+
+def _choice() -> str:
+    return str(HydraConfig.get().runtime.choices["ood"])
+
+
+if __name__ == "__main__":
+    ood()
