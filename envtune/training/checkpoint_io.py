@@ -1,6 +1,7 @@
 """Checkpoints on the disk: written whole or not at all, the one before is kept, and damage is noticed.
 
-For files on a local disk; strategies that write folders of shards (FSDP) do not come by here.
+For files on a local disk; a strategy that writes folders of shards does not come by here. `fsdp_strategy.FSDP2Strategy`
+gathers whole tensors and does.
 """
 
 from __future__ import annotations
