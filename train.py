@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import lightning
-import rich
 from hydra.utils import instantiate
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
@@ -20,15 +19,19 @@ from envtune.stage_config import (
     plain,
     stage_before,
 )
+from envtune.sweep import in_sweep
 from envtune.training.callbacks.stage_mark import StageMark
 from envtune.training.callbacks.validation_history import ValidationHistory
 from envtune.training.continued_run import start_of_run
 from envtune.training.curriculum import StageStart, continue_stage
+from envtune.training.devices import require_processes, seed_this_rank
 from envtune.training.hyperparameters import log_outcome
-from envtune.training.library_noise import silence_libraries
+from envtune.training.library_noise import silence_libraries, silence_other_ranks
+from envtune.training.lifeline import Lifeline
 from envtune.training.report import (
     config_tree,
     require_validation_name,
+    show,
     stages_table,
     validation_curve,
     validation_table,
@@ -44,19 +47,23 @@ from envtune.training.update_count import count_on, unlogged
 def train(config: DictConfig) -> float | None:
     """Composes, trains one stage or a curriculum, and reports; returns ``optimized_metric`` after training."""
     silence_libraries()
-    rich.print(config_tree(plain(config)))
-    print(f"run folder: {config.run_folder}")
+    silence_other_ranks()
+    show(config_tree(plain(config)), f"run folder: {config.run_folder}")
     require_validation_name(config.optimized_metric)
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
-    stages = train_curriculum(config, loggers) if config.curriculum else [train_stage(config, loggers, alone())]
+    with Lifeline() as lifeline:
+        stages = (
+            train_curriculum(config, loggers, lifeline)
+            if config.curriculum
+            else [train_stage(config, loggers, lifeline, alone())]
+        )
     log_outcome(loggers, settings_of_this_run(), stages[-1].after, stages[-1].last_update)
-    rich.print(validation_curve([point for stage in stages for point in stage.curve]))
-    rich.print(validation_table(stages[0].before, stages[-1].after))
-    print(f"run folder: {config.run_folder}")
+    show(validation_curve([point for stage in stages for point in stage.curve]))
+    show(validation_table(stages[0].before, stages[-1].after), f"run folder: {config.run_folder}")
     return stages[-1].after.get(config.optimized_metric)
 
 
-def train_curriculum(config: DictConfig, loggers: list[Logger]) -> list[StageRecord]:
+def train_curriculum(config: DictConfig, loggers: list[Logger], lifeline: Lifeline) -> list[StageRecord]:
     """Trains the stages that have not finished, each as its own config says, on the same curves."""
     curriculum = instantiate(config.curriculum, _convert_="all")
     configs = compose_stages(curriculum.stages)
@@ -68,28 +75,32 @@ def train_curriculum(config: DictConfig, loggers: list[Logger]) -> list[StageRec
     def train_next(start: StageStart) -> StageEnd:
         stage = configs[start.place - 1]
         # Under its name, what the stage sets otherwise than the config printed first.
-        rich.print(config_tree(own_settings(stage, config), f"stage {start.stage}, {start.place} of {len(configs)}"))
-        return train_stage(place_stage(stage, start, continue_stage(curriculum.folder, start)), loggers, start)
+        show(config_tree(own_settings(stage, config), f"stage {start.stage}, {start.place} of {len(configs)}"))
+        placed = place_stage(stage, start, continue_stage(curriculum.folder, start))
+        return train_stage(placed, loggers, lifeline, start)
 
     records = curriculum.run(train_next, goes_on)
-    rich.print(stages_table(records))
+    show(stages_table(records))
     return records
 
 
-def train_stage(config: DictConfig, loggers: list[Logger], stage: StageStart) -> StageEnd:
+def train_stage(config: DictConfig, loggers: list[Logger], lifeline: Lifeline, stage: StageStart) -> StageEnd:
     """Instantiates and fits."""
     settings = plain(config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     start = start_of_run(config.ckpt_path, config.run_folder)
     goes_on = str(start) if start else None
-    print(describe_start(stage.stage, config.model.path, config.init_from, goes_on, stage_before(stage.stage)))
+    show(describe_start(stage.stage, config.model.path, config.init_from, goes_on, stage_before(stage.stage)))
     # The model last: what else is wrong should not wait for its weights.
     datamodule = instantiate(config.datamodule, _convert_="all")
     history = ValidationHistory()
-    callbacks = [history, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
+    callbacks = [lifeline, history, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
     callbacks += [StageMark(stage.place)] if stage.in_curriculum else []
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers)
+    require_processes(trainer, in_sweep())
+    datamodule.check_devices(trainer.world_size)
     module = instantiate(config.module, _convert_="all")
+    seed_this_rank(config.seed, trainer)
     datamodule.collector.check_window(module.policy.model.config.max_position_embeddings)
     write_run_record(config.run_folder, datamodule.source.describe(), list(config.tags), settings, start)
     count_on(trainer, module, stage.updates_before)

@@ -29,6 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from envtune import sweep
 from envtune.continued_command import continued_command
 from envtune.errors import UserError
+from envtune.ranks import arguments_of_rank
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "conf"
 # Groups whose choices are named by numbers, which Hydra would read as integers and refuse.
@@ -66,7 +67,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
             # Makes Hydra pass errors on instead of printing them itself.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
             try:
-                sys.argv[1:] = continued_command(quote_numbers(sys.argv[1:]))
+                sys.argv[1:] = arguments_of_rank(continued_command(quote_numbers(sys.argv[1:])))
                 hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(checked)()
             except sweep.MISTAKES as error:
                 sys.exit(f"error: {sentence(error, config_name)}")

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from envtune.errors import UserError
 from envtune.job_folder import Job, JobFolder, folder_name
+from envtune.ranks import rank_of_this_process
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,9 @@ def run(task: Task, config: DictConfig, program: str, tell: Tell) -> Any:
     """
     hydra = HydraConfig.get()
     folder = JobFolder(Path(hydra.runtime.output_dir))
-    if hydra.mode is not RunMode.MULTIRUN:
+    if rank_of_this_process() > 0:
+        return _follow(task, config, folder)
+    if not in_sweep():
         return _recorded(task, config, folder, tell)
     settings: Any = OmegaConf.to_container(config, resolve=False)
     with folder.locked():
@@ -60,6 +63,22 @@ def run(task: Task, config: DictConfig, program: str, tell: Tell) -> Any:
         if begun and "ckpt_path" in config:
             config.ckpt_path = NEWEST_CHECKPOINT
         return _job(task, config, folder, tell)
+
+
+def in_sweep() -> bool:
+    """Whether this process runs a job of a sweep."""
+    return HydraConfig.get().mode is RunMode.MULTIRUN
+
+
+def _follow(task: Task, config: DictConfig, folder: JobFolder) -> Any:
+    """One of the job's other processes: it does what the first one does, which keeps the records."""
+    if in_sweep():
+        if finished := folder.finished:
+            return finished.result
+        # Without a checkpoint it starts at the beginning, as the first process does in a new folder.
+        if "ckpt_path" in config:
+            config.ckpt_path = NEWEST_CHECKPOINT
+    return task(config)
 
 
 def _job(task: Task, config: DictConfig, folder: JobFolder, tell: Tell) -> Any:

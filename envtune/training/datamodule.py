@@ -21,6 +21,7 @@ from envtune.reward.breakdown import Reward
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split, Task
 from envtune.training.aggregates import from_all_ranks
+from envtune.training.devices import require_as_many_devices
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, reward_matrix
 from envtune.training.rollout_start import announce_rollout
 from envtune.training.task_stream import Draw, TaskStream
@@ -75,10 +76,15 @@ class EnvironmentDataModule(LightningDataModule):
 
     def val_dataloader(self) -> RolloutLoader:
         rank, world_size = self._rank_and_world_size()
-        tasks = self.source.tasks(Split.VAL)[rank::world_size]
-        size = self.collector.max_episodes
-        chunks = [tasks[i : i + size] for i in range(0, len(tasks), size)]
-        return RolloutLoader(lambda index: self._play_greedily(chunks[index]), length=len(chunks))
+        tasks, size = self.source.tasks(Split.VAL), self.collector.max_episodes
+        own = tasks[rank::world_size]
+        # As many on every rank, the last maybe empty: one without any would not come to where numbers are reduced.
+        chunks = math.ceil(math.ceil(len(tasks) / world_size) / size)
+        return RolloutLoader(lambda i: self._play_greedily(own[i * size : (i + 1) * size]), length=chunks)
+
+    def check_devices(self, devices: int) -> None:
+        """Raises UserError if an update's tasks cannot be shared evenly by so many."""
+        _share(self.grpo.tasks_per_update, devices)
 
     @cached_property
     def toolbox_of(self) -> dict[str, str]:
@@ -86,11 +92,17 @@ class EnvironmentDataModule(LightningDataModule):
         return {tool.name: toolbox for toolbox in TOOLBOXES for tool in tool_documents(toolbox)}
 
     def state_dict(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"drawn": self._drawn}
+        """``drawn`` counts the tasks of each rank, of which one may need more refills than another.
+
+        All ranks must call this together, as they do when Lightning saves.
+        """
+        state: dict[str, Any] = {"drawn": from_all_ranks(self._drawn)}
         return state | {"hints": self._annealed.state_dict()} if self._annealed else state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._drawn_before = state_dict["drawn"]
+        rank, world_size = self._rank_and_world_size()
+        require_as_many_devices(len(state_dict["drawn"]), world_size)
+        self._drawn_before = state_dict["drawn"][rank]
         if self._stream:
             self._stream.drawn = self._drawn_before
         if self._annealed:

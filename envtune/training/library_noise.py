@@ -7,6 +7,8 @@ import warnings
 
 from transformers.utils import logging as transformers_logging
 
+from envtune.ranks import rank_of_this_process
+
 _NOISE = (
     r".*isinstance\(treespec, LeafSpec\).*",
     r".*does not have many workers.*",
@@ -15,6 +17,8 @@ _NOISE = (
     r"Checkpoint directory .* exists and is not empty.*",
     r".*your dataloader is not resumable.*",
     r"The dirpath has changed from .*",
+    # Our aggregates are over all ranks before they are logged.
+    r"It is recommended to use `self.log.*sync_dist=True.*",
 )
 _TIPS = ("💡", "TPU available", "HPU available", "Restoring states from", "Restored all states from")
 
@@ -26,6 +30,14 @@ def silence_libraries() -> None:
         warnings.filterwarnings("ignore", message=message)
     # Tips for other products, and which accelerators there are not.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)
+
+
+def silence_other_ranks() -> None:
+    """Leaves the terminal to the first process; the others log to files of their own, and show only errors."""
+    if rank_of_this_process() > 0:
+        for handler in logging.getLogger().handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.setLevel(logging.ERROR)
 
 
 def _is_no_tip(record: logging.LogRecord) -> bool:

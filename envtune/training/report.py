@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import rich
 import yaml
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from rich.bar import Bar
+from rich.console import RenderableType
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +25,16 @@ WIRING = ("module", "datamodule")
 _BEFORE_AFTER = ("success before", "success after", "progress before", "progress after")
 MAX_ROWS, BAR_WIDTH = 20, 50
 GROUPS = ("overall", *(str(category) for category in Category))
+
+
+@rank_zero_only
+def show(*parts: RenderableType) -> None:
+    """Prints to the terminal, once for all ranks; text as it is, for a path that is wrapped is none."""
+    for part in parts:
+        if isinstance(part, str):
+            print(part)
+        else:
+            rich.print(part)
 
 
 def config_tree(config: Mapping[str, Any], title: str = "config") -> Tree:

@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
 from envtune.training.checkpoint_io import update_of
 from envtune.training.report import WIRING
 from envtune.whole_file import whole_file
@@ -24,6 +26,7 @@ _FREE = ("settings.ckpt_path", "settings.tags", "settings.logger", "settings.opt
 _FREE_LENGTHS = ("settings.trainer.max_steps", "settings.trainer.max_epochs")
 
 
+@rank_zero_only
 def write_run_record(
     folder: str,
     tasks: Mapping[str, Any],

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
 FILE = "stages.json"
 
 
@@ -46,6 +48,7 @@ def _record(entry: dict[str, Any]) -> StageRecord:
     return StageRecord(**{**entry, "curve": [(update, share) for update, share in entry.get("curve", ())]})
 
 
+@rank_zero_only
 def write_stage_records(folder: Path, records: Sequence[StageRecord]) -> None:
     """Replaces the record at once, so that a crash leaves the old one or the new one."""
     partial = folder / f"{FILE}.partial"

@@ -147,7 +147,7 @@ def test_a_continued_run_still_knows_its_first_validation(tokenizer: Any, tmp_pa
     assert (second.before, second.after, second.newest_update) == (first.before, first.after, 0)
     # The second update, of the tasks that the first did not draw, by the weights that it left.
     assert {trajectory.policy_version for trajectory in played.batches[0]} == {1}
-    assert continued.state_dict() == {"drawn": 4}
+    assert continued.state_dict() == {"drawn": [4]}
     assert len(played.batches) == 1
     uninterrupted, datamodule = toy_module(), toy_datamodule(tokenizer)
     toy_trainer(tmp_path, max_steps=2).fit(uninterrupted, datamodule)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,7 +107,7 @@ def test_refills_are_bounded_and_the_number_of_trained_groups_is_constant(tokeni
     assert len(batch.groups) == 6
     assert len(batch.tensors) == 4
     assert batch.tensors.advantages.tolist() == [0.0] * 4
-    assert datamodule.state_dict() == {"drawn": 6}
+    assert datamodule.state_dict() == {"drawn": [6]}
 
 
 def test_a_group_with_variance_is_trained_on_before_one_without(tokenizer: Any):
@@ -131,7 +132,7 @@ def test_a_restored_datamodule_goes_on_where_the_saved_one_stood(tokenizer: Any)
     batches = iter(saved.train_dataloader())
     next(batches)
     state = saved.state_dict()
-    assert state == {"drawn": 2}
+    assert state == {"drawn": [2]}
     expected = next(batches).groups
 
     before, behind = datamodule_of(tokenizer, train=6), datamodule_of(tokenizer, train=6)
@@ -168,7 +169,36 @@ def test_validation_plays_every_task_once_greedily_and_can_be_repeated(tokenizer
     assert ids == [["toy_4", "toy_5", "toy_6"], ["toy_7"]]
     assert first == second
     assert all(generator_of(datamodule).greedy)
-    assert datamodule.state_dict() == {"drawn": 0}
+    assert datamodule.state_dict() == {"drawn": [0]}
+
+
+def on_rank(monkeypatch: pytest.MonkeyPatch, datamodule: EnvironmentDataModule, rank: int, drawn: list[int]) -> None:
+    """One of ``len(drawn)``, of which each has drawn as many tasks as ``drawn`` says."""
+    datamodule.trainer = SimpleNamespace(global_rank=rank, world_size=len(drawn))  # type: ignore[assignment]
+    monkeypatch.setattr("envtune.training.datamodule.from_all_ranks", lambda _: drawn)
+
+
+def test_ranks_validate_in_as_many_batches_whatever_their_shares(tokenizer: Any, monkeypatch: pytest.MonkeyPatch):
+    # Three episodes at a time, and seven tasks: four for the first rank, three for the second.
+    played = []
+    for rank in range(2):
+        datamodule = datamodule_of(tokenizer, val=7)
+        on_rank(monkeypatch, datamodule, rank, [0, 0])
+        played.append([[t.task_id for t in batch.trajectories] for batch in datamodule.val_dataloader()])
+    assert played == [[["toy_4", "toy_6", "toy_8"], ["toy_10"]], [["toy_5", "toy_7", "toy_9"], []]]
+
+
+def test_every_rank_goes_on_where_it_stood(tokenizer: Any, monkeypatch: pytest.MonkeyPatch):
+    states = []
+    for rank in range(2):
+        datamodule = datamodule_of(tokenizer)
+        on_rank(monkeypatch, datamodule, rank, [4, 6])
+        datamodule.load_state_dict({"drawn": [4, 6]})
+        states.append(datamodule._drawn)
+        assert datamodule.state_dict() == {"drawn": [4, 6]}
+        with pytest.raises(UserError, match=r"^the checkpoint was saved on 3 devices, but this run has 2"):
+            datamodule.load_state_dict({"drawn": [4, 6, 2]})
+    assert states == [4, 6]
 
 
 def test_the_toolbox_of_every_tool_is_known(tokenizer: Any):
@@ -215,7 +245,7 @@ def test_annealed_hints_follow_the_success_of_earlier_rollouts(tokenizer: Any):
     # Every episode succeeds, so that the level is 1 after the first rollout.
     assert (first.hint_probability, hints_of(first)) == (1.0, [True] * 4)
     assert (second.hint_probability, hints_of(second)) == (0.0, [False] * 4)
-    assert datamodule.state_dict() == {"drawn": 4, "hints": {"recent": [1.0] * 8}}
+    assert datamodule.state_dict() == {"drawn": [4], "hints": {"recent": [1.0] * 8}}
 
 
 def test_refilled_rounds_are_played_at_the_probability_of_the_first_and_all_of_them_count(tokenizer: Any):
@@ -260,12 +290,12 @@ def test_a_restored_run_draws_the_same_hints(tokenizer: Any):
 def test_a_checkpoint_without_annealed_hints_begins_with_every_hint(tokenizer: Any):
     datamodule = annealed_halfway(tokenizer)
     next(iter(datamodule.train_dataloader()))
-    datamodule.load_state_dict({"drawn": 2})
-    assert datamodule.state_dict() == {"drawn": 2, "hints": {"recent": []}}
+    datamodule.load_state_dict({"drawn": [2]})
+    assert datamodule.state_dict() == {"drawn": [2], "hints": {"recent": []}}
     assert next(iter(datamodule.train_dataloader())).hint_probability == 1.0
 
 
 def test_a_checkpoint_with_annealed_hints_is_read_by_a_run_without_them(tokenizer: Any):
     datamodule = datamodule_of(tokenizer, augmentation=Actionable())
-    datamodule.load_state_dict({"drawn": 2, "hints": {"recent": [1.0]}})
-    assert datamodule.state_dict() == {"drawn": 2}
+    datamodule.load_state_dict({"drawn": [2], "hints": {"recent": [1.0]}})
+    assert datamodule.state_dict() == {"drawn": [2]}

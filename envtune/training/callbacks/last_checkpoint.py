@@ -11,6 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from envtune.errors import UserError
 from envtune.training.aggregates import from_all_ranks
+from envtune.training.devices import require_as_many_devices
 from envtune.training.random_state import random_state, set_random_state
 
 LAST_CHECKPOINT = "last.ckpt"
@@ -60,11 +61,7 @@ class LastCheckpoint(Checkpoint):
         if trainer.state.fn != TrainerFn.FITTING or "run" not in checkpoint:
             return
         states = checkpoint["run"]["random_states"]
-        if len(states) != trainer.world_size:
-            raise UserError(
-                f"the checkpoint was saved on {len(states)} devices, but this run has {trainer.world_size}: continue "
-                "on as many, for each draws its own share of the tasks"
-            )
+        require_as_many_devices(len(states), trainer.world_size)
         self._restored = states
         trainer.should_stop = checkpoint["run"]["should_stop"]
         for callback in trainer.checkpoint_callbacks:

@@ -1,0 +1,51 @@
+"""What must hold before a run on several devices begins, and what its processes have apart."""
+
+from __future__ import annotations
+
+import lightning
+import numpy as np
+from lightning import Trainer
+from lightning.pytorch.plugins.environments import LightningEnvironment
+
+from envtune.errors import UserError
+from envtune.ranks import processes_from_outside
+
+
+def require_processes(trainer: Trainer, in_sweep: bool) -> None:
+    """Raises UserError where the run would wait for processes that nobody starts.
+
+    Lightning starts those of one machine by repeating the command, which in a sweep would be another sweep.
+    """
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    if environment is None or trainer.world_size == 1:
+        return
+    started = trainer.num_devices if isinstance(environment, LightningEnvironment) else processes_from_outside()
+    if started != trainer.world_size:
+        raise UserError(
+            f"trainer.devices={trainer.num_devices} trainer.num_nodes={trainer.num_nodes} needs {trainer.world_size} "
+            f"processes, and there are {started}: start that many with torchrun or srun, as docs/devices.md shows"
+        )
+    if in_sweep and not environment.creates_processes_externally:
+        raise UserError(
+            f"a run on {trainer.world_size} devices cannot be started within a sweep of this machine: give each its "
+            "own command, or hydra/launcher=slurm as docs/devices.md shows"
+        )
+
+
+def require_as_many_devices(saved: int, now: int) -> None:
+    """Raises UserError if a checkpoint of ``saved`` devices is to be continued on ``now`` others."""
+    if saved != now:
+        raise UserError(
+            f"the checkpoint was saved on {saved} devices, but this run has {now}: continue on as many, for each draws "
+            "its own share of the tasks"
+        )
+
+
+def seed_this_rank(seed: int, trainer: Trainer) -> None:
+    """Parts the random generators of several processes, once the model, the same in all, has been made.
+
+    The strategy goes back to this seed when training begins. Tasks and episodes have seeds of their own.
+    """
+    if trainer.world_size > 1:
+        apart = int(np.random.SeedSequence([seed, trainer.global_rank]).generate_state(1)[0])
+        lightning.seed_everything(apart, workers=True, verbose=False)

@@ -1,0 +1,112 @@
+"""Before a run on several devices begins: processes that nobody starts, seeds, checkpoints of other numbers of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import hydra
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
+
+from envtune.command_line import CONFIG_FOLDER
+from envtune.errors import UserError
+from envtune.training.devices import require_as_many_devices, require_processes, seed_this_rank
+
+TORCHRUN = {
+    "TORCHELASTIC_RUN_ID": "none",
+    "RANK": "5",
+    "LOCAL_RANK": "1",
+    "GROUP_RANK": "1",
+    "WORLD_SIZE": "8",
+    "MASTER_ADDR": "node1",
+    "MASTER_PORT": "29500",
+}
+SLURM = {
+    "SLURM_JOB_ID": "1234",
+    "SLURM_JOB_NAME": "train",
+    "SLURM_NTASKS": "8",
+    "SLURM_NTASKS_PER_NODE": "4",
+    "SLURM_NNODES": "2",
+    "SLURM_PROCID": "5",
+    "SLURM_LOCALID": "1",
+    "SLURM_NODEID": "1",
+    "SLURM_NODELIST": "node[1-2]",
+}
+SRUN = SLURM | {"SLURM_STEP_NUM_TASKS": "8"}
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The Trainer of a command, in the process that ``environment`` describes."""
+    # What making a Trainer leaves in the environment.
+    for name in ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "0")
+        monkeypatch.delenv(name)
+    rank_zero_only = "lightning.pytorch.utilities.rank_zero.rank_zero_only"
+    monkeypatch.setattr(f"{rank_zero_only}.rank", 0)
+
+    def make(*arguments: str, **environment: str) -> Any:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        GlobalHydra.instance().clear()
+        with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+            config = hydra.compose("train", overrides=["trainer=ddp", "trainer.accelerator=cpu", *arguments])
+        config.run_folder = str(tmp_path)
+        return instantiate(config.trainer, logger=False)
+
+    return make
+
+
+@pytest.mark.parametrize("environment", [TORCHRUN, SRUN], ids=["torchrun", "srun"])
+def test_two_machines_of_four_devices_are_eight_processes(made: Any, environment: dict[str, str]):
+    trainer = made("trainer.devices=4", "trainer.num_nodes=2", **environment)
+    require_processes(trainer, in_sweep=True)
+    assert (trainer.global_rank, trainer.local_rank, trainer.world_size) == (5, 1, 8)
+    assert trainer.strategy.cluster_environment.main_address == "node1"
+    assert trainer.strategy._timeout.total_seconds() == 7200
+
+
+def test_processes_that_nobody_starts_are_not_waited_for(made: Any):
+    words = r"^trainer.devices=4 trainer.num_nodes=2 needs 8 processes, and there are 4: start that many with torchrun"
+    with pytest.raises(UserError, match=words):
+        require_processes(made("trainer.devices=4", "trainer.num_nodes=2"), in_sweep=False)
+
+
+def test_a_batch_script_without_srun_is_told_so(made: Any):
+    trainer = made("trainer.devices=4", "trainer.num_nodes=2", **SLURM)
+    with pytest.raises(UserError, match=r"needs 8 processes, and there are 1: start that many with torchrun or srun"):
+        require_processes(trainer, in_sweep=False)
+
+
+def test_a_sweep_starts_no_processes_of_its_own(made: Any):
+    trainer = made("trainer.devices=2")
+    require_processes(trainer, in_sweep=False)
+    with pytest.raises(UserError, match=r"^a run on 2 devices cannot be started within a sweep of this machine"):
+        require_processes(trainer, in_sweep=True)
+
+
+def test_one_device_is_no_matter_of_processes(made: Any):
+    for choice in ("trainer=ddp", "trainer=cpu"):
+        require_processes(made(choice, "trainer.devices=1"), in_sweep=True)
+
+
+def test_ranks_draw_apart_and_a_single_process_as_before(made: Any):
+    torch.manual_seed(0)
+    alone = float(torch.rand(()))
+    draws = []
+    for rank, world_size in ((0, 1), (0, 2), (1, 2)):
+        torch.manual_seed(0)
+        seed_this_rank(7, SimpleNamespace(global_rank=rank, world_size=world_size))  # type: ignore[arg-type]
+        draws.append(float(torch.rand(())))
+    assert draws[0] == alone
+    assert len({*draws}) == 3
+
+
+def test_a_checkpoint_is_continued_on_as_many_devices():
+    require_as_many_devices(2, 2)
+    with pytest.raises(UserError, match=r"^the checkpoint was saved on 2 devices, but this run has 4: continue on as"):
+        require_as_many_devices(2, 4)
