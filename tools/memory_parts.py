@@ -2,7 +2,7 @@
 
 What is kept is counted from shapes and dtypes. What passes through is found by running the update's own code on tensors
 without data (simulated_memory.py). Not counted: the CUDA context, gaps in the allocator, workspaces of kernels, a few
-numbers per token of the loss, a decoding step's scores, and with a sharding strategy the layers gathered for a pass.
+numbers per token of the loss, a decoding step's scores.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from sharded_memory import sharded_memory
 from simulated_memory import (
     MicroBatch,
     cast_bytes,
@@ -61,7 +62,9 @@ def estimate(config: DictConfig, capacity: int | None = None) -> list[Part]:
     with torch.device("meta"):
         model = build_model(config.model)
     with without_data(model):
-        return [*kept_parts(config, model), *update_parts(config, model), *sampler_parts(config, model, capacity)]
+        divided = sharded_parts(config, model) if sharding(config.trainer) > 1 else []
+        passing = [*update_parts(config, model), *sampler_parts(config, model, capacity)]
+        return [*kept_parts(config, model), *divided, *passing]
 
 
 def build_model(settings: DictConfig) -> PreTrainedModel:
@@ -112,15 +115,30 @@ def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
     ]
 
 
+def sharded_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
+    """What a divided model needs whole."""
+    memory, has_copy = sharded_memory(model, _autocast(config.trainer)), config.model.lora.r == 0
+    gathered = "embeddings and projection, gathered"
+    return [
+        Part("whole copy to sample from", memory.copy),
+        Part(gathered, memory.outside, (PROJECTION, LAYERS)),
+        *([Part(f"{gathered}, of the reference", memory.outside, (PROJECTION,))] if has_copy else []),
+        Part("two layers, gathered", memory.layers, (PROJECTION, LAYERS)),
+        Part("gradients before they are divided", memory.gradients, (LAYERS,)),
+    ]
+
+
 def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
     """What the fullest micro-batch takes."""
     micro, autocast, gpu = micro_batch(config), _autocast(config.trainer), _on_gpu(config.trainer)
     casts = cast_bytes(model, autocast)
     layers = layers_memory(model, micro, autocast, masks=not gpu)
     projection = projection_memory(model, micro, autocast, GPU_CHUNK if gpu else CPU_CHUNK)
+    cast = casts > 0 and sharding(config.trainer) == 1
     way = "with" if config.model.gradient_checkpointing else "without"
     return [
-        *([Part(f"weights in {config.trainer.precision}'s dtype, kept by autocast", casts, UPDATE)] if casts else []),
+        # The layers of a divided model are gathered in that dtype.
+        *([Part(f"weights in {config.trainer.precision}'s dtype, kept by autocast", casts, UPDATE)] if cast else []),
         Part(f"activations for the backward pass, {way} checkpointing", layers.kept - casts, (PROJECTION, LAYERS)),
         Part("projection to the vocabulary, in chunks", projection, (PROJECTION,)),
         Part("working memory of a layer", layers.working, (LAYERS,)),
@@ -134,6 +152,9 @@ def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | No
     peak, slot = prompt_pass_memory(model, tokens, masks=not _on_gpu(config.trainer))
     if target.endswith("HFGenerator"):
         slots = cache_slots(config)
+        if sharding(config.trainer) > 1 and (dtype := _autocast(config.trainer)):
+            # Those of the copy, which is in the layers' dtype.
+            peak, slot = (size * dtype.itemsize // model.dtype.itemsize for size in (peak, slot))
         return [
             Part(f"keys and values, {slots:,} slots", slots * slot, (SAMPLING,)),
             Part(f"working memory of a prompt of {tokens:,} tokens", peak - tokens * slot, (SAMPLING,)),

@@ -126,12 +126,27 @@ def test_a_sharding_strategy_divides_what_is_kept_by_the_devices(folder: Path):
     assert shards["activations for the backward pass"] == whole["activations for the backward pass"]
 
 
+def test_a_divided_model_is_whole_once_for_sampling_and_in_part_during_a_pass(folder: Path):
+    settings = ("trainer=fsdp", "trainer.devices=4", "trainer.accelerator=gpu", "trainer.precision=bf16-mixed")
+    parts = sizes(estimate(config_of(folder, *settings)))
+    # Outside of the two layers: two matrices of the vocabulary and the last norm, in float32.
+    outside = 2 * 100 * 32 + 32
+    layer = (PARAMETERS - outside) // 2
+    assert parts["whole copy to sample from"] == 2 * PARAMETERS
+    assert parts["embeddings and projection"] == 4 * outside
+    assert parts["two layers"] == 2 * 2 * layer
+    assert parts["gradients before they are divided"] == (4 + 4) * outside + (2 + 4) * layer
+    assert "weights in bf16-mixed's dtype" not in parts
+    # Two layers, keys and values, two heads of eight numbers of two bytes, of a prompt and four rows.
+    assert parts["keys and values"] == (96 + 4 * 64) * 2 * 2 * 2 * 8 * 2
+
+
 @pytest.mark.parametrize(
     ("trainer", "shards"),
     [
         ((), 1),
         (("trainer.devices=8", "+trainer.strategy=ddp"), 1),
-        (("trainer.devices=8", "+trainer.strategy=fsdp", "+trainer.num_nodes=2"), 16),
+        (("trainer.devices=8", "+trainer.strategy=fsdp", "++trainer.num_nodes=2"), 16),
         (("trainer.devices=2", "+trainer.strategy._target_=lightning.pytorch.strategies.ModelParallelStrategy"), 2),
     ],
 )

@@ -1,0 +1,47 @@
+"""What a device holds of a divided model beside its share of it (envtune/training/sharding.py): whole weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+
+@dataclass(frozen=True, slots=True)
+class ShardedMemory:
+    """Bytes. ``copy`` is what is sampled from. ``outside`` is all but the decoder layers, gathered from a forward pass
+    to the end of its backward pass; ``layers`` are the one that computes and the next. ``gradients`` are those of
+    ``outside`` and of a layer before they are divided, and once more in the float32 in which they are sent.
+    """
+
+    copy: int
+    outside: int
+    layers: int
+    gradients: int
+
+
+def sharded_memory(model: PreTrainedModel, dtype: torch.dtype | None) -> ShardedMemory:
+    """``dtype`` is that of the layers' arithmetic and of the copy; None is that of the weights."""
+    layers = [list(m.parameters()) for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
+    inside = {id(weight) for layer in layers for weight in layer}
+    outside = [weight for weight in model.parameters() if id(weight) not in inside]
+    largest = max(layers, key=lambda layer: _size(layer, dtype))
+    return ShardedMemory(
+        copy=_size(model.parameters(), dtype),
+        outside=_size(outside, None),
+        layers=2 * _size(largest, dtype),
+        gradients=_gradients(outside, None) + _gradients(largest, dtype),
+    )
+
+
+def _size(weights: Iterable[Tensor], dtype: torch.dtype | None) -> int:
+    return sum(weight.numel() * (dtype or weight.dtype).itemsize for weight in weights)
+
+
+def _gradients(weights: Iterable[Tensor], dtype: torch.dtype | None) -> int:
+    trained = [weight for weight in weights if weight.requires_grad]
+    return _size(trained, dtype) + _size(trained, torch.float32)
