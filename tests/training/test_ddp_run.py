@@ -15,22 +15,25 @@ import psutil
 import pytest
 from ddp_run import MOMENTS, play
 from sharded_run import ROOT, together
+from test_curriculum_run import settings as settings_of_curriculum
 from test_exact_resume import assert_same_run, checkpoint_of
 from test_exact_resume import settings as settings_of_one
 
 from envtune.training.csv_log import read_rows
+from envtune.training.stage_record import read_stage_records
 
 # The fixture waits for eight processes, which a busy machine may take a while for.
 pytestmark = pytest.mark.timeout(900)
 
+DDP = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.precision=32-true"]
+
 
 def settings(toy_folder: Path) -> list[str]:
     """One task an update for each rank; of the three of validation the second rank gets one, in two batches."""
-    ddp = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.precision=32-true"]
     rule = [f"callbacks.transition.rule.{name}=4" for name in ("min_updates", "max_updates")]
     uneven = ["data.val_size=3", "rollout.max_episodes=1"]
     alone = [argument for argument in settings_of_one(toy_folder) if argument != "trainer=cpu"]
-    return [*alone, *ddp, *rule, *uneven]
+    return [*alone, *DDP, *rule, *uneven]
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,18 @@ def test_the_end_of_one_process_ends_the_other_which_names_it(runs: dict[str, An
 
 def test_a_run_that_was_killed_and_continued_is_the_one_that_was_not(runs: dict[str, Any]):
     assert_same_run(runs["killed"], runs["whole"])
+
+
+def test_a_curriculum_trains_its_stages_in_the_same_processes(toy_folder: Path, tmp_path: Path):
+    alone = [argument for argument in settings_of_curriculum(toy_folder) if argument != "trainer=cpu"]
+    two_updates = ["grpo.tasks_per_update=2", "curriculum.stages=[1,2]", "curriculum.max_updates=1"]
+    codes, output = together(play, [*alone, *DDP, *two_updates, f"hydra.run.dir={tmp_path}"], None)
+    assert codes == [0, 0], output[-5000:]
+    stages = [(record.stage, record.last_update) for record in read_stage_records(tmp_path)]
+    assert stages == [("1", 1), ("2", 2)]
+    for stage, update in stages:
+        assert all(records_of(tmp_path / f"stage_{stage}", "train", update))
+    assert output.count("the curriculum, % of validation tasks passed") == 1
 
 
 def test_the_command_starts_its_processes_and_ends_when_one_is_killed(toy_folder: Path, tmp_path: Path):

@@ -70,6 +70,17 @@ def test_two_machines_of_four_devices_are_eight_processes(made: Any, environment
     assert trainer.strategy._timeout.total_seconds() == 7200
 
 
+def test_a_sweep_on_a_cluster_gives_every_job_a_process_for_each_device():
+    GlobalHydra.instance().clear()
+    run = ["trainer=ddp", "trainer.devices=8", "trainer.num_nodes=2"]
+    sizes = [f"hydra.launcher.{size}" for size in ("nodes=2", "tasks_per_node=8", "gpus_per_node=8")]
+    launcher = ["hydra/launcher=slurm", "hydra.launcher.partition=gpus", *sizes]
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        composed = hydra.compose("train", overrides=[*run, *launcher], return_hydra_config=True)
+    of_job, of_run = composed.hydra.launcher, composed.trainer
+    assert (of_job.nodes, of_job.tasks_per_node) == (of_run.num_nodes, of_run.devices) == (2, 8)
+
+
 def test_processes_that_nobody_starts_are_not_waited_for(made: Any):
     words = r"^trainer.devices=4 trainer.num_nodes=2 needs 8 processes, and there are 4: start that many with torchrun"
     with pytest.raises(UserError, match=words):
