@@ -14,8 +14,13 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
+from envtune.errors import UserError
 from envtune.training.policy import Policy
 from envtune.training.sharding import placed_as, state_placed_as, whole
+
+# Of the layers, by Lightning's names; None: the dtype of their weights.
+DTYPES = {"32-true": None, "bf16-mixed": torch.bfloat16}
+TIMEOUT = timedelta(minutes=120)
 
 
 class FSDP2Strategy(ModelParallelStrategy):
@@ -25,18 +30,25 @@ class FSDP2Strategy(ModelParallelStrategy):
     ``CheckpointIO``: whole or not at all, and of use to every other run and tool. Every process reads it by itself.
 
     Args:
-        timeout_minutes: how long a device waits for the others, which may still be playing episodes.
+        timeout: how long a device waits for the others, which may still be playing episodes.
     """
 
-    def __init__(self, timeout_minutes: float = 120.0) -> None:
-        super().__init__(save_distributed_checkpoint=False, timeout=timedelta(minutes=timeout_minutes))
+    def __init__(self, timeout: timedelta = TIMEOUT) -> None:
+        super().__init__(save_distributed_checkpoint=False, timeout=timeout)
 
     def shard(self, policy: Policy) -> None:
-        """Divides ``policy``, once; in the arithmetic of `trainer.precision`."""
+        """Divides ``policy``, once, for the arithmetic of `trainer.precision`.
+
+        Raises:
+            UserError: a precision that is none of ``DTYPES``, or a model whose layers are not known.
+        """
+        precision = str(self.precision_plugin.precision)
+        if precision not in DTYPES:
+            raise UserError(
+                f"trainer.precision={precision} does not go with trainer=fsdp; choose {' or '.join(DTYPES)}"
+            )
         if not policy.is_sharded:
-            mixed = getattr(self.precision_plugin, "precision", None) == "bf16-mixed"
-            mesh = init_device_mesh(self.root_device.type, (self.world_size,))
-            policy.shard(mesh, torch.bfloat16 if mixed else None)
+            policy.shard(init_device_mesh(self.root_device.type, (self.world_size,)), DTYPES[precision])
 
     @property
     def lightning_restore_optimizer(self) -> bool:
