@@ -112,9 +112,9 @@ async def _run(options: argparse.Namespace, model: ServedModel, template: Templa
     gate = Gate(options.max_running, options.max_waiting)
     api_key = os.environ.get("ENVTUNE_API_KEY")
     app = application(endpoint, options.name, limits, gate, lambda: child is None or child.alive, api_key)
-    server = uvicorn.Server(
-        uvicorn.Config(app, host=options.host, port=options.port, log_level="warning", timeout_graceful_shutdown=5)
-    )
+    # Clients may keep connections for long, and should not meet their end.
+    times = {"timeout_keep_alive": 75, "timeout_graceful_shutdown": 5}
+    server = uvicorn.Server(uvicorn.Config(app, host=options.host, port=options.port, log_level="warning", **times))
     if child:
         threading.Thread(target=_end_with, args=(child, server), daemon=True).start()
     if options.host not in LOOPBACK and api_key is None:

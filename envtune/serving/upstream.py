@@ -44,7 +44,8 @@ class Upstream:
         self, url: str, timeout: float, api_key: str | None = None, transport: httpx2.AsyncBaseTransport | None = None
     ) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
+        # Idle connections are left before the server ends them (uvicorn: after 5 s), or a request may meet that end.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=2.0)
         waits = httpx2.Timeout(timeout, connect=30.0)
         # Never by a proxy of the environment: the prompts go where they are told to go and nowhere else.
         self._client = httpx2.AsyncClient(

@@ -27,7 +27,7 @@ CLIENTS = 32
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*SERVE, *arguments], capture_output=True, text=True, timeout=200, check=False)
+    return subprocess.run([*SERVE, *arguments], capture_output=True, text=True, timeout=280, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,8 @@ def command(toy_folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
         env=environment,
     )
     yield process
-    process.kill()
+    process.terminate()
+    process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")
