@@ -14,14 +14,18 @@ import os
 import sys
 from typing import Any
 
-import torch
-import uvicorn
+from envtune.serving.extra import require_extra
 
-from envtune.errors import UserError
-from envtune.serving.completion_server import Model, application
-from envtune.serving.sampler import Sampler
-from envtune.training.library_noise import silence_libraries
-from envtune.training.weights import load_causal_lm
+require_extra("completion_server")
+
+import torch  # noqa: E402
+import uvicorn  # noqa: E402
+
+from envtune.errors import UserError  # noqa: E402
+from envtune.serving.completion_server import Model, application  # noqa: E402
+from envtune.serving.sampler import Sampler  # noqa: E402
+from envtune.training.library_noise import silence_libraries  # noqa: E402
+from envtune.training.weights import load_causal_lm  # noqa: E402
 
 HOST = "127.0.0.1"
 

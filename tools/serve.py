@@ -26,9 +26,9 @@ from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 
-MISSING = [name for name in ("httpx2", "starlette", "uvicorn") if importlib.util.find_spec(name) is None]
-if MISSING:
-    sys.exit(f"serve: {' and '.join(MISSING)} not installed: pip install -e '.[serve]'")
+from envtune.serving.extra import require_extra
+
+require_extra("serve")
 
 import uvicorn  # noqa: E402
 from served_model import Prompting, ServedModel, find_model  # noqa: E402
@@ -112,9 +112,15 @@ async def _run(options: argparse.Namespace, model: ServedModel, template: Templa
     gate = Gate(options.max_running, options.max_waiting)
     api_key = os.environ.get("ENVTUNE_API_KEY")
     app = application(endpoint, options.name, limits, gate, lambda: child is None or child.alive, api_key)
-    # Clients may keep connections for long, and should not meet their end.
-    times = {"timeout_keep_alive": 75, "timeout_graceful_shutdown": 5}
-    server = uvicorn.Server(uvicorn.Config(app, host=options.host, port=options.port, log_level="warning", **times))
+    listening = uvicorn.Config(
+        app,
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        timeout_keep_alive=75,  # longer than clients keep a connection that they do not use
+        timeout_graceful_shutdown=5,
+    )
+    server = uvicorn.Server(listening)
     if child:
         threading.Thread(target=_end_with, args=(child, server), daemon=True).start()
     if options.host not in LOOPBACK and api_key is None:

@@ -151,6 +151,15 @@ def test_an_upstream_that_is_not_there_is_told_in_a_sentence(toy_folder: Path) -
     assert "is no completion server that can be used (ConnectError" in ended.stderr
 
 
+@pytest.mark.parametrize("tool", ["serve", "completion_server"])
+def test_a_missing_extra_is_named_in_a_sentence(tool: str) -> None:
+    lacking = "import runpy, sys; sys.modules['uvicorn'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
+    command = [sys.executable, "-c", lacking, str(ROOT / f"tools/{tool}.py")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == f"{tool}: uvicorn not installed: pip install -e '.[serve]'\n"
+
+
 def test_a_run_is_served_as_it_prompted(tmp_path: Path, toy_folder: Path) -> None:
     sys.path.insert(0, str(ROOT / "tools"))
     import torch
