@@ -36,8 +36,11 @@ def ood(config: DictConfig) -> None:
     """Composes, plays, records, and writes the checkpoint's table."""
     rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
     rich.print(f"run folder: {config.run_folder}")
-    if not re.fullmatch(r"[\w.+-]+", config.name):
-        raise UserError(f"name={config.name} names a folder and a row: use letters, digits and . _ + -")
+    name = str(config.name)
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise UserError(
+            f"name={name} names a folder and a row: begin with a letter or digit, and use these and . _ + -"
+        )
     harness = instantiate(config.ood, _convert_="all")
     job = _job(config)
     _require_user(_choice(), harness, job)
@@ -46,9 +49,9 @@ def ood(config: DictConfig) -> None:
         endpoint.require()
     started = time.perf_counter()
     results = harness.play(job)
-    _require_whole(results, config.count_broken)
-    record = _record(config, harness, version, job, results, time.perf_counter() - started)
-    folder = Path(config.results) / config.name
+    _require_whole(results, config.count_broken, job.folder)
+    record = _record(name, harness, version, job, results, time.perf_counter() - started)
+    folder = Path(config.results) / name
     path = write_record(folder, record)
     rich.print(f"written to {path}")
     write_tables(folder)
@@ -93,26 +96,25 @@ def _require_user(choice: str, harness: Harness, job: Job) -> None:
         raise UserError(f"ood={choice} has no simulated user: leave user.url and user.model out")
 
 
-def _require_whole(results: Results, count_broken: bool) -> None:
+def _require_whole(results: Results, count_broken: bool, folder: Path) -> None:
     """Raises UserError if episodes broke off and are not wanted as failed ones: it was not the agent who failed."""
     if not results.broken:
         return
+    count, first = len(results.broken), results.broken[0]
     if not count_broken:
         raise UserError(
-            f"{len(results.broken)} episodes broke off, so nothing is recorded ({results.broken[0]}): repair the cause "
-            "and run again in a new folder, or add count_broken=true to count them as failed"
+            f"{count} of the episodes broke off ({first}), so nothing is recorded: repair the cause and play again in "
+            f"a new folder, or count them as failed with count_broken=true hydra.run.dir={folder}"
         )
-    log.warning("%d episodes broke off and count as failed; the first: %s", len(results.broken), results.broken[0])
+    log.warning("%d of the episodes broke off, counted as failed; the first: %s", count, first)
 
 
-def _record(
-    config: DictConfig, harness: Harness, version: str, job: Job, results: Results, seconds: float
-) -> OODRecord:
+def _record(name: str, harness: Harness, version: str, job: Job, results: Results, seconds: float) -> OODRecord:
     """``seconds``: the wall time of this call; of a run that was continued, only of its last part."""
     asked = {"temperature": job.temperature} | ({} if job.max_tokens is None else {"max_tokens": job.max_tokens})
     user = job.user and Endpoint(job.user.url, job.user.model, harness.user_decoding or {})
     return OODRecord(
-        checkpoint=config.name,
+        checkpoint=name,
         choice=_choice(),
         benchmark=harness.benchmark,
         harness=version,

@@ -103,9 +103,11 @@ def test_keys_are_named_by_the_variables_that_hold_them(monkeypatch: pytest.Monk
 
 def test_episodes_that_broke_off_are_no_score_unless_that_is_wanted():
     broken = Results({}, ["agent_multi_turn/0: Connection error."])
-    with pytest.raises(UserError, match=r"1 episodes broke off, so nothing is recorded \(agent_multi_turn/0: Conn"):
-        ood._require_whole(broken, count_broken=False)
-    ood._require_whole(broken, count_broken=True)
+    with pytest.raises(
+        UserError, match=r"1 of the episodes broke off \(agent_multi_turn/0: Conn.*\), so nothing is recorded"
+    ):
+        ood._require_whole(broken, count_broken=False, folder=Path("run"))
+    ood._require_whole(broken, count_broken=True, folder=Path("run"))
 
 
 def test_a_run_leaves_a_record_and_the_checkpoints_table(tmp_path: Path):

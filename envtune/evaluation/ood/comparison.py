@@ -97,9 +97,9 @@ def _warnings(choice: str, records: Mapping[str, OODRecord]) -> Iterable[str]:
         yield f"{choice}: scores cannot be compared as they stand, they are of different tasks."
     for name, record in records.items():
         if record.limit is not None:
-            yield f"{choice}: {name} was scored on the first {record.limit} tasks of each part only."
+            yield f"{choice}: {name} was scored with limit={record.limit}, on only so many tasks of each part."
         if record.broken:
-            yield f"{choice}: {record.broken} episodes of {name} broke off and count as failed."
+            yield f"{choice}: {record.broken} of {name}'s episodes broke off, counted as failed."
 
 
 def _who(user: Endpoint | None) -> str:

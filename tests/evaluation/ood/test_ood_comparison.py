@@ -82,6 +82,6 @@ def test_other_tasks_a_trial_and_broken_episodes_are_told():
     trial = of("tuned", {"a": 1.0}, limit=1, broken=1)
     assert warnings({"base": [of("base", {"a": 0.0, "b": 1.0})], "tuned": [trial]}) == [
         "acebench: scores cannot be compared as they stand, they are of different tasks.",
-        "acebench: tuned was scored on the first 1 tasks of each part only.",
-        "acebench: 1 episodes of tuned broke off and count as failed.",
+        "acebench: tuned was scored with limit=1, on only so many tasks of each part.",
+        "acebench: 1 of tuned's episodes broke off, counted as failed.",
     ]
