@@ -23,7 +23,7 @@ from envtune.training.csv_log import read_rows
 from envtune.training.stage_record import read_stage_records
 
 # The fixture waits for eight processes, which a busy machine may take a while for.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 DDP = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.precision=32-true"]
 

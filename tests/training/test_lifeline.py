@@ -1,0 +1,53 @@
+"""Three ways in which the second of two processes goes while the first is still at work."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy
+from sharded_run import together
+from torch import distributed
+
+from envtune.training.lifeline import Lifeline
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def work(way: str) -> None:
+    """The first process works on for a second; it is over at once if nothing holds it."""
+    logging.basicConfig(force=True)
+    rank = int(os.environ["RANK"])
+    distributed.init_process_group("gloo", rank=rank, world_size=2)
+    strategy = DDPStrategy(cluster_environment=LightningEnvironment())
+    trainer: Any = SimpleNamespace(global_rank=rank, world_size=2, num_nodes=1, strategy=strategy)
+    with Lifeline() as lifeline:
+        lifeline.setup(trainer, None, "fit")  # type: ignore[arg-type]
+        if rank == 1 and way == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if rank == 1 and way == "failed":
+            raise ValueError("no such task")
+        if rank == 0:
+            time.sleep(1)
+    print(f"rank {rank} has done its work", flush=True)
+
+
+@pytest.mark.parametrize(("way", "code"), [("killed", -9), ("failed", 1)])
+def test_the_first_ends_at_once_and_names_the_second(way: str, code: int):
+    codes, output = together(work, way)
+    assert codes == [1, code]
+    assert "rank 1 of 2 (process " in output
+    assert "rank 0 has done its work" not in output
+    assert ("no such task" in output) == (way == "failed")
+
+
+def test_who_leaves_in_order_ends_nobody():
+    codes, output = together(work, "done")
+    assert codes == [0, 0]
+    assert sorted(output.splitlines()[-2:]) == ["rank 0 has done its work", "rank 1 has done its work"]
