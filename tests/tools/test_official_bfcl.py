@@ -188,6 +188,10 @@ def test_a_mistake_is_told_in_one_sentence(arguments: tuple[str, ...], sentence:
             ("generate", "nothing", "--endpoint", "http://127.0.0.1:1/v1", "--categories", "web_search"),
             "web search needs a key of serpapi.com: export it as SERPAPI_API_KEY",
         ),
+        (
+            ("generate", "nothing", "--endpoint", "http://127.0.0.1:1/v1", "--categories", "memory_vector"),
+            "-m pip install sentence-transformers faiss-cpu",
+        ),
     ],
 )
 def test_what_is_missing_is_told_before_anything_runs(

@@ -22,14 +22,14 @@ def main(name: str, served: str, arguments: list[str]) -> None:
 
     ``name`` is the model's in files, ``served`` what its endpoint calls it.
     """
-    models = ModuleType(MODELS)
-    models.MODEL_CONFIG_MAPPING = {}  # type: ignore[attr-defined]
-    sys.modules[MODELS] = models
+    entries: dict[str, SimpleNamespace] = {}
+    sys.modules[MODELS] = ModuleType(MODELS)
+    vars(sys.modules[MODELS])["MODEL_CONFIG_MAPPING"] = entries
 
     from bfcl_eval.model_handler.api_inference.openai_completion import OpenAICompletionsHandler
 
     # What the leaderboard says of a model beside its scores is left open.
-    models.MODEL_CONFIG_MAPPING[name] = SimpleNamespace(  # type: ignore[attr-defined]
+    entries[name] = SimpleNamespace(
         model_name=served,
         display_name=name,
         url="",

@@ -123,10 +123,10 @@ class OfficialProgram:
     ) -> None:
         """One command of the program. What it prints goes to a log, its progress to the terminal if wanted."""
         log = self.folder / f"{arguments[0]}.log"
-        environment = os.environ | {"BFCL_PROJECT_ROOT": str(self.folder.resolve())} | variables
+        environment = {**os.environ, "BFCL_PROJECT_ROOT": str(self.folder.resolve()), **variables}
         with log.open("w", encoding="utf-8") as output:
             done = subprocess.run(
-                [self.python, "-I", HARNESS, self.name, served, *arguments],
+                [self.python, "-I", "-u", HARNESS, self.name, served, *arguments],
                 env=environment,
                 stdout=output,
                 stderr=None if show_progress else output,
