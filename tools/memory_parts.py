@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from sharded_memory import sharded_memory
+from sharded_memory import in_dtype, sharded_memory
 from simulated_memory import (
     MicroBatch,
     cast_bytes,
@@ -131,14 +131,15 @@ def sharded_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
 def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
     """What the fullest micro-batch takes."""
     micro, autocast, gpu = micro_batch(config), _autocast(config.trainer), _on_gpu(config.trainer)
+    projection = projection_memory(model, micro, autocast, GPU_CHUNK if gpu else CPU_CHUNK)
+    if autocast and sharding(config.trainer) > 1:
+        # The layers of a divided model are gathered in that dtype.
+        model = in_dtype(model, autocast)
     casts = cast_bytes(model, autocast)
     layers = layers_memory(model, micro, autocast, masks=not gpu)
-    projection = projection_memory(model, micro, autocast, GPU_CHUNK if gpu else CPU_CHUNK)
-    cast = casts > 0 and sharding(config.trainer) == 1
     way = "with" if config.model.gradient_checkpointing else "without"
     return [
-        # The layers of a divided model are gathered in that dtype.
-        *([Part(f"weights in {config.trainer.precision}'s dtype, kept by autocast", casts, UPDATE)] if cast else []),
+        *([Part(f"weights in {config.trainer.precision}'s dtype, kept by autocast", casts, UPDATE)] if casts else []),
         Part(f"activations for the backward pass, {way} checkpointing", layers.kept - casts, (PROJECTION, LAYERS)),
         Part("projection to the vocabulary, in chunks", projection, (PROJECTION,)),
         Part("working memory of a layer", layers.working, (LAYERS,)),

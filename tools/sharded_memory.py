@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -36,6 +38,14 @@ def sharded_memory(model: PreTrainedModel, dtype: torch.dtype | None) -> Sharded
         layers=2 * _size(largest, dtype),
         gradients=_gradients(outside, None) + _gradients(largest, dtype),
     )
+
+
+def in_dtype(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
+    """A copy of ``model``, whose weights are fake, with weights in ``dtype``."""
+    copies: dict[int, Any] = {id(buffer): torch.empty_like(buffer) for buffer in model.buffers()}
+    for weight in model.parameters():
+        copies[id(weight)] = nn.Parameter(torch.empty(weight.shape, dtype=dtype), weight.requires_grad)
+    return copy.deepcopy(model, copies)
 
 
 def _size(weights: Iterable[Tensor], dtype: torch.dtype | None) -> int:

@@ -137,6 +137,10 @@ def test_a_divided_model_is_whole_once_for_sampling_and_in_part_during_a_pass(fo
     assert parts["two layers"] == 2 * 2 * layer
     assert parts["gradients before they are divided"] == (4 + 4) * outside + (2 + 4) * layer
     assert "weights in bf16-mixed's dtype" not in parts
+    # What passes between layers has their dtype.
+    rounded = sizes(estimate(config_of(folder, "trainer=gpu", "model.dtype=bfloat16")))
+    for part in ("activations for the backward pass", "working memory of a layer"):
+        assert parts[part] == rounded[part]
     # Two layers, keys and values, two heads of eight numbers of two bytes, of a prompt and four rows.
     assert parts["keys and values"] == (96 + 4 * 64) * 2 * 2 * 2 * 8 * 2
 
