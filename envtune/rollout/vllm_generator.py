@@ -101,9 +101,9 @@ class VLLMGenerator:
     def _push(self, model: PreTrainedModel, version: int, dtype: torch.dtype) -> None:
         """One process writes the weights for all on its machine, or for all if they share the engine."""
         writer = 0 if self.engine.is_shared else first_on_this_host()
+        writes = process_number() == writer
         with tempfile.TemporaryDirectory(prefix="envtune_weights_", dir=self._transfer_folder) as own:
-            writes = process_number() == writer
-            sums = write_plain_weights(model, dtype, Path(own) if writes else None)
+            sums = together(lambda: write_plain_weights(model, dtype, Path(own) if writes else None))[process_number()]
             folder, stamp = together(lambda: (own, secrets.token_hex(8)))[writer]
             loads = writes or not self.engine.is_shared
             together(lambda: self._hand_over(Path(folder), dtype, stamp, sums, version) if loads else None)
