@@ -112,7 +112,7 @@ def _require_whole(results: Results, count_broken: bool, folder: Path) -> None:
 def _record(name: str, harness: Harness, version: str, job: Job, results: Results, seconds: float) -> OODRecord:
     """``seconds``: the wall time of this call; of a run that was continued, only of its last part."""
     asked = {"temperature": job.temperature} | ({} if job.max_tokens is None else {"max_tokens": job.max_tokens})
-    user = job.user and Endpoint(job.user.url, job.user.model, harness.user_decoding or {})
+    user = None if job.user is None else Endpoint(job.user.url, job.user.model, harness.user_decoding or {})
     return OODRecord(
         checkpoint=name,
         choice=_choice(),

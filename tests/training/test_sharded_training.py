@@ -85,7 +85,9 @@ def play(folder: Path) -> None:
         trainer = sharded(folder, module := toy_module(checkpointing=True, **kind), 0, precision="bf16-mixed")
         assert {weight.dtype for weight in module.policy.model_to_sample().parameters()} == {torch.bfloat16}
         logprobs, gradients = mixed_pass(module.policy)
-        torch.save((logprobs, [whole(gradient) for gradient in gradients]), folder / f"mixed {name}_{trainer.global_rank}.pt")
+        torch.save(
+            (logprobs, [whole(gradient) for gradient in gradients]), folder / f"mixed {name}_{trainer.global_rank}.pt"
+        )
 
 
 def mixed_pass(policy: Policy) -> tuple[torch.Tensor, list[torch.Tensor]]:
