@@ -43,8 +43,8 @@ from envtune.training.library_noise import silence_libraries
 from envtune.training.policy import Policy
 from envtune.trajectory import FinalAnswer, Trajectory
 
-# The embedded model's widths, so that its tokenizer fits, and half of its layers.
-SHAPE = Shape(192, 448, 2, 6, 2, 3000)
+# About the embedded model's widths, the size of its vocabulary, and half of its layers.
+SHAPE = Shape(192, 448, 2, 6, 2, 4096)
 # conf/grpo/default.yaml: a prompt longer than a micro-batch would be computed for every row.
 MAX_TOKENS = 65536
 WORD = " one"

@@ -9,7 +9,7 @@ import pytest
 
 from envtune.errors import UserError
 from envtune.playground import source
-from envtune.playground.source import Playground
+from envtune.playground.source import VERSION, Playground
 from envtune.task import Category, Split
 
 DIGEST = (
@@ -94,7 +94,7 @@ def test_describe_says_how_to_make_the_same_tasks_again():
     facts = Playground(["base"], max_tasks=75, val_size=12, seed=5).describe()
     assert facts["benchmark"] == "playground"
     assert facts["package"].startswith("bfcl-eval 20")
-    assert (facts["version"], facts["seed"]) == (1, 5)
+    assert (facts["version"], facts["seed"]) == (VERSION, 5)
     assert facts["sizes"] == {"train": 75, "val": 12, "test": 400}
     assert facts["categories"]["train"] == ["base"]
     assert json.loads(json.dumps(facts)) == facts
