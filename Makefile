@@ -26,8 +26,8 @@ setup: $(SETUP) ## install everything into .venv
 train: $(SETUP) ## run the main job: stage 3 with the progress reward on live BFCL episodes (pass more with ARGS="…")
 	$(BIN)/python train.py stage=3 reward=progress $(ARGS)
 
-test: lint $(BFCL_SETUP) ## run the linters and all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: lint $(BFCL_SETUP) ## run the linters and all tests, a process per core
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(ARGS)
 
 test-vllm: $(VLLM_SETUP) ## run tests/real_vllm on a real vLLM on the CPU, in .venv-vllm (Python 3.11)
 	PYTHONDONTWRITEBYTECODE= VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \

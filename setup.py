@@ -58,6 +58,7 @@ setup(
             "pyarrow>=17",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "starlette>=1,<2",
             "uvicorn>=0.40",
         ],
