@@ -18,6 +18,7 @@ import importlib.util
 import os
 import secrets
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -74,11 +75,13 @@ def _find(options: argparse.Namespace, staged: Path) -> ServedModel:
 def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedModel, stack: ExitStack) -> None:
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     template = Template(tokenizer, model.prompting.style, model.prompting.max_observation_tokens)
+    # Before the model starts, which may take minutes: what comes early waits, and a port that is taken is known at once.
+    listening = stack.enter_context(_listen(options.host, options.port))
     child = None
     if options.upstream is None:
         child = stack.enter_context(_start(options, for_backend, model.folder))
         child.wait_until_ready(options.start_timeout)
-    asyncio.run(_run(options, model, template, child))
+    asyncio.run(_run(options, model, template, child, listening))
     if child and not child.alive:
         raise UserError("the completion server has ended; it says why above")
 
@@ -100,7 +103,16 @@ def _start(options: argparse.Namespace, for_backend: list[str], folder: str) -> 
         raise UserError(f"{program[0]} does not exist: pip install -e '.[vllm]', or add --backend hf") from error
 
 
-async def _run(options: argparse.Namespace, model: ServedModel, template: Template, child: Child | None) -> None:
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise UserError(f"cannot listen at {host}, port {port} ({error}): choose another --port or --host") from error
+
+
+async def _run(
+    options: argparse.Namespace, model: ServedModel, template: Template, child: Child | None, listening: socket.socket
+) -> None:
     """Answers requests until the command or the completion server ends."""
     url, key = (child.url, child.api_key) if child else (options.upstream, os.environ.get("UPSTREAM_API_KEY"))
     upstream = Upstream(url, options.timeout, key)
@@ -112,15 +124,13 @@ async def _run(options: argparse.Namespace, model: ServedModel, template: Templa
     gate = Gate(options.max_running, options.max_waiting)
     api_key = os.environ.get("ENVTUNE_API_KEY")
     app = application(endpoint, options.name, limits, gate, lambda: child is None or child.alive, api_key)
-    listening = uvicorn.Config(
+    config = uvicorn.Config(
         app,
-        host=options.host,
-        port=options.port,
         log_level="warning",
         timeout_keep_alive=75,  # longer than clients keep a connection that they do not use
         timeout_graceful_shutdown=5,
     )
-    server = uvicorn.Server(listening)
+    server = uvicorn.Server(config)
     if child:
         threading.Thread(target=_end_with, args=(child, server), daemon=True).start()
     if options.host not in LOOPBACK and api_key is None:
@@ -130,7 +140,7 @@ async def _run(options: argparse.Namespace, model: ServedModel, template: Templa
     print(f"{options.served}: {model.prompting}\n{options.name} is served at http://{options.host}:{options.port}/v1")
     sys.stdout.flush()
     try:
-        await server.serve()
+        await server.serve(sockets=[listening])
     finally:
         await upstream.close()
 

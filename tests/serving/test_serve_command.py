@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ CLIENTS = 32
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*SERVE, *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([*SERVE, "--port", str(free_port()), *arguments], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,28 @@ def test_a_signal_ends_both_even_before_they_are_ready(toy_folder: Path) -> None
     process.send_signal(signal.SIGTERM)
     assert process.wait(100) == 0
     assert not any(child.is_running() for child in children)
+
+
+def test_a_port_that_is_taken_is_told_before_the_model_starts(toy_folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ended = run(str(toy_folder), "--backend", "hf", "--port", str(port))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"serve: cannot listen at 127.0.0.1, port {port} (")
+    assert ended.stderr.endswith("choose another --port or --host\n")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_who_comes_before_the_model_is_ready_is_answered_when_it_is(toy_folder: Path) -> None:
+    port = free_port()
+    process = subprocess.Popen([*SERVE, str(toy_folder), "--backend", "hf", "--port", str(port)])
+    while not psutil.Process(process.pid).children():
+        assert process.poll() is None
+        time.sleep(0.1)
+    client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="any", max_retries=0, timeout=200)
+    assert [model.id for model in client.models.list()] == ["envtune"]
+    process.terminate()
+    assert process.wait(100) == 0
 
 
 def test_a_folder_without_a_model_or_checkpoint_is_told_in_a_sentence(tmp_path: Path) -> None:
