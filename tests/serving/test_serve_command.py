@@ -143,12 +143,14 @@ def test_a_port_that_is_taken_is_told_before_the_model_starts(toy_folder: Path) 
 def test_who_comes_before_the_model_is_ready_is_answered_when_it_is(toy_folder: Path) -> None:
     port = free_port()
     process = subprocess.Popen([*SERVE, str(toy_folder), "--backend", "hf", "--port", str(port)])
-    while not psutil.Process(process.pid).children():
-        assert process.poll() is None
-        time.sleep(0.1)
-    client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="any", max_retries=0, timeout=200)
-    assert [model.id for model in client.models.list()] == ["envtune"]
-    process.terminate()
+    try:
+        while not psutil.Process(process.pid).children():
+            assert process.poll() is None
+            time.sleep(0.1)
+        client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="any", max_retries=0, timeout=200)
+        assert [model.id for model in client.models.list()] == ["envtune"]
+    finally:
+        process.terminate()
     assert process.wait(100) == 0
 
 
