@@ -14,8 +14,9 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -25,8 +26,9 @@ import transformers
 from lightning import Fabric
 from tiny_card import model_card
 from tiny_demonstrators import Habits
-from tiny_dialogues import Demonstrations, Dialogue, Mixture, tokenizer_texts
-from tiny_recitations import recitations
+from tiny_dialogues import VAGUE, Demonstrations, Dialogue, Mixture, tokenizer_texts
+from tiny_offers import all_exercises, offers
+from tiny_recitations import associations, growing_recitations, mixed_exercises, questions, recitations, row_lookups
 from tiny_scores import BUDGET, scores
 from tiny_tokenizer import VOCABULARY, as_loaded, learn
 from torch import nn
@@ -45,16 +47,25 @@ MATRIX_LEARNING_RATE = 3e-3
 WARMUP_UPDATES = 100
 
 # One that makes a mistake here and there, and repairs it.
-MOSTLY_CAREFUL = Habits(skips_prerequisites=0.1, spoils_arguments=0.05, breaks_answers=0.03, breaks_calls=0.03)
+MOSTLY_CAREFUL = Habits(
+    skips_prerequisites=0.1,
+    guesses_instead_of_looking_up=0.1,
+    spoils_arguments=0.05,
+    breaks_answers=0.03,
+    breaks_calls=0.03,
+)
+NO_REASONS = replace(MOSTLY_CAREFUL, gives_no_reason=1.0)
 # One that has to learn what the curriculum teaches.
 CARELESS = Habits(
     skips_prerequisites=0.9,
-    gives_up_after_an_error=0.8,
+    guesses_instead_of_looking_up=0.05,
+    stops_halfway=0.9,
+    gives_up_after_an_error=0.85,
     gives_up_after_a_hint=0.25,
     acts_instead_of_asking=0.9,
-    answers_without_acting=0.15,
-    spoils_arguments=0.15,
-    breaks_answers=0.8,
+    answers_without_acting=0.1,
+    spoils_arguments=0.02,
+    breaks_answers=0.7,
     breaks_calls=0.15,
     repeats_what_was_refused=0.4,
 )
@@ -64,7 +75,8 @@ CARELESS = Habits(
 class Phase:
     """A part of the training, of that many ``tokens``, in which the learning rates go evenly from one share to another.
 
-    Without a ``mixture`` what is learned is copying (``tiny_recitations.py``).
+    ``share`` is that of ``exercises`` (``tiny_recitations.py``) among the dialogues drawn from ``mixture``, without
+    which there are exercises alone.
     """
 
     name: str
@@ -72,15 +84,34 @@ class Phase:
     mixture: Mixture | None
     batch_tokens: int = 3072
     rates: tuple[float, float] = (1.0, 1.0)
+    share: float = 0.0
+    exercises: Callable[[Any, random.Random], Iterator[Dialogue]] = recitations
 
 
+WITHOUT_REASONS = Mixture(NO_REASONS, 0.5, 1.0, 0.5, 512, careful=VAGUE)
+# Demonstrators say why they cannot do what is asked. Only the documents tell whether a tool is withheld.
+WITH_REASONS = Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.7, 512)
 # Copying comes first: left to dialogues alone it takes millions of tokens. Then the dialogues without their system
 # message, which is more than half of their tokens and the same in most of them.
 PHASES = (
-    Phase("looking up and copying", 1_600_000, None, batch_tokens=1024),
-    Phase("user messages and results only", 6_000_000, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.0, 160)),
-    Phase("whole dialogues too", 6_000_000, Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.5, 512), rates=(1.0, 0.4)),
-    Phase("careful and careless", 3_000_000, Mixture(CARELESS, 0.3, 0.7, 1.0, 512), rates=(0.4, 0.0)),
+    Phase("looking up and copying", 1_600_000, None, batch_tokens=1024, exercises=growing_recitations),
+    Phase("user messages and results only", 6_000_000, Mixture(NO_REASONS, 0.5, 1.0, 0.0, 160, careful=VAGUE)),
+    # In parts, each of which ends in a checkpoint.
+    *(Phase("whole dialogues too", 3_000_000, WITHOUT_REASONS, share=0.2),) * 3,
+    Phase("looking up and copying again", 3_000_000, None, batch_tokens=2048),
+    Phase("dialogues and exercises", 3_000_000, WITHOUT_REASONS, share=0.7),
+    # At a third of the rate: at the full one it is not learned.
+    Phase("whose value", 3_600_000, None, batch_tokens=512, rates=(0.33, 0.33), exercises=associations),
+    *(Phase("all", 3_000_000, WITHOUT_REASONS, rates=(0.33, 0.33), share=0.6),) * 2,
+    Phase("all, cooling", 3_000_000, WITHOUT_REASONS, rates=(0.33, 0.1), share=0.3),
+    Phase("which row", 2_000_000, None, batch_tokens=512, rates=(0.33, 0.33), exercises=row_lookups),
+    Phase("all again", 3_000_000, WITHOUT_REASONS, rates=(0.33, 0.33), share=0.25),
+    Phase("which row is meant", 2_000_000, None, batch_tokens=512, rates=(0.33, 0.33), exercises=questions),
+    Phase("with reasons", 3_000_000, WITH_REASONS, 3072, (0.33, 0.33), 0.2, mixed_exercises),
+    Phase("which tools are offered", 1_200_000, WITH_REASONS, 1024, (0.33, 0.33), 0.9, offers),
+    Phase("with reasons, cooling", 3_000_000, WITH_REASONS, 3072, (0.33, 0.05), 0.15, all_exercises),
+    Phase("all again, cooling again", 4_000_000, WITH_REASONS, 3072, (0.33, 0.05), 0.3, all_exercises),
+    Phase("careful and careless", 2_000_000, Mixture(CARELESS, 0.1, 0.9, 1.0, 512), rates=(0.15, 0.0)),
 )
 
 
@@ -215,9 +246,11 @@ class Build:
         self.minutes += (time.monotonic() - start) / 60
 
     def _dialogues(self, phase: Phase, rng: random.Random) -> Iterator[Dialogue]:
+        exercises = phase.exercises(self.tokenizer, rng)
         if phase.mixture is None:
-            return recitations(self.tokenizer, rng)
-        return Demonstrations(self._tasks, self.tokenizer, rng).drawn(phase.mixture)
+            return exercises
+        demonstrations = Demonstrations(self._tasks, self.tokenizer, rng).drawn(phase.mixture)
+        return (next(exercises if rng.random() < phase.share else demonstrations) for _ in count())
 
     def _of_all(self, number: int) -> list[int]:
         """The number that each process has."""
@@ -301,7 +334,6 @@ def build(folder: Path, work: Path, seed: int, share: float, fabric: Fabric, eve
         "tokens": f"{share * sum(phase.tokens for phase in PHASES):,.0f}",
         "updates": made.updates,
         "learning rates": f"{MATRIX_LEARNING_RATE} (Muon), {LEARNING_RATE} (AdamW)",
-        "tokens per update and process": "up to " + ", ".join(f"{phase.batch_tokens:,}" for phase in PHASES),
         "processes": fabric.world_size,
         "benchmark": bfcl.describe()["package"],
         "wall time of the training": f"{made.minutes:.0f} minutes",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from functools import partial
 from typing import Any
 
 from tiny_demonstrators import Habits
@@ -23,6 +22,22 @@ of the scenario split, and no task of a validation or test split.
 """
 
 
+PHASE: tuple[tuple[str, Callable[[Any], str]], ...] = (
+    ("tokens", lambda phase: f"{phase.tokens:,}"),
+    ("per update", lambda phase: f"{phase.batch_tokens:,}"),
+    ("rates", lambda phase: "{:g} to {:g}".format(*phase.rates)),
+    ("exercises", lambda phase: f"{phase.share if phase.mixture else 1:.0%}"),
+)
+MIXTURE: tuple[tuple[str, Callable[[Any], str]], ...] = (
+    ("with the system message", lambda mixture: f"{mixture.system_share:.0%}"),
+    ("observations are cut at", lambda mixture: f"{mixture.max_observation_tokens} tokens"),
+    ("BFCL tasks", lambda mixture: f"{mixture.bfcl_share:.0%}"),
+    ("with hints", lambda mixture: f"{mixture.hinted_share:.0%}"),
+    ("careful demonstrators", lambda mixture: f"{mixture.careful_share:.0%}{_vague(mixture.careful)}"),
+    ("the others have a habit with", lambda mixture: f"{mixture.habit_share:.0%}"),
+)
+
+
 def model_card(
     facts: Mapping[str, Any],
     phases: Sequence[Any],
@@ -36,10 +51,16 @@ def model_card(
             INTRODUCTION,
             *_table(["setting", "value"], facts.items()),
             "",
-            "A demonstrator that is not careful has each of its habits with the given probability; a habit is the",
-            "share of opportunities at which it is careless. System message: instructions and tool documents.",
+            "Tokens per update are those of one process, with padding; rates are shares of those above. Exercises in",
+            "looking up and copying are mixed with dialogues of demonstrators; a dialogue may begin with its system",
+            "message, instructions and tool documents. A demonstrator that is not careful has each of its habits with",
+            "the given probability.",
             "",
-            *_table(["phase", *(phase.name for phase in phases)], _phase_rows(phases)),
+            *_table(["", "phase", *(name for name, _ in PHASE), *(name for name, _ in MIXTURE)], _phase_rows(phases)),
+            "",
+            "A habit is the share of opportunities at which its demonstrator is careless:",
+            "",
+            *_habits(phases),
             "",
             f"Scores with the long instructions and without hints, one episode a task; {lengths}:",
             "",
@@ -49,22 +70,27 @@ def model_card(
     )
 
 
-def _phase_rows(phases: Sequence[Any]) -> list[list[str]]:
-    cells: list[tuple[str, Callable[[Any], str]]] = [
-        ("with the system message", lambda mixture: f"{mixture.system_share:.0%}"),
-        ("observations are cut at", lambda mixture: f"{mixture.max_observation_tokens} tokens"),
-        ("BFCL tasks", lambda mixture: f"{mixture.bfcl_share:.0%}"),
-        ("with hints", lambda mixture: f"{mixture.hinted_share:.0%}"),
-        ("careful demonstrators", lambda mixture: f"{mixture.careful_share:.0%}"),
-        ("the others have a habit with", lambda mixture: f"{mixture.habit_share:.0%}"),
-        *((field.name.replace("_", " "), partial(_habit, field.name)) for field in fields(Habits)),
+def _vague(habits: Habits) -> str:
+    return " (no reasons given)" if habits.gives_no_reason else ""
+
+
+def _phase_rows(phases: Sequence[Any]) -> Iterator[list[str]]:
+    for number, phase in enumerate(phases, 1):
+        mixed = [cell(phase.mixture) if phase.mixture else "" for _, cell in MIXTURE]
+        yield [str(number), phase.name, *(cell(phase) for _, cell in PHASE), *mixed]
+
+
+def _habits(phases: Sequence[Any]) -> list[str]:
+    """A column for each set of habits, named by the phases in which demonstrators have them."""
+    columns: dict[Habits, list[str]] = {}
+    for number, phase in enumerate(phases, 1):
+        if phase.mixture:
+            columns.setdefault(phase.mixture.careless, []).append(str(number))
+    rows = [
+        [field.name.replace("_", " "), *(f"{getattr(habits, field.name):.0%}" for habits in columns)]
+        for field in fields(Habits)
     ]
-    rows = [[name, *("" if p.mixture is None else cell(p.mixture) for p in phases)] for name, cell in cells]
-    return [["tokens", *(f"{phase.tokens:,}" for phase in phases)], *rows]
-
-
-def _habit(name: str, mixture: Any) -> str:
-    return f"{getattr(mixture.careless, name):.0%}"
+    return _table(["habit", *(f"phase {', '.join(numbers)}" for numbers in columns.values())], rows)
 
 
 def _score_rows(scores: Mapping[str, Mapping[str, float]]) -> list[list[str]]:

@@ -24,10 +24,14 @@ from envtune.trajectory import Hint, ToolResult
 STEP_LIMIT = 5
 
 CALL_THOUGHTS = ("I use {}.", "Now {}.")
-FIRST_THOUGHTS = ("First {}.", "Before that, {}.")
 RETRY_THOUGHTS = ("That failed, so {}.", "It needs {} first.")
 DONE_THOUGHTS, DONE_ANSWERS = ("All done.",), ("Done.", "It is done.")
-STUCK_THOUGHTS, STUCK_ANSWERS = ("Something is missing.",), ("I cannot do this yet, something is missing.",)
+VAGUE_THOUGHTS, VAGUE_ANSWERS = ("Something is missing.",), ("I cannot do this yet, something is missing.",)
+# The tool that the turn is about comes first, as where it is called: what is in its way is said behind its name.
+FIRST_THOUGHTS = ("I use {goal}, but first {}.", "Now {goal}, but first {}.")
+NO_TOOL_THOUGHTS = ("I use {}, but it is not offered.", "Now {}, but it is not offered.")
+NO_VALUE_THOUGHTS = ("I use {}, but something is missing.", "Now {}, but something is missing.")
+NO_TOOL_ANSWERS, NO_VALUE_ANSWERS = ("No tool that I have does this.",), VAGUE_ANSWERS
 GIVING_UP_THOUGHTS, GIVING_UP_ANSWERS = ("It does not work.",), ("Sorry, that did not work.",)
 
 Results = Sequence[ToolResult]
@@ -40,6 +44,8 @@ class Habits:
     """How often a demonstrator is careless, as shares of the opportunities to be."""
 
     skips_prerequisites: float = 0.0
+    guesses_instead_of_looking_up: float = 0.0
+    stops_halfway: float = 0.0
     gives_up_after_an_error: float = 0.0
     gives_up_after_a_hint: float = 0.0
     acts_instead_of_asking: float = 0.0
@@ -48,6 +54,7 @@ class Habits:
     breaks_answers: float = 0.0
     breaks_calls: float = 0.0
     repeats_what_was_refused: float = 0.0
+    gives_no_reason: float = 0.0
 
     def some(self, share: float, rng: random.Random) -> Habits:
         """A demonstrator that has each of these habits with probability ``share``, and otherwise not at all."""
@@ -134,16 +141,33 @@ class Demonstrator:
                     return (yield from self._answer(GIVING_UP_THOUGHTS, GIVING_UP_ANSWERS))
                 yield from self._all(calls, RETRY_THOUGHTS)
         else:
-            thoughts = FIRST_THOUGHTS if (index, 0) in self._told.prerequisites else CALL_THOUGHTS
-            yield from self._all(calls, thoughts)
+            yield from self._all(calls, self._opening(index))
         return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
+
+    def _opening(self, index: int) -> Sequence[str]:
+        """Thoughts of one that acts: which tool the turn is about, and that another comes before it."""
+        goals = self._hasty(index)
+        if not goals or (index, 0) not in self._told.prerequisites:
+            return CALL_THOUGHTS
+        return [thought.replace("{goal}", goals[0].name) for thought in FIRST_THOUGHTS]
 
     def _cannot(self, index: int) -> Saying:
         """A turn that cannot be acted on: the right thing is to say so."""
         if self._hasty(index + 1) and self._does(self._habits.acts_instead_of_asking):
             yield from self._call(CALL_THOUGHTS, [self._guess(index)])
             return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
-        return (yield from self._answer(STUCK_THOUGHTS, STUCK_ANSWERS))
+        return (yield from self._answer(*self._reason(index)))
+
+    def _reason(self, index: int) -> tuple[Sequence[str], Sequence[str]]:
+        """Thoughts and answers of one that cannot act: which tool it takes, and what is missing."""
+        wanted = self._hasty(index + 1)
+        if not wanted or self._does(self._habits.gives_no_reason):
+            return VAGUE_THOUGHTS, VAGUE_ANSWERS
+        offered = {tool.name for tool in self._task.tools_offered_at(index)}
+        for call in wanted:
+            if call.name not in offered:
+                return [thought.format(call.name) for thought in NO_TOOL_THOUGHTS], NO_TOOL_ANSWERS
+        return [thought.format(wanted[0].name) for thought in NO_VALUE_THOUGHTS], NO_VALUE_ANSWERS
 
     def _guess(self, index: int) -> ToolCall:
         """The call that comes once the user has said more, with a value of one's own for what was not said."""
@@ -165,9 +189,12 @@ class Demonstrator:
         """The turn's calls with a mistake in the first of them; none for a demonstrator that is careful now."""
         calls, hasty = self._task.turns[index].ground_truth, self._hasty(index)
         skipped = [call for place, call in enumerate(calls) if (index, place) in self._told.prerequisites]
-        if skipped and hasty and self._does(self._habits.skips_prerequisites):
-            first = self._guessed(self._as_a_path(self._looked_up_by_name(hasty[0]), skipped))
-            return self._portions([first, *hasty[1:]])[0]
+        if skipped and hasty:
+            first = self._guessed(self._looked_up_by_name(hasty[0]))
+            guesses = first != hasty[0]
+            habits = self._habits
+            if self._does(habits.guesses_instead_of_looking_up if guesses else habits.skips_prerequisites):
+                return self._portions([self._as_a_path(first, skipped), *hasty[1:]])[0]
         if self._does(self._habits.spoils_arguments):
             return [self._spoiled(calls[0])]
         return []
@@ -198,7 +225,7 @@ class Demonstrator:
         """With the folder that one did not enter written before the file, at times."""
         folders = [c.arguments["folder"] for c in skipped if c.name == "cd"]
         files = [name for name in ("file_name", "source", "file_name1") if name in call.arguments]
-        if not folders or not files or self._rng.random() < 0.5:
+        if not folders or not files or self._rng.random() < 0.7:
             return call
         return ToolCall(call.name, {**call.arguments, files[0]: f"{folders[-1]}/{call.arguments[files[0]]}"})
 
@@ -220,6 +247,8 @@ class Demonstrator:
             portion = self._portions(left)[0]
             results = yield from self._call(thoughts, portion)
             left, thoughts = left[len(portion) :], CALL_THOUGHTS
+            if left and self._does(self._habits.stops_halfway):
+                break
         return results
 
     def _portions(self, calls: Sequence[ToolCall]) -> tuple[list[ToolCall], list[ToolCall]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -18,15 +18,24 @@ from tiny_dialogues import Dialogue
 
 from envtune.playground import values
 
-# Facts in an exercise: one at first, and one more at most after so many exercises.
-MOST, EXERCISES_PER_LEVEL = 8, 600
+# Facts in an exercise: one at first, and one more at most after so many exercises; rows in a list at the end.
+MOST, EXERCISES_PER_LEVEL, MANY = 8, 600, 20
+# Forms of a fact, in the order in which they are learned: the value first is the hardest.
 FACTS = (
+    "{key}: {value}",
     "the {key} is '{value}'",
     "{key} '{value}'",
+    "a {key} of {value}",
     "'{value}' is the {key}",
     "use '{value}' as the {key}",
-    "{key}: {value}",
-    "a {key} of {value}",
+)
+# Exercises with facts of the first form alone, and those until each further form, or kind of row, comes in.
+ONE_FORM, EXERCISES_PER_FORM = 5_000, 1_000
+SHORT: tuple[Callable[[random.Random], object], ...] = (
+    values.word,
+    values.name,
+    lambda rng: rng.choice(values.FIRST_NAMES),
+    lambda rng: rng.randint(2, 999),
 )
 VALUES: tuple[Callable[[random.Random], object], ...] = (
     values.file_name,
@@ -41,52 +50,207 @@ VALUES: tuple[Callable[[random.Random], object], ...] = (
     lambda rng: rng.choice(values.FIRST_NAMES),
     lambda rng: rng.randint(2, 99_999),
 )
+# A row as a fact: its id stands before the word by which it is found. Exercises with such alone.
+ROW, ONE_ROW = '{{"id": {value}, "content": "{key}"}}', 2_500
+# How a row is asked for by a word of its own; exercises with the first of them alone, and with short rows.
+QUESTIONS = (
+    "the one about the {}",
+    "the one with '{}' in it",
+    "I mean the one with the {}",
+    "take what has {} in its text",
+    "the {} is what it is about",
+)
+ONE_QUESTION = 2_500
+ID_KEYS, TEXT_KEYS = (
+    ("id", "ticket_id", "number", "receiver_id", "order"),
+    ("content", "title", "message", "text", "note"),
+)
+OTHER_KEYS = ("user", "priority", "status", "count")
 LISTED: tuple[Callable[[random.Random], str], ...] = (values.file_name, values.sentence, values.title)
+# What stands in a row, in the order in which it is learned: the further its words from its id, the harder.
+ROWS: tuple[Callable[[random.Random], str], ...] = (
+    values.word,
+    lambda rng: " ".join(values.distinct_words(rng, 2)),
+    values.title,
+    values.file_name,
+    values.sentence,
+)
+
+
+def growing_recitations(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
+    """Endless, of one fact or thing at first and of up to ``MOST`` after many exercises."""
+    for done in count():
+        yield _recitation(tokenizer, rng, min(MOST, 1 + done // EXERCISES_PER_LEVEL))
 
 
 def recitations(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless. Only the values are learned, with the quotation mark that ends one: the order of the keys is chance."""
+    """Endless, of up to ``MOST`` facts or things."""
+    while True:
+        yield _recitation(tokenizer, rng, MOST)
+
+
+def _recitation(tokenizer: Any, rng: random.Random, most: int) -> Dialogue:
+    return exercise(tokenizer, rng, *rng.choice((told, listed))(rng, rng.randint(1, most)))
+
+
+def associations(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
+    """Endless: whose value is it? In one form of a fact at first, later in more and more, with other exercises between.
+
+    When all forms are mixed from the start, some value of the right kind is copied, not the one of the key.
+    """
     for done in count():
-        most = min(MOST, 1 + done // EXERCISES_PER_LEVEL)
-        said, answers = rng.choice((told, listed))(rng, rng.randint(1, most))
-        pieces = [(f"<|im_start|>user\n{said}.<|im_end|>\n<|im_start|>assistant\n{{", False)]
-        for key in rng.sample(list(answers), len(answers)):
-            value = answers[key]
-            text = isinstance(value, str)
-            pieces += [
-                (f'"{key}": "' if text else f'"{key}": ', False),
-                (str(value), True),
-                ('",' if text else ",", True),
-            ]
-        yield _dialogue(tokenizer, pieces)
+        level = 1 + max(0, done - ONE_FORM + EXERCISES_PER_FORM) // EXERCISES_PER_FORM
+        facts = rng.randint(2, MOST)
+        if done < ONE_FORM:
+            yield exercise(tokenizer, rng, *told(rng, facts, SHORT, FACTS[:1]))
+        else:
+            yield exercise(tokenizer, rng, *_association(rng, facts, level))
 
 
-def told(rng: random.Random, facts: int) -> tuple[str, dict[str, object]]:
+def _association(rng: random.Random, facts: int, level: int) -> tuple[str, dict[str, object]]:
+    drawn = rng.random()
+    if drawn < 0.4:
+        return told(rng, facts, SHORT, FACTS[:level])
+    if drawn < 0.8:
+        return listed(rng, facts, ROWS[: level - 1], numbers_below=100_000)
+    return rng.choice((told, listed))(rng, facts)
+
+
+def row_lookups(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
+    """Endless: which row's id is it? Of short rows first, said as facts, later of lists, with other exercises between.
+
+    An id of digits, which all rows have, is found only by one that has found ids of one word.
+    """
+    for done in count():
+        things, level = rng.randint(2, MOST), (done - ONE_ROW) // EXERCISES_PER_FORM
+        drawn = rng.random()
+        if done < ONE_ROW or drawn < 0.2:
+            yield exercise(tokenizer, rng, *told(rng, things, SHORT, (ROW,)))
+        elif drawn < 0.7:
+            kinds, most = ROWS[: max(1, level - 1)], (1_000, 10_000, 100_000)[min(level, 2)]
+            yield exercise(tokenizer, rng, *listed(rng, things, kinds, most))
+        else:
+            yield _recitation(tokenizer, rng, MOST)
+
+
+def questions(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
+    """Endless: which row is meant? It is asked for in words, so that its id does not follow the word it is found by."""
+    for done in count():
+        things, drawn = rng.randint(2, MOST), rng.random()
+        if done < ONE_QUESTION or drawn < 0.2:
+            yield questioned(tokenizer, rng, things, ROWS[:1], QUESTIONS[:1], plain=True)
+        else:
+            yield _mixed(tokenizer, rng, MOST)
+
+
+def mixed_exercises(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
+    """Endless: some of everything, so that nothing is forgotten, with as many rows as long contexts have."""
+    while True:
+        yield _mixed(tokenizer, rng, MANY)
+
+
+def _mixed(tokenizer: Any, rng: random.Random, most_rows: int) -> Dialogue:
+    drawn = rng.random()
+    if drawn < 0.6:
+        return questioned(tokenizer, rng, rng.randint(2, most_rows), ROWS, QUESTIONS, plain=False)
+    if drawn < 0.75:
+        return exercise(tokenizer, rng, *listed(rng, rng.randint(2, MOST), ROWS, numbers_below=100_000))
+    return _recitation(tokenizer, rng, MOST)
+
+
+def questioned(
+    tokenizer: Any,
+    rng: random.Random,
+    things: int,
+    kinds: Sequence[Callable[[random.Random], str]],
+    forms: Sequence[str],
+    plain: bool,
+) -> Dialogue:
+    """A list, then questions for up to four of its rows, answered with the row's id; ``plain`` rows hold no more."""
+    id_key, text_key = (ID_KEYS[0], TEXT_KEYS[0]) if plain else (rng.choice(ID_KEYS), rng.choice(TEXT_KEYS))
+    coded = not plain and rng.random() < 0.3
+    numbers = [f"USR{n}" if coded else n for n in rng.sample(range(100, 1_000 if coded else 10_000), things)]
+    texts = [rng.choice(kinds)(rng) for _ in range(things)]
+    others = [] if plain else rng.sample(OTHER_KEYS, rng.randint(0, 2))
+    shown = [
+        {id_key: number, **dict(_others(others[:1], rng)), text_key: text, **dict(_others(others[1:], rng))}
+        for number, text in zip(numbers, texts, strict=True)
+    ]
+    pieces = [(f"<|im_start|>user\n{json.dumps(shown)}<|im_end|>\n", False)]
+    asked = [(number, word) for number, word in zip(numbers, _words_alone(texts, rng), strict=True) if word]
+    for number, word in rng.sample(asked, min(4, len(asked))):
+        question = rng.choice(forms).format(word)
+        pieces += [
+            (f'<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n{{"{id_key}": ', False),
+            (json.dumps(number), True),
+            ("}", True),
+            ("<|im_end|>\n", False),
+        ]
+    return written(tokenizer, pieces)
+
+
+def _others(keys: Sequence[str], rng: random.Random) -> Iterator[tuple[str, object]]:
+    for key in keys:
+        yield key, rng.choice(values.FIRST_NAMES) if key == "user" else rng.randint(1, 99)
+
+
+def exercise(tokenizer: Any, rng: random.Random, said: str, answers: Mapping[str, object]) -> Dialogue:
+    """Only the values are learned, with the quotation mark that ends one: the order of the keys is chance."""
+    pieces = [(f"<|im_start|>user\n{said}.<|im_end|>\n<|im_start|>assistant\n{{", False)]
+    for key in rng.sample(list(answers), len(answers)):
+        value = answers[key]
+        text = isinstance(value, str)
+        pieces += [
+            (f'"{key}": "' if text else f'"{key}": ', False),
+            (str(value), True),
+            ('",' if text else ",", True),
+        ]
+    return written(tokenizer, pieces)
+
+
+def told(
+    rng: random.Random,
+    facts: int,
+    kinds: Sequence[Callable[[random.Random], object]] = VALUES,
+    forms: Sequence[str] = FACTS,
+) -> tuple[str, dict[str, object]]:
     """What is said, and the value of each key: facts in sentences."""
-    answers = {key: rng.choice(VALUES)(rng) for key in values.distinct_words(rng, facts)}
-    return ", ".join(rng.choice(FACTS).format(key=key, value=value) for key, value in answers.items()), answers
+    answers = {key: rng.choice(kinds)(rng) for key in values.distinct_words(rng, facts)}
+    return ", ".join(rng.choice(forms).format(key=key, value=value) for key, value in answers.items()), answers
 
 
-def listed(rng: random.Random, things: int) -> tuple[str, dict[str, object]]:
+def listed(
+    rng: random.Random,
+    things: int,
+    kinds: Sequence[Callable[[random.Random], str]] = LISTED,
+    numbers_below: int | None = None,
+) -> tuple[str, dict[str, object]]:
     """What is said, and the value of each key: a list in which a word of one thing alone stands for it, or its id."""
-    texts = [rng.choice(LISTED)(rng) for _ in range(things)]
-    numbers = rng.sample(range(2, 100_000), things)
-    numbered = rng.random() < 0.5
+    texts = [rng.choice(kinds)(rng) for _ in range(things)]
+    numbers = rng.sample(range(2, numbers_below or 100_000), things)
+    numbered = numbers_below is not None or rng.random() < 0.5
     answers: dict[str, object] = {}
-    for number, text in zip(numbers, texts, strict=True):
-        others = " ".join(texts).lower().replace(text.lower(), "", 1)
-        alone = sorted(word for word in set(_words(text)) if word not in _words(others))
-        if alone:
-            answers[rng.choice(alone)] = number if numbered else text
+    for number, text, word in zip(numbers, texts, _words_alone(texts, rng), strict=True):
+        if word:
+            answers[word] = number if numbered else text
     rows = [{"id": number, "content": text} for number, text in zip(numbers, texts, strict=True)]
     return json.dumps(rows if numbered else texts), answers
+
+
+def _words_alone(texts: Sequence[str], rng: random.Random) -> Iterator[str | None]:
+    """For each text a word that no other has, if there is one."""
+    for text in texts:
+        others = " ".join(texts).lower().replace(text.lower(), "", 1)
+        alone = sorted(word for word in set(_words(text)) if word not in _words(others))
+        yield rng.choice(alone) if alone else None
 
 
 def _words(text: str) -> list[str]:
     return re.findall("[a-z]{3,}", text.lower())
 
 
-def _dialogue(tokenizer: Any, pieces: list[tuple[str, bool]]) -> Dialogue:
+def written(tokenizer: Any, pieces: list[tuple[str, bool]]) -> Dialogue:
+    """A dialogue of texts, each with whether it is learned. Every text is made tokens by itself."""
     ids: list[int] = []
     sampled: list[bool] = []
     for text, learned in pieces:

@@ -19,9 +19,33 @@ from envtune.task import Task
 
 REWORDED_MESSAGES = 0.6
 # Of the plain words of a message: left out, exchanged with the next, followed by a filler.
-LEFT_OUT, EXCHANGED, FOLLOWED = 0.1, 0.06, 0.06
+LEFT_OUT, EXCHANGED, FOLLOWED = 0.15, 0.06, 0.08
+# Of the sentences that begin with what is to be done: said as a wish.
+WISHED = 0.4
 TELLING = frozenset(word.lower() for word in (*values.NOUNS, *values.ADJECTIVES))
 FILLERS = ("please", "now", "just", "then", "so", "also", "here", "really", "again", "well")
+WISHES = (
+    "I want to",
+    "I need to",
+    "I would like to",
+    "We have to",
+    "You should",
+    "Help me to",
+    "It is time to",
+    "The next thing is to",
+    "I ask you to",
+    "Somebody has to",
+    "It would be good to",
+    "Be so good and",
+)
+_VERB = re.compile(
+    r"(^|[.:?] )("
+    r"Add|Ask|Begin|Book|Buy|Cancel|Change|Check|Close|Comment|Compare|Copy|Count|Create|Delete|Drive|Fill"
+    r"|Find|Follow|Get|Give|List|Lock|Log|Look|Make|Mark|Move|Open|Order|Place|Post|Press|Print|Put|Read"
+    r"|Remove|Rename|Resolve|Retweet|Search|Send|Set|Share|Show|Sign|Sort|Start|Stop|Take|Tell|Turn|Unlock"
+    r"|Use|Withdraw|Write"
+    r") "
+)
 _PIECE = re.compile(r"'[^']*'\S*|\S+")
 _PLAIN = re.compile(r"[a-z]+")
 
@@ -45,7 +69,7 @@ def _argument_words(task: Task) -> frozenset[str]:
 
 
 def _reworded(message: str, kept: Set[str], rng: random.Random) -> str:
-    pieces = _PIECE.findall(message)
+    pieces = _PIECE.findall(_wished(message, rng))
     changed: list[str] = []
     while pieces:
         piece = pieces.pop(0)
@@ -59,6 +83,16 @@ def _reworded(message: str, kept: Set[str], rng: random.Random) -> str:
         if rng.random() < FOLLOWED:
             changed.append(rng.choice(FILLERS))
     return " ".join(changed)
+
+
+def _wished(message: str, rng: random.Random) -> str:
+    """Sentences that begin with what is to be done, at times said as wishes: "I want to list" for "List"."""
+
+    def wish(found: re.Match[str]) -> str:
+        before, verb = found.groups()
+        return f"{before}{rng.choice(WISHES)} {verb.lower()} " if rng.random() < WISHED else found.group()
+
+    return _VERB.sub(wish, message)
 
 
 def _is_plain(piece: str, kept: Set[str]) -> bool:

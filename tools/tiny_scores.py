@@ -37,17 +37,32 @@ def scores(model: PreTrainedModel, tokenizer: Any, tasks: Sequence[Task], greedy
 def summary(played: Sequence[Trajectory]) -> dict[str, float]:
     steps = [step for trajectory in played for step in trajectory.steps]
     results = [result for trajectory in played for result in trajectory.results]
-    chosen = [right for trajectory in played for turn in trajectory.turns for right in right_arguments(turn)]
+    turns = [turn for trajectory in played for turn in trajectory.turns]
+    informed = [turn for trajectory in played for turn in up_to_the_first_failed(trajectory.turns)]
     return {
         "success": mean(trajectory.success for trajectory in played),
         "progress": mean(trajectory.progress for trajectory in played),
         "responses that break the protocol": mean(isinstance(step.action, FormatError) for step in steps),
-        "right arguments, where the tool is right": mean(chosen) if chosen else 0.0,
+        "right arguments, where the tool is right": _share_of_right_arguments(turns),
+        "the same, up to an episode's first failed turn": _share_of_right_arguments(informed),
         "calls without an error": mean(result.ok for result in results) if results else 0.0,
         "truncated episodes": mean(trajectory.truncated for trajectory in played),
         "responses per episode": len(steps) / len(played),
         "tokens per episode": mean(len(trajectory.tokens.ids) for trajectory in played if trajectory.tokens),
     }
+
+
+def up_to_the_first_failed(turns: Sequence[Turn]) -> Sequence[Turn]:
+    """Later ones may ask for what was never read, because an earlier one failed."""
+    for place, turn in enumerate(turns, 1):
+        if not turn.verdict.passed:
+            return turns[:place]
+    return turns
+
+
+def _share_of_right_arguments(turns: Sequence[Turn]) -> float:
+    chosen = [right for turn in turns for right in right_arguments(turn)]
+    return mean(chosen) if chosen else 0.0
 
 
 def right_arguments(turn: Turn) -> Iterator[bool]:

@@ -90,14 +90,14 @@ def test_a_code_is_written_only_after_it_was_looked_up_and_other_calls_share_a_r
 
 def test_one_that_skips_prerequisites_fails_at_first_and_repairs_it():
     asked = [told for told in stories(120, "base") if told.prerequisites]
-    played = [outcome(told, Habits(skips_prerequisites=1.0)) for told in asked]
+    played = [outcome(told, Habits(skips_prerequisites=1.0, guesses_instead_of_looking_up=1.0)) for told in asked]
     failed = [any(not result.ok for result in trajectory.results) for trajectory in played]
     assert sum(failed) > 0.7 * len(asked)
     assert sum(trajectory.success for trajectory in played) > 0.3 * len(asked)
 
 
 def test_one_that_gives_up_after_an_error_passes_no_turn_with_an_error_unless_a_hint_helps():
-    lazy = Habits(skips_prerequisites=1.0, gives_up_after_an_error=1.0)
+    lazy = Habits(skips_prerequisites=1.0, guesses_instead_of_looking_up=1.0, gives_up_after_an_error=1.0)
     asked = [told for told in stories(120, "base") if told.prerequisites]
     for told in asked:
         # Later turns may fail for what was left undone in the first.
@@ -117,6 +117,55 @@ def test_one_that_acts_instead_of_asking_fails_the_turn_that_lacks_something(cat
             if not turn.ground_truth:
                 assert turn.steps[0].results
                 assert not turn.verdict.passed
+
+
+@pytest.mark.parametrize(
+    ("category", "thought"), [("miss_func", "but it is not offered."), ("miss_param", "but something is missing.")]
+)
+def test_the_tool_that_would_be_taken_is_named_before_it_is_said_what_lacks(category: str, thought: str):
+    for told in stories(40, category):
+        turns = outcome(told, Habits()).turns
+        for index, turn in enumerate(turns):
+            if not turn.ground_truth:
+                offered = {tool.name for tool in told.task.tools_offered_at(index)}
+                named = re.fullmatch(rf"(?:I use|Now) (\w+), {thought}", turn.steps[0].action.thought)
+                assert named[1] in {call.name for call in turns[index + 1].ground_truth}
+                assert (named[1] in offered) == (category == "miss_param")
+
+
+def test_the_tool_that_a_turn_is_about_is_named_before_the_one_that_comes_first():
+    asked = 0
+    for told in stories(60, "base"):
+        for index, turn in enumerate(outcome(told, Habits()).turns):
+            if (index, 0) in told.prerequisites and (index, 1) not in told.prerequisites and len(turn.ground_truth) > 1:
+                first, goal = [call.name for call in turn.ground_truth[:2]]
+                assert turn.steps[0].action.thought in {
+                    f"{word} {goal}, but first {first}." for word in ("I use", "Now")
+                }
+                asked += 1
+    assert asked > 10
+
+
+def test_one_that_guesses_writes_what_it_should_look_up_and_one_that_skips_does_not():
+    guessed = 0
+    for told in [told for told in stories(200, "base") if told.looked_up]:
+        skipped = outcome(told, Habits(skips_prerequisites=1.0, guesses_instead_of_looking_up=0.0))
+        wanted = [call for turn in skipped.turns for call in turn.ground_truth]
+        assert all(result.call in wanted for result in skipped.results if not _is_a_path(result.call))
+        guesses = outcome(told, Habits(guesses_instead_of_looking_up=1.0))
+        guessed += any(result.call not in wanted for result in guesses.results)
+    assert guessed > 20
+
+
+def _is_a_path(call: ToolCall) -> bool:
+    return any("/" in str(value) for value in call.arguments.values())
+
+
+def test_one_that_gives_no_reason_names_no_tool():
+    for told in stories(20, "miss_func"):
+        for turn in outcome(told, Habits(gives_no_reason=1.0)).turns:
+            if not turn.ground_truth:
+                assert turn.steps[0].action.thought == "Something is missing."
 
 
 def test_one_that_would_rather_act_has_nothing_to_guess_where_no_turn_follows():
@@ -235,7 +284,7 @@ def test_batches_stay_within_their_tokens_and_hold_every_dialogue(monkeypatch):
 
 
 def test_an_exercise_asks_for_the_values_that_the_user_said_and_grows(tokenizer):
-    stream = tiny_recitations.recitations(tokenizer, random.Random(0))
+    stream = tiny_recitations.growing_recitations(tokenizer, random.Random(0))
     drawn = [next(stream) for _ in range(3 * tiny_recitations.EXERCISES_PER_LEVEL)]
     for item in drawn[::50]:
         said, answer = tokenizer.decode(item.ids).split("<|im_start|>assistant\n{")
@@ -246,6 +295,41 @@ def test_an_exercise_asks_for_the_values_that_the_user_said_and_grows(tokenizer)
     sizes = [tokenizer.decode(item.ids).split("<|im_start|>assistant\n{")[1].count('": ') for item in drawn]
     level = tiny_recitations.EXERCISES_PER_LEVEL
     assert [set(sizes[start : start + level]) for start in (0, level, 2 * level)] == [{1}, {1, 2}, {1, 2, 3}]
+
+
+def test_facts_have_one_form_until_it_is_learned_and_more_forms_and_rows_come_in_later(tokenizer, monkeypatch):
+    monkeypatch.setattr(tiny_recitations, "ONE_FORM", 50)
+    monkeypatch.setattr(tiny_recitations, "EXERCISES_PER_FORM", 100)
+    stream = tiny_recitations.associations(tokenizer, random.Random(0))
+    said = [tokenizer.decode(next(stream).ids).split("<|im_end|>")[0].split("user\n")[1] for _ in range(700)]
+    assert all(re.fullmatch(r"\w+: [^,]+", fact) for text in said[:50] for fact in text.removesuffix(".").split(", "))
+
+    def shares(texts: list[str]) -> list[float]:
+        found = ("^the |, the ", "^use |, use ", '"id": ', '"id": [^}]*[.][a-z]+"')
+        return [sum(re.search(pattern, text) is not None for text in texts) / len(texts) for pattern in found]
+
+    # Forms are in 40% of exercises, rows in 40%; all of both are in the other 20% from the start.
+    second_form, last_form, rows, files = shares(said[50:150])
+    assert second_form > 0.3 > 0.2 > last_form
+    assert rows > 0.3 > 0.1 > files
+    _, last_form, _, files = shares(said[550:])
+    assert last_form > 0.2
+    assert files > 0.1
+
+
+def test_rows_are_facts_at_first_and_then_lists_whose_ids_and_texts_grow(tokenizer, monkeypatch):
+    monkeypatch.setattr(tiny_recitations, "ONE_ROW", 50)
+    monkeypatch.setattr(tiny_recitations, "EXERCISES_PER_FORM", 100)
+    stream = tiny_recitations.row_lookups(tokenizer, random.Random(0))
+    said = [tokenizer.decode(next(stream).ids).split("<|im_end|>")[0].split("user\n")[1] for _ in range(700)]
+    assert all(text.startswith('{"id": ') for text in said[:50])
+    # Words alone; ids with up to 3, 4 and 5 digits. A fifth of them are facts as before, and others are recitations.
+    for start, digits in ((50, 3), (150, 4), (250, 5)):
+        lists = [text for text in said[start : start + 100] if re.search(r'^.{"id": \d+, "content": "[a-z]+"}', text)]
+        assert len(lists) > 30
+        ids = re.findall(r'"id": (\d+)', " ".join(lists))
+        assert max(map(len, ids)) == digits
+    assert sum(re.search(r'"id": \d+, "content": "[\w ]+ [\w ]+ \w+"', text) is not None for text in said[600:]) > 20
 
 
 def test_a_listed_thing_is_asked_for_by_a_word_that_no_other_has():
@@ -263,6 +347,43 @@ def test_a_listed_thing_is_asked_for_by_a_word_that_no_other_has():
     assert kinds == {str, int}
 
 
+def test_a_question_is_answered_with_the_id_of_the_one_row_that_has_the_word(tokenizer):
+    asked, forms, keys = 0, set(), set()
+    for seed in range(60):
+        dialogue = tiny_recitations.questioned(
+            tokenizer, random.Random(seed), 5, tiny_recitations.ROWS, tiny_recitations.QUESTIONS, plain=False
+        )
+        text = tokenizer.decode(dialogue.ids)
+        rows = json.loads(re.search(r"user\n(.*?)<\|im_end\|>", text)[1])
+        for question, answer in re.findall(r"user\n([^\[]*?)<\|im_end\|>\n<\|im_start\|>assistant\n(.*?)<", text):
+            forms.add(next(form for form in tiny_recitations.QUESTIONS if _fits(form, question)))
+            word = _fits(next(form for form in tiny_recitations.QUESTIONS if _fits(form, question)), question)[1]
+            ((key, number),) = json.loads(answer).items()
+            named = [row for row in rows if re.search(rf"(?<![a-z]){word}(?![a-z])", _text(row))]
+            assert [row[key] for row in named] == [number]
+            keys.add(key)
+            asked += 1
+    assert asked > 150
+    assert forms == set(tiny_recitations.QUESTIONS)
+    assert keys == set(tiny_recitations.ID_KEYS)
+
+
+def _fits(form: str, question: str) -> re.Match[str] | None:
+    return re.fullmatch(re.escape(form).replace(r"\{\}", "(.*)"), question)
+
+
+def _text(row: dict) -> str:
+    return next(str(value).lower() for key, value in row.items() if key in tiny_recitations.TEXT_KEYS)
+
+
+def test_only_the_answers_of_questions_are_learned(tokenizer):
+    dialogue = tiny_recitations.questioned(
+        tokenizer, random.Random(1), 3, tiny_recitations.ROWS[:1], tiny_recitations.QUESTIONS[:1], plain=True
+    )
+    learned = tokenizer.decode([token for token, said in zip(dialogue.ids, dialogue.sampled, strict=True) if said])
+    assert re.fullmatch(r"(\d{3,4}\}){3}", learned)
+
+
 def test_rewording_keeps_what_calls_and_quotes_hold_and_careful_demonstrators_still_pass():
     changed = 0
     for told in stories(60):
@@ -276,7 +397,7 @@ def test_rewording_keeps_what_calls_and_quotes_hold_and_careful_demonstrators_st
 
 
 def test_words_are_left_out_exchanged_and_put_in(monkeypatch):
-    for name in ("LEFT_OUT", "EXCHANGED", "FOLLOWED"):
+    for name in ("LEFT_OUT", "EXCHANGED", "FOLLOWED", "WISHED"):
         monkeypatch.setattr(tiny_rewording, name, 0.0)
     monkeypatch.setattr(tiny_rewording, "REWORDED_MESSAGES", 1.0)
     call = ToolCall("cd", {"folder": "docs"})
@@ -295,6 +416,16 @@ def test_words_are_left_out_exchanged_and_put_in(monkeypatch):
     assert message(LEFT_OUT=1.0) == "Go island docs. It 'in here'"
     assert message(FOLLOWED=1.0) == "Go to so the so island docs. It is so 'in here' now so"
     assert message(EXCHANGED=1.0) == "Go the to island docs. It is 'in here' now"
+
+
+def test_what_is_to_be_done_is_said_as_a_wish_at_times(monkeypatch):
+    monkeypatch.setattr(tiny_rewording, "WISHES", ("I want to",))
+    monkeypatch.setattr(tiny_rewording, "WISHED", 1.0)
+    said = "Next: List 'docs'. Opening hours? Send 'Open it. Now'."
+    assert (
+        tiny_rewording._wished(said, random.Random(0))
+        == "Next: I want to list 'docs'. Opening hours? I want to send 'Open it. Now'."
+    )
 
 
 def test_only_the_agents_tokens_are_learned(tokenizer):
@@ -365,6 +496,27 @@ def test_arguments_are_judged_where_a_tool_of_the_ground_truth_was_called():
     step = Step("", ToolCalls("", made), results, "", False)
     turn = Turn("Go.", wanted, (step,), TurnEnd.ANSWERED, TurnVerdict(True, True, True, False, True))
     assert list(tiny_scores.right_arguments(turn)) == [True, False]
+
+
+def test_turns_are_informed_until_one_has_failed():
+    passed = Turn("", (), (), TurnEnd.ANSWERED, TurnVerdict(True, True, True, False, True))
+    failed = Turn("", (), (), TurnEnd.ANSWERED, TurnVerdict(False, True, True, False, True))
+    assert not failed.verdict.passed
+    assert tiny_scores.up_to_the_first_failed((passed, failed, passed)) == (passed, failed)
+    assert tiny_scores.up_to_the_first_failed((passed, passed)) == (passed, passed)
+
+
+def test_one_that_stops_halfway_leaves_what_it_would_have_to_read_first():
+    shorter = 0
+    for told in stories(120, "base"):
+        for turn in outcome(told, Habits(stops_halfway=1.0)).turns:
+            made = [result.call for step in turn.steps for result in step.results]
+            assert made == list(turn.ground_truth[: len(made)])
+            assert len([step for step in turn.steps if step.results]) == 1
+            if len(made) < len(turn.ground_truth):
+                assert not turn.verdict.passed
+                shorter += 1
+    assert shorter > 20
 
 
 def test_the_committed_model_is_small_standard_and_has_a_card():

@@ -1,0 +1,46 @@
+"""Exercises in reading tool documents: is the tool that one would take among those that are offered?
+
+In a dialogue the question comes once, at the tool that is withheld; here six times behind a few documents.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from tiny_demonstrators import CALL_THOUGHTS, NO_TOOL_THOUGHTS
+from tiny_dialogues import MAX_NUMBER, Dialogue
+from tiny_recitations import mixed_exercises, written
+
+from envtune.chat.prompt import compact_document
+from envtune.playground.source import Playground
+from envtune.task import Split
+
+ASKED = 6
+
+
+def offers(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
+    """Endless: a few documents of a playground task's tools, then what one thinks who would take this tool or that."""
+    playground = Playground()
+    while True:
+        tools = list(playground.story(Split.TRAIN, rng.randrange(MAX_NUMBER)).task.tools)
+        rng.shuffle(tools)
+        offered = tools[: rng.randint(1, max(1, len(tools) - 2))]
+        pieces = [("<|im_start|>system\nTools:\n" + "\n".join(map(compact_document, offered)) + "<|im_end|>\n", False)]
+        for tool in rng.sample(tools, min(ASKED, len(tools))):
+            thoughts = CALL_THOUGHTS if tool in offered else NO_TOOL_THOUGHTS
+            before, behind = rng.choice(thoughts).split("{}")
+            pieces += [
+                (f"<|im_start|>assistant\n<think>{before}{tool.name}", False),
+                (f"{behind}</think>", True),
+                ("<|im_end|>\n", False),
+            ]
+        yield written(tokenizer, pieces)
+
+
+def all_exercises(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
+    """Endless: these, and those in looking up and copying."""
+    streams = offers(tokenizer, rng), mixed_exercises(tokenizer, rng)
+    while True:
+        yield next(rng.choice(streams))
