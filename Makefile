@@ -23,8 +23,8 @@ help: ## show this list
 
 setup: $(SETUP) ## install everything into .venv
 
-train: $(SETUP) ## run the main job: stage 3 with the progress reward on live BFCL episodes (pass more with ARGS="…")
-	$(BIN)/python train.py stage=3 reward=progress $(ARGS)
+train: $(SETUP) ## see the embedded model learn on generated tasks, in about ten minutes on two cores (pass more with ARGS="…")
+	$(BIN)/python train.py experiment=quickstart $(ARGS)
 
 test: lint $(BFCL_SETUP) ## run the linters and all tests, a process per core
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(ARGS)

@@ -137,6 +137,14 @@ def test_vllm_takes_every_setting_of_its_config(monkeypatch: pytest.MonkeyPatch,
     assert instantiate(config.rollout.generator).engine.is_shared == shared
 
 
+def test_quickstart_is_stage_4_on_generated_tasks_within_its_budget():
+    config, usual = resolved("experiment=quickstart"), resolved("stage=4", "data=playground", "budget=playground")
+    assert config == usual
+    assert config["data"]["_target_"].endswith("Playground")
+    assert (config["grpo"]["group_size"], config["grpo"]["tasks_per_update"]) == (8, 8)
+    assert config["trainer"]["max_steps"] == 16
+
+
 def test_an_experiment_wins_over_the_stage_and_the_command_line_over_both():
     assert resolved("stage=1", "experiment=binary_reward")["reward"]["_target_"].endswith("BinaryReward")
     assert resolved("stage=1", "experiment=direct_grpo", "reward=toolrl")["reward"]["_target_"].endswith("ToolRLReward")
