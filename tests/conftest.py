@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,13 @@ from jaxtyping import install_import_hook
 
 # Before any test module imports envtune.grpo; the hook stays for the whole session.
 install_import_hook("envtune.grpo", "beartype.beartype")
+# A machine that is busy with something else takes longer over an example than the 200 ms that Hypothesis grants it.
+# The environment of tests/real_vllm does without Hypothesis.
+with suppress(ImportError):
+    from hypothesis import settings
+
+    settings.register_profile("unhurried", deadline=None)
+    settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

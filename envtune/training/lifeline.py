@@ -12,13 +12,14 @@ import os
 import secrets
 import socket
 import sys
+import threading
 from contextlib import suppress
 from multiprocessing.connection import Client, Connection, Listener, wait
-from threading import Thread
 from types import TracebackType
 
 import rich
 from lightning import Callback, LightningModule, Trainer
+from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 from lightning.pytorch.strategies import ParallelStrategy
 
 from envtune.training.aggregates import from_all_ranks
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 _LOOPBACK, _ANYWHERE = "127.0.0.1", "0.0.0.0"
 # What a process says that leaves in order; anything else that is said is the rank of one that is gone.
 _GOODBYE = -1
+# Seconds between two looks of Lightning's own watch (5 by default), which kills this process without naming anybody.
+_LIGHTNINGS_WATCH_PERIOD = 60
 
 
 class Lifeline(Callback):
@@ -70,13 +73,14 @@ class Lifeline(Callback):
         place, key = f"process {os.getpid()} on {socket.gethostname()}", secrets.token_bytes(32)
         if trainer.global_rank == 0:
             self._listen(_LOOPBACK if on_one_machine else _ANYWHERE, key, place)
+            _slow_down_lightnings_watch()
         else:
             ranks = from_all_ranks((place, 0, b""))
             self._places = [place for place, _, _ in ranks]
             _, port, key = ranks[0]
             self._peers[0] = Client((address, port), authkey=key)
             self._peers[0].send(trainer.global_rank)
-        Thread(target=self._watch, name="lifeline", daemon=True).start()
+        threading.Thread(target=self._watch, name="lifeline", daemon=True).start()
 
     def _listen(self, interface: str, key: bytes, place: str) -> None:
         """The first rank's side; any free port will do, for the others are told."""
@@ -122,6 +126,13 @@ class Lifeline(Callback):
         rich.get_console().show_cursor()
         sys.stdout.flush()
         os._exit(1)
+
+
+def _slow_down_lightnings_watch() -> None:
+    """It is what is left should this one fail; at its usual pace it comes first at times, and no sentence is said."""
+    for thread in threading.enumerate():
+        if isinstance(thread, _ChildProcessObserver):
+            thread._sleep_period = _LIGHTNINGS_WATCH_PERIOD
 
 
 def _hear(peer: Connection) -> int | None:
