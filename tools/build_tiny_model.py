@@ -88,6 +88,8 @@ class Phase:
     exercises: Callable[[Any, random.Random], Iterator[Dialogue]] = recitations
 
 
+# A third of the rates: at the full ones it is not learned whose value is which.
+STEADY, COOLING = (0.33, 0.33), (0.33, 0.05)
 WITHOUT_REASONS = Mixture(NO_REASONS, 0.5, 1.0, 0.5, 512, careful=VAGUE)
 # Demonstrators say why they cannot do what is asked. Only the documents tell whether a tool is withheld.
 WITH_REASONS = Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.7, 512)
@@ -100,17 +102,16 @@ PHASES = (
     *(Phase("whole dialogues too", 3_000_000, WITHOUT_REASONS, share=0.2),) * 3,
     Phase("looking up and copying again", 3_000_000, None, batch_tokens=2048),
     Phase("dialogues and exercises", 3_000_000, WITHOUT_REASONS, share=0.7),
-    # At a third of the rate: at the full one it is not learned.
-    Phase("whose value", 3_600_000, None, batch_tokens=512, rates=(0.33, 0.33), exercises=associations),
-    *(Phase("all", 3_000_000, WITHOUT_REASONS, rates=(0.33, 0.33), share=0.6),) * 2,
+    Phase("whose value", 3_600_000, None, batch_tokens=512, rates=STEADY, exercises=associations),
+    *(Phase("all", 3_000_000, WITHOUT_REASONS, rates=STEADY, share=0.6),) * 2,
     Phase("all, cooling", 3_000_000, WITHOUT_REASONS, rates=(0.33, 0.1), share=0.3),
-    Phase("which row", 2_000_000, None, batch_tokens=512, rates=(0.33, 0.33), exercises=row_lookups),
-    Phase("all again", 3_000_000, WITHOUT_REASONS, rates=(0.33, 0.33), share=0.25),
-    Phase("which row is meant", 2_000_000, None, batch_tokens=512, rates=(0.33, 0.33), exercises=questions),
-    Phase("with reasons", 3_000_000, WITH_REASONS, 3072, (0.33, 0.33), 0.2, mixed_exercises),
-    Phase("which tools are offered", 1_200_000, WITH_REASONS, 1024, (0.33, 0.33), 0.9, offers),
-    Phase("with reasons, cooling", 3_000_000, WITH_REASONS, 3072, (0.33, 0.05), 0.15, all_exercises),
-    Phase("all again, cooling again", 4_000_000, WITH_REASONS, 3072, (0.33, 0.05), 0.3, all_exercises),
+    Phase("which row", 2_000_000, None, batch_tokens=512, rates=STEADY, exercises=row_lookups),
+    Phase("all again", 3_000_000, WITHOUT_REASONS, rates=STEADY, share=0.25),
+    Phase("which row is meant", 2_000_000, None, batch_tokens=512, rates=STEADY, exercises=questions),
+    Phase("with reasons", 3_000_000, WITH_REASONS, rates=STEADY, share=0.2, exercises=mixed_exercises),
+    Phase("which tools are offered", 1_200_000, WITH_REASONS, 1024, STEADY, share=0.9, exercises=offers),
+    Phase("with reasons, cooling", 3_000_000, WITH_REASONS, rates=COOLING, share=0.15, exercises=all_exercises),
+    Phase("all again, cooling again", 4_000_000, WITH_REASONS, rates=COOLING, share=0.3, exercises=all_exercises),
     Phase("careful and careless", 2_000_000, Mixture(CARELESS, 0.1, 0.9, 1.0, 512), rates=(0.15, 0.0)),
 )
 

@@ -13,12 +13,17 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 ROOT = Path(__file__).parent.parent.parent
 # With short episodes: on a busy machine whole ones take minutes.
-SMALL = ("debug=fast", "trainer=cpu", "callbacks.last.every=1", "model.dtype=float32")
-SHORT = "rollout.max_response_tokens=768"
+SMALL = (
+    "debug=fast",
+    "trainer=cpu",
+    "callbacks.last.every=1",
+    "model.dtype=float32",
+    "rollout.max_response_tokens=768",
+)
 
 
 def train(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "train.py", f"hydra.run.dir={folder}", *SMALL, SHORT, *arguments]
+    command = [sys.executable, "train.py", f"hydra.run.dir={folder}", *SMALL, *arguments]
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 

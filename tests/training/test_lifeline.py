@@ -10,12 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from sharded_run import together
 from torch import distributed
 
-from envtune.training.lifeline import Lifeline
+from envtune.training.lifeline import Lifeline, _slow_down_lightnings_watch
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -51,3 +52,17 @@ def test_who_leaves_in_order_ends_nobody():
     codes, output = together(work, "done")
     assert codes == [0, 0]
     assert sorted(output.splitlines()[-2:]) == ["rank 0 has done its work", "rank 1 has done its work"]
+
+
+def test_lightnings_own_watch_leaves_the_first_word_to_this_one(monkeypatch: pytest.MonkeyPatch):
+    ended: list[Any] = []
+    monkeypatch.setattr(_ChildProcessObserver, "_terminate_all", lambda watch: ended.append(watch))
+    child: Any = SimpleNamespace(pid=1, returncode=None, poll=lambda: None)
+    _ChildProcessObserver(os.getpid(), [child], sleep_period=0.05).start()  # type: ignore[arg-type]
+    _slow_down_lightnings_watch()
+    time.sleep(0.5)  # The look that was already due finds the child alive.
+    child.returncode = -9
+    time.sleep(0.5)
+    # Before its next look: by then it would end the tests.
+    child.returncode = 0
+    assert not ended
