@@ -28,6 +28,7 @@ from envtune.task import Category
 
 SUCCESS, GRADIENT, ENTROPY = "val/success/overall", "grad_norm", "entropy"
 LABELS = {SUCCESS: "validation success, %", GRADIENT: "gradient norm", ENTROPY: "entropy, nats per token"}
+_LEGEND_LINE = 0.2  # inches
 # What a run is called and where it goes on is no difference in what it does.
 _NOT_COMPARED = ("seed", "tags", "ckpt_path")
 
@@ -112,9 +113,11 @@ def _draw_curves(sets: Sequence[Sequence[Setting]], names: Sequence[str], path: 
     """A row of axes for each set, a column for each name, a line for each setting."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.5 * len(names), 4 * len(sets)), layout="constrained")
-    for row, settings in zip(figure.subplots(len(sets), len(names), squeeze=False), sets, strict=True):
-        for ax, name in zip(row, names, strict=True):
+    lines = sum(len(settings) for settings in sets)
+    figure = Figure(figsize=(5.5 * len(names), 4 * len(sets) + _LEGEND_LINE * lines), layout="constrained")
+    for part, settings in zip(_rows(figure, len(sets)), sets, strict=True):
+        axes = part.subplots(1, len(names), squeeze=False)[0]
+        for ax, name in zip(axes, names, strict=True):
             scale = 100 if name == SUCCESS else 1
             for setting in settings:
                 points = curve(setting, name)
@@ -128,7 +131,7 @@ def _draw_curves(sets: Sequence[Sequence[Setting]], names: Sequence[str], path: 
             ax.xaxis.get_major_locator().set_params(integer=True)
             if name == SUCCESS:
                 _from_zero(ax)
-        row[0].legend(fontsize="small")
+        _legend_below(part, axes[0])
     figure.savefig(path, dpi=150)
     return path
 
@@ -138,8 +141,10 @@ def _draw_bars(sets: Sequence[Sequence[Setting]], path: Path) -> Path:
     from matplotlib.figure import Figure
 
     groups = ["overall", *(str(category) for category in Category)]
-    figure = Figure(figsize=(8, 4 * len(sets)), layout="constrained")
-    for (ax,), settings in zip(figure.subplots(len(sets), 1, squeeze=False), sets, strict=True):
+    bars_drawn = sum(len(settings) for settings in sets)
+    figure = Figure(figsize=(8, 4 * len(sets) + _LEGEND_LINE * bars_drawn), layout="constrained")
+    for part, settings in zip(_rows(figure, len(sets)), sets, strict=True):
+        ax = part.subplots()
         width = 0.8 / len(settings)
         for index, setting in enumerate(settings):
             bars = {place: _final_success(setting, group) for place, group in enumerate(groups)}
@@ -155,9 +160,18 @@ def _draw_bars(sets: Sequence[Sequence[Setting]], path: Path) -> Path:
         ax.set_xticks([place + 0.4 - width / 2 for place in range(len(groups))], groups)
         ax.set(ylabel="final validation success, %")
         _from_zero(ax)
-        ax.legend(fontsize="small")
+        _legend_below(part, ax)
     figure.savefig(path, dpi=150)
     return path
+
+
+def _rows(figure: Any, count: int) -> list[Any]:
+    return list(figure.subfigures(count, 1, squeeze=False)[:, 0])
+
+
+def _legend_below(part: Any, ax: Any) -> None:
+    """Names of settings are whole command lines: inside the axes they would hide the curves."""
+    part.legend(*ax.get_legend_handles_labels(), loc="outside lower left", fontsize="small", frameon=False)
 
 
 def _from_zero(ax: Any) -> None:
