@@ -40,6 +40,7 @@ from envtune.training.run_record import write_run_record
 from envtune.training.stage_end import StageEnd, stage_end
 from envtune.training.stage_record import StageRecord
 from envtune.training.starting_point import describe_start
+from envtune.training.termination import ended_by_sigterm, validate
 from envtune.training.update_count import count_on, unlogged
 
 
@@ -51,7 +52,7 @@ def train(config: DictConfig) -> float | None:
     show(config_tree(plain(config)), f"run folder: {config.run_folder}")
     require_validation_name(config.optimized_metric)
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
-    with Lifeline() as lifeline:
+    with ended_by_sigterm(config.run_folder), Lifeline() as lifeline:
         stages = (
             train_curriculum(config, loggers, lifeline)
             if config.curriculum
@@ -107,10 +108,10 @@ def train_stage(config: DictConfig, loggers: list[Logger], lifeline: Lifeline, s
 
     if not start:
         with unlogged(trainer, stage.updates_before > 0):
-            trainer.validate(module, datamodule, verbose=False)
+            validate(trainer, module, datamodule)
     trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
     if history.newest_update != trainer.global_step:
-        trainer.validate(module, datamodule, verbose=False)
+        validate(trainer, module, datamodule)
     # After the validation, so that a run that is killed in between goes back and does not validate twice.
     last = Path(config.run_folder) / "checkpoints" / "last.ckpt"
     trainer.save_checkpoint(last, weights_only=False)

@@ -1,4 +1,6 @@
-"""train.py in a process that is killed (SIGKILL) at a chosen moment. The moments are hooked here, never in the product.
+"""train.py in a process that is killed (SIGKILL) or asked to end (SIGTERM) at a chosen moment.
+
+The moments are hooked here, never in the product.
 
 The processes are forked from a server that has imported everything, so that each costs little more than its updates.
 """
@@ -64,6 +66,22 @@ def killed(owner: Any, name: str, condition: Condition, last: Last | None = None
     return hook
 
 
+def asked_to_end(owner: Any, name: str, condition: Condition) -> Callable[[], None]:
+    """A hook: the process gets SIGTERM whenever ``owner.name`` is called with arguments that fulfil ``condition``."""
+
+    def hook() -> None:
+        original = getattr(owner, name)
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            if condition(*arguments, **options):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return original(*arguments, **options)
+
+        setattr(owner, name, watched)
+
+    return hook
+
+
 def _trains(version: int) -> Condition:
     return lambda collector, request, hints: collector.generator.policy_version == version and type(hints) is Annealed
 
@@ -90,6 +108,7 @@ def _half_a_row(log: Any, metrics: Any, step: int) -> None:
 _SAVE = torch.save
 # In the order of the run: six updates, validations after 2, 4 and 6, checkpoints of the whole run after 2, 3, 4 and 6.
 MOMENTS: dict[str, Callable[[], None]] = {
+    "asked to end in the first validation": asked_to_end(GRPOModule, "validation_step", _at(0)),
     "in the first rollout": killed(Collector, "_start", _trains(0), call=3),
     "in the middle of the checkpoint of update 3": killed(
         torch, "save", lambda checkpoint, file: checkpoint["global_step"] == 3, _half_a_checkpoint

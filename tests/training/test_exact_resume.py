@@ -1,4 +1,4 @@
-"""A run that is killed and continued is the run that was not."""
+"""A run that is killed, or asked to end, and continued is the run that was not."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory, toy_folder: Path) -> dict[
     assert run([*settings(toy_folder), f"hydra.run.dir={whole}"], home / "whole.txt") == 0
     again = [*settings(toy_folder), f"hydra.run.dir={killed}", "ckpt_path=last"]
     for moment in MOMENTS:
-        assert run(again, home / "killed.txt", moment) == -9, (home / "killed.txt").read_text()[-3000:]
+        code = 143 if moment.startswith("asked") else -9
+        assert run(again, home / "killed.txt", moment) == code, (home / "killed.txt").read_text()[-3000:]
         again = [f"ckpt_path={killed}"]
         if moment == "right after the optimiser step of update 6":
             shutil.copytree(killed, stopped)
@@ -171,7 +172,7 @@ def test_each_continuation_says_where_it_goes_on(folders: dict[str, Path]):
         r"killed (has no checkpoint yet: starting from the beginning|goes on after update \S+ from \S+)", text
     )
     assert said == [
-        *["has no checkpoint yet: starting from the beginning"] * 2,
+        *["has no checkpoint yet: starting from the beginning"] * 3,
         "goes on after update 2, from last.ckpt",
         *["goes on after update 3, from last.ckpt"] * 4,
         "goes on after update 3, from last.previous.ckpt",
