@@ -184,6 +184,7 @@ def notes(sweep: Sweep) -> list[str]:
     found = list(EXPLANATIONS)
     if sweep.common:
         found.append(f"All settings: {' '.join(sweep.common)}.")
+    found += [f"{setting.name}: with {' '.join(setting.unnamed)}." for setting in sweep.settings if setting.unnamed]
     if len({run.final for run in sweep.runs}) > 1:
         found.append("Not all runs were validated last at the same update: they have not had the same training.")
     if len({run.validation_tasks for run in sweep.runs}) > 1:

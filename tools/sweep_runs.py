@@ -65,11 +65,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The runs of the same overrides, in the order of their seeds."""
+    """The runs of the same overrides, in the order of their seeds. ``unnamed``: overrides that the name leaves out."""
 
     name: str
     overrides: tuple[str, ...]
     runs: tuple[Run, ...]
+    unnamed: tuple[str, ...] = ()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -117,13 +118,29 @@ def read_sweep(folder: Path, unfinished: bool = False) -> Sweep:
 
 
 def settings_of(runs: Sequence[Run]) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
-    """The settings in the order in which they were found, and what all of them have in common."""
+    """The settings in the order in which they were found, and what all of them have in common.
+
+    A name holds what is given with different values, if every setting gets a name of its own by that; otherwise all
+    that is not common.
+    """
     by_overrides: dict[tuple[str, ...], list[Run]] = defaultdict(list)
     for run in runs:
         by_overrides[tuple(sorted(run.overrides))].append(run)
     common = set.intersection(*(set(overrides) for overrides in by_overrides)) if len(by_overrides) > 1 else set()
-    settings = [_setting(same, common) for same in by_overrides.values()]
+    unnamed = common | _never_different(by_overrides)
+    names = {tuple(override for override in overrides if override not in unnamed) for overrides in by_overrides}
+    if len(names) < len(by_overrides) or () in names:
+        unnamed = common
+    settings = [_setting(same, common, unnamed) for same in by_overrides.values()]
     return tuple(settings), tuple(override for override in runs[0].overrides if override in common)
+
+
+def _never_different(settings: Iterable[Iterable[str]]) -> set[str]:
+    """The overrides whose key has the same value wherever it is given."""
+    given: dict[str, set[str]] = defaultdict(set)
+    for override in (override for overrides in settings for override in overrides):
+        given[override.partition("=")[0]].add(override)
+    return {override for alike in given.values() if len(alike) == 1 for override in alike}
 
 
 def validations_after_training_began(scalars: Mapping[str, Mapping[int, float]]) -> dict[int, float]:
@@ -135,7 +152,7 @@ class _NoRun(Exception):
     """Why a folder is no run that can be compared."""
 
 
-def _setting(runs: Iterable[Run], common: set[str]) -> Setting:
+def _setting(runs: Iterable[Run], common: set[str], unnamed: set[str]) -> Setting:
     ordered = tuple(sorted(runs, key=lambda run: run.seed))
     for one, other in pairwise(ordered):
         if one.seed == other.seed:
@@ -143,8 +160,9 @@ def _setting(runs: Iterable[Run], common: set[str]) -> Setting:
                 f"{one.folder} and {other.folder} have the same setting and seed {one.seed}: move one of them away"
             )
     overrides = ordered[0].overrides
-    name = " ".join(override for override in overrides if override not in common)
-    return Setting(name or "defaults", overrides, ordered)
+    name = " ".join(override for override in overrides if override not in unnamed)
+    left_out = tuple(override for override in overrides if override in unnamed - common)
+    return Setting(name or "defaults", overrides, ordered, left_out)
 
 
 def _read_run(folder: Path) -> Run:

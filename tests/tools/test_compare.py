@@ -95,6 +95,30 @@ def test_a_setting_is_the_overrides_without_the_seed_and_without_what_all_share(
     assert read.common == ("stage=3",)
 
 
+def test_settings_of_two_sweeps_are_named_by_what_is_given_with_different_values(tmp_path: Path):
+    write_run(tmp_path / "0", 0, ["experiment=none", "stage=curriculum"], {10: (0.5, 0.5)})
+    write_run(tmp_path / "1", 0, ["experiment=kl_0", "stage=curriculum"], {10: (0.5, 0.5)})
+    write_run(tmp_path / "2", 0, ["experiment=direct_grpo", "trainer.max_steps=12"], {10: (0.5, 0.5)})
+    found = read_sweep(tmp_path)
+    assert [(setting.name, setting.unnamed) for setting in found.settings] == [
+        ("experiment=none", ("stage=curriculum",)),
+        ("experiment=kl_0", ("stage=curriculum",)),
+        ("experiment=direct_grpo", ("trainer.max_steps=12",)),
+    ]
+    assert "experiment=kl_0: with stage=curriculum." in compare.notes(found)
+
+
+def test_settings_that_would_have_the_same_name_are_named_by_all_that_differs(tmp_path: Path):
+    write_run(tmp_path / "0", 0, ["experiment=none", "stage=3"], {10: (0.5, 0.5)})
+    write_run(tmp_path / "1", 0, ["experiment=none"], {10: (0.5, 0.5)})
+    write_run(tmp_path / "2", 0, ["experiment=kl_0"], {10: (0.5, 0.5)})
+    assert [setting.name for setting in read_sweep(tmp_path).settings] == [
+        "experiment=none stage=3",
+        "experiment=none",
+        "experiment=kl_0",
+    ]
+
+
 def test_the_best_validation_is_the_earliest_with_the_highest_progress_after_training_began(sweep: Path):
     # The first was best before the first update; the second has equal progress at 5 and 10, and more success at 10.
     assert [(run.best, run.final) for run in read_sweep(sweep).runs] == [(5, 10), (5, 10), (5, 10), (10, 10), (10, 10)]
