@@ -27,8 +27,10 @@ from envtune.training.aggregates import from_all_ranks
 log = logging.getLogger(__name__)
 
 _LOOPBACK, _ANYWHERE = "127.0.0.1", "0.0.0.0"
-# What a process says that leaves in order; anything else that is said is the rank of one that is gone.
-_GOODBYE = -1
+# What a process says that leaves in order, or by an error; anything else that is said is the rank of one that is gone.
+_GOODBYE, _FAILED = -1, -2
+# Seconds in which the end of another must show if an error is due to it, and in which the thread then tells of it.
+_FOR_ITS_END, _TO_TELL = 1, 5
 # Seconds between two looks of Lightning's own watch (5 by default), which kills this process without naming anybody.
 _LIGHTNINGS_WATCH_PERIOD = 60
 
@@ -43,7 +45,8 @@ class Lifeline(Callback):
     def __init__(self) -> None:
         self._peers: dict[int, Connection] = {}
         self._places: list[str] = []
-        self._leaving = False
+        self._watcher: threading.Thread | None = None
+        self._failing = self._leaving = False
 
     def __enter__(self) -> Lifeline:
         return self
@@ -51,13 +54,20 @@ class Lifeline(Callback):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(error, Exception):
+            self._wait_for_another_s_end()
         self._leaving = True
         for peer in self._peers.values():
             with suppress(OSError):
-                if kind is None:
-                    peer.send(_GOODBYE)
-                else:
+                peer.send(_GOODBYE if kind is None else _FAILED)
+                if kind:
                     peer.close()
+
+    def _wait_for_another_s_end(self) -> None:
+        """What is done with one that is gone fails, perhaps before the thread has seen who: lets it tell first."""
+        self._failing = True
+        if self._watcher and wait(list(self._peers.values()), _FOR_ITS_END):
+            self._watcher.join(_TO_TELL)
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         if trainer.world_size > 1 and not self._places:
@@ -80,7 +90,8 @@ class Lifeline(Callback):
             _, port, key = ranks[0]
             self._peers[0] = Client((address, port), authkey=key)
             self._peers[0].send(trainer.global_rank)
-        threading.Thread(target=self._watch, name="lifeline", daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, name="lifeline", daemon=True)
+        self._watcher.start()
 
     def _listen(self, interface: str, key: bytes, place: str) -> None:
         """The first rank's side; any free port will do, for the others are told."""
@@ -99,10 +110,13 @@ class Lifeline(Callback):
                 for peer in wait(list(watched)):
                     assert isinstance(peer, Connection)
                     said = _hear(peer)
-                    if said == _GOODBYE:
+                    # Two that fail alike each tell of their error.
+                    if said == _GOODBYE or (said == _FAILED and self._failing):
                         del watched[peer]
+                    elif said is None or said == _FAILED:
+                        self._end(watched[peer], heard=False)
                     else:
-                        self._end(watched[peer] if said is None else said, heard=said is not None)
+                        self._end(said, heard=True)
             except OSError:
                 # This process closes its connections when it leaves by an error.
                 return

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+# The first test waits for a whole run, which a busy machine may take a while for.
+pytestmark = pytest.mark.timeout(900)
+
 ROOT = Path(__file__).parent.parent.parent
 # With short episodes: on a busy machine whole ones take minutes.
 SMALL = (

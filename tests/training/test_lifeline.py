@@ -1,4 +1,4 @@
-"""Three ways in which the second of two processes goes while the first is still at work."""
+"""Ways in which the second of two processes goes while the first is still at work."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def work(way: str) -> None:
-    """The first process works on for a second; it is over at once if nothing holds it."""
+    """The first process works on for some seconds; it is over at once if nothing holds it."""
     logging.basicConfig(force=True)
     rank = int(os.environ["RANK"])
     distributed.init_process_group("gloo", rank=rank, world_size=2)
@@ -32,20 +32,48 @@ def work(way: str) -> None:
         lifeline.setup(trainer, None, "fit")  # type: ignore[arg-type]
         if rank == 1 and way == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
-        if rank == 1 and way == "failed":
-            raise ValueError("no such task")
+        if way == "both failed" or (rank == 1 and way == "failed"):
+            raise ValueError(f"no such task in rank {rank}")
+        if way == "noticed late":
+            _end_late(lifeline) if rank == 0 else _be_killed_soon()
         if rank == 0:
-            time.sleep(1)
+            time.sleep(4)
     print(f"rank {rank} has done its work", flush=True)
 
 
-@pytest.mark.parametrize(("way", "code"), [("killed", -9), ("failed", 1)])
+def _be_killed_soon() -> None:
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _end_late(lifeline: Lifeline) -> None:
+    """As on a machine that has no time for the thread: the error of an operation is there first."""
+    end = lifeline._end
+
+    def late(gone: int, heard: bool) -> None:
+        time.sleep(2)
+        end(gone, heard)
+
+    lifeline._end = late  # type: ignore[method-assign]
+    time.sleep(1)
+    raise RuntimeError("an operation with the other failed")
+
+
+@pytest.mark.parametrize(("way", "code"), [("killed", -9), ("noticed late", -9), ("failed", 1)])
 def test_the_first_ends_at_once_and_names_the_second(way: str, code: int):
     codes, output = together(work, way)
     assert codes == [1, code]
     assert "rank 1 of 2 (process " in output
     assert "rank 0 has done its work" not in output
     assert ("no such task" in output) == (way == "failed")
+
+
+def test_two_that_fail_alike_each_tell_of_their_error():
+    codes, output = together(work, "both failed")
+    assert codes == [1, 1]
+    assert "no such task in rank 0" in output
+    assert "no such task in rank 1" in output
+    assert "has ended before its time" not in output
 
 
 def test_who_leaves_in_order_ends_nobody():
