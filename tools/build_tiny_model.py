@@ -112,7 +112,7 @@ PHASES = (
     Phase("which tools are offered", 1_200_000, WITH_REASONS, 1024, STEADY, share=0.9, exercises=offers),
     Phase("with reasons, cooling", 3_000_000, WITH_REASONS, rates=COOLING, share=0.15, exercises=all_exercises),
     Phase("all again, cooling again", 4_000_000, WITH_REASONS, rates=COOLING, share=0.3, exercises=all_exercises),
-    Phase("careful and careless", 2_000_000, Mixture(CARELESS, 0.1, 0.9, 1.0, 512), rates=(0.15, 0.0)),
+    *(Phase("careful and careless", 2_000_000, Mixture(CARELESS, 0.1, 0.9, 1.0, 512), rates=(0.15, 0.0)),) * 2,
 )
 
 

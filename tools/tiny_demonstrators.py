@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import takewhile
+from typing import Any
 
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation import Hints
@@ -82,6 +83,19 @@ class Watched:
         return self._hints.hint(result, toolbox)
 
 
+def told_by_results(task: Task) -> list[list[Any]]:
+    """For each turn, the values in its ground truth that no message tells, but a result of an earlier turn's calls."""
+    toolbox, said, told = Toolbox(task), "", ""
+    needed: list[list[Any]] = []
+    for turn in task.turns:
+        said += f"\n{turn.message}"
+        values = leaves(value for call in turn.ground_truth for value in call.arguments.values())
+        unsaid = [value for value in values if not isinstance(value, bool) and not stands_in(value, said)]
+        needed.append([value for value in unsaid if stands_in(value, told)])
+        told += "".join(f"\n{toolbox.call(call).text}" for call in turn.ground_truth)
+    return needed
+
+
 def play(told: Told, habits: Habits, hints: Hints, rng: random.Random) -> Iterator[tuple[Observation, str]]:
     """Plays the task: what the environment shows and the completion that answers it, in pairs."""
     watched = Watched(hints)
@@ -114,6 +128,7 @@ class Demonstrator:
     def __init__(self, told: Told, habits: Habits, rng: random.Random) -> None:
         self._told, self._habits, self._rng = told, habits, rng
         self._task = told.task
+        self._needed = told_by_results(told.task)
         self._read: list[str] = []
         self._hinted = False
 
@@ -131,6 +146,9 @@ class Demonstrator:
         calls = self._task.turns[index].ground_truth
         if not calls:
             return (yield from self._cannot(index))
+        if not all(map(self._has_read, self._needed[index])):
+            # A turn before was not done as asked. Nobody is shown to write what was never read.
+            return (yield from self._answer(*self._reason(index, self._hasty(index))))
         if self._does(self._habits.answers_without_acting):
             return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
         wrong = self._carelessly(index)
@@ -156,11 +174,10 @@ class Demonstrator:
         if self._hasty(index + 1) and self._does(self._habits.acts_instead_of_asking):
             yield from self._call(CALL_THOUGHTS, [self._guess(index)])
             return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
-        return (yield from self._answer(*self._reason(index)))
+        return (yield from self._answer(*self._reason(index, self._hasty(index + 1))))
 
-    def _reason(self, index: int) -> tuple[Sequence[str], Sequence[str]]:
-        """Thoughts and answers of one that cannot act: which tool it takes, and what is missing."""
-        wanted = self._hasty(index + 1)
+    def _reason(self, index: int, wanted: Sequence[ToolCall]) -> tuple[Sequence[str], Sequence[str]]:
+        """Thoughts and answers of one that cannot make the ``wanted`` calls: which tool it takes, what is missing."""
         if not wanted or self._does(self._habits.gives_no_reason):
             return VAGUE_THOUGHTS, VAGUE_ANSWERS
         offered = {tool.name for tool in self._task.tools_offered_at(index)}

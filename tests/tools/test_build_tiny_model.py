@@ -18,6 +18,7 @@ from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.playground.source import Playground
+from envtune.playground.tale import all_documents
 from envtune.task import Category, Split, Task, ToolCall, UserTurn
 from envtune.trajectory import FinalAnswer, FormatError, Step, ToolCalls, ToolResult, Turn, TurnEnd, TurnVerdict
 
@@ -159,6 +160,33 @@ def test_one_that_guesses_writes_what_it_should_look_up_and_one_that_skips_does_
 
 def _is_a_path(call: ToolCall) -> bool:
     return any("/" in str(value) for value in call.arguments.values())
+
+
+def test_a_turn_needs_what_only_an_earlier_turns_result_has_told():
+    state = {"TicketAPI": {"ticket_queue": [], "ticket_counter": 417, "current_user": "ada"}}
+    opened = UserTurn("Open a ticket: 'Old Oak'.", (ToolCall("create_ticket", {"title": "Old Oak"}),))
+    shown = UserTurn("Show 3 and it.", tuple(ToolCall("get_ticket", {"ticket_id": number}) for number in (3, 417)))
+    task = Task("made", Category.BASE, 0, ("TicketAPI",), state, all_documents(("TicketAPI",)), (opened, shown))
+    assert demonstrators.told_by_results(task) == [[], [417]]
+
+
+def test_nobody_writes_what_was_never_read_and_says_what_tool_lacks_it():
+    lacking = 0
+    for told in stories(150, "base"):
+        needed = demonstrators.told_by_results(told.task)
+        turns = outcome(told, Habits(stops_halfway=1.0, skips_prerequisites=1.0, gives_up_after_an_error=1.0)).turns
+        read = ""
+        for turn, values in zip(turns, needed, strict=True):
+            if all(demonstrators.stands_in(value, read) for value in values):
+                read += "".join(step.observation for step in turn.steps)
+                continue
+            (step,) = turn.steps
+            assert isinstance(step.action, FinalAnswer)
+            assert re.fullmatch(r"(?:I use|Now) (\w+), but something is missing\.", step.action.thought)[1] in {
+                call.name for call in turn.ground_truth
+            }
+            lacking += 1
+    assert lacking > 20
 
 
 def test_one_that_gives_no_reason_names_no_tool():
@@ -486,7 +514,7 @@ def test_every_weight_has_one_optimizer_and_only_matrices_of_the_layers_have_muo
 def test_the_learning_rate_never_rises_within_a_phase_and_ends_at_zero():
     rates = [phase.rates for phase in recipe.PHASES]
     assert all(1 >= before >= after for before, after in rates)
-    assert [after for _, after in rates].index(0) == len(rates) - 1
+    assert rates[-1][1] == 0
 
 
 def test_arguments_are_judged_where_a_tool_of_the_ground_truth_was_called():
@@ -512,7 +540,7 @@ def test_one_that_stops_halfway_leaves_what_it_would_have_to_read_first():
         for turn in outcome(told, Habits(stops_halfway=1.0)).turns:
             made = [result.call for step in turn.steps for result in step.results]
             assert made == list(turn.ground_truth[: len(made)])
-            assert len([step for step in turn.steps if step.results]) == 1
+            assert len([step for step in turn.steps if step.results]) <= 1
             if len(made) < len(turn.ground_truth):
                 assert not turn.verdict.passed
                 shorter += 1
