@@ -145,6 +145,16 @@ def test_quickstart_is_stage_4_on_generated_tasks_within_its_budget():
     assert config["trainer"]["max_steps"] == 16
 
 
+@pytest.mark.parametrize("data", ["bfcl", "parquet"])
+def test_quickstart_on_bfcls_tasks_learns_more_slowly(data: str):
+    config, usual = resolved("experiment=quickstart", f"data={data}"), resolved("experiment=quickstart")
+    assert (config["optimizer"]["lr"], config["grpo"]["beta"]) == (5e-5, 0.05)
+    assert config["trainer"]["max_steps"] == usual["trainer"]["max_steps"] == 16
+    assert config["trainer"]["precision"] == "32-true"
+    assert config["data"]["val_size"] == 48
+    assert resolved("experiment=quickstart", "data=bfcl", "optimizer.lr=1e-4")["optimizer"]["lr"] == 1e-4
+
+
 def test_an_experiment_wins_over_the_stage_and_the_command_line_over_both():
     assert resolved("stage=1", "experiment=binary_reward")["reward"]["_target_"].endswith("BinaryReward")
     assert resolved("stage=1", "experiment=direct_grpo", "reward=toolrl")["reward"]["_target_"].endswith("ToolRLReward")
