@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -230,12 +230,20 @@ class Trajectory:
         The next attempt is the first call of the tool in a later step: those of the same step were written before the
         hint could be read. It helped if its result is ok and, after a hint on an ok result, not the same once more.
         """
+        return self._recoveries(lambda result: result.hint is not None)
+
+    @property
+    def unaided_recoveries(self) -> tuple[bool | None, ...]:
+        """The same for each failed result without a hint."""
+        return self._recoveries(lambda result: not result.ok and result.hint is None)
+
+    def _recoveries(self, counts: Callable[[ToolResult], bool]) -> tuple[bool | None, ...]:
         steps = self.steps
         return tuple(
             _recovered(result, [later for step in steps[index + 1 :] for later in step.results])
             for index, step in enumerate(steps)
             for result in step.results
-            if result.hint is not None
+            if counts(result)
         )
 
     @property

@@ -29,13 +29,17 @@ def hinted(result: ToolResult) -> ToolResult:
     return ToolResult(result.call, result.ok, result.text, Hint("rule", HintKind.CONSTRAINT, "Read the rules."))
 
 
-def recoveries(*turns: list[list[ToolResult]]) -> tuple[bool | None, ...]:
-    """Of an episode with these results, by turn and step."""
+def episode(*turns: list[list[ToolResult]]) -> Trajectory:
+    """With these results, by turn and step."""
     played = tuple(
         Turn("", (), tuple(Step("", ToolCalls("", ()), tuple(step), "") for step in turn), TurnEnd.ANSWERED, VERDICT)
         for turn in turns
     )
-    return Trajectory("t", Category.BASE, len(played), played, EpisodeEnd.TERMINATED).recoveries
+    return Trajectory("t", Category.BASE, len(played), played, EpisodeEnd.TERMINATED)
+
+
+def recoveries(*turns: list[list[ToolResult]]) -> tuple[bool | None, ...]:
+    return episode(*turns).recoveries
 
 
 def test_a_hint_is_recovered_from_if_the_next_attempt_at_its_tool_succeeds():
@@ -64,3 +68,9 @@ def test_after_a_hint_on_an_answer_the_same_answer_is_no_recovery():
 
 def test_results_without_hints_are_left_out():
     assert recoveries([[failed("rm")], [ok("rm")]]) == ()
+
+
+def test_failures_without_a_hint_are_recovered_from_in_the_same_way():
+    played = episode([[failed("rm")], [hinted(failed("rm"))], [ok("rm")], [failed("cd")]])
+    assert played.unaided_recoveries == (False, None)
+    assert played.recoveries == (True,)

@@ -1,13 +1,14 @@
 """Shows which hints a run gave and what came of them.
 
     python tools/hint_report.py runs/…
-    python tools/hint_report.py runs/… --json
+    python tools/hint_report.py runs/…/stage_2 runs/…/stage_3 --json
 
-Reads every file of trajectories in the folder of a training or evaluation run. For each rule: how often it was given,
-after how many of these hints the agent tried the tool again, and the share of these attempts that succeeded, with its
-95% interval (Wilson; hints count as independent, though those of one episode are not). A training run is split into
-two halves by policy version, so that learning shows. Then the tools whose failures got no hint; episodes of a training
-run's validation are left out there, because they are played without hints on purpose.
+Reads every file of trajectories in the folders of training runs, of their stages or of evaluations. For each rule: how
+often it was given, after how many of these hints the agent tried the tool again, and the share of these attempts that
+succeeded, with its 95% interval (Wilson; hints count as independent, though those of one episode are not). The last row
+is the same for failures without a hint: what is recovered from unaided. A training run is split into two halves by
+policy version, so that learning shows. Then the tools whose failures got no hint; in both, episodes of a training run's
+validation are left out, because they are played without hints on purpose.
 """
 
 from __future__ import annotations
@@ -44,23 +45,31 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenHint:
-    """One hint. ``recovered``: did the next attempt at its tool help; None if none was made. ``half``: 1, 2 or None."""
+class Failure:
+    """``recovered``: did the next attempt at its tool help; None if none was made. ``half``: 1, 2 or None."""
+
+    recovered: bool | None
+    half: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenHint(Failure):
+    """A failure, or a result of another kind, that a rule gave a hint on."""
 
     rule: str
     kind: str
-    recovered: bool | None
-    half: int | None
 
 
 def main() -> int:
     """0 if the report was printed; 1, and a sentence on stderr, if not."""
     parser = argparse.ArgumentParser(description="Shows which hints a run gave and what came of them.")
-    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the folder of a training or evaluation run")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN_DIR", help="the folder of a run, of a stage or of an evaluation"
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers as one JSON object")
     options = parser.parse_args()
     try:
-        numbers = report(read_run(options.run))
+        numbers = report([played for folder in options.runs for played in read_run(folder)])
     except UserError as error:
         print(f"hint_report: {error}", file=sys.stderr)
         return 1
@@ -108,30 +117,41 @@ def report(played: Sequence[Played]) -> dict[str, Any]:
         "second_half_from_version": None if middle is None else min(v for v in versions if v >= middle),
         "rules": [{"rule": rule, "kind": kind, **_numbers(given)} for (rule, kind), given in ranked],
         "all": _numbers(hints),
+        "no_hint": _numbers([failure for episode in played for failure in _unaided(episode, middle)]),
         "failures_without_hint": _silent(played),
     }
 
 
 def _hints(episode: Played, middle: float | None) -> list[GivenHint]:
-    trajectory, half = episode.trajectory, None
-    if episode.source == TRAIN and middle is not None:
-        half = 1 if trajectory.policy_version < middle else 2
-    hints = [result.hint for result in trajectory.results if result.hint]
-    pairs = zip(hints, trajectory.recoveries, strict=True)
-    return [GivenHint(hint.rule, str(hint.kind), recovered, half) for hint, recovered in pairs]
+    hints = [result.hint for result in episode.trajectory.results if result.hint]
+    pairs = zip(hints, episode.trajectory.recoveries, strict=True)
+    half = _half(episode, middle)
+    return [GivenHint(recovered, half, hint.rule, str(hint.kind)) for hint, recovered in pairs]
 
 
-def _numbers(hints: Sequence[GivenHint]) -> dict[str, Any]:
-    halves = [[hint for hint in hints if hint.half == half] for half in (1, 2)]
-    return {**_outcome(hints), "first_half": _outcome(halves[0]), "second_half": _outcome(halves[1])}
+def _unaided(episode: Played, middle: float | None) -> list[Failure]:
+    if episode.source == VALIDATION:
+        return []
+    return [Failure(recovered, _half(episode, middle)) for recovered in episode.trajectory.unaided_recoveries]
 
 
-def _outcome(hints: Sequence[GivenHint]) -> dict[str, Any]:
-    """``attempted``: hints with a further attempt at the tool; ``share``: of these, those that recovered."""
-    attempts = [hint.recovered for hint in hints if hint.recovered is not None]
+def _half(episode: Played, middle: float | None) -> int | None:
+    if episode.source != TRAIN or middle is None:
+        return None
+    return 1 if episode.trajectory.policy_version < middle else 2
+
+
+def _numbers(failures: Sequence[Failure]) -> dict[str, Any]:
+    halves = [[failure for failure in failures if failure.half == half] for half in (1, 2)]
+    return {**_outcome(failures), "first_half": _outcome(halves[0]), "second_half": _outcome(halves[1])}
+
+
+def _outcome(failures: Sequence[Failure]) -> dict[str, Any]:
+    """``attempted``: those with a further attempt at the tool; ``share``: of these, those that recovered."""
+    attempts = [failure.recovered for failure in failures if failure.recovered is not None]
     share = sum(attempts) / len(attempts) if attempts else None
     low, high = (None, None) if share is None else wilson(share, len(attempts))
-    counts = {"given": len(hints), "attempted": len(attempts), "recovered": sum(attempts)}
+    counts = {"given": len(failures), "attempted": len(attempts), "recovered": sum(attempts)}
     return {**counts, "share": share, "low": low, "high": high}
 
 
@@ -165,7 +185,7 @@ def _silent(played: Sequence[Played]) -> list[dict[str, Any]]:
 
 
 def rules_table(numbers: dict[str, Any]) -> Table:
-    """One row per rule, the most frequent first, and one for all."""
+    """One row per rule, the most frequent first, one for all, and one for failures without a hint."""
     parts = [
         f"{part['source']}: {part['episodes']} episodes, {part['failed']} of {part['calls']} calls failed, "
         f"{part['hints']} hints"
@@ -179,7 +199,8 @@ def rules_table(numbers: dict[str, Any]) -> Table:
         table.add_column(column)
     for column in ("given", "tried again", "recovered, % of tries", "first half", "second half"):
         table.add_column(column, justify="right")
-    for row in (*numbers["rules"], {"rule": "all", "kind": "", **numbers["all"]}):
+    sums = [{"rule": rule, "kind": "", **numbers[key]} for rule, key in (("all", "all"), ("no hint", "no_hint"))]
+    for row in (*numbers["rules"], *sums):
         shares = [_percent(outcome) for outcome in (row, row["first_half"], row["second_half"])]
         table.add_row(_safe(row["rule"]), row["kind"], str(row["given"]), str(row["attempted"]), *shares)
     return table

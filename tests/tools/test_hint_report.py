@@ -64,8 +64,8 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def report(folder: Path, *options: str) -> tuple[int, str, str]:
-    command = [sys.executable, "tools/hint_report.py", str(folder), *options]
+def report(*arguments: Path | str) -> tuple[int, str, str]:
+    command = [sys.executable, "tools/hint_report.py", *map(str, arguments)]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", env=environment, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -91,6 +91,20 @@ def test_every_rule_is_counted_with_its_attempts_recoveries_and_halves(run: Path
     assert paths["first_half"]["given"] == 3
     assert paths["second_half"] == NOTHING
     assert (numbers["all"]["given"], numbers["all"]["attempted"], numbers["all"]["recovered"]) == (4, 3, 2)
+
+
+def test_failures_without_a_hint_are_counted_in_the_same_way_without_those_of_validation(run: Path):
+    unaided = json.loads(report(run, "--json")[1])["no_hint"]
+    # Three of add, the second and third of them tries, and one of rm.
+    assert (unaided["given"], unaided["attempted"], unaided["recovered"]) == (4, 2, 0)
+    assert unaided["second_half"]["given"] == 4
+
+
+def test_several_runs_are_counted_together(run: Path, tmp_path: Path):
+    write(tmp_path / "other" / "trajectories.jsonl", episode(0, result("rm", ok=False, hint=PATHS), result("rm")))
+    alone, both = (json.loads(report(*runs, "--json")[1]) for runs in ((run,), (run, tmp_path / "other")))
+    assert (alone["all"]["recovered"], both["all"]["recovered"]) == (2, 3)
+    assert [part["episodes"] for part in both["sources"]] == [4, 1, 1]
 
 
 def test_the_parts_of_a_run_are_told_apart(run: Path):
@@ -121,6 +135,7 @@ def test_the_tables_show_the_same_and_nothing_steers_the_terminal(run: Path):
         *["67", "(21", "to", "94)", "of", "3", "67", "(21", "to", "94)", "of", "3", "-"],
     ] in rows
     assert ["mail.login", "dependency", "1", "0", "-", "-", "-"] in rows
+    assert ["no", "hint", "4", "2", "0", "(0", "to", "66)", "of", "2", "-", "0", "(0", "to", "66)", "of", "2"] in rows
     assert ["[red]add\N{REPLACEMENT CHARACTER}", "3", "3", "no", "number"] in rows
     assert "train: 4 episodes, 8 of 10 calls failed, 4 hints" in shown
     assert "\x1b" not in shown
