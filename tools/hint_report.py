@@ -3,12 +3,12 @@
     python tools/hint_report.py runs/…
     python tools/hint_report.py runs/…/stage_2 runs/…/stage_3 --json
 
-Reads every file of trajectories in the folders of training runs, of their stages or of evaluations. For each rule: how
-often it was given, after how many of these hints the agent tried the tool again, and the share of these attempts that
-succeeded, with its 95% interval (Wilson; hints count as independent, though those of one episode are not). The last row
-is the same for failures without a hint: what is recovered from unaided. A training run is split into two halves by
-policy version, so that learning shows. Then the tools whose failures got no hint; in both, episodes of a training run's
-validation are left out, because they are played without hints on purpose.
+Reads every file of trajectories in the folders of training runs, of a curriculum's stages or of evaluations. For each
+rule: how often it was given, after how many of these hints the agent tried the tool again, and the share of these
+attempts that succeeded, with its 95% interval (Wilson; hints count as independent, though those of one episode are
+not). The last row is the same for failures without a hint: what is recovered from unaided. A training run is split into
+two halves by policy version, so that learning shows. Then the tools whose failures got no hint; in both, episodes of a
+training run's validation are left out, because they are played without hints on purpose.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from show_trajectory import CONTROL, WIDTH, read_records
+from show_trajectory import CONTROL, WIDTH, read_records, trajectory_files
 
 from envtune.errors import UserError
 from envtune.evaluation.intervals import wilson
@@ -87,7 +87,7 @@ def read_run(folder: Path) -> list[Played]:
     Raises:
         UserError: the folder has none, or a file is broken.
     """
-    files = sorted([*folder.glob("*.jsonl"), *folder.glob("trajectories/**/*.jsonl")])
+    files = [*sorted(folder.glob("*.jsonl")), *trajectory_files(folder)]
     played = [Played(_source(file), record.trajectory) for file in files for record in _records(file)]
     if not played:
         raise UserError(f"{folder} holds no trajectories: give the folder of a run, such as runs/<time>")

@@ -4,8 +4,8 @@
     python tools/replay_reward.py runs/… reward=mixed reward.format=0.3 --json
 
 The reward is composed from conf/reward as train.py composes it; one of your own works the same way. Reads
-trajectories/train of the run; a group is all episodes of one task at one policy version. Beside the numbers of the
-reward that was recorded stand those of the other:
+trajectories/train of the run, of a curriculum those of all stages; a group is all episodes of one task at one policy
+version. Beside the numbers of the reward that was recorded stand those of the other:
 
     mean                over all episodes
     in-group variance   unbiased (n - 1), the mean over groups
@@ -37,7 +37,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from show_trajectory import WIDTH, Record, read_records
+from show_trajectory import WIDTH, Record, read_records, trajectory_files
 
 from envtune import command_line
 from envtune.errors import UserError
@@ -97,7 +97,7 @@ def rescore(folder: Path, reward: Reward) -> list[Rescored]:
     Raises:
         UserError: there are none, one has no recorded reward, or ``reward`` cannot judge one.
     """
-    files = sorted(folder.glob("trajectories/train/*.jsonl"))
+    files = [file for file in trajectory_files(folder) if file.parent.name == "train"]
     rescored = [_rescored(file, record, reward) for file in files for record in read_records(file)]
     if not rescored:
         raise UserError(f"{folder} holds no trajectories/train/*.jsonl: give the folder of a training run")

@@ -82,10 +82,16 @@ def newest_file(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    files = [*path.glob("*.jsonl"), *path.glob("trajectories/**/*.jsonl")]
+    files = [*path.glob("*.jsonl"), *trajectory_files(path)]
     if not files:
         raise UserError(f"{path} holds no trajectories: give a run's folder or one of its .jsonl files")
     return max(files, key=lambda file: (file.stat().st_mtime_ns, str(file)))
+
+
+def trajectory_files(folder: Path) -> list[Path]:
+    """Those that a training run wrote, a curriculum those of all its stages; none for another folder."""
+    stages = sorted(folder.glob("stage_*"))
+    return [file for place in (folder, *stages) for file in sorted(place.glob("trajectories/**/*.jsonl"))]
 
 
 def read_records(path: Path) -> list[Record]:

@@ -66,6 +66,15 @@ def test_both_rewards_are_summed_up_side_by_side(
     assert numbers["rank_correlation"] == pytest.approx(0.9486833)
 
 
+def test_the_stages_of_a_curriculum_are_taken_together(run: Path):
+    whole = replay_reward.rescore(run, replay_reward.compose_reward(["reward=binary"]))
+    for stage, number in ((1, 1), (2, 2), (2, 3)):
+        file = run / f"trajectories/train/update_{number:06d}.jsonl"
+        (run / f"stage_{stage}/trajectories/train").mkdir(parents=True, exist_ok=True)
+        file.rename(run / f"stage_{stage}/trajectories/train" / file.name)
+    assert replay_reward.rescore(run, replay_reward.compose_reward(["reward=binary"])) == whole
+
+
 def test_settings_of_the_reward_are_composed_too(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

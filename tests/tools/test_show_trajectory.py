@@ -24,6 +24,9 @@ from envtune.trajectory import (
 )
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+from show_trajectory import trajectory_files  # noqa: E402
 
 
 def _record(task: str, thought: str, passed: bool, reward: float | None) -> dict[str, Any]:
@@ -143,6 +146,17 @@ def test_a_mistake_is_told_in_one_sentence(
     assert complaint.startswith("show_trajectory: ")
     assert message in complaint
     assert complaint.count("\n") == 1
+
+
+def test_the_trajectories_of_a_curriculum_are_those_of_its_stages(tmp_path: Path) -> None:
+    for name in ("stage_2/trajectories/train/update_000004.jsonl", "stage_1/trajectories/val/update_000003.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    (tmp_path / "stage_1" / "notes.jsonl").touch()
+    assert [str(file.relative_to(tmp_path)) for file in trajectory_files(tmp_path)] == [
+        "stage_1/trajectories/val/update_000003.jsonl",
+        "stage_2/trajectories/train/update_000004.jsonl",
+    ]
 
 
 def test_a_folder_without_trajectories_is_named(tmp_path: Path) -> None:
