@@ -3,7 +3,7 @@
     python tools/build_tiny_model.py --output envtune/models/tiny
 
 It is a stand-in for a pretrained model: a few million parameters that are able to copy arguments and to choose tools,
-and sloppy where reinforcement learning can teach something. After exercises in copying (``tiny_recitations.py``) it
+and sloppy where reinforcement learning can teach something. After exercises in looking up (``tiny_recitations.py``) it
 clones careful and careless demonstrators (``tiny_demonstrators.py``), to users who word things freely
 (``tiny_rewording.py``), in playground tasks and in BFCL's training tasks of the scenario split, never in validation
 or test tasks. Each phase ends in a checkpoint in ``--work``; a build that was stopped goes on behind the last one.
@@ -15,7 +15,7 @@ import argparse
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from statistics import mean
@@ -24,17 +24,19 @@ from typing import Any
 import torch
 import transformers
 from lightning import Fabric
+from tiny_attention import NAME as CAUSAL_BLOCKS
+from tiny_attention import register
 from tiny_card import model_card
 from tiny_demonstrators import Habits
-from tiny_dialogues import VAGUE, Demonstrations, Dialogue, Mixture, tokenizer_texts
+from tiny_dialogues import Demonstrations, Dialogue, Mixture, tokenizer_texts
+from tiny_initialization import initialize
 from tiny_offers import all_exercises, offers
-from tiny_recitations import associations, growing_recitations, mixed_exercises, questions, recitations, row_lookups
+from tiny_recitations import associations, first_lookups, mixed_exercises, questions, recitations, row_lookups
 from tiny_scores import BUDGET, scores
 from tiny_tokenizer import VOCABULARY, as_loaded, learn
 from torch import nn
 from torch.nn import functional
 from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
-from transformers.models.llama.modeling_llama import LlamaAttention
 
 from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.playground.source import Playground
@@ -54,7 +56,6 @@ MOSTLY_CAREFUL = Habits(
     breaks_answers=0.03,
     breaks_calls=0.03,
 )
-NO_REASONS = replace(MOSTLY_CAREFUL, gives_no_reason=1.0)
 # One that has to learn what the curriculum teaches.
 CARELESS = Habits(
     skips_prerequisites=0.9,
@@ -82,37 +83,30 @@ class Phase:
     name: str
     tokens: int
     mixture: Mixture | None
-    batch_tokens: int = 3072
+    batch_tokens: int
     rates: tuple[float, float] = (1.0, 1.0)
     share: float = 0.0
     exercises: Callable[[Any, random.Random], Iterator[Dialogue]] = recitations
 
 
-# A third of the rates: at the full ones it is not learned whose value is which.
+# Shares of the rates: in exercises that ask for more than copying, and in the last dialogues.
 STEADY, COOLING = (0.33, 0.33), (0.33, 0.05)
-WITHOUT_REASONS = Mixture(NO_REASONS, 0.5, 1.0, 0.5, 512, careful=VAGUE)
-# Demonstrators say why they cannot do what is asked. Only the documents tell whether a tool is withheld.
-WITH_REASONS = Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.7, 512)
-# Copying comes first: left to dialogues alone it takes millions of tokens. Then the dialogues without their system
-# message, which is more than half of their tokens and the same in most of them.
+# Without the system message, which is more than half of a dialogue's tokens and the same in most of them.
+MESSAGES = Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.0, 160)
+DIALOGUES = Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.6, 512)
+# Looking up comes first, from the easiest to what dialogues ask for: left to them alone it takes millions of tokens.
+# Each phase ends in a checkpoint.
 PHASES = (
-    Phase("looking up and copying", 1_600_000, None, batch_tokens=1024, exercises=growing_recitations),
-    Phase("user messages and results only", 6_000_000, Mixture(NO_REASONS, 0.5, 1.0, 0.0, 160, careful=VAGUE)),
-    # In parts, each of which ends in a checkpoint.
-    *(Phase("whole dialogues too", 3_000_000, WITHOUT_REASONS, share=0.2),) * 3,
-    Phase("looking up and copying again", 3_000_000, None, batch_tokens=2048),
-    Phase("dialogues and exercises", 3_000_000, WITHOUT_REASONS, share=0.7),
-    Phase("whose value", 3_600_000, None, batch_tokens=512, rates=STEADY, exercises=associations),
-    *(Phase("all", 3_000_000, WITHOUT_REASONS, rates=STEADY, share=0.6),) * 2,
-    Phase("all, cooling", 3_000_000, WITHOUT_REASONS, rates=(0.33, 0.1), share=0.3),
-    Phase("which row", 2_000_000, None, batch_tokens=512, rates=STEADY, exercises=row_lookups),
-    Phase("all again", 3_000_000, WITHOUT_REASONS, rates=STEADY, share=0.25),
-    Phase("which row is meant", 2_000_000, None, batch_tokens=512, rates=STEADY, exercises=questions),
-    Phase("with reasons", 3_000_000, WITH_REASONS, rates=STEADY, share=0.2, exercises=mixed_exercises),
-    Phase("which tools are offered", 1_200_000, WITH_REASONS, 1024, STEADY, share=0.9, exercises=offers),
-    Phase("with reasons, cooling", 3_000_000, WITH_REASONS, rates=COOLING, share=0.15, exercises=all_exercises),
-    Phase("all again, cooling again", 4_000_000, WITH_REASONS, rates=COOLING, share=0.3, exercises=all_exercises),
-    *(Phase("careful and careless", 2_000_000, Mixture(CARELESS, 0.1, 0.9, 1.0, 512), rates=(0.15, 0.0)),) * 2,
+    Phase("looking up and copying", 1_200_000, None, 1024, (0.5, 0.5), exercises=first_lookups),
+    Phase("whose value", 1_500_000, None, 1024, STEADY, exercises=associations),
+    Phase("which row", 1_500_000, None, 768, STEADY, exercises=row_lookups),
+    Phase("which row is meant", 1_000_000, None, 768, STEADY, exercises=questions),
+    Phase("looking up in many rows", 1_200_000, None, 1024, STEADY, exercises=mixed_exercises),
+    Phase("user messages and results", 3_000_000, MESSAGES, 3072, (0.5, 0.5), 0.25, mixed_exercises),
+    Phase("which tools are offered", 1_200_000, DIALOGUES, 1024, STEADY, share=0.9, exercises=offers),
+    *(Phase("whole dialogues", 3_000_000, DIALOGUES, 3072, (0.5, 0.5), 0.4, all_exercises),) * 3,
+    Phase("whole dialogues, cooling", 4_000_000, DIALOGUES, 3072, COOLING, 0.25, all_exercises),
+    Phase("careful and careless", 2_000_000, Mixture(CARELESS, 0.1, 0.9, 1.0, 512), 3072, (0.15, 0.0)),
 )
 
 
@@ -132,22 +126,10 @@ def build_model(tokenizer: Any) -> LlamaForCausalLM:
             bos_token_id=None,
         )
     )
-    for layer in model.model.layers[1:]:
-        _begin_with_copying(layer.self_attn)
+    register()
+    model.set_attn_implementation(CAUSAL_BLOCKS)
+    initialize(model)
     return model
-
-
-@torch.no_grad()
-def _begin_with_copying(attention: LlamaAttention) -> None:
-    """Query and key alike, output the transpose of the value: a token looks for its like and passes on what it finds.
-
-    Known as mimetic initialisation (Trockman and Kolter 2023, arXiv 2305.09828). With it words were
-    copied after 0.9 million tokens of exercises, without it not after 1.3 million.
-    """
-    query = nn.init.orthogonal_(attention.q_proj.weight)
-    attention.k_proj.weight.copy_(query)
-    value = nn.init.orthogonal_(attention.v_proj.weight)
-    attention.o_proj.weight.copy_(0.5 * value.T)
 
 
 def batches(dialogues: Iterator[Dialogue], batch_tokens: int, rng: random.Random) -> Iterator[list[Dialogue]]:

@@ -33,7 +33,7 @@ MIXTURE: tuple[tuple[str, Callable[[Any], str]], ...] = (
     ("observations are cut at", lambda mixture: f"{mixture.max_observation_tokens} tokens"),
     ("BFCL tasks", lambda mixture: f"{mixture.bfcl_share:.0%}"),
     ("with hints", lambda mixture: f"{mixture.hinted_share:.0%}"),
-    ("careful demonstrators", lambda mixture: f"{mixture.careful_share:.0%}{_vague(mixture.careful)}"),
+    ("careful demonstrators", lambda mixture: f"{mixture.careful_share:.0%}"),
     ("the others have a habit with", lambda mixture: f"{mixture.habit_share:.0%}"),
 )
 
@@ -68,10 +68,6 @@ def model_card(
             "",
         ]
     )
-
-
-def _vague(habits: Habits) -> str:
-    return " (no reasons given)" if habits.gives_no_reason else ""
 
 
 def _phase_rows(phases: Sequence[Any]) -> Iterator[list[str]]:

@@ -55,7 +55,6 @@ class Habits:
     breaks_answers: float = 0.0
     breaks_calls: float = 0.0
     repeats_what_was_refused: float = 0.0
-    gives_no_reason: float = 0.0
 
     def some(self, share: float, rng: random.Random) -> Habits:
         """A demonstrator that has each of these habits with probability ``share``, and otherwise not at all."""
@@ -148,7 +147,7 @@ class Demonstrator:
             return (yield from self._cannot(index))
         if not all(map(self._has_read, self._needed[index])):
             # A turn before was not done as asked. Nobody is shown to write what was never read.
-            return (yield from self._answer(*self._reason(index, self._hasty(index))))
+            return (yield from self._answer(GIVING_UP_THOUGHTS, GIVING_UP_ANSWERS))
         if self._does(self._habits.answers_without_acting):
             return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
         wrong = self._carelessly(index)
@@ -178,7 +177,7 @@ class Demonstrator:
 
     def _reason(self, index: int, wanted: Sequence[ToolCall]) -> tuple[Sequence[str], Sequence[str]]:
         """Thoughts and answers of one that cannot make the ``wanted`` calls: which tool it takes, what is missing."""
-        if not wanted or self._does(self._habits.gives_no_reason):
+        if not wanted:
             return VAGUE_THOUGHTS, VAGUE_ANSWERS
         offered = {tool.name for tool in self._task.tools_offered_at(index)}
         for call in wanted:

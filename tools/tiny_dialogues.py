@@ -44,8 +44,6 @@ WORDS = [
     for form in (word, word.lower(), word.title(), f" {word}", f" {word.title()}", f"_{word.lower()}")
 ] + [form for word in f"{FLIGHT_CITIES} {COMPANIES}".replace("_", " ").split() for form in (word, f" {word}")]
 CAREFUL = Habits()
-# The same, but it does not say why it cannot do what is asked.
-VAGUE = Habits(gives_no_reason=1.0)
 # Only the documents tell whether a tool is withheld.
 CATEGORIES_WITHOUT_DOCUMENTS = ("base", "miss_param", "long_context")
 
@@ -63,9 +61,8 @@ class Mixture:
     habit_share: float
     system_share: float
     max_observation_tokens: int
-    bfcl_share: float = 0.12
+    bfcl_share: float = 0.25
     hinted_share: float = 0.4
-    careful: Habits = CAREFUL
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ class Demonstrations:
             told = self._from_bfcl(categories) if from_bfcl else self._from_playground(playgrounds[categories])
             rename = renaming(told.task, self._names, rng) if from_bfcl and rng.random() < RENAMED_DIALOGUES else str
             careful = rng.random() < mixture.careful_share
-            habits = mixture.careful if careful else mixture.careless.some(mixture.habit_share, rng)
+            habits = CAREFUL if careful else mixture.careless.some(mixture.habit_share, rng)
             hints: Augmentation = Actionable() if rng.random() < mixture.hinted_share else NoAugmentation()
             whole = self._dialogue(reworded(told, rng), habits, hints, rng.choice(templates), rename)
             yield whole if complete else without_system_message(whole, self._begin)
@@ -139,7 +136,7 @@ def tokenizer_texts(bfcl: Sequence[Task], playground_tasks: int, rng: random.Ran
     yield from WORDS * 200
     yield from sorted({style.system_prompt(item.task.tools) for item in told[::20] for style in STYLES})
     for item in told:
-        for observation, completion in play(item, VAGUE, NoAugmentation(), rng):
+        for observation, completion in play(item, CAREFUL, NoAugmentation(), rng):
             yield observation.text[:1500]
             yield from re.split(r"</?\w+>", completion)
 

@@ -40,7 +40,7 @@ def offers(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
 
 
 def all_exercises(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless: these, and those in looking up and copying."""
-    streams = offers(tokenizer, rng), mixed_exercises(tokenizer, rng)
+    """Endless: these, a quarter, and those in looking up and copying, which take longer."""
+    documents, lookups = offers(tokenizer, rng), mixed_exercises(tokenizer, rng)
     while True:
-        yield next(rng.choice(streams))
+        yield next(documents if rng.random() < 0.25 else lookups)

@@ -20,8 +20,10 @@ from envtune.playground import values
 
 # Facts in an exercise: one at first, and one more at most after so many exercises; rows in a list at the end.
 MOST, EXERCISES_PER_LEVEL, MANY = 8, 600, 20
-# Forms of a fact, in the order in which they are learned: the value first is the hardest.
+# Forms of a fact, in the order in which they are learned: easiest is what stands in the answer token by token, hardest
+# the value before its key.
 FACTS = (
+    '"{key}": "{value}"',
     "{key}: {value}",
     "the {key} is '{value}'",
     "{key} '{value}'",
@@ -29,8 +31,8 @@ FACTS = (
     "'{value}' is the {key}",
     "use '{value}' as the {key}",
 )
-# Exercises with facts of the first form alone, and those until each further form, or kind of row, comes in.
-ONE_FORM, EXERCISES_PER_FORM = 5_000, 1_000
+# Exercises until each further form of a fact, or kind of row, comes in.
+EXERCISES_PER_FORM = 1_000
 SHORT: tuple[Callable[[random.Random], object], ...] = (
     values.word,
     values.name,
@@ -77,10 +79,17 @@ ROWS: tuple[Callable[[random.Random], str], ...] = (
 )
 
 
-def growing_recitations(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless, of one fact or thing at first and of up to ``MOST`` after many exercises."""
+def first_lookups(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
+    """Endless, of one or two facts or things at first and of up to ``MOST`` after many exercises.
+
+    Half of them ask whose value it is, in the first form of a fact alone: mixed from the start, forms are not learned.
+    """
     for done in count():
-        yield _recitation(tokenizer, rng, min(MOST, 1 + done // EXERCISES_PER_LEVEL))
+        most = min(MOST, 1 + done // EXERCISES_PER_LEVEL)
+        if rng.random() < 0.5:
+            yield exercise(tokenizer, rng, *told(rng, rng.randint(2, max(2, most)), SHORT, FACTS[:1]))
+        else:
+            yield _recitation(tokenizer, rng, most)
 
 
 def recitations(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
@@ -94,26 +103,18 @@ def _recitation(tokenizer: Any, rng: random.Random, most: int) -> Dialogue:
 
 
 def associations(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless: whose value is it? In one form of a fact at first, later in more and more, with other exercises between.
+    """Endless: whose value is it? In two forms of a fact at first, later in more and more, with lists of rows between.
 
     When all forms are mixed from the start, some value of the right kind is copied, not the one of the key.
     """
     for done in count():
-        level = 1 + max(0, done - ONE_FORM + EXERCISES_PER_FORM) // EXERCISES_PER_FORM
-        facts = rng.randint(2, MOST)
-        if done < ONE_FORM:
-            yield exercise(tokenizer, rng, *told(rng, facts, SHORT, FACTS[:1]))
+        level, facts, drawn = 2 + done // EXERCISES_PER_FORM, rng.randint(2, MOST), rng.random()
+        if drawn < 0.6:
+            yield exercise(tokenizer, rng, *told(rng, facts, SHORT, FACTS[:level]))
+        elif drawn < 0.8:
+            yield exercise(tokenizer, rng, *listed(rng, facts, ROWS[: level - 1], numbers_below=100_000))
         else:
-            yield exercise(tokenizer, rng, *_association(rng, facts, level))
-
-
-def _association(rng: random.Random, facts: int, level: int) -> tuple[str, dict[str, object]]:
-    drawn = rng.random()
-    if drawn < 0.4:
-        return told(rng, facts, SHORT, FACTS[:level])
-    if drawn < 0.8:
-        return listed(rng, facts, ROWS[: level - 1], numbers_below=100_000)
-    return rng.choice((told, listed))(rng, facts)
+            yield exercise(tokenizer, rng, *rng.choice((told, listed))(rng, facts))
 
 
 def row_lookups(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
