@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -39,6 +40,8 @@ class GRPOModule(LightningModule):
     Optimises by hand, because a rollout batch is worked off in micro-batches whose number depends on their lengths.
     ``sync_seconds`` is how long the generator last took to get the weights; whoever hands them over sets it.
     ``updates_before`` is how many updates a curriculum's earlier stages have made (`update_count.count_on`).
+    ``gradient_norm`` is that of the newest update. One that is not finite changes no weight, and raises unless
+    ``collapse_is_watched``: a callback that sets it decides what becomes of the run.
 
     Args:
         policy: the trained and the reference model.
@@ -56,6 +59,8 @@ class GRPOModule(LightningModule):
         self._val_aggregates = Aggregates()
         self.sync_seconds = 0.0
         self.updates_before = 0
+        self.gradient_norm = 0.0
+        self.collapse_is_watched = False
         self._last_update_ended = 0.0
 
     @property
@@ -95,13 +100,18 @@ class GRPOModule(LightningModule):
             for loss in self._losses(batch, statistics, clock):
                 with clock.phase("backward"):
                     self.manual_backward(loss)
-        gradient_norm = self._gradient_norm()
-        self.clip_gradients(optimizer, gradient_clip_val=self.grpo.gradient_clip, gradient_clip_algorithm="norm")
+        self.gradient_norm = self._gradient_norm()
+        if math.isfinite(self.gradient_norm):
+            self.clip_gradients(optimizer, gradient_clip_val=self.grpo.gradient_clip, gradient_clip_algorithm="norm")
+            self._train_aggregates.add({"grad_norm": [self.gradient_norm]})
+        else:
+            # The step counts, and without gradients changes nothing.
+            optimizer.zero_grad()
         optimizer.step()
         # Now and not before the next update, so that they take no memory while its rollout is sampled.
         optimizer.zero_grad()
         self._train_aggregates.add(statistics.samples(self.grpo.beta, self.grpo.entropy_coef))
-        self._train_aggregates.add({"grad_norm": [gradient_norm], "lr": [optimizer.param_groups[0]["lr"]]})
+        self._train_aggregates.add({"lr": [optimizer.param_groups[0]["lr"]]})
 
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
         self._val_aggregates.add(validation_samples(batch.trajectories))
@@ -161,15 +171,20 @@ class GRPOModule(LightningModule):
             )
 
     def _gradient_norm(self) -> float:
-        """The 2-norm of all gradients before clipping."""
+        """The 2-norm of all gradients before clipping.
+
+        Raises:
+            RuntimeError: it is not finite, and nobody watches for that.
+        """
         gradients = [p.grad for p in self.policy.parameters() if p.grad is not None]
-        norm = whole(torch.nn.utils.get_total_norm(gradients))
-        if not torch.isfinite(norm):
+        norm = float(whole(torch.nn.utils.get_total_norm(gradients)))
+        if not (math.isfinite(norm) or self.collapse_is_watched):
             raise RuntimeError(
                 f"the gradient of update {self.policy_version} is not finite ({norm}): continue from the last "
-                "checkpoint with a lower optimizer.lr, or model.dtype=float32"
+                "checkpoint with a lower optimizer.lr, or model.dtype=float32; or let callbacks=transition "
+                "callbacks.transition.on_collapse=restore go back to the best one"
             )
-        return float(norm)
+        return norm
 
     def _log_performance(self, batch: RolloutBatch, phases: Mapping[str, float]) -> None:
         ended = time.perf_counter()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median, quantiles
 
 from envtune.errors import UserError
@@ -99,8 +100,8 @@ class TransitionRule:
 
 @dataclass(frozen=True, slots=True)
 class CollapseGuard:
-    """A run has collapsed when the gradient norm is ``max_gradient_ratio`` times the median of the ``window`` before
-    it, or the KL to the reference is above ``max_kl`` nats a token.
+    """A run has collapsed when the gradient norm is not finite or ``max_gradient_ratio`` times the median of the
+    ``window`` before it, or the KL to the reference is above ``max_kl`` nats a token.
 
     Raises:
         UserError: a setting out of its range.
@@ -116,7 +117,9 @@ class CollapseGuard:
                 raise UserError(f"collapse guard {name}={getattr(self, name)} is out of range: give more than {least}")
 
     def judge(self, gradient_norms: Sequence[float], kl: float) -> str | None:
-        """What has exploded in the newest update, or None. Needs ``window`` gradient norms before the newest."""
+        """What has exploded in the newest update, or None. A ratio needs ``window`` gradient norms before it."""
+        if not isfinite(gradient_norms[-1]):
+            return f"the gradient norm is {gradient_norms[-1]}"
         if kl > self.max_kl:
             return f"KL {kl:.2f} nats a token is above {self.max_kl}"
         before = gradient_norms[-self.window - 1 : -1]

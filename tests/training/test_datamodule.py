@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +13,10 @@ from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.annealed import Annealed
 from envtune.errors import UserError
 from envtune.grpo.settings import GRPOSettings
-from envtune.reward import ProgressReward
+from envtune.reward import ProgressReward, RewardBreakdown, RewardPart
 from envtune.training.datamodule import EnvironmentDataModule, RolloutLoader, _share
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
+from envtune.trajectory import Trajectory
 
 
 def datamodule_of(
@@ -30,6 +32,13 @@ def datamodule_of(
     collector = toy_collector(tokenizer, generator, augmentation, max_episodes=3)
     settings = GRPOSettings(**({"group_size": 2, "tasks_per_update": 2} | grpo))
     return EnvironmentDataModule(ToyTasks(train, val), collector, ProgressReward(), settings, seed)
+
+
+class Unbounded:
+    """A reward of the user's own with a mistake in it."""
+
+    def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
+        return RewardBreakdown((RewardPart("progress", 1.0), RewardPart("luck", float("inf"))))
 
 
 def generator_of(datamodule: EnvironmentDataModule) -> ScriptedGenerator:
@@ -76,6 +85,17 @@ def test_a_batch_holds_groups_of_one_task_in_the_order_of_its_tensors(tokenizer:
     assert len({trajectory.seed for trajectory in trajectories}) == 8
     assert (batch.refills, batch.tensors.temperature) == (0, 1.0)
     assert batch.rollout_seconds > batch.environment_seconds > 0
+
+
+def test_a_reward_that_is_no_number_is_told_with_its_task_and_parts(tokenizer: Any):
+    datamodule = datamodule_of(tokenizer)
+    datamodule.reward = Unbounded()
+    with pytest.raises(UserError) as error:
+        next(iter(datamodule.train_dataloader()))
+    assert re.fullmatch(
+        r"the reward of an episode of toy_\d is inf \(progress=1\.0, luck=inf\): Unbounded must give a finite number",
+        str(error.value),
+    )
 
 
 def test_an_epoch_draws_every_task_at_least_once(tokenizer: Any):

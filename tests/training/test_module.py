@@ -12,7 +12,7 @@ import pytest
 import torch
 from lightning import Callback
 from lightning.pytorch.loggers import CSVLogger
-from toy_training import SGD, toy_datamodule, toy_module, toy_trainer
+from toy_training import SGD, BrokenGradient, toy_datamodule, toy_module, toy_trainer
 from toy_world import toy_model
 
 from envtune.grpo.settings import GRPOSettings
@@ -178,7 +178,7 @@ def test_a_gradient_that_is_not_finite_stops_training_before_the_weights_are_tou
     module = toy_module()
     before = weights_of(module)
     with pytest.raises(RuntimeError, match=r"the gradient of update 0 is not finite \(nan\): continue from"):
-        toy_trainer(tmp_path).fit(module, toy_datamodule(tokenizer, reward=Constant(float("nan"))))
+        toy_trainer(tmp_path, [BrokenGradient(0)]).fit(module, toy_datamodule(tokenizer))
     assert weights_of(module).equal(before)
 
 

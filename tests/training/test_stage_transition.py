@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from toy_training import toy_datamodule, toy_module, toy_trainer
+from torch import Tensor
+from toy_training import SGD, BrokenGradient, toy_datamodule, toy_module, toy_trainer
 
 from envtune.errors import UserError
 from envtune.rollout.hf_generator import HFGenerator
@@ -25,10 +28,21 @@ def transition(folder: Path, on_collapse: str = "stop", max_kl: float = 1e9, **r
     )
 
 
-def fit(tokenizer: Any, folder: Path, *callbacks: Any, **arguments: Any) -> Any:
+def fit(tokenizer: Any, folder: Path, *callbacks: Any, optimizer: Any = SGD, **arguments: Any) -> Any:
     trainer = toy_trainer(folder, callbacks, val_check_interval=1, limit_val_batches=1.0, **arguments)
-    trainer.fit(module := toy_module(), toy_datamodule(tokenizer))
+    trainer.fit(module := toy_module(optimizer), toy_datamodule(tokenizer))
     return trainer, module
+
+
+class WeightsByUpdate(Callback):
+    """The policy's weights after each update, as the callbacks before this one left them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, Tensor] = {}
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, *_: Any) -> None:
+        weights = [parameter.detach().flatten() for parameter in module.policy.model.parameters()]
+        self.kept[trainer.global_step] = torch.cat(weights)
 
 
 def test_a_stage_ends_at_the_validation_after_its_last_update_and_says_why(tokenizer: Any, tmp_path: Path) -> None:
@@ -92,6 +106,33 @@ def test_a_collapsed_run_goes_back_to_its_best_checkpoint_and_on(
     for name, weight in module.policy.model.state_dict().items():
         torch.testing.assert_close(weight, saved[f"policy.model.{name}"], atol=0, rtol=0)
         torch.testing.assert_close(given[-1].state_dict()[name], weight, atol=0, rtol=0)
+
+
+def test_from_a_gradient_that_is_no_number_the_run_goes_back_and_on(tokenizer: Any, tmp_path: Path) -> None:
+    best = ModelCheckpoint(tmp_path, "best", monitor="val/progress/overall", save_weights_only=True)
+    guarded, weights = transition(tmp_path, "restore"), WeightsByUpdate()
+    callbacks = (BrokenGradient(1), best, guarded, weights)
+    trainer, _ = fit(tokenizer, tmp_path, *callbacks, max_steps=3, enable_checkpointing=True)
+    assert (trainer.global_step, guarded.reason) == (3, None)
+    assert weights.kept[2].equal(weights.kept[1])
+    assert not weights.kept[3].equal(weights.kept[2])
+    # What was measured before is no measure of the restored weights.
+    assert len(guarded.state_dict()["gradient_norms"]) == 1
+
+
+@pytest.mark.parametrize("optimizer", [SGD, partial(torch.optim.AdamW, lr=0.1)])
+def test_a_gradient_that_is_no_number_stops_the_run_and_touches_no_weight(
+    tokenizer: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, optimizer: Any
+) -> None:
+    guarded, weights = transition(tmp_path, "restore"), WeightsByUpdate()
+    with caplog.at_level("INFO"):
+        trainer, _ = fit(tokenizer, tmp_path, BrokenGradient(0), guarded, weights, optimizer=optimizer, max_steps=3)
+    assert (trainer.global_step, guarded.collapsed) == (1, True)
+    assert guarded.reason == "the run has collapsed: the gradient norm is nan"
+    assert f"{guarded.reason}; the best validation has not been kept: there was none yet" in caplog.text
+    untrained = [parameter.flatten() for parameter in toy_module().policy.model.parameters()]
+    assert weights.kept[1].equal(torch.cat(untrained))
+    assert "grad_norm" not in trainer.callback_metrics
 
 
 def test_what_was_seen_is_part_of_the_checkpoint(tmp_path: Path) -> None:

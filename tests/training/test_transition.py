@@ -59,6 +59,12 @@ def test_a_gradient_far_above_the_median_before_it_is_a_collapse() -> None:
     assert guard.judge([2.0, 3.0, 99.0], kl=0.1) is None
 
 
+def test_a_gradient_that_is_not_finite_is_a_collapse_from_the_first_update_on() -> None:
+    assert CollapseGuard().judge([float("nan")], kl=float("nan")) == "the gradient norm is nan"
+    assert CollapseGuard().judge([1.0, float("inf")], kl=0.1) == "the gradient norm is inf"
+    assert CollapseGuard().judge([float("inf"), 1.0], kl=0.1) is None
+
+
 def test_a_large_kl_is_a_collapse_from_the_first_update_on() -> None:
     assert CollapseGuard(max_kl=2).judge([1.0], kl=2.5) == "KL 2.50 nats a token is above 2"
     assert CollapseGuard(max_kl=2).judge([1.0], kl=2.0) is None

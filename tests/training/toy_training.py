@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning import Callback
 from toy_world import SeedReward, ToyTasks, toy_collector, toy_model
 
 from envtune.grpo.settings import GRPOSettings
@@ -35,6 +36,22 @@ def toy_module(optimizer: Callable[..., Any] = SGD, **grpo: Any) -> GRPOModule:
 
 def settings_of(**grpo: Any) -> GRPOSettings:
     return GRPOSettings(**({"group_size": 2, "tasks_per_update": 2} | grpo))
+
+
+class BrokenGradient(Callback):
+    """Makes a gradient of the update after ``version`` no number."""
+
+    def __init__(self, version: int) -> None:
+        self._version = version
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, module: Any, *_: Any) -> None:
+        if trainer.global_step == self._version:
+            weights = next(module.policy.model.parameters())
+            self._hook = weights.register_hook(lambda gradient: gradient * float("nan"))
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if trainer.global_step == self._version + 1:
+            self._hook.remove()
 
 
 def toy_trainer(

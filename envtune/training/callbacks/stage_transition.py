@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,9 @@ class StageTransition(Callback):
         self.reason: str | None = None
         self.collapsed = False
 
+    def on_fit_start(self, trainer: Trainer, module: Any) -> None:
+        module.collapse_is_watched = True
+
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         if self.reason:
             self._stop(trainer, f"the stage was over before: {self.reason}")
@@ -70,10 +74,11 @@ class StageTransition(Callback):
                 "update %d: nothing yet ends the stage: %s", trainer.global_step, self._rule.describe(updates, signals)
             )
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        metrics = trainer.callback_metrics
-        self._gradient_norms.append(float(metrics["grad_norm"]))
-        collapse = self._guard.judge(self._gradient_norms, float(metrics["kl"]))
+    def on_train_batch_end(self, trainer: Trainer, module: Any, *_: Any) -> None:
+        self._gradient_norms.append(module.gradient_norm)
+        # Not logged, so not there, where it was not finite in the first update.
+        kl = float(trainer.callback_metrics.get("kl", math.nan))
+        collapse = self._guard.judge(self._gradient_norms, kl)
         if collapse is None:
             return
         self._log(trainer, {"curriculum/collapse": 1.0})
@@ -81,7 +86,8 @@ class StageTransition(Callback):
             self._restore(trainer, module, collapse)
         else:
             self.reason, self.collapsed = f"the run has collapsed: {collapse}", True
-            self._stop(trainer, f"{self.reason}; the best validation is kept in {self._best}")
+            kept = f"is kept in {self._best}" if self._best.is_file() else "has not been kept: there was none yet"
+            self._stop(trainer, f"{self.reason}; the best validation {kept}")
 
     def state_dict(self) -> dict[str, Any]:
         seen = {"validations": self._validations, "gradient_norms": self._gradient_norms}
