@@ -1,5 +1,7 @@
 """The folder of one job of a sweep: its name, the job it belongs to, and how that ended. Knows no Hydra.
 
+A run outside of a sweep has all but the first of these too.
+
     job.json        program, overrides and config of the job that the folder was made for
     job.lock        locked by the process that is at work on the job
     finished.json   the job's result, once it has one
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +27,8 @@ from filelock import FileLock, Timeout
 
 from envtune.errors import UserError
 from envtune.whole_file import whole_file
+
+log = logging.getLogger(__name__)
 
 # Of a folder's name, in characters: file systems allow 255 bytes.
 LABEL_LENGTH = 100
@@ -76,6 +81,8 @@ class JobFolder:
     def locked(self) -> Iterator[None]:
         """Keeps other processes out; the operating system opens it again when this process ends, however it ends.
 
+        On a file system that has no locks nobody is kept out, and a warning says so.
+
         Raises:
             UserError: another process is at work on this job.
         """
@@ -84,8 +91,10 @@ class JobFolder:
             lock.acquire()
         except Timeout as error:
             raise UserError(
-                f"another process is at work in {self.path}: wait for it, or give another hydra.sweep.dir"
+                f"another process is at work in {self.path}: wait for it, or give another folder"
             ) from error
+        except OSError as error:
+            log.warning("%s cannot be locked (%s): see that no other process works in it", self.path, error.strerror)
         try:
             yield
         finally:

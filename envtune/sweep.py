@@ -42,27 +42,21 @@ Tell = Callable[[Exception], str]
 def run(task: Task, config: DictConfig, program: str, tell: Tell) -> Any:
     """Runs ``task`` and records how it ended, in its run folder; in a sweep, only if it has not finished before.
 
+    The folder is locked meanwhile: two processes that continue one run would write over each other's records.
+
     Returns:
         What the task returned, now or before; NaN of a job that failed.
 
     Raises:
         UserError: the folder belongs to another job of a sweep, or another process is at work in it.
     """
-    hydra = HydraConfig.get()
-    folder = JobFolder(Path(hydra.runtime.output_dir))
+    folder = JobFolder(Path(HydraConfig.get().runtime.output_dir))
     if rank_of_this_process() > 0:
         return _follow(task, config, folder)
-    if not in_sweep():
-        return _recorded(task, config, folder, tell)
-    settings: Any = OmegaConf.to_container(config, resolve=False)
     with folder.locked():
-        begun = folder.claim(Job(program, tuple(hydra.overrides.task), settings))
-        if finished := folder.finished:
-            log.info("skipped, it has finished: %s", folder.path)
-            return finished.result
-        if begun and "ckpt_path" in config:
-            config.ckpt_path = NEWEST_CHECKPOINT
-        return _job(task, config, folder, tell)
+        if in_sweep():
+            return _job(task, config, folder, program, tell)
+        return _recorded(task, config, folder, tell)
 
 
 def in_sweep() -> bool:
@@ -81,8 +75,15 @@ def _follow(task: Task, config: DictConfig, folder: JobFolder) -> Any:
     return task(config)
 
 
-def _job(task: Task, config: DictConfig, folder: JobFolder, tell: Tell) -> Any:
-    """An error ends this job, not the sweep."""
+def _job(task: Task, config: DictConfig, folder: JobFolder, program: str, tell: Tell) -> Any:
+    """Goes on with what has begun, and not at all with what has finished. An error ends this job, not the sweep."""
+    settings: Any = OmegaConf.to_container(config, resolve=False)
+    begun = folder.claim(Job(program, tuple(HydraConfig.get().overrides.task), settings))
+    if finished := folder.finished:
+        log.info("skipped, it has finished: %s", folder.path)
+        return finished.result
+    if begun and "ckpt_path" in config:
+        config.ckpt_path = NEWEST_CHECKPOINT
     try:
         return _recorded(task, config, folder, tell)
     except Exception as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 from pathlib import Path
 
@@ -71,10 +73,20 @@ def test_a_folder_is_worked_in_by_one_process_at_a_time(tmp_path: Path):
     with JobFolder(tmp_path).locked():
         with pytest.raises(UserError) as caught, JobFolder(tmp_path).locked():
             raise AssertionError("two at once")
-        advice = "wait for it, or give another hydra.sweep.dir"
-        assert str(caught.value) == f"another process is at work in {tmp_path}: {advice}"
+        assert str(caught.value) == f"another process is at work in {tmp_path}: wait for it, or give another folder"
     with JobFolder(tmp_path).locked():
         pass
+
+
+def test_a_file_system_without_locks_is_worked_in_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with JobFolder(tmp_path).locked():
+        assert f"{tmp_path} cannot be locked (No locks available): see that no other process" in caplog.text
 
 
 def test_a_job_that_begins_again_has_neither_finished_nor_failed(tmp_path: Path):

@@ -16,6 +16,7 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 
 from envtune.command_line import CONFIG_FOLDER, command, sentence
+from envtune.job_folder import JobFolder
 
 Sweep = Callable[..., list[tuple[int, float]]]
 
@@ -129,6 +130,17 @@ def test_a_single_run_leaves_the_same_records_and_raises_what_it_fails_with(
     command("train")(raising(ValueError("no luck"), 2))()
     assert records(tmp_path, "failed.json") == []
     assert records(tmp_path, "finished.json") == [{"result": 0.5}]
+
+
+def test_a_single_run_in_a_folder_at_work_is_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    begun = []
+    monkeypatch.setattr(sys, "argv", ["train.py", f"hydra.run.dir={tmp_path}", "seed=1"])
+    with JobFolder(tmp_path).locked(), pytest.raises(SystemExit) as caught:
+        command("train")(begun.append)()
+    assert str(caught.value) == (
+        f"error: another process is at work in {tmp_path}: wait for it, or give another folder"
+    )
+    assert (begun, list(tmp_path.glob("f*.json"))) == ([], [])
 
 
 def test_a_sweep_over_no_choice_is_told_in_a_sentence(sweep: Sweep):
