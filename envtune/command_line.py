@@ -27,9 +27,9 @@ from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
 from envtune import sweep
-from envtune.continued_command import continued_command
+from envtune.continued_command import continued_command, require_free_folder
 from envtune.errors import UserError
-from envtune.ranks import arguments_of_rank
+from envtune.ranks import arguments_of_rank, rank_of_this_process
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "conf"
 # Groups whose choices are named by numbers, which Hydra would read as integers and refuse.
@@ -68,6 +68,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
             try:
                 sys.argv[1:] = arguments_of_rank(continued_command(quote_numbers(sys.argv[1:])))
+                if rank_of_this_process() == 0:
+                    require_free_folder(sys.argv[1:], can_go_on="ckpt_path" in _top_level_keys(config_name))
                 hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(checked)()
             except sweep.MISTAKES as error:
                 sys.exit(f"error: {sentence(error, config_name)}")

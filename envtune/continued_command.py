@@ -1,4 +1,7 @@
-"""The command line of a run that is continued: `ckpt_path=runs/NAME` stands for all that the run was started with."""
+"""The command line of a run that is continued: `ckpt_path=runs/NAME` stands for all that the run was started with.
+
+And that of one that is not, though the folder that it names holds a run already.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from pathlib import Path
 import yaml
 
 from envtune.errors import UserError
+from envtune.job_folder import JobFolder
 
 _CONTINUES = "ckpt_path="
-_NAMES_FOLDER = ("hydra.run.dir=", "hydra.sweep.dir=")
+_RUN_FOLDER = "hydra.run.dir="
+_NAMES_FOLDER = (_RUN_FOLDER, "hydra.sweep.dir=")
 
 
 def continued_command(arguments: Sequence[str]) -> list[str]:
@@ -20,7 +25,7 @@ def continued_command(arguments: Sequence[str]) -> list[str]:
     Raises:
         UserError: FOLDER is not that of a run, or `ckpt_path=last` is said of no folder.
     """
-    value = next((a.removeprefix(_CONTINUES).strip("'\"") for a in arguments if a.startswith(_CONTINUES)), "")
+    value = _value(_CONTINUES, arguments)
     if value == "last" and not any(argument.startswith(_NAMES_FOLDER) for argument in arguments):
         raise UserError(
             "ckpt_path=last needs the folder of the run: add hydra.run.dir=runs/NAME, or give ckpt_path=runs/NAME, "
@@ -32,6 +37,32 @@ def continued_command(arguments: Sequence[str]) -> list[str]:
     started = [override for override in _overrides_of(Path(value)) if _key(override) not in given]
     others = [argument for argument in arguments if not argument.startswith(_CONTINUES)]
     return [*started, *others, f"hydra.run.dir='{value}'", "ckpt_path=last"]
+
+
+def require_free_folder(arguments: Sequence[str], can_go_on: bool = True) -> None:
+    """Looks at the folder that the arguments for Hydra name, if they do: before Hydra writes the new settings to it.
+
+    ``can_go_on`` is False of a command whose runs cannot be continued.
+
+    Raises:
+        UserError: another process is at work in it, or it holds an earlier run that is not continued.
+    """
+    named = _value(_RUN_FOLDER, arguments)
+    if not named or not Path(named).is_dir():
+        return
+    with JobFolder(Path(named)).locked():
+        start = _value(_CONTINUES, arguments)
+        goes_on = start == "last" or Path(start).resolve().is_relative_to(Path(named).resolve() / "checkpoints")
+        if (Path(named) / "run.json").is_file() and not goes_on:
+            remedy = f"continue it with ckpt_path={named}, or give" if can_go_on else "give"
+            raise UserError(
+                f"{named} holds an earlier run, which would be written over: {remedy} another hydra.run.dir"
+            )
+
+
+def _value(name: str, arguments: Sequence[str]) -> str:
+    """Of the last argument that gives it, the one that counts for Hydra; empty if none does."""
+    return next((a.removeprefix(name).strip("'\"") for a in reversed(arguments) if a.startswith(name)), "")
 
 
 def _overrides_of(folder: Path) -> list[str]:

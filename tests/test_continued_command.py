@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from envtune.continued_command import continued_command
+from envtune.continued_command import continued_command, require_free_folder
 from envtune.errors import UserError
+from envtune.job_folder import JobFolder
 
 
 @pytest.fixture
@@ -42,3 +43,28 @@ def test_a_folder_of_no_run_and_the_last_run_of_no_folder_are_told(tmp_path: Pat
         continued_command([f"ckpt_path={tmp_path}"])
     with pytest.raises(UserError, match=r"ckpt_path=last needs the folder of the run: add hydra.run.dir=runs/NAME"):
         continued_command(["ckpt_path=last"])
+
+
+def test_a_new_run_does_not_write_over_an_earlier_one(run_folder: Path, tmp_path: Path):
+    named = f"hydra.run.dir={run_folder}"
+    # Of a run that ended before it had begun there is nothing to lose.
+    require_free_folder([named])
+    (run_folder / "run.json").write_text("{}")
+    with pytest.raises(UserError) as caught:
+        require_free_folder([f"hydra.run.dir={tmp_path}/other", "grpo.beta=0", named])
+    assert str(caught.value) == (
+        f"{run_folder} holds an earlier run, which would be written over: continue it with ckpt_path={run_folder}, or "
+        "give another hydra.run.dir"
+    )
+    with pytest.raises(UserError, match="holds an earlier run"):
+        require_free_folder([named, "ckpt_path=elsewhere/checkpoints/last.ckpt"])
+    with pytest.raises(UserError, match=r"written over: give another hydra\.run\.dir$"):
+        require_free_folder([named], can_go_on=False)
+    for start in ("last", f"'{run_folder}/checkpoints/last.ckpt'"):
+        require_free_folder([named, f"ckpt_path={start}"])
+    require_free_folder(["grpo.beta=0"])
+
+
+def test_a_folder_at_work_is_found_out_before_anything_is_written_to_it(run_folder: Path):
+    with JobFolder(run_folder).locked(), pytest.raises(UserError, match="another process is at work in"):
+        require_free_folder([f"hydra.run.dir='{run_folder}'", "ckpt_path=last"])

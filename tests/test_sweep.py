@@ -140,7 +140,7 @@ def test_a_single_run_in_a_folder_at_work_is_refused_in_a_sentence(tmp_path: Pat
     assert str(caught.value) == (
         f"error: another process is at work in {tmp_path}: wait for it, or give another folder"
     )
-    assert (begun, list(tmp_path.glob("f*.json"))) == ([], [])
+    assert (begun, [path.name for path in tmp_path.iterdir()]) == ([], ["job.lock"])
 
 
 def test_a_sweep_over_no_choice_is_told_in_a_sentence(sweep: Sweep):
