@@ -95,12 +95,20 @@ def validation_table(before: Mapping[str, float], after: Mapping[str, float]) ->
 
 
 def validation_curve(points: Sequence[tuple[int, float]]) -> Table:
-    """One row per validation: its update, and overall success as a bar and in percent; MAX_ROWS of them at most."""
+    """One row per validation: its update, and overall success as a bar and in percent; MAX_ROWS of them at most.
+
+    Of two at one update the first counts, as in the logged curves: a stage validates its start where the one before it
+    validated its end.
+    """
+    first: dict[int, float] = {}
+    for update, share in points:
+        first.setdefault(update, share)
+    shown = list(first.items())
     table = Table(title="success over updates, % of validation tasks passed", box=None)
     for column in ("update", "", "success"):
         table.add_column(column, justify="right" if column else "left")
-    step = max(1, math.ceil((len(points) - 1) / (MAX_ROWS - 1)))
-    for update, share in [*points[:-1:step], *points[-1:]]:
+    step = max(1, math.ceil((len(shown) - 1) / (MAX_ROWS - 1)))
+    for update, share in [*shown[:-1:step], *shown[-1:]]:
         table.add_row(str(update), Bar(1.0, 0.0, share, width=BAR_WIDTH), _percent(share))
     return table
 

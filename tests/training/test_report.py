@@ -43,6 +43,11 @@ def test_the_curve_has_a_bar_for_each_validation_and_thins_out_long_runs():
     assert [line.split()[0] for line in long] == [str(update) for update in (*range(0, 100, 6), 100)]
 
 
+def test_the_curve_of_a_curriculum_has_the_end_of_a_stage_and_not_the_start_of_the_next():
+    lines = printed(validation_curve([(0, 0.25), (5, 0.5), (5, 0.4), (9, 0.6)])).splitlines()[2:]
+    assert [(line.split()[0], line.split()[-1]) for line in lines] == [("0", "25.0"), ("5", "50.0"), ("9", "60.0")]
+
+
 def test_every_group_of_the_config_is_a_branch():
     text = printed(config_tree({"grpo": {"beta": 0.1, "inner": {"x": None}}, "seed": 0, "ckpt_path": None}))
     lines = [line.strip("│├└─ ") for line in text.splitlines()]
