@@ -28,6 +28,7 @@ from envtune.training.metrics import (
 from envtune.training.phase_clock import PhaseClock
 from envtune.training.policy import Policy
 from envtune.training.rollout_batch import RolloutBatch, ValidationBatch
+from envtune.training.scalar_log import log_scalars
 from envtune.training.sharding import whole
 from envtune.training.update_statistics import UpdateStatistics
 
@@ -117,7 +118,9 @@ class GRPOModule(LightningModule):
         self._val_aggregates.add(validation_samples(batch.trajectories))
 
     def on_validation_epoch_end(self) -> None:
-        self._log(self._val_aggregates)
+        validated = self._told(self._val_aggregates)
+        if not self.trainer.sanity_checking:
+            log_scalars(self.trainer, validated)
 
     def _losses(self, batch: TrainBatch, statistics: UpdateStatistics, clock: PhaseClock) -> Iterator[Tensor]:
         """The loss of each micro-batch; they add up to the batch's, and the mean over ranks is that of all batches."""
@@ -204,9 +207,12 @@ class GRPOModule(LightningModule):
         self._train_aggregates.add({"reward/refills": [float(batch.refills)]})
         if batch.hint_probability is not None:
             self._train_aggregates.add({"env/hint_probability": [batch.hint_probability]})
-        self._log(self._train_aggregates)
+        measured = self._told(self._train_aggregates)
+        if self.policy_version % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            log_scalars(self.trainer, measured)
 
-    def _log(self, aggregates: Aggregates) -> None:
-        # Lightning takes "step" for the x-axis: its own count would put an update, and the validation after it, one
-        # too low.
-        self.log_dict(aggregates.pop() | {"step": float(self.policy_version)})
+    def _told(self, aggregates: Aggregates) -> dict[str, float]:
+        """What was aggregated, which callbacks are told too."""
+        values = aggregates.pop()
+        self.log_dict(values, logger=False)
+        return values

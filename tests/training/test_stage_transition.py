@@ -17,6 +17,7 @@ from toy_training import SGD, BrokenGradient, toy_datamodule, toy_module, toy_tr
 from envtune.errors import UserError
 from envtune.rollout.hf_generator import HFGenerator
 from envtune.training.callbacks.stage_transition import StageTransition
+from envtune.training.csv_log import CSVLog, read_rows
 from envtune.training.transition import CollapseGuard, TransitionRule
 from envtune.training.update_count import count_on
 
@@ -111,13 +112,15 @@ def test_a_collapsed_run_goes_back_to_its_best_checkpoint_and_on(
 def test_from_a_gradient_that_is_no_number_the_run_goes_back_and_on(tokenizer: Any, tmp_path: Path) -> None:
     best = ModelCheckpoint(tmp_path, "best", monitor="val/progress/overall", save_weights_only=True)
     guarded, weights = transition(tmp_path, "restore"), WeightsByUpdate()
-    callbacks = (BrokenGradient(1), best, guarded, weights)
-    trainer, _ = fit(tokenizer, tmp_path, *callbacks, max_steps=3, enable_checkpointing=True)
+    callbacks, logger = (BrokenGradient(1), best, guarded, weights), CSVLog(str(tmp_path))
+    trainer, _ = fit(tokenizer, tmp_path, *callbacks, max_steps=3, enable_checkpointing=True, logger=logger)
     assert (trainer.global_step, guarded.reason) == (3, None)
     assert weights.kept[2].equal(weights.kept[1])
     assert not weights.kept[3].equal(weights.kept[2])
     # What was measured before is no measure of the restored weights.
     assert len(guarded.state_dict()["gradient_norms"]) == 1
+    rows = [row for row in read_rows(tmp_path / "metrics.csv") if row["reward/mean"]]
+    assert [(row["step"], row["grad_norm"] != "") for row in rows] == [("1", True), ("2", False), ("3", True)]
 
 
 @pytest.mark.parametrize("optimizer", [SGD, partial(torch.optim.AdamW, lr=0.1)])

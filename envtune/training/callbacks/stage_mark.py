@@ -6,6 +6,8 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from envtune.training.scalar_log import log_scalars
+
 
 class StageMark(Callback):
     """Logs ``curriculum/stage`` with every update: the stage's ``place`` in the curriculum, from 1."""
@@ -14,4 +16,4 @@ class StageMark(Callback):
         self._place = float(place)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        module.log("curriculum/stage", self._place)
+        log_scalars(trainer, {"curriculum/stage": self._place})

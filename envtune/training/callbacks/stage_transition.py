@@ -12,6 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from envtune.errors import UserError
 from envtune.training.callbacks.weight_sync import give_weights
+from envtune.training.scalar_log import log_scalars
 from envtune.training.transition import CollapseGuard, TransitionRule
 from envtune.training.weights import load_stage_weights
 
@@ -65,7 +66,8 @@ class StageTransition(Callback):
         updates = trainer.global_step - module.updates_before
         signals = self._rule.judge(updates, self._validations, self._gradient_norms)
         over = {"curriculum/over": float(signals.reason is not None)}
-        self._log(trainer, {"curriculum/gain": signals.gain, "curriculum/spread": signals.spread, **over})
+        known = {"curriculum/gain": signals.gain, "curriculum/spread": signals.spread}
+        log_scalars(trainer, {name: value for name, value in known.items() if value is not None} | over)
         self.reason = signals.reason
         if signals.reason:
             self._stop(trainer, f"the stage is over: {signals.reason}")
@@ -81,7 +83,7 @@ class StageTransition(Callback):
         collapse = self._guard.judge(self._gradient_norms, kl)
         if collapse is None:
             return
-        self._log(trainer, {"curriculum/collapse": 1.0})
+        log_scalars(trainer, {"curriculum/collapse": 1.0})
         if self._on_collapse == "restore" and self._best.is_file():
             self._restore(trainer, module, collapse)
         else:
@@ -111,9 +113,3 @@ class StageTransition(Callback):
     def _stop(self, trainer: Trainer, reason: str) -> None:
         log.info("update %d: %s", trainer.global_step, reason)
         trainer.should_stop = True
-
-    def _log(self, trainer: Trainer, values: dict[str, float | None]) -> None:
-        known = {name: value for name, value in values.items() if value is not None}
-        for logger in trainer.loggers:
-            if known:
-                logger.log_metrics(known, step=trainer.global_step)

@@ -1,0 +1,19 @@
+"""Numbers on their way to the loggers, each at the update that it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lightning import Trainer
+
+
+def log_scalars(trainer: Trainer, scalars: Mapping[str, float]) -> None:
+    """Logs ``scalars`` as of the newest update, in a curriculum counted through all stages.
+
+    Lightning's own way to the loggers repeats a name's last value for every update that has none, so that a curve tells
+    what was not measured, and a continued run something else than an uninterrupted one. It also counts one too low.
+    """
+    for logger in trainer.loggers:
+        if scalars:
+            logger.log_metrics(dict(scalars), step=trainer.global_step)
+            logger.save()
