@@ -16,7 +16,8 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 
 from envtune.command_line import CONFIG_FOLDER, command, sentence
-from envtune.job_folder import JobFolder
+from envtune.errors import UserError
+from envtune.job_folder import Finished, JobFolder
 
 Sweep = Callable[..., list[tuple[int, float]]]
 
@@ -141,6 +142,17 @@ def test_a_single_run_in_a_folder_at_work_is_refused_in_a_sentence(tmp_path: Pat
         f"error: another process is at work in {tmp_path}: wait for it, or give another folder"
     )
     assert (begun, [path.name for path in tmp_path.iterdir()]) == ([], ["job.lock"])
+
+
+def test_a_single_run_keeps_others_out_of_its_folder_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def task(config: DictConfig) -> float:
+        with pytest.raises(UserError, match="another process is at work"), JobFolder(tmp_path).locked():
+            raise AssertionError("two at once")
+        return 0.5
+
+    monkeypatch.setattr(sys, "argv", ["train.py", f"hydra.run.dir={tmp_path}"])
+    command("train")(task)()
+    assert JobFolder(tmp_path).finished == Finished(0.5)
 
 
 def test_a_sweep_over_no_choice_is_told_in_a_sentence(sweep: Sweep):
