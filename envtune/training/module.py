@@ -118,7 +118,7 @@ class GRPOModule(LightningModule):
         self._val_aggregates.add(validation_samples(batch.trajectories))
 
     def on_validation_epoch_end(self) -> None:
-        validated = self._told(self._val_aggregates)
+        validated = self._tell_callbacks(self._val_aggregates)
         if not self.trainer.sanity_checking:
             log_scalars(self.trainer, validated)
 
@@ -207,12 +207,12 @@ class GRPOModule(LightningModule):
         self._train_aggregates.add({"reward/refills": [float(batch.refills)]})
         if batch.hint_probability is not None:
             self._train_aggregates.add({"env/hint_probability": [batch.hint_probability]})
-        measured = self._told(self._train_aggregates)
+        measured = self._tell_callbacks(self._train_aggregates)
         if self.policy_version % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             log_scalars(self.trainer, measured)
 
-    def _told(self, aggregates: Aggregates) -> dict[str, float]:
-        """What was aggregated, which callbacks are told too."""
+    def _tell_callbacks(self, aggregates: Aggregates) -> dict[str, float]:
+        """What was aggregated since it was last asked for, now in `callback_metrics` too."""
         values = aggregates.pop()
         self.log_dict(values, logger=False)
         return values
