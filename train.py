@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import lightning
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
@@ -36,12 +38,21 @@ from envtune.training.report import (
     validation_curve,
     validation_table,
 )
-from envtune.training.run_record import write_run_record
+from envtune.training.run_files import files_written_by
+from envtune.training.run_record import add_files, write_run_record
 from envtune.training.stage_end import StageEnd, stage_end
 from envtune.training.stage_record import StageRecord
 from envtune.training.starting_point import describe_start
-from envtune.training.termination import ended_by_sigterm, validate
+from envtune.training.termination import ended_by_signals
 from envtune.training.update_count import count_on, unlogged
+
+
+def how_to_continue(config: DictConfig) -> str:
+    """For a run that a signal ended."""
+    if in_sweep():
+        folder = HydraConfig.get().sweep.dir
+        return f"the same command with hydra.sweep.dir={shlex.quote(folder)} continues the sweep"
+    return f"python train.py ckpt_path={shlex.quote(config.run_folder)} continues from the newest checkpoint"
 
 
 @command("train")
@@ -52,7 +63,7 @@ def train(config: DictConfig) -> float | None:
     show(config_tree(plain(config)), f"run folder: {config.run_folder}")
     require_validation_name(config.optimized_metric)
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
-    with ended_by_sigterm(config.run_folder), Lifeline() as lifeline:
+    with ended_by_signals(how_to_continue(config)), Lifeline() as lifeline:
         stages = (
             train_curriculum(config, loggers, lifeline)
             if config.curriculum
@@ -69,9 +80,12 @@ def train_curriculum(config: DictConfig, loggers: list[Logger], lifeline: Lifeli
     curriculum = instantiate(config.curriculum, _convert_="all")
     configs = compose_stages(curriculum.stages)
     goes_on = is_continued(config)
-    if not (goes_on and (curriculum.folder / "run.json").is_file()):
+    files = files_written_by(curriculum.folder, loggers)
+    if goes_on and (curriculum.folder / "run.json").is_file():
+        add_files(curriculum.folder, files)
+    else:
         source = instantiate(config.data, _convert_="all")
-        write_run_record(config.run_folder, source.describe(), list(config.tags), plain(config))
+        write_run_record(config.run_folder, source.describe(), list(config.tags), plain(config), files=files)
 
     def train_next(start: StageStart) -> StageEnd:
         stage = configs[start.place - 1]
@@ -103,15 +117,16 @@ def train_stage(config: DictConfig, loggers: list[Logger], lifeline: Lifeline, s
     module = instantiate(config.module, _convert_="all")
     seed_this_rank(config.seed, trainer)
     datamodule.collector.check_window(module.policy.model.config.max_position_embeddings)
-    write_run_record(config.run_folder, datamodule.source.describe(), list(config.tags), settings, start)
+    files = files_written_by(Path(config.run_folder), [*callbacks, *loggers])
+    write_run_record(config.run_folder, datamodule.source.describe(), list(config.tags), settings, start, files)
     count_on(trainer, module, stage.updates_before)
 
     if not start:
         with unlogged(trainer, stage.updates_before > 0):
-            validate(trainer, module, datamodule)
+            trainer.validate(module, datamodule, verbose=False)
     trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
     if history.newest_update != trainer.global_step:
-        validate(trainer, module, datamodule)
+        trainer.validate(module, datamodule, verbose=False)
     # After the validation, so that a run that is killed in between goes back and does not validate twice.
     last = Path(config.run_folder) / "checkpoints" / "last.ckpt"
     trainer.save_checkpoint(last, weights_only=False)

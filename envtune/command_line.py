@@ -50,8 +50,13 @@ OmegaConf.register_new_resolver(
 _NUMBERED = re.compile(rf"({'|'.join(NUMBERED_GROUPS)})=(\d+(?:,\d+)*)")
 
 
-def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
-    """Makes a program of ``task``: composes `conf/<config_name>.yaml` with the command line and hands it over."""
+def command(
+    config_name: str, repeats: bool = False
+) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
+    """Makes a program of ``task``: composes `conf/<config_name>.yaml` with the command line and hands it over.
+
+    A command that ``repeats`` may be called again with a folder that it has written to before.
+    """
 
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
         @functools.wraps(task)
@@ -68,7 +73,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
             try:
                 sys.argv[1:] = arguments_of_rank(continued_command(quote_numbers(sys.argv[1:])))
-                if rank_of_this_process() == 0:
+                if rank_of_this_process() == 0 and not repeats:
                     require_free_folder(sys.argv[1:], can_go_on="ckpt_path" in _top_level_keys(config_name))
                 hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(checked)()
             except sweep.MISTAKES as error:

@@ -5,8 +5,10 @@ And that of one that is not, though the folder that it names holds a run already
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -15,6 +17,9 @@ from envtune.job_folder import JobFolder
 
 _CONTINUES = "ckpt_path="
 _RUN_FOLDER = "hydra.run.dir="
+RUN_RECORD = "run.json"
+# What stands in a run's folder before its record does.
+_BEFORE_THE_RUN = {".hydra", "job.lock", "job.json", "finished.json", "failed.json"}
 _NAMES_FOLDER = (_RUN_FOLDER, "hydra.sweep.dir=")
 
 
@@ -40,24 +45,72 @@ def continued_command(arguments: Sequence[str]) -> list[str]:
 
 
 def require_free_folder(arguments: Sequence[str], can_go_on: bool = True) -> None:
-    """Looks at the folder that the arguments for Hydra name, if they do: before Hydra writes the new settings to it.
+    """Checks the folder that the arguments for Hydra name, if they do, before Hydra writes the new settings to it.
 
-    ``can_go_on`` is False of a command whose runs cannot be continued.
+    ``can_go_on`` is False for a command whose runs cannot be resumed.
 
     Raises:
-        UserError: another process is at work in it, or it holds an earlier run that is not continued.
+        UserError: another process is at work in it, it holds files but not those of a run, it holds an earlier run that
+            is not resumed, or it contains the folders of other runs.
     """
     named = _value(_RUN_FOLDER, arguments)
     if not named or not Path(named).is_dir():
         return
-    with JobFolder(Path(named)).locked():
+    folder = Path(named)
+    is_run = (folder / RUN_RECORD).is_file()
+    if not is_run:
+        # Before the lock, which is a file in the folder.
+        _require_nothing_else(folder)
+    with JobFolder(folder).locked():
+        if not is_run:
+            return
         start = _value(_CONTINUES, arguments)
-        goes_on = start == "last" or Path(start).resolve().is_relative_to(Path(named).resolve() / "checkpoints")
-        if (Path(named) / "run.json").is_file() and not goes_on:
+        goes_on = start == "last" or Path(start).resolve().is_relative_to(folder.resolve() / "checkpoints")
+        if not goes_on:
             remedy = f"continue it with ckpt_path={named}, or give" if can_go_on else "give"
             raise UserError(
                 f"{named} holds an earlier run, which would be written over: {remedy} another hydra.run.dir"
             )
+        if others := runs_inside(folder):
+            raise UserError(
+                f"{named} is the folder of a run and contains those of others ({_some(others)}): move them out of it"
+            )
+
+
+def runs_inside(folder: Path) -> list[str]:
+    """The folders of training runs below ``folder``, relative to it, less the stages of its own curriculum."""
+    own = {folder / f"stage_{stage}" for stage in _stages_of(_settings_of(folder / RUN_RECORD))}
+    records = (path for path in sorted(folder.glob(f"*/**/{RUN_RECORD}")) if path.parent not in own)
+    return [str(path.parent.relative_to(folder)) for path in records if "trainer" in _settings_of(path)]
+
+
+def _settings_of(record: Path) -> Mapping[str, Any]:
+    """Of another program's file of this name, none."""
+    try:
+        settings = json.loads(record.read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return settings if isinstance(settings, Mapping) else {}
+
+
+def _stages_of(settings: Mapping[str, Any]) -> list[Any]:
+    curriculum = settings.get("curriculum")
+    return list(curriculum["stages"]) if isinstance(curriculum, Mapping) else []
+
+
+def _require_nothing_else(folder: Path) -> None:
+    """A command that ends before its run begins leaves Hydra's and this package's first files, and may be repeated."""
+    files = [path.name for path in folder.iterdir()]
+    others = sorted(name for name in files if name not in _BEFORE_THE_RUN and not name.endswith(".log"))
+    if not others:
+        return
+    runs = sorted(path.parent.name for path in folder.glob(f"*/{RUN_RECORD}"))
+    remedy = f"to continue one of its runs ({_some(runs)}), give that one's folder" if runs else "give a new one"
+    raise UserError(f"{folder} is not empty ({_some(others)}) and is not the folder of a run: {remedy} as hydra.run.dir")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def _value(name: str, arguments: Sequence[str]) -> str:

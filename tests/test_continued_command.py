@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,3 +70,40 @@ def test_a_new_run_does_not_write_over_an_earlier_one(run_folder: Path, tmp_path
 def test_a_folder_at_work_is_found_out_before_anything_is_written_to_it(run_folder: Path):
     with JobFolder(run_folder).locked(), pytest.raises(UserError, match="another process is at work in"):
         require_free_folder([f"hydra.run.dir='{run_folder}'", "ckpt_path=last"])
+
+
+def test_a_folder_with_files_of_others_is_not_taken_for_a_run(tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("mine")
+    for start in ("", "ckpt_path=last"):
+        with pytest.raises(UserError) as caught:
+            require_free_folder([f"hydra.run.dir={tmp_path}", start])
+        assert str(caught.value) == (
+            f"{tmp_path} is not empty (notes.txt) and is not the folder of a run: give a new one as hydra.run.dir"
+        )
+    # Not even a lock is left there.
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def recorded_run(folder: Path, settings: dict[str, Any]) -> None:
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"settings": settings}))
+
+
+def test_the_folder_above_runs_is_not_taken_for_one(tmp_path: Path):
+    for name in ("a", "b"):
+        recorded_run(tmp_path / name, {"trainer": {}})
+    with pytest.raises(UserError, match=r"\(a, b\) and is not the folder of a run: to continue one of its runs \(a, b\)"):
+        require_free_folder([f"hydra.run.dir={tmp_path}", "ckpt_path=last"])
+
+
+def test_a_run_that_contains_another_is_refused_and_one_with_its_stages_and_an_evaluation_is_not(tmp_path: Path):
+    run = tmp_path / "run"
+    recorded_run(run, {"trainer": {}, "curriculum": {"stages": [1, "mine"]}})
+    for stage in ("stage_1", "stage_mine"):
+        recorded_run(run / stage, {"trainer": {}})
+    recorded_run(run / "evaluation", {})
+    again = [f"hydra.run.dir={run}", "ckpt_path=last"]
+    require_free_folder(again)
+    recorded_run(run / "kept/other", {"trainer": {}})
+    with pytest.raises(UserError, match=r"contains those of others \(kept/other\): move them out of it"):
+        require_free_folder(again)

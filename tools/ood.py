@@ -31,7 +31,7 @@ from envtune.whole_file import whole_file
 log = logging.getLogger("ood")
 
 
-@command("ood")
+@command("ood", repeats=True)
 def ood(config: DictConfig) -> None:
     """Composes, plays, records, and writes the checkpoint's table."""
     rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]

@@ -56,7 +56,7 @@ def continue_run(folder: Path, newest: Path | None = None) -> Path | None:
     else:
         update = -1
         log.info("%s has no checkpoint yet: starting from the beginning", folder)
-    rewind(folder, update)
+    rewind(folder, update, start)
     return start
 
 

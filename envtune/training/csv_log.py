@@ -32,6 +32,11 @@ class CSVLog(Logger):
         self._columns: list[str] | None = None
 
     @property
+    def files(self) -> list[Path]:
+        """What is written to the disk, for the run's record."""
+        return [self._path]
+
+    @property
     def name(self) -> str:
         return self._path.parent.name
 

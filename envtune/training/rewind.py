@@ -1,14 +1,16 @@
-"""Takes back what an interrupted run wrote after its checkpoint, so that going on writes it once and not twice.
+"""Takes back what an interrupted run wrote after its checkpoint, so that resuming it writes that once and not twice.
 
-Goes by names: `metrics.csv`, TensorBoard's event files, `update_N.jsonl`. What other loggers sent
-elsewhere stays there.
+Only the files that the run's own record lists are touched (`run_files`), and nothing is deleted: what is taken back
+moves to `rewound-<time>` in the run's folder. What other loggers sent elsewhere stays there.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
@@ -18,53 +20,114 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from envtune.training.checkpoint_io import damage_of, previous_of, update_of
 from envtune.training.csv_log import METRICS_FILE, STEP, columns_of, read_rows, write_rows
-from envtune.whole_file import PARTIAL, whole_file
+from envtune.training.run_files import EVENTS, LITTER, recorded_files
+from envtune.whole_file import whole_file
 
 log = logging.getLogger(__name__)
 
 _TRAJECTORIES = re.compile(r"update_(\d+)(\.rank_\d+)?\.jsonl")
-# TensorBoard's record of settings and outcome, written when a run is over and so once more when it is continued.
+# TensorBoard's record of settings and outcome, written when a run is over and so once more when it is resumed.
 _OUTCOME = ("_hparams_/", "hp/")
-# What a kill leaves of a file that was being written.
-_LITTER = (PARTIAL, ".ckpt.new")
 
 
 @rank_zero_only
-def rewind(folder: Path, update: int) -> None:
+def rewind(folder: Path, update: int, start: Path | None = None) -> None:
     """Leaves in the run folder what was written of the updates up to ``update``, nothing of later ones.
 
-    Update 0 is the validation before the first update; -1 leaves nothing. The best checkpoint goes back to the one
-    before it where it is of a later update.
+    Update 0 is the validation before the first update; -1 leaves nothing. ``start`` is the checkpoint that is resumed.
+    Other checkpoints that are damaged or of a later update are taken back too; the best checkpoint is then the one
+    before it.
+
+    Raises:
+        UserError: the run's record does not list its files.
     """
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    aside, checkpoints = _Aside(folder), set()
+    start = start.resolve() if start else None
+    for path in list(recorded_files(folder)):
         trajectories = _TRAJECTORIES.fullmatch(path.name)
-        if path.name.endswith(_LITTER) or (trajectories and int(trajectories[1]) > update):
-            path.unlink()
+        if path.name.endswith(LITTER) or (trajectories and int(trajectories[1]) > update):
+            aside.take(path)
         elif path.name == METRICS_FILE:
-            _rewind_metrics(path, update)
-        elif path.name.startswith("events.out.tfevents."):
-            _rewind_events(path, update)
-    for best in {path.with_name(path.name.replace(".previous", "")) for path in folder.rglob("best*.ckpt")}:
-        if not _is_of(best, update):
-            _rewind_best(best, update)
+            _rewind_metrics(path, update, aside)
+        elif path.name.startswith(EVENTS):
+            _rewind_events(path, update, aside)
+        elif path.suffix == ".ckpt":
+            checkpoints.add(path.with_name(path.name.replace(".previous", "")))
+    for path in sorted(checkpoints):
+        if path.resolve() != start and not _is_of(path, update):
+            _rewind_checkpoint(path, update, start, aside)
+    if aside.files:
+        written = f"after update {update}" if update >= 0 else "before its first checkpoint"
+        log.info("%s: what the run wrote %s is now in %s (%d files)", folder, written, aside.place.name, aside.files)
 
 
-def _rewind_metrics(path: Path, update: int) -> None:
-    kept = [row for row in read_rows(path) if int(row[STEP]) <= update]
-    if kept:
-        write_rows(path, columns_of(path), kept)
-    else:
-        path.unlink()
+class _Aside:
+    """`rewound-<time>` in the run's ``folder``, made for the first file that is taken back."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        name = f"rewound-{datetime.now():%Y-%m-%d_%H-%M-%S}"
+        places = (folder / (f"{name}-{number}" if number else name) for number in itertools.count())
+        self.place = next(place for place in places if not place.exists())
+        self.files = 0
+
+    def new(self, path: Path) -> Path:
+        """Where what is taken back of ``path`` is to be written."""
+        # TensorBoard takes every file with "tfevents" in its name for one of a run's curves.
+        target = (self.place / path.relative_to(self._folder)).with_name(path.name.replace("tfevents", "rewound"))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.files += 1
+        return target
+
+    def take(self, path: Path) -> None:
+        path.replace(self.new(path))
 
 
-def _rewind_events(path: Path, update: int) -> None:
-    kept = [record for record in _records(path) if _is_kept(Event.FromString(record), update)]
+def _rewind_metrics(path: Path, update: int, aside: _Aside) -> None:
+    rows, columns = read_rows(path), columns_of(path)
+    kept = [row for row in rows if int(row[STEP]) <= update]
     if not kept:
-        path.unlink()
+        aside.take(path)
         return
+    if len(kept) < len(rows):
+        write_rows(aside.new(path), columns, [row for row in rows if int(row[STEP]) > update])
+    # Also where all are kept: a row that was cut off while it was written is left out.
+    write_rows(path, columns, kept)
+
+
+def _rewind_events(path: Path, update: int, aside: _Aside) -> None:
+    kept: list[bytes] = []
+    later: list[bytes] = []
+    for record in _records(path):
+        (kept if _is_kept(Event.FromString(record), update) else later).append(record)
+    if not kept:
+        aside.take(path)
+        return
+    if later:
+        _write_records(aside.new(path), later)
+    _write_records(path, kept)
+
+
+def _rewind_checkpoint(path: Path, update: int, start: Path | None, aside: _Aside) -> None:
+    """Of a checkpoint that is missing, damaged or of a later update: the one before it takes its place."""
+    previous, was_there = previous_of(path), path.is_file()
+    if was_there:
+        aside.take(path)
+    if previous.resolve() == start:
+        return
+    if not previous.is_file():
+        if was_there and update >= 0:
+            log.warning("%s was damaged or of a later update; the run writes it again", path)
+    elif _is_of(previous, update):
+        previous.replace(path)
+    else:
+        aside.take(previous)
+
+
+def _write_records(path: Path, records: list[bytes]) -> None:
     with whole_file(path, "wb") as file:
         writer = RecordWriter(file)
-        for record in kept:
+        for record in records:
             writer.write(record)
 
 
@@ -75,17 +138,6 @@ def _is_kept(event: Event, update: int) -> bool:
 def _records(path: Path) -> Iterator[bytes]:
     """The events of a file; one that was cut off while it was written is left out."""
     yield from RawEventFileLoader(str(path)).Load()
-
-
-def _rewind_best(best: Path, update: int) -> None:
-    previous = previous_of(best)
-    best.unlink(missing_ok=True)
-    if _is_of(previous, update):
-        previous.replace(best)
-        return
-    previous.unlink(missing_ok=True)
-    if update >= 0:
-        log.warning("%s was of a later update and is gone; it is written again at the next better validation", best)
 
 
 def _is_of(path: Path, update: int) -> bool:

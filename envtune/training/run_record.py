@@ -33,12 +33,13 @@ def write_run_record(
     tags: Sequence[str],
     settings: Mapping[str, Any] | None = None,
     start: Path | None = None,
+    files: Sequence[str] = (),
 ) -> None:
-    """Writes ``folder``/run.json: command line, versions, the code's commit, the composed ``settings``, and which tasks
-    were drawn.
+    """Writes ``folder``/run.json: command line, versions, the code's commit, the composed ``settings``, which tasks
+    were drawn, and the ``files`` of the folder that are the run's own (`run_files.files_written_by`).
 
-    If the run goes on from ``start``, the record of its beginning stays and `continued` gets an entry. A warning names
-    what differs between the two.
+    If the run is resumed from ``start``, the record of its beginning stays and `continued` gets an entry; files are
+    added to those listed. A warning names what differs between the two.
     """
     path = Path(folder) / "run.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +51,7 @@ def write_run_record(
         "commit": _commit(),
         "settings": {name: value for name, value in (settings or {}).items() if name not in WIRING},
         "tasks": dict(tasks),
+        "files": list(files),
     }
     if start and path.is_file():
         begun = json.loads(path.read_text(encoding="utf-8"))
@@ -63,6 +65,19 @@ def write_run_record(
         entry: dict[str, Any] = {name: record[name] for name in ("command", "python", "packages", "commit")}
         entry |= {"after_update": update_of(start), "changes": changes}
         record = begun | {"continued": [*begun.get("continued", ()), entry]}
+        record["files"] = sorted({*begun.get("files", ()), *files})
+    _write(path, record)
+
+
+@rank_zero_only
+def add_files(folder: Path, files: Sequence[str]) -> None:
+    """Adds to the files that the record of the run in ``folder`` lists."""
+    path = folder / "run.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    _write(path, record | {"files": sorted({*record.get("files", ()), *files})})
+
+
+def _write(path: Path, record: Mapping[str, Any]) -> None:
     with whole_file(path) as file:
         file.write(json.dumps(record, indent=2) + "\n")
 

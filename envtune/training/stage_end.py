@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 
+from envtune.training.callbacks.best_checkpoint import BestCheckpoint
 from envtune.training.callbacks.stage_transition import StageTransition
 from envtune.training.callbacks.validation_history import ValidationHistory
 
@@ -35,30 +35,18 @@ def stage_end(trainer: Trainer, updates_before: int, last: Path, history: Valida
     """What ``trainer`` leaves after its fit and the validation of its ``last`` checkpoint."""
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     transition = next((callback for callback in callbacks if isinstance(callback, StageTransition)), None)
-    best, value = _best(trainer, last, history.after)
+    best = next((callback for callback in callbacks if isinstance(callback, BestCheckpoint)), None)
     return StageEnd(
         last_update=trainer.global_step,
         reason=(transition and transition.reason) or _limit_reached(trainer, trainer.global_step - updates_before),
         collapsed=bool(transition and transition.collapsed),
         last=last,
-        best=best,
-        best_value=value,
+        best=best.path if best else None,
+        best_value=best.value if best else None,
         before=history.before,
         after=history.after,
         curve=tuple(history.curve),
     )
-
-
-def _best(trainer: Trainer, last: Path, after: Mapping[str, float]) -> tuple[Path | None, float | None]:
-    """Of the best validation while training, or of the one at the end where that was better still."""
-    for saved in trainer.checkpoint_callbacks:
-        if isinstance(saved, ModelCheckpoint) and saved.monitor:
-            value, final = saved.best_model_score, after.get(saved.monitor)
-            if final is not None and (value is None or final > float(value)):
-                return last, final
-            if value is not None:
-                return Path(saved.best_model_path), float(value)
-    return None, None
 
 
 def _limit_reached(trainer: Trainer, updates: int) -> str:

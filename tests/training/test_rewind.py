@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
+from envtune.errors import UserError
+from envtune.training.callbacks.best_checkpoint import BestCheckpoint
+from envtune.training.callbacks.last_checkpoint import LastCheckpoint
+from envtune.training.callbacks.trajectory_log import TrajectoryLog
 from envtune.training.checkpoint_io import AtomicCheckpointIO, update_of
 from envtune.training.csv_log import CSVLog, read_rows
 from envtune.training.rewind import rewind
+from envtune.training.run_files import files_written_by
 
 
 def written_run(folder: Path) -> Path:
@@ -28,7 +35,30 @@ def written_run(folder: Path) -> Path:
         save_best(folder, update)
     for litter in ("trajectories/train/update_000002.jsonl.partial", "checkpoints/last.ckpt.new"):
         (folder / litter).write_text("half")
+    record(folder)
     return folder
+
+
+def record(folder: Path) -> None:
+    """Lists what `written_run` writes, as a run does."""
+    parts = [
+        CSVLog(str(folder / "csv")),
+        TensorBoardLogger(folder, name="tensorboard", version=""),
+        TrajectoryLog(str(folder / "trajectories")),
+        BestCheckpoint(str(folder / "checkpoints")),
+        LastCheckpoint(str(folder / "checkpoints")),
+    ]
+    (folder / "run.json").write_text(json.dumps({"files": files_written_by(folder, parts)}))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def taken_back(folder: Path) -> dict[str, bytes]:
+    """What moved aside, by its path in the run's folder."""
+    (aside,) = folder.glob("rewound-*")
+    return contents(aside)
 
 
 def save_best(folder: Path, update: int) -> None:
@@ -43,16 +73,25 @@ def steps_of(folder: Path) -> tuple[list[int], list[int]]:
     return [s.step for s in events.Scalars("kl")], [t.step for t in events.Tensors("trajectory/best/text_summary")]
 
 
-def test_what_was_written_after_the_checkpoint_is_gone_and_the_rest_stays(tmp_path: Path):
+def test_what_was_written_after_the_checkpoint_moves_aside_and_the_rest_stays(tmp_path: Path):
     folder = written_run(tmp_path)
     rewind(folder, 2)
     assert [row["step"] for row in read_rows(folder / "csv/metrics.csv")] == ["0", "1", "2"]
     assert steps_of(folder) == ([0, 1, 2], [0, 1, 2])
-    files = {path.name: path.read_text() for path in folder.rglob("*.jsonl*")}
+    files = {path.name: path.read_text() for path in (folder / "trajectories").rglob("*.jsonl*")}
     kept = [f"update_00000{update}{rank}.jsonl" for update in range(3) for rank in ("", ".rank_1")]
     assert files == {name: name for name in kept}
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["best.ckpt"]
     assert update_of(folder / "checkpoints/best.ckpt") == 2
+
+    aside = taken_back(folder)
+    (events,) = (name for name in aside if "events.out." in name)
+    later = {f"trajectories/train/update_00000{update}{rank}.jsonl" for update in (3, 4) for rank in ("", ".rank_1")}
+    litter = {"trajectories/train/update_000002.jsonl.partial", "checkpoints/last.ckpt.new"}
+    assert set(aside) == {"csv/metrics.csv", "checkpoints/best.ckpt", events, *later, *litter}
+    assert b",".join(aside["csv/metrics.csv"].split()) == b"kl,step,0.75,3,1.0,4"
+    # TensorBoard would show a file with that in its name as another run.
+    assert "tfevents" not in events
 
 
 def test_nothing_is_taken_back_from_a_run_that_wrote_nothing_more(tmp_path: Path):
@@ -62,13 +101,76 @@ def test_nothing_is_taken_back_from_a_run_that_wrote_nothing_more(tmp_path: Path
     assert len(list(folder.rglob("*.jsonl"))) == 10
     assert update_of(folder / "checkpoints/best.ckpt") == 4
     assert update_of(folder / "checkpoints/best.previous.ckpt") == 2
+    assert len(taken_back(folder)) == 2
 
 
-def test_a_run_that_begins_anew_leaves_nothing(tmp_path: Path):
+def test_a_run_that_begins_anew_keeps_its_record_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     folder = written_run(tmp_path)
-    (folder / "run.json").write_text("{}")
+    before = {name.replace("tfevents", "rewound"): part for name, part in contents(folder).items()}
+    with caplog.at_level(logging.INFO, logger="envtune"):
+        rewind(folder, -1)
+    assert [path.name for path in folder.rglob("*") if path.is_file() and "rewound" not in str(path)] == ["run.json"]
+    # Nothing is lost.
+    assert taken_back(folder) == {name: part for name, part in before.items() if name != "run.json"}
+    (aside,) = folder.glob("rewound-*")
+    said = f"{folder}: what the run wrote before its first checkpoint is now in {aside.name} (16 files)"
+    assert caplog.messages == [said]
+
+
+def test_files_that_the_record_does_not_list_are_not_touched(tmp_path: Path):
+    """Of another run in the folder, of one whose folder this one is in, and of other programs."""
+    folder = written_run(tmp_path / "runs/a")
+    written_run(tmp_path / "runs/a/inside")
+    written_run(tmp_path / "runs/b")
+    for name in ("checkpoints/best-epoch3.ckpt", "checkpoints/mine.ckpt.new", "trajectories/mine.partial", "kept.ckpt"):
+        (folder / name).write_text("of another program")
+    others = {name: part for name, part in contents(tmp_path).items() if "runs/a/" not in name or "inside" in name}
     rewind(folder, -1)
-    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["run.json"]
+    after = contents(tmp_path)
+    assert others.items() <= after.items()
+    assert [name for name, part in after.items() if part == b"of another program"] == [
+        name for name in after if name.endswith(("best-epoch3.ckpt", "mine.ckpt.new", "mine.partial", "kept.ckpt"))
+    ]
+    assert not [name for name in after if "rewound" in name and name.endswith(("mine.partial", "kept.ckpt"))]
+
+
+def test_a_folder_without_a_record_is_not_touched_and_an_old_record_is_refused(tmp_path: Path):
+    folder = written_run(tmp_path)
+    (folder / "run.json").unlink()
+    before = contents(folder)
+    rewind(folder, -1)
+    assert contents(folder) == before
+    (folder / "run.json").write_text("{}")
+    with pytest.raises(UserError, match=r"run.json does not list the run's files, since an earlier version of envtune"):
+        rewind(folder, -1)
+
+
+def test_a_record_from_elsewhere_cannot_name_files_outside_of_the_folder(tmp_path: Path):
+    victim = written_run(tmp_path / "victim")
+    before = contents(victim)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "link").symlink_to(victim)
+    listed = ["../victim/run.json", str(victim / "csv/metrics.csv"), "**/*", "link/trajectories/train/update_*.jsonl"]
+    (folder / "run.json").write_text(json.dumps({"files": listed}))
+    rewind(folder, -1)
+    assert contents(victim) == before
+    assert not list(folder.glob("rewound-*"))
+
+
+def test_the_checkpoint_that_is_resumed_stays_and_a_damaged_or_later_one_beside_it_moves_aside(tmp_path: Path):
+    folder = written_run(tmp_path)
+    last, previous = folder / "checkpoints/last.ckpt", folder / "checkpoints/last.previous.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"global_step": 3}, previous)
+    for damaged in (b"half", None):
+        if damaged:
+            last.write_bytes(damaged)
+        else:
+            AtomicCheckpointIO().save_checkpoint({"global_step": 4}, last)
+        rewind(folder, 3, previous)
+        assert not last.exists()
+        assert update_of(previous) == 3
+    assert len([path for aside in folder.glob("rewound-*") for path in aside.rglob("last.ckpt")]) == 2
 
 
 def test_events_that_were_cut_off_end_where_they_were(tmp_path: Path):
@@ -80,14 +182,25 @@ def test_events_that_were_cut_off_end_where_they_were(tmp_path: Path):
     assert steps_of(folder) == ([0, 1, 2, 3, 4], [0, 1, 2, 3])
 
 
-def test_a_best_checkpoint_without_an_earlier_one_is_taken_away_and_told(
+def test_a_best_checkpoint_without_an_earlier_one_moves_aside_and_a_warning_names_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     save_best(tmp_path, 4)
+    record(tmp_path)
     with caplog.at_level(logging.WARNING, logger="envtune"):
         rewind(tmp_path, 2)
-    assert not list(tmp_path.rglob("*.ckpt"))
-    assert f"{tmp_path}/checkpoints/best.ckpt was of a later update and is gone" in caplog.text
+    assert set(taken_back(tmp_path)) == {"checkpoints/best.ckpt"}
+    assert not list(tmp_path.glob("checkpoints/*"))
+    assert f"{tmp_path}/checkpoints/best.ckpt was damaged or of a later update; the run writes it" in caplog.text
+
+
+def test_a_best_checkpoint_that_was_being_replaced_is_the_one_before(tmp_path: Path):
+    save_best(tmp_path, 2)
+    record(tmp_path)
+    best = tmp_path / "checkpoints/best.ckpt"
+    best.rename(tmp_path / "checkpoints/best.previous.ckpt")
+    rewind(tmp_path, 2)
+    assert update_of(best) == 2
 
 
 def test_the_record_of_settings_and_outcome_is_not_written_twice(tmp_path: Path):
@@ -95,5 +208,6 @@ def test_the_record_of_settings_and_outcome_is_not_written_twice(tmp_path: Path)
     curves.add_scalar("hp/success", 0.5, 4)
     curves.add_scalar("val/success", 0.5, 4)
     curves.close()
+    record(tmp_path)
     rewind(tmp_path, 4)
     assert EventAccumulator(str(tmp_path / "tensorboard")).Reload().Tags()["scalars"] == ["val/success"]

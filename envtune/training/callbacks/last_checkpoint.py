@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
 from envtune.errors import UserError
 from envtune.training.aggregates import from_all_ranks
+from envtune.training.checkpoint_io import previous_of
 from envtune.training.devices import require_as_many_devices
 from envtune.training.random_state import random_state, set_random_state
 
@@ -39,6 +40,11 @@ class LastCheckpoint(Checkpoint):
         self._validated = False
         self._restored: list[dict[str, Any]] | None = None
 
+    @property
+    def files(self) -> list[Path]:
+        """What is written to the disk, for the run's record."""
+        return [self._path, previous_of(self._path)]
+
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         self._validated = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
 
@@ -64,9 +70,6 @@ class LastCheckpoint(Checkpoint):
         require_as_many_devices(len(states), trainer.world_size)
         self._restored = states
         trainer.should_stop = checkpoint["run"]["should_stop"]
-        for callback in trainer.checkpoint_callbacks:
-            if isinstance(callback, ModelCheckpoint):
-                _follow_moved_folder(callback, checkpoint["callbacks"])
 
     def _resume(self, trainer: Trainer) -> None:
         assert self._restored is not None
@@ -75,12 +78,3 @@ class LastCheckpoint(Checkpoint):
         # Lightning counts the update before a skipped validation twice, and so would log at other updates.
         trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.fit_loop.total_batch_idx + 1
 
-
-def _follow_moved_folder(callback: ModelCheckpoint, states: dict[str, Any]) -> None:
-    """Lightning forgets how good the best checkpoint was if its folder has another name now."""
-    state = states.get(callback.state_key)
-    if state and (Path(str(callback.dirpath)) / Path(state["best_model_path"]).name).is_file():
-        old, new = str(state["dirpath"]), str(callback.dirpath)
-        moved = {name: value.replace(old, new) for name, value in state.items() if isinstance(value, str)}
-        models = {path.replace(old, new): score for path, score in state["best_k_models"].items()}
-        states[callback.state_key] = state | moved | {"best_k_models": models}

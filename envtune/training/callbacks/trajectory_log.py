@@ -31,6 +31,11 @@ class TrajectoryLog(Callback):
         self._with_tokens = with_tokens
         self._validation: list[Trajectory] = []
 
+    @property
+    def files(self) -> list[Path]:
+        """What is written to the disk, for the run's record."""
+        return [self._folder / kind / "update_*.jsonl" for kind in ("train", "val")]
+
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: RolloutBatch, batch_idx: int
     ) -> None:
