@@ -17,7 +17,8 @@ from types import FrameType
 
 import psutil
 import rich
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from envtune.ranks import rank_of_this_process
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ class _Watch:
             last = self._next_signal() or first
         except TimeoutError:
             last = first
-        if rank_zero_only.rank == 0:
+        if rank_of_this_process() == 0:
             # Not through the log, whose lock the main thread may hold.
             os.write(2, f"ended by {signal.Signals(last).name}: {self._remedy}\n".encode())
         if rich.get_console().is_terminal:

@@ -27,6 +27,7 @@ import train as program  # noqa: E402
 from envtune.environment.augmentation.annealed import Annealed  # noqa: E402
 from envtune.reward.breakdown import RewardBreakdown, RewardPart  # noqa: E402
 from envtune.rollout.collector import Collector  # noqa: E402
+from envtune.training.callbacks.best_checkpoint import BestCheckpoint  # noqa: E402
 from envtune.training.callbacks.last_checkpoint import LastCheckpoint  # noqa: E402
 from envtune.training.callbacks.trajectory_log import TrajectoryLog  # noqa: E402
 from envtune.training.csv_log import CSVLog  # noqa: E402
@@ -66,15 +67,17 @@ def killed(owner: Any, name: str, condition: Condition, last: Last | None = None
     return hook
 
 
-def asked_to_end(owner: Any, name: str, condition: Condition) -> Callable[[], None]:
-    """A hook: the process gets SIGTERM whenever ``owner.name`` is called with arguments that fulfil ``condition``."""
+def asked_to_end(
+    owner: Any, name: str, condition: Condition, number: int = signal.SIGTERM
+) -> Callable[[], None]:
+    """A hook: the process gets a signal whenever ``owner.name`` is called with arguments that fulfil ``condition``."""
 
     def hook() -> None:
         original = getattr(owner, name)
 
         def watched(*arguments: Any, **options: Any) -> Any:
             if condition(*arguments, **options):
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), number)
             return original(*arguments, **options)
 
         setattr(owner, name, watched)
@@ -113,6 +116,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "in the middle of the checkpoint of update 3": killed(
         torch, "save", lambda checkpoint, file: checkpoint["global_step"] == 3, _half_a_checkpoint
     ),
+    "interrupted in the rollout of update 4": asked_to_end(Collector, "_start", _trains(3), signal.SIGINT),
     "in the rollout of update 4": killed(Collector, "_start", _trains(3), call=3),
     "in the validation after update 4": killed(GRPOModule, "validation_step", _at(4)),
     "with the row of validation 4 written and its trajectories not": killed(
@@ -135,6 +139,8 @@ def play(arguments: list[str], moment: str | None, output: Path) -> None:
     torch.set_num_threads(1)
     # The levels of a model that learns: otherwise hints would have the same probability all the time.
     Annealed.measured = lambda _, trajectory: (trajectory.seed % 5) / 4  # type: ignore[method-assign]
+    # Better at every validation, so that the best checkpoint has to go back too.
+    BestCheckpoint._measure = lambda _, trainer: float(trainer.global_step)  # type: ignore[method-assign]
     if moment:
         MOMENTS[moment]()
     sys.argv = ["train.py", *arguments]

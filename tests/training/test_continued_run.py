@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 import torch
 from lightning import Callback
-from lightning.pytorch.callbacks import ModelCheckpoint
 from toy_training import toy_datamodule, toy_module, toy_trainer
 
 from envtune.errors import UserError
+from envtune.training.callbacks.best_checkpoint import BestCheckpoint
 from envtune.training.callbacks.last_checkpoint import LastCheckpoint
 from envtune.training.callbacks.trajectory_log import TrajectoryLog
 from envtune.training.callbacks.validation_history import ValidationHistory
 from envtune.training.checkpoint_io import AtomicCheckpointIO, update_of
 from envtune.training.continued_run import continue_run, start_of_run
 from envtune.training.csv_log import CSVLog, read_rows
+from envtune.training.run_files import files_written_by
+from envtune.training.run_record import write_run_record
 
 
 class Interrupted(Exception):
@@ -41,18 +43,25 @@ class Noise(Callback):
             next(module.parameters()).add_(self.thrown[-1] / 100)
 
 
+class BestStep(BestCheckpoint):
+    """Takes the number of the update for the result of its validation."""
+
+    def _measure(self, trainer: Any) -> float:
+        return float(trainer.global_step)
+
+
 def fit(
     tokenizer: Any, folder: Path, fails_at: int = -1, updates: int = 7, best: str = "max", **options: Any
 ) -> tuple[Any, Noise]:
     """Epochs of two updates, a validation after every third update, checkpoints after every second."""
     start = continue_run(folder)
     noise = Noise(fails_at)
-    keeper = ModelCheckpoint(
-        folder / "checkpoints", filename="best", monitor="step", mode=best, enable_version_counter=False
-    )
+    keeper = BestStep(str(folder / "checkpoints"), mode=best)
     callbacks = [noise, TrajectoryLog(str(folder)), keeper, LastCheckpoint(str(folder / "checkpoints"), every=2)]
     settings = {"max_steps": updates, "val_check_interval": 3, "limit_val_batches": 1.0, "enable_checkpointing": True}
-    settings |= {"logger": CSVLog(str(folder)), "plugins": [AtomicCheckpointIO()]}
+    logger = CSVLog(str(folder))
+    settings |= {"logger": logger, "plugins": [AtomicCheckpointIO()]}
+    write_run_record(str(folder), {}, [], start=start, files=files_written_by(folder, [*callbacks, logger]))
     trainer = toy_trainer(folder, callbacks, **(settings | options))
     module, datamodule = toy_module(), toy_datamodule(tokenizer)
     seed_everything()
@@ -93,7 +102,7 @@ def test_a_run_of_the_users_own_trainer_goes_on_as_if_nothing_had_happened(
     pairs = zip(expected.parameters(), module.parameters(), strict=True)
     assert all(ours.equal(theirs) for ours, theirs in pairs)
     assert exact_rows(tmp_path) == exact_rows(folder)
-    files = [sorted((p.name, p.read_text()) for p in home.rglob("*.jsonl")) for home in (tmp_path, folder)]
+    files = [sorted((p.name, p.read_text()) for p in home.glob("*/*.jsonl")) for home in (tmp_path, folder)]
     assert files[0] == files[1]
 
 

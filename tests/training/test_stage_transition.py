@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 from toy_training import SGD, BrokenGradient, toy_datamodule, toy_module, toy_trainer
 
 from envtune.errors import UserError
 from envtune.rollout.hf_generator import HFGenerator
+from envtune.training.callbacks.best_checkpoint import BestCheckpoint
 from envtune.training.callbacks.stage_transition import StageTransition
 from envtune.training.csv_log import CSVLog, read_rows
 from envtune.training.transition import CollapseGuard, TransitionRule
@@ -93,7 +93,7 @@ def test_a_collapsed_run_goes_back_to_its_best_checkpoint_and_on(
         take(generator, model, version)
 
     monkeypatch.setattr(HFGenerator, "update_weights", watched)
-    best = ModelCheckpoint(tmp_path, "best", monitor="val/progress/overall", save_weights_only=True)
+    best = BestCheckpoint(str(tmp_path))
     trainer, module = fit(
         tokenizer,
         tmp_path,
@@ -110,7 +110,7 @@ def test_a_collapsed_run_goes_back_to_its_best_checkpoint_and_on(
 
 
 def test_from_a_gradient_that_is_no_number_the_run_goes_back_and_on(tokenizer: Any, tmp_path: Path) -> None:
-    best = ModelCheckpoint(tmp_path, "best", monitor="val/progress/overall", save_weights_only=True)
+    best = BestCheckpoint(str(tmp_path))
     guarded, weights = transition(tmp_path, "restore"), WeightsByUpdate()
     callbacks, logger = (BrokenGradient(1), best, guarded, weights), CSVLog(str(tmp_path))
     trainer, _ = fit(tokenizer, tmp_path, *callbacks, max_steps=3, enable_checkpointing=True, logger=logger)

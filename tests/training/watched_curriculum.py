@@ -20,6 +20,7 @@ import torch  # noqa: E402
 
 import train as program  # noqa: E402
 from envtune.training import curriculum  # noqa: E402
+from envtune.training.callbacks.best_checkpoint import BestCheckpoint  # noqa: E402
 from envtune.training.module import GRPOModule  # noqa: E402
 
 Hook = Callable[..., Any]
@@ -73,6 +74,8 @@ def play(arguments: list[str], moment: str | None, output: Path) -> None:
     os.chdir(ROOT)
     torch.set_num_threads(1)
     program.count_on = _before(program.count_on, lambda *_: True, _keep_start)
+    # Better at every validation, so that the best checkpoint is a later one than the first.
+    BestCheckpoint._measure = lambda _, trainer: float(trainer.global_step)  # type: ignore[method-assign]
     if moment:
         MOMENTS[moment]()
     sys.argv = ["train.py", *arguments]
