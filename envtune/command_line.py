@@ -50,9 +50,7 @@ OmegaConf.register_new_resolver(
 _NUMBERED = re.compile(rf"({'|'.join(NUMBERED_GROUPS)})=(\d+(?:,\d+)*)")
 
 
-def command(
-    config_name: str, repeats: bool = False
-) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
+def command(config_name: str, repeats: bool = False) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Makes a program of ``task``: composes `conf/<config_name>.yaml` with the command line and hands it over.
 
     A command that ``repeats`` may be called again with a folder that it has written to before.

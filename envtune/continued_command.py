@@ -106,7 +106,9 @@ def _require_nothing_else(folder: Path) -> None:
         return
     runs = sorted(path.parent.name for path in folder.glob(f"*/{RUN_RECORD}"))
     remedy = f"to continue one of its runs ({_some(runs)}), give that one's folder" if runs else "give a new one"
-    raise UserError(f"{folder} is not empty ({_some(others)}) and is not the folder of a run: {remedy} as hydra.run.dir")
+    raise UserError(
+        f"{folder} is not empty ({_some(others)}) and is not the folder of a run: {remedy} as hydra.run.dir"
+    )
 
 
 def _some(names: Sequence[str]) -> str:

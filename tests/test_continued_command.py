@@ -92,7 +92,7 @@ def recorded_run(folder: Path, settings: dict[str, Any]) -> None:
 def test_the_folder_above_runs_is_not_taken_for_one(tmp_path: Path):
     for name in ("a", "b"):
         recorded_run(tmp_path / name, {"trainer": {}})
-    with pytest.raises(UserError, match=r"\(a, b\) and is not the folder of a run: to continue one of its runs \(a, b\)"):
+    with pytest.raises(UserError, match=r"is not the folder of a run: to continue one of its runs \(a, b\), give"):
         require_free_folder([f"hydra.run.dir={tmp_path}", "ckpt_path=last"])
 
 

@@ -25,7 +25,7 @@ def find_checkpoint(init_from: str) -> Path:
     found = chosen_checkpoint_of(path) or path / "checkpoints" / "best.ckpt"
     if found.is_file():
         return found
-    others = sorted(str(other) for other in path.rglob("*.ckpt"))
+    others = sorted(str(other) for other in path.rglob("*.ckpt") if "rewound-" not in str(other))
     remedy = f"give one of its files: {', '.join(others)}" if others else "give the folder of a run that saved one"
     raise UserError(f"init_from={init_from} holds no checkpoints/best.ckpt; {remedy}")
 

@@ -67,9 +67,7 @@ def killed(owner: Any, name: str, condition: Condition, last: Last | None = None
     return hook
 
 
-def asked_to_end(
-    owner: Any, name: str, condition: Condition, number: int = signal.SIGTERM
-) -> Callable[[], None]:
+def asked_to_end(owner: Any, name: str, condition: Condition, number: int = signal.SIGTERM) -> Callable[[], None]:
     """A hook: the process gets a signal whenever ``owner.name`` is called with arguments that fulfil ``condition``."""
 
     def hook() -> None:

@@ -21,16 +21,16 @@ import torch  # noqa: E402
 import train as program  # noqa: E402
 from envtune.training import curriculum  # noqa: E402
 from envtune.training.callbacks.best_checkpoint import BestCheckpoint  # noqa: E402
+from envtune.training.callbacks.trajectory_log import TrajectoryLog  # noqa: E402
+from envtune.training.csv_log import CSVLog  # noqa: E402
+from envtune.training.datamodule import EnvironmentDataModule  # noqa: E402
 from envtune.training.module import GRPOModule  # noqa: E402
 
 Hook = Callable[..., Any]
+Condition = Callable[..., bool]
 
 
-def _killed(*_: Any) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _before(original: Hook, condition: Callable[..., bool], action: Hook) -> Hook:
+def _before(original: Hook, condition: Condition, action: Hook) -> Hook:
     """``original``, with ``action`` before the calls that fulfil ``condition``."""
 
     def watched(*arguments: Any, **options: Any) -> Any:
@@ -41,23 +41,80 @@ def _before(original: Hook, condition: Callable[..., bool], action: Hook) -> Hoo
     return watched
 
 
-def _in_update(update: int) -> None:
-    GRPOModule.training_step = _before(
-        GRPOModule.training_step, lambda module, *_: module.trainer.global_step == update - 1, _killed
-    )
+def _killed(owner: Any, name: str, condition: Condition, last: Hook | None = None) -> Callable[[], None]:
+    """A hook: the process is gone when ``owner.name`` is called with arguments that fulfil ``condition``, before it
+    does anything but ``last``.
+    """
+
+    def action(*arguments: Any, **options: Any) -> None:
+        if last:
+            last(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return lambda: setattr(owner, name, _before(getattr(owner, name), condition, action))
 
 
-def _before_the_record_of(stage: str) -> None:
-    curriculum.write_stage_records = _before(
-        curriculum.write_stage_records, lambda folder, records: records[-1].stage == stage, _killed
-    )
+def _after(update: int, updates_before: int | None = None) -> Condition:
+    """Of a module or data module whose trainer has made ``update`` updates, in the stage that began then or any."""
+
+    def holds(part: Any, *_: Any) -> bool:
+        started = part.trainer.lightning_module.updates_before
+        return part.trainer.global_step == update and updates_before in (None, started)
+
+    return holds
 
 
-# Two updates in each stage: 3 is the first of stage 2, before its first checkpoint, 6 the second of stage 3.
+def _saves(update: int, whole: bool) -> Condition:
+    """Of the checkpoint of a run (``whole``) or of its weights alone."""
+    return lambda checkpoint, _: checkpoint.get("global_step") == update and ("callbacks" in checkpoint) == whole
+
+
+def _half_a_checkpoint(checkpoint: Any, file: Any) -> None:
+    _SAVE(checkpoint, file)
+    file.truncate(file.tell() // 2)
+    file.flush()
+
+
+def _half_a_row(log: Any, metrics: Any, step: int) -> None:
+    with log._path.open("a") as file:
+        file.write("0.5,0.25")
+
+
+def _renames(name: str, stage: str) -> Condition:
+    return lambda path, _: path.name == name and path.parent.parent.name == stage
+
+
+def _record_of(stage: str) -> Condition:
+    return lambda folder, records: records[-1].stage == stage
+
+
+_SAVE = torch.save
+# Two updates in each stage, with a validation and a checkpoint after each: stage 2 makes updates 3 and 4.
 MOMENTS: dict[str, Callable[[], None]] = {
-    "in update 3": lambda: _in_update(3),
-    "before stage 2 is recorded": lambda: _before_the_record_of("2"),
-    "in update 6": lambda: _in_update(6),
+    "before the curriculum is recorded": _killed(program, "write_run_record", lambda *_, **__: True),
+    "in the validation before update 1": _killed(GRPOModule, "validation_step", _after(0)),
+    "in the middle of the best checkpoint of the start": _killed(torch, "save", _saves(0, False), _half_a_checkpoint),
+    "in the rollout of update 1": _killed(EnvironmentDataModule, "_rewarded", _after(0)),
+    "in update 1": _killed(GRPOModule, "training_step", _after(0)),
+    "in the middle of the checkpoint of update 1": _killed(torch, "save", _saves(1, True), _half_a_checkpoint),
+    "in the validation after update 2": _killed(GRPOModule, "validation_step", _after(2, 0)),
+    "before stage 1 is recorded": _killed(curriculum, "write_stage_records", _record_of("1")),
+    "before stage 2 is recorded as begun": _killed(
+        program, "write_run_record", lambda folder, *_, **__: folder.endswith("stage_2")
+    ),
+    "in the validation at the start of stage 2": _killed(GRPOModule, "validation_step", _after(2, 2)),
+    "in update 3": _killed(GRPOModule, "training_step", _after(2)),
+    "in the row of update 3": _killed(CSVLog, "log_metrics", lambda log, metrics, step: step == 3, _half_a_row),
+    "in the rollout of update 4": _killed(EnvironmentDataModule, "_rewarded", _after(3)),
+    "between two renames of the checkpoint of stage 2": _killed(Path, "replace", _renames("last.ckpt.new", "stage_2")),
+    "before stage 2 is recorded": _killed(curriculum, "write_stage_records", _record_of("2")),
+    "in update 6": _killed(GRPOModule, "training_step", _after(5)),
+    "in the middle of the best checkpoint of update 6": _killed(torch, "save", _saves(6, False), _half_a_checkpoint),
+    "in the trajectories of update 7": _killed(
+        TrajectoryLog, "_write", lambda _, trainer, *__: trainer.global_step == 7
+    ),
+    "in the validation after update 8": _killed(GRPOModule, "validation_step", _after(8)),
+    "after the last stage is recorded": _killed(program, "stages_table", lambda *_: True),
 }
 
 

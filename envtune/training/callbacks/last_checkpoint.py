@@ -77,4 +77,3 @@ class LastCheckpoint(Checkpoint):
         self._restored = None
         # Lightning counts the update before a skipped validation twice, and so would log at other updates.
         trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.fit_loop.total_batch_idx + 1
-
