@@ -65,7 +65,7 @@ class _Watch:
         self._handled = [number for number, default in _ENDING.items() if self._before[number] == default]
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
-        # Python writes each signal's number here at once, also while the main thread waits inside an operation of torch.
+        # Python writes each signal's number here at once, also while the main thread waits in an operation of torch.
         self._outer = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in self._handled:
             signal.signal(number, self._interrupt)
