@@ -76,7 +76,7 @@ def _render(tokenizer: Any, contents: Sequence[str]) -> str:
         if type(error) is TemplateError:
             reason = f"it refuses a system message, or a user's message after an assistant's: {error}"
         raise UserError(
-            f"the chat template cannot be rendered ({reason}): choose another model or set its tokenizer's chat_template"
+            f"the chat template cannot be rendered ({reason}): choose another model or set its chat_template"
         ) from error
 
 

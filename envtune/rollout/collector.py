@@ -60,7 +60,7 @@ class Collector:
         )
         self.generator = generator
         self.environment_seconds = 0.0
-        self._template = template
+        self.template = template
         self.augmentation = augmentation
         self._step_limit = step_limit
         self._max_prompt_tokens = max_prompt_tokens
@@ -80,6 +80,15 @@ class Collector:
                 f"rollout.max_prompt_tokens={self._max_prompt_tokens} and rollout.max_response_tokens="
                 f"{self._max_response_tokens} make {self.max_tokens} tokens, but the model's window holds {window}: "
                 "lower one of them or choose a model with a longer window"
+            )
+
+    def check_vocabulary(self, size: int) -> None:
+        """Raises UserError if a prompt can hold an id that a model with ``size`` embeddings does not have."""
+        largest = self.template.largest_id
+        if largest >= size:
+            raise UserError(
+                f"the tokenizer encodes text as ids of up to {largest}, but the model's embedding ends at {size - 1}: "
+                "give a tokenizer and a model that belong together, or save the model with its embedding resized"
             )
 
     def play(
@@ -106,7 +115,7 @@ class Collector:
     def _start(self, request: EpisodeRequest, augmentation: Augmentation) -> _EpisodeInFlight:
         episode = Episode(request.task, parse, augmentation.for_episode(request.seed), self._step_limit)
         opening = episode.reset()
-        prompt = self._template.open(opening.text, opening.new_tools)
+        prompt = self.template.open(opening.text, opening.new_tools)
         if len(prompt) > self._max_prompt_tokens:
             raise UserError(
                 f"the prompt of task {request.task.id} has {len(prompt)} tokens, rollout.max_prompt_tokens="
@@ -115,7 +124,7 @@ class Collector:
         return _EpisodeInFlight(
             episode,
             Transcript(prompt),
-            self._template,
+            self.template,
             request.seed,
             self._max_response_tokens,
             self._max_completion_tokens,
