@@ -144,8 +144,8 @@ def _require_plain_projection(model: PreTrainedModel) -> None:
     name = type(model).__name__
     if not own.isfinite().all():
         raise UserError(
-            f"the logits of {name} are NaN or infinite: its weights are damaged or overflow {model.dtype}; give another "
-            "model.path or init_from, or use model.dtype=float32"
+            f"the logits of {name} are NaN or infinite: its weights are damaged or overflow {model.dtype}; give "
+            "another model.path or init_from, or use model.dtype=float32"
         )
     if not isinstance(model.get_output_embeddings(), nn.Linear):
         raise UserError(f"{name} has an output embedding that is no linear layer; choose a model such as Qwen or Llama")
