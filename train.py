@@ -104,7 +104,7 @@ def train_stage(config: DictConfig, loggers: list[Logger], lifeline: Lifeline, s
     seed_this_rank(config.seed, trainer)
     collector, model = datamodule.collector, module.policy.model.config
     collector.check_window(model.max_position_embeddings)
-    collector.check_vocabulary(model.vocab_size)
+    collector.template.check_vocabulary(model.vocab_size)
     tasks, template = datamodule.source.describe(), collector.template.pieces
     write_run_record(config.run_folder, tasks, list(config.tags), settings, start, template)
     count_on(trainer, module, stage.updates_before)

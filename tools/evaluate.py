@@ -71,7 +71,7 @@ def _collector(config: DictConfig) -> Collector:
     collector = instantiate(config.rollout, _convert_="all")
     model = instantiate(config.model, _convert_="all").to(device)
     collector.check_window(model.config.max_position_embeddings)
-    collector.check_vocabulary(model.config.vocab_size)
+    collector.template.check_vocabulary(model.config.vocab_size)
     collector.generator.update_weights(model, policy_version=0)
     return collector
 

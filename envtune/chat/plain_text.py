@@ -17,6 +17,8 @@ from envtune.errors import UserError
 TAGS = frozenset({"<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</answer>"})
 # In place of a character that is a control token on its own.
 _SUBSTITUTE = "?"
+# For private use: it has no meaning.
+_IN_NO_VOCABULARY = "\ue000"
 
 
 class PlainText:
@@ -89,7 +91,7 @@ def _control_tokens(tokenizer: Any, template_text: str) -> dict[str, int]:
 
 
 def _mere_unknown(tokenizer: Any, control: dict[str, int]) -> frozenset[int]:
-    """The unknown token, unless it has another role: what a vocabulary lacks has no other id."""
+    """The unknown token, if characters that the vocabulary lacks become it and it has no other role."""
     others = {token for role, token in tokenizer.special_tokens_map.items() if role != "unk_token"}
-    unknown = tokenizer.unk_token
-    return frozenset({control[unknown]} if unknown in control and unknown not in others else ())
+    unknown = {id_ for text, id_ in control.items() if text == tokenizer.unk_token and text not in others}
+    return frozenset(unknown.intersection(encode(tokenizer, _IN_NO_VOCABULARY)))

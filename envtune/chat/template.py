@@ -10,7 +10,6 @@ Only what the template itself writes becomes control tokens: every other text pa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 from envtune.chat.pieces import render_pieces
@@ -81,11 +80,15 @@ class Template:
         """
         return [] if completion and completion[-1] == self.end_ids[0] else [self.end_ids[0]]
 
-    @cached_property
-    def largest_id(self) -> int:
-        """The largest id that a prompt can hold."""
-        control = (*self._before_system, *self._before_user, *self._generation, *self._next_message, self.end_ids[0])
-        return max(self._text.ids.union(control))
+    def check_vocabulary(self, size: int) -> None:
+        """Raises UserError if a prompt can hold an id that a model with ``size`` embeddings does not have."""
+        template = (*self._before_system, *self._before_user, *self._generation, *self._next_message, self.end_ids[0])
+        largest = max(self._text.ids.union(template))
+        if largest >= size:
+            raise UserError(
+                f"the tokenizer encodes text as ids of up to {largest}, but the model's embedding ends at {size - 1}: "
+                "give a tokenizer and a model that belong together, or save the model with its embedding resized"
+            )
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of sampled ids without control tokens; the protocol's tags always stay."""

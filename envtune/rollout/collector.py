@@ -82,15 +82,6 @@ class Collector:
                 "lower one of them or choose a model with a longer window"
             )
 
-    def check_vocabulary(self, size: int) -> None:
-        """Raises UserError if a prompt can hold an id that a model with ``size`` embeddings does not have."""
-        largest = self.template.largest_id
-        if largest >= size:
-            raise UserError(
-                f"the tokenizer encodes text as ids of up to {largest}, but the model's embedding ends at {size - 1}: "
-                "give a tokenizer and a model that belong together, or save the model with its embedding resized"
-            )
-
     def play(
         self,
         requests: Sequence[EpisodeRequest],

@@ -124,6 +124,14 @@ def test_an_unknown_character_stays_the_unknown_token_unless_that_is_a_control_t
     assert shared.unk_token_id not in Template(shared, STYLE).reply("日")
 
 
+def test_an_unknown_token_that_no_character_needs_is_a_control_token_as_others_are():
+    bpe = byte_level(NORMALIZERS["nfkc"])
+    bpe.add_special_tokens([AddedToken("<|none|>", normalized=True)])
+    fast = chat_tokenizer(bpe, unk_token="<|none|>")
+    assert fast.unk_token_id in fast.encode("＜|none|＞", add_special_tokens=False)
+    assert fast.unk_token_id not in Template(fast, STYLE).reply("＜|none|＞")
+
+
 def test_a_tokenizer_that_adds_control_tokens_to_every_text_is_refused():
     fast = chat_tokenizer(byte_level(None))
 

@@ -204,11 +204,25 @@ def test_a_part_of_the_date_can_be_computed_with():
     assert Template(tokenizer(dated), STYLE).pieces.before_system == "2025<|im_start|>system\n"
 
 
-def test_the_largest_id_of_a_prompt_is_of_text_or_of_the_template_and_no_other_control_token():
+def test_a_tokenizer_that_is_larger_than_the_embedding_is_refused_and_a_smaller_one_is_not():
     fast = tokenizer(CHATML)
-    largest = Template(fast, STYLE).largest_id
-    assert largest == len(fast) - 1
+    size = len(fast)
+    Template(fast, STYLE).check_vocabulary(size + 56)
+    # No prompt holds the id of a control token that the template does not write.
     fast.add_special_tokens({"additional_special_tokens": ["<|unused|>"]})
-    assert Template(fast, STYLE).largest_id == largest
+    Template(fast, STYLE).check_vocabulary(size)
+    too_large = (
+        rf"^the tokenizer encodes text as ids of up to {size - 1}, but the model's embedding ends at {size - 2}: "
+    )
+    with pytest.raises(UserError, match=too_large):
+        Template(fast, STYLE).check_vocabulary(size - 1)
     fast.add_tokens(["word"])
-    assert Template(fast, STYLE).largest_id == len(fast) - 1
+    with pytest.raises(UserError, match=f"ids of up to {size + 1}, but the model's embedding ends at {size}: "):
+        Template(fast, STYLE).check_vocabulary(size + 1)
+
+
+def test_a_control_token_that_the_template_writes_must_have_an_embedding():
+    fast = tokenizer(CHATML.replace("<|im_end|>", "<|new|>"))
+    fast.add_special_tokens({"additional_special_tokens": ["<|new|>"]})
+    with pytest.raises(UserError, match="the model's embedding ends at "):
+        Template(fast, STYLE).check_vocabulary(len(fast) - 1)

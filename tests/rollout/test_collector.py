@@ -222,16 +222,6 @@ def test_an_episode_that_may_outgrow_the_models_window_is_refused(tokenizer: Any
         collector.check_window(1535)
 
 
-def test_a_tokenizer_that_is_larger_than_the_embedding_is_refused_and_a_smaller_one_is_not(tokenizer: Any):
-    collector = toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(IDLE)))
-    collector.check_vocabulary(len(tokenizer))
-    collector.check_vocabulary(len(tokenizer) + 56)
-    with pytest.raises(
-        UserError, match=r"encodes text as ids of up to 399, but the model's embedding ends at 398: give "
-    ):
-        collector.check_vocabulary(len(tokenizer) - 1)
-
-
 def test_a_played_episodes_log_probs_are_those_of_a_fresh_pass_over_its_record(tokenizer: Any):
     model = toy_model().eval()
     generator = HFGenerator(temperature=0.8)
