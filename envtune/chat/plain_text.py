@@ -13,7 +13,7 @@ from typing import Any
 
 from envtune.errors import UserError
 
-# Tags of the response protocol that a tokenizer may have as tokens; anybody may write them.
+# Tags of the response protocol that a tokenizer may have as tokens: any text may hold them.
 TAGS = frozenset({"<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</answer>"})
 # In place of a character that is a control token on its own.
 _SUBSTITUTE = "?"
