@@ -116,9 +116,12 @@ def train_stage(config: DictConfig, loggers: list[Logger], lifeline: Lifeline, s
     datamodule.check_devices(trainer.world_size)
     module = instantiate(config.module, _convert_="all")
     seed_this_rank(config.seed, trainer)
-    datamodule.collector.check_window(module.policy.model.config.max_position_embeddings)
+    collector, model = datamodule.collector, module.policy.model.config
+    collector.check_window(model.max_position_embeddings)
+    collector.template.check_vocabulary(model.vocab_size)
     files = files_written_by(Path(config.run_folder), [*callbacks, *loggers])
-    write_run_record(config.run_folder, datamodule.source.describe(), list(config.tags), settings, start, files)
+    tasks, template = datamodule.source.describe(), collector.template.pieces
+    write_run_record(config.run_folder, tasks, list(config.tags), settings, start, files, template)
     count_on(trainer, module, stage.updates_before)
 
     if not start:

@@ -51,7 +51,7 @@ def evaluate(config: DictConfig) -> None:
     if not requests:
         raise UserError(f"split={config.split} has no tasks: choose another split or a larger data.val_size")
     collector = _collector(config)
-    write_run_record(config.run_folder, source.describe(), list(config.tags))
+    write_run_record(config.run_folder, source.describe(), list(config.tags), template=collector.template.pieces)
     started = time.perf_counter()
     trajectories = _play(plan, collector, requests)
     seconds = time.perf_counter() - started
@@ -71,6 +71,7 @@ def _collector(config: DictConfig) -> Collector:
     collector = instantiate(config.rollout, _convert_="all")
     model = instantiate(config.model, _convert_="all").to(device)
     collector.check_window(model.config.max_position_embeddings)
+    collector.template.check_vocabulary(model.config.vocab_size)
     collector.generator.update_weights(model, policy_version=0)
     return collector
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import re
 import sys
 from collections import defaultdict
@@ -41,7 +40,7 @@ from show_trajectory import WIDTH, Record, read_records, trajectory_files
 
 from envtune import command_line
 from envtune.errors import UserError
-from envtune.reward import Reward
+from envtune.reward import Reward, judge
 
 CONFIG = "train"
 # `reward=binary`, `reward.format=0.3`, `+reward.cost=1`, `~reward.cost`.
@@ -109,13 +108,13 @@ def _rescored(file: Path, record: Record, reward: Reward) -> Rescored:
     if record.reward is None:
         raise UserError(f"{place} has no recorded reward to compare with: give a run of train.py")
     try:
-        total = float(reward(trajectory).total)
-    except Exception as error:
-        # Any reward of the user's may stand here, and it may want what is not in the file.
+        total = judge(reward, trajectory).total
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from error
+    except RuntimeError as error:
+        # A reward of the user's own may want what is not in the file.
         stored = "" if trajectory.tokens else "; token ids are stored with callbacks.trajectories.with_tokens=true"
-        raise UserError(f"{place}: the reward failed ({type(error).__name__}: {error}){stored}") from error
-    if not math.isfinite(total):
-        raise UserError(f"{place}: the reward is {total}: it must be a finite number")
+        raise UserError(f"{place}: {error}{stored}") from error
     return Rescored((trajectory.task_id, trajectory.policy_version), record.reward, total)
 
 

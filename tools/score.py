@@ -3,11 +3,12 @@
     python tools/score.py INPUT.jsonl OUTPUT.jsonl
 
 Input, one JSON object a line: {"id": "multi_turn_base_0", "decoded": [turn][step][call string]}; further keys are
-ignored. Output, in the same order: {"id", "success", "turns": [{"state", "response", "called", "passed"}, …]}, with
-all turns of the task. "success" is BFCL's verdict; a record whose number of turns is not the task's has failed, and a
-turn without a record counts as one without a call. "passed" is the method's: state and results, or no call where none
-is due. As in BFCL's own executor, tools that the task withholds at first may be called from the start. A call string
-that cannot be parsed is a call that failed.
+ignored. Output, in the same order: {"id", "success", "turns": [{"state", "response", "called", "passed",
+"passed_officially"}, …]}, with all turns of the task. "success" is BFCL's verdict; a record whose number of turns is
+not the task's has failed, and a turn without a record counts as one without a call. "passed" is the method's: state
+and results, or no call where none is due. "passed_officially" is BFCL's: state, results and a call, or nothing where
+no call is due. "success" is that all turns have passed officially. As in BFCL's own executor, tools that the task
+withholds at first may be called from the start. A call string that cannot be parsed is a call that failed.
 
 Every record has worlds of its own. BFCL's executor shares the default lists of post_tweet between the agent's world
 and the ground truth's, so its verdict can differ where a tweet without mentions is mentioned in later.
@@ -120,29 +121,31 @@ def score(task: Task, decoded: Decoded) -> dict[str, Any]:
     """The output line for one record."""
     agent, twin = Toolbox(task), twin_turns(task)
     seen: Counter[str] = Counter()
-    verdicts: list[TurnVerdict] = []
+    turns: list[dict[str, bool]] = []
     for index, turn in enumerate(task.turns):
-        calls = [text for step in (decoded[index] if index < len(decoded) else ()) for text in step]
+        steps = decoded[index] if index < len(decoded) else []
+        calls = [text for step in steps for text in step]
         seen.update(_result(agent, text) for text in calls)
-        verdicts.append(
-            TurnVerdict(
-                state=judge_state(agent, twin[index]),
-                response=judge_responses(seen, twin[index].results),
-                called=bool(calls),
-                expects_answer=not turn.ground_truth,
-                answered=True,
-            )
+        verdict = TurnVerdict(
+            state=judge_state(agent, twin[index]),
+            response=judge_responses(seen, twin[index].results),
+            called=bool(calls),
+            expects_answer=not turn.ground_truth,
+            answered=True,
         )
-    return {
-        "id": task.id,
-        "success": len(decoded) == len(task.turns) and all(map(_passed_officially, verdicts, decoded)),
-        "turns": [{"state": v.state, "response": v.response, "called": v.called, "passed": v.passed} for v in verdicts],
-    }
-
-
-def _passed_officially(verdict: TurnVerdict, steps: list[list[str]]) -> bool:
-    """BFCL's rule. For BFCL a turn of several steps is one with a call, even if every step is empty."""
-    return replace(verdict, called=verdict.called or len(steps) > 1).passed_officially
+        # For BFCL a turn of several steps is one with a call, even if every step is empty.
+        official = replace(verdict, called=verdict.called or len(steps) > 1)
+        turns.append(
+            {
+                "state": verdict.state,
+                "response": verdict.response,
+                "called": verdict.called,
+                "passed": verdict.passed,
+                "passed_officially": official.passed_officially,
+            }
+        )
+    success = len(decoded) == len(task.turns) and all(turn["passed_officially"] for turn in turns)
+    return {"id": task.id, "success": success, "turns": turns}
 
 
 def _result(agent: Toolbox, text: str) -> str:

@@ -75,6 +75,7 @@ def _find(options: argparse.Namespace, staged: Path) -> ServedModel:
 def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedModel, stack: ExitStack) -> None:
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     template = Template(tokenizer, model.prompting.style, model.prompting.max_observation_tokens)
+    template.check_vocabulary(model.vocabulary)
     # Before the model starts, which takes minutes: what comes early waits, and a taken port is known at once.
     listening = stack.enter_context(_listen(options.host, options.port))
     child = None

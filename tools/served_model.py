@@ -36,11 +36,13 @@ class Prompting:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model folder (or the name of one on the hub). ``window`` in tokens, None if the folder does not say."""
+    """A model folder (or the name of one on the hub). ``window`` in tokens, None if the folder does not say;
+    ``vocabulary`` is the number of its embeddings."""
 
     folder: str
     prompting: Prompting
     window: int | None
+    vocabulary: int
     end_ids: frozenset[int]
 
 
@@ -60,8 +62,8 @@ def find_model(
         trained = find_trained(given, model)
         export(trained, staged, "bfloat16" if dtype == "bfloat16" else "float32")
         prompting, folder = _prompting_of(trained), str(staged)
-    window, end_ids = _window_and_ends(folder, trust_remote_code)
-    return ServedModel(folder, replace(prompting, **chosen), window, end_ids)
+    window, vocabulary, end_ids = _facts_of(folder, trust_remote_code)
+    return ServedModel(folder, replace(prompting, **chosen), window, vocabulary, end_ids)
 
 
 def _prompting_of(trained: Trained) -> Prompting:
@@ -83,7 +85,8 @@ def _prompting_of(trained: Trained) -> Prompting:
     return Prompting(max_observation_tokens=rollout["template"]["max_observation_tokens"], **found)
 
 
-def _window_and_ends(folder: str, trust_remote_code: bool) -> tuple[int | None, frozenset[int]]:
+def _facts_of(folder: str, trust_remote_code: bool) -> tuple[int | None, int, frozenset[int]]:
+    """Window, vocabulary and end tokens."""
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
@@ -97,4 +100,5 @@ def _window_and_ends(folder: str, trust_remote_code: bool) -> tuple[int | None, 
         # It is optional; the config names an end token too.
         generation = None
     ends: Any = SimpleNamespace(config=config, generation_config=generation)
-    return getattr(config.get_text_config(), "max_position_embeddings", None), end_tokens(ends)
+    text = config.get_text_config()
+    return getattr(text, "max_position_embeddings", None), text.vocab_size, end_tokens(ends)

@@ -1,6 +1,7 @@
 """The multi-turn part of the Berkeley Function Calling Leaderboard, read from the files of the ``bfcl_eval`` package.
 
-Only its data files are read; of its code, nothing but the table that names the tool documents' files is imported.
+Only its data files are read; of its code, the table that names the tool documents' files is imported, and its classes
+open the worlds of a user's own files, so that a world that cannot be opened is found when it is read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from bfcl_eval.constants.executable_backend_config import MULTI_TURN_FUNC_DOC_FI
 
 from envtune.data.call_string import parse_call
 from envtune.data.split import draw_evenly, named_split, task_id
+from envtune.environment.worlds import new_worlds
 from envtune.errors import UserError
 from envtune.task import Category, Split, Task, ToolCall, ToolDocument, UserTurn
 
@@ -156,7 +158,11 @@ def make_task(category: Category, entry: Mapping[str, Any]) -> Task:
 def _tasks_of(category: Category, folder: Path) -> Iterator[Task]:
     for place, entry in _entries_of(category, folder):
         try:
-            yield make_task(category, entry)
+            task = make_task(category, entry)
+            # Those of the package are known to open.
+            if folder != package_data():
+                new_worlds(task)
+            yield task
         except KeyError as error:
             raise TaskFileError(f"{place}: {error} is missing or unknown") from None
         except (ValueError, TypeError, AttributeError) as error:

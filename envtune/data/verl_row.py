@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from envtune.data.bfcl import make_task
+from envtune.environment.worlds import new_worlds
 from envtune.task import Category, Split, Task, ToolCall
 
 # By this name the reference finds the environment that plays the row.
@@ -67,7 +68,8 @@ def task_of_row(extra_info: Mapping[str, Any] | None, packaged: Task) -> Task:
     From the row come worlds, tool classes, messages and ground truth; from ``packaged`` the withheld tools.
 
     Raises:
-        ValueError: a field is missing or of another shape, or a ground-truth call suits no tool of the package.
+        ValueError: a field is missing or of another shape, a ground-truth call suits no tool of the package, or a world
+            cannot be opened.
     """
     kwargs = _field(extra_info, "interaction_kwargs", Mapping, "a struct")
     entry = {
@@ -87,6 +89,7 @@ def task_of_row(extra_info: Mapping[str, Any] | None, packaged: Task) -> Task:
     for turn in task.turns:
         for call in turn.ground_truth:
             _check_call(call, task)
+    new_worlds(task)
     return task
 
 

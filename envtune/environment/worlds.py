@@ -24,6 +24,7 @@ from bfcl_eval.eval_checker.multi_turn_eval.func_source_code import long_context
 
 from envtune.environment.clock import with_fixed_time
 from envtune.environment.task_cache import cached_by_task
+from envtune.errors import UserError
 from envtune.task import Category, Task
 
 TOOLBOXES = (
@@ -58,7 +59,7 @@ def new_worlds(task: Task) -> dict[str, Any]:
     """A live object of each of the task's classes, in the task's initial state, shared with nobody.
 
     Raises:
-        ValueError: a class is unknown.
+        UserError: a class is unknown, or cannot load its initial state.
     """
     return _snapshot_of(task).restore()
 
@@ -126,9 +127,16 @@ def _snapshot_of(task: Task) -> Snapshot:
 
 def _loaded(name: str, task: Task) -> Any:
     if name not in CLASSES:
-        raise ValueError(f"toolbox {name!r} is unknown: use one of {', '.join(TOOLBOXES)}")
+        raise UserError(f"toolbox {name!r} is unknown: use one of {', '.join(TOOLBOXES)}")
     world = CLASSES[name]()
     if name not in STATELESS_CLASSES:
-        initial_state = copy.deepcopy(dict(task.initial_state.get(name, {})))
-        world._load_scenario(initial_state, long_context=task.category is Category.LONG_CONTEXT)
+        try:
+            initial_state = copy.deepcopy(dict(task.initial_state.get(name, {})))
+            world._load_scenario(initial_state, long_context=task.category is Category.LONG_CONTEXT)
+        # BFCL's classes check nothing: what comes from a file of the user's may fail in any way.
+        except Exception as error:
+            raise UserError(
+                f"the initial state of {name} cannot be loaded ({type(error).__name__}: "
+                f"{' '.join(str(error).split())}): give it the form that BFCL's tasks have"
+            ) from error
     return world

@@ -1,7 +1,7 @@
 """Trajectories -> rewards: each one a class with plain-value settings, its parts named and weighted."""
 
 from envtune.reward.binary import BinaryReward
-from envtune.reward.breakdown import Reward, RewardBreakdown, RewardPart
+from envtune.reward.breakdown import Reward, RewardBreakdown, RewardPart, judge
 from envtune.reward.format import FormatReward
 from envtune.reward.mixed import MixedReward
 from envtune.reward.progress import ProgressReward
@@ -16,4 +16,5 @@ __all__ = [
     "RewardBreakdown",
     "RewardPart",
     "ToolRLReward",
+    "judge",
 ]

@@ -60,7 +60,7 @@ class Collector:
         )
         self.generator = generator
         self.environment_seconds = 0.0
-        self._template = template
+        self.template = template
         self.augmentation = augmentation
         self._step_limit = step_limit
         self._max_prompt_tokens = max_prompt_tokens
@@ -106,7 +106,7 @@ class Collector:
     def _start(self, request: EpisodeRequest, augmentation: Augmentation) -> _EpisodeInFlight:
         episode = Episode(request.task, parse, augmentation.for_episode(request.seed), self._step_limit)
         opening = episode.reset()
-        prompt = self._template.open(opening.text, opening.new_tools)
+        prompt = self.template.open(opening.text, opening.new_tools)
         if len(prompt) > self._max_prompt_tokens:
             raise UserError(
                 f"the prompt of task {request.task.id} has {len(prompt)} tokens, rollout.max_prompt_tokens="
@@ -115,7 +115,7 @@ class Collector:
         return _EpisodeInFlight(
             episode,
             Transcript(prompt),
-            self._template,
+            self.template,
             request.seed,
             self._max_response_tokens,
             self._max_completion_tokens,

@@ -8,6 +8,19 @@ from typing import Protocol, TypeAlias
 
 from transformers import PreTrainedModel
 
+from envtune.errors import UserError
+
+
+class BrokenPolicy(UserError):
+    """The policy gives log-probs that are not finite numbers, after ``policy_version`` updates."""
+
+    def __init__(self, policy_version: int) -> None:
+        super().__init__(
+            f"the policy after update {policy_version} gives logits that are NaN or infinite, from which nothing can "
+            "be sampled: continue from an earlier checkpoint with a lower optimizer.lr, or use model.dtype=float32 if "
+            "its weights overflow a smaller type"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -72,5 +85,8 @@ class Generator(Protocol):
         As soon as a request of chain ``i`` has its completion, ``advance(i, completion)`` says what follows, while
         other chains are sampled. ``advance`` is never called twice at the same time, but maybe from another thread; an
         error in it ends the run and is raised here. ``greedy`` takes the likeliest token each time.
+
+        Raises:
+            BrokenPolicy: a log-prob is not a finite number.
         """
         ...

@@ -16,10 +16,10 @@ from transformers.cache_utils import get_layer_types_and_kwargs
 from envtune.errors import UserError
 from envtune.rollout.advances import Advances
 from envtune.rollout.end_tokens import end_tokens
-from envtune.rollout.generator import Advance, Request
+from envtune.rollout.generator import Advance, BrokenPolicy, Request
 from envtune.rollout.kv_attention import ATTENTION
 from envtune.rollout.running_batch import Limits, RunningBatch
-from envtune.rollout.sampling import Sampling
+from envtune.rollout.sampling import NonFiniteLogits, Sampling
 
 
 class HFGenerator:
@@ -74,9 +74,12 @@ class HFGenerator:
         for number, request in enumerate(first):
             batch.enter(number, request)
         with _sampling_mode(self._model), Advances(advance) as advances:
-            while batch.busy or advances.busy:
-                for seat, following in advances.exchange(batch.step()):
-                    batch.resume(seat, following)
+            try:
+                while batch.busy or advances.busy:
+                    for seat, following in advances.exchange(batch.step()):
+                        batch.resume(seat, following)
+            except NonFiniteLogits as error:
+                raise BrokenPolicy(self.policy_version) from error
         self.fed_tokens += batch.fed_tokens
         self.waiting_seconds += advances.waiting_seconds
 

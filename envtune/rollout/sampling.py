@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+
+class NonFiniteLogits(ArithmeticError):
+    """A model's logits are NaN, infinite, or rule out every token: they stand for no distribution."""
 
 
 def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
@@ -27,14 +32,15 @@ def inverse_cdf(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     """The token at which the cumulative probability, in vocabulary order, first exceeds ``uniforms`` of the total.
 
     Shapes: probabilities [row, vocabulary] (not necessarily normalised), uniforms [row] in [0, 1) -> ids [row]. A token
-    of probability zero is never returned.
+    of probability zero is never returned, and the last token where probabilities are NaN.
     """
     cumulative = probabilities.cumsum(dim=-1)
     total = cumulative[:, -1:].contiguous()
     chosen = torch.searchsorted(cumulative, uniforms[:, None].to(cumulative) * total, right=True)
     # Rounding can lift u * total to the total itself, past the last token.
     last_possible = torch.searchsorted(cumulative, total, right=False)
-    return torch.minimum(chosen, last_possible)[:, 0]
+    # NaN sorts behind every number, and an id past the last token would end the process on a GPU.
+    return torch.minimum(chosen, last_possible).clamp_max(cumulative.shape[-1] - 1)[:, 0]
 
 
 def choose(
@@ -63,7 +69,15 @@ class Sampling:
     greedy: bool
 
     def choose(self, logits: Tensor, noise: Sequence[float]) -> tuple[list[int], list[float]]:
-        """Ids and log-probs from logits [row, vocabulary] and one number in [0, 1) a row."""
+        """Ids and log-probs from logits [row, vocabulary] and one number in [0, 1) a row.
+
+        Raises:
+            NonFiniteLogits: a row's logits stand for no distribution.
+        """
         uniforms = None if self.greedy else torch.tensor(noise, dtype=torch.float64)
         ids, logprobs = choose(logits, uniforms, self.temperature, self.top_p)
-        return ids.tolist(), logprobs.tolist()
+        chosen, likelihoods = ids.tolist(), logprobs.tolist()
+        # One such logit makes every log-prob of its row NaN, so that the few on the host tell of all on the device.
+        if not all(map(math.isfinite, likelihoods)):
+            raise NonFiniteLogits("the model's logits are NaN or infinite: no token can be sampled from them")
+        return chosen, likelihoods

@@ -7,6 +7,7 @@ probabilities come from other kernels than the trainer's, and maybe another prec
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from envtune.errors import UserError
 from envtune.rollout.end_tokens import end_tokens
 from envtune.rollout.engine import Engine, EngineError
 from envtune.rollout.event_loop import all_or_none
-from envtune.rollout.generator import Advance, Completion, Request
+from envtune.rollout.generator import Advance, BrokenPolicy, Completion, Request
 from envtune.rollout.plain_weights import write_plain_weights
 from envtune.rollout.processes import first_on_this_host, process_number, together
 from envtune.rollout.weight_probe import TOLERANCES, probe_difference, probe_requests
@@ -77,6 +78,7 @@ class VLLMGenerator:
             EngineError: the engine has ended, does not answer, or has other weights than ``model``.
             ConnectionError: that, in another training process.
             UserError: the engine cannot take ``model``.
+            BrokenPolicy: a log-prob of the probe is not a finite number.
         """
         self.policy_version = UNKNOWN
         dtype = together(lambda: self.engine.prepare_for(model))[0]
@@ -91,6 +93,7 @@ class VLLMGenerator:
 
         Raises:
             EngineError: the engine has ended, a completion takes too long, or other weights have sampled it.
+            BrokenPolicy: a log-prob is not a finite number.
         """
         if self.policy_version == UNKNOWN:
             raise RuntimeError("the generator has no weights that it knows; call update_weights first")
@@ -123,7 +126,7 @@ class VLLMGenerator:
 
     def _require_same_log_probs(self, model: PreTrainedModel, version: int, dtype: torch.dtype) -> None:
         requests = probe_requests(model)
-        probes = (self._complete(request, frozenset(), greedy=False) for request in requests)
+        probes = (self._complete(request, version, greedy=False) for request in requests)
         completions = self.engine.run(all_or_none(probes), "be probed")
         difference = probe_difference(model, requests, completions, self.temperature)
         name = str(dtype).removeprefix("torch.")
@@ -142,14 +145,16 @@ class VLLMGenerator:
         async def play(number: int, request: Request | None) -> None:
             while request is not None:
                 async with seats:
-                    completion = await self._complete(request, self._stop_ids, greedy)
+                    completion = await self._complete(request, self.policy_version, greedy, self._stop_ids)
                 request = await loop.run_in_executor(thread, advance, number, completion)
 
         # One thread, so that `advance` never runs twice at the same time, and not the loop's, so that all others go on.
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="advance") as thread:
             await all_or_none(play(number, request) for number, request in enumerate(first))
 
-    async def _complete(self, request: Request, stop_ids: frozenset[int], greedy: bool) -> Completion:
+    async def _complete(
+        self, request: Request, version: int, greedy: bool, stop_ids: frozenset[int] = frozenset()
+    ) -> Completion:
         parameters: dict[str, Any] = {
             "temperature": 0.0 if greedy else self.temperature,
             "seed": request.seed,
@@ -164,5 +169,8 @@ class VLLMGenerator:
             raise EngineError(f"broke off a completion ({found.finish_reason})")
         if found.stamps != {self._stamp}:
             raise EngineError("sampled with weights that this run did not push last: was the engine started again?")
+        # JSON has no NaN: a server may send nothing in its place.
+        if not all(logprob is not None and math.isfinite(logprob) for logprob in found.logprobs):
+            raise BrokenPolicy(version)
         self.fed_tokens += len(request.ids) - found.cached_tokens + len(found.ids) - 1
         return Completion(found.ids, found.logprobs, found.finish_reason == "stop")

@@ -17,7 +17,7 @@ from envtune.environment.worlds import TOOLBOXES
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.settings import GRPOSettings
-from envtune.reward.breakdown import Reward, RewardBreakdown
+from envtune.reward.breakdown import Reward, judge
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split, Task
 from envtune.training.aggregates import from_all_ranks
@@ -173,18 +173,7 @@ class EnvironmentDataModule(LightningDataModule):
         return EpisodeRequest(draw.task, _seed_of(self._seed, draw.position, member))
 
     def _rewarded(self, trajectories: Sequence[Trajectory]) -> RewardedGroup:
-        return RewardedGroup(tuple(trajectories), tuple(self._judged(trajectory) for trajectory in trajectories))
-
-    def _judged(self, trajectory: Trajectory) -> RewardBreakdown:
-        """Raises UserError for a reward that is not finite: advantages and gradient would not be either."""
-        breakdown = self.reward(trajectory)
-        if not math.isfinite(breakdown.total):
-            parts = ", ".join(f"{part.name}={part.value}" for part in breakdown.parts)
-            raise UserError(
-                f"the reward of an episode of {trajectory.task_id} is {breakdown.total} ({parts}): "
-                f"{type(self.reward).__name__} must give a finite number"
-            )
-        return breakdown
+        return RewardedGroup(tuple(trajectories), tuple(judge(self.reward, trajectory) for trajectory in trajectories))
 
     def _play_greedily(self, tasks: Sequence[Task]) -> ValidationBatch:
         requests = [EpisodeRequest(task, _seed_of(self._seed, index, 0)) for index, task in enumerate(tasks)]

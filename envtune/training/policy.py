@@ -142,6 +142,11 @@ def _require_plain_projection(model: PreTrainedModel) -> None:
     other = model(input_ids=altered, use_cache=False).logits
     model.train(training)
     name = type(model).__name__
+    if not own.isfinite().all():
+        raise UserError(
+            f"the logits of {name} are NaN or infinite: its weights are damaged or overflow {model.dtype}; give "
+            "another model.path or init_from, or use model.dtype=float32"
+        )
     if not isinstance(model.get_output_embeddings(), nn.Linear):
         raise UserError(f"{name} has an output embedding that is no linear layer; choose a model such as Qwen or Llama")
     if not torch.allclose(own, plain, rtol=0.0, atol=1e-6 * float(own.abs().max())):

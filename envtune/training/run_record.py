@@ -8,12 +8,14 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from envtune.chat.pieces import Pieces
 from envtune.training.checkpoint_io import update_of
 from envtune.training.report import WIRING
 from envtune.whole_file import whole_file
@@ -34,9 +36,11 @@ def write_run_record(
     settings: Mapping[str, Any] | None = None,
     start: Path | None = None,
     files: Sequence[str] = (),
+    template: Pieces | None = None,
 ) -> None:
     """Writes ``folder``/run.json: command line, versions, the code's commit, the composed ``settings``, which tasks
-    were drawn, and the ``files`` of the folder that are the run's own (`run_files.files_written_by`).
+    were drawn, the ``files`` of the folder that are the run's own (`run_files.files_written_by`), and what the chat
+    template writes around messages.
 
     If the run is resumed from ``start``, the record of its beginning stays and `continued` gets an entry; files are
     added to those listed. A warning names what differs between the two.
@@ -52,6 +56,7 @@ def write_run_record(
         "settings": {name: value for name, value in (settings or {}).items() if name not in WIRING},
         "tasks": dict(tasks),
         "files": list(files),
+        "chat_template": asdict(template) if template else None,
     }
     if start and path.is_file():
         begun = json.loads(path.read_text(encoding="utf-8"))
@@ -84,13 +89,19 @@ def _write(path: Path, record: Mapping[str, Any]) -> None:
 
 def differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """`settings.grpo.beta was 0.1 and is 0.2`, of whatever two records do not agree in and that changes numbers."""
-    compared = ("settings", "python", "packages", "commit", "tasks")
+    # Older records do not have all of them.
+    compared = begun.keys() & {"settings", "python", "packages", "commit", "tasks", "chat_template"}
     old, new = (_flat({name: record.get(name) for name in compared}, record) for record in (begun, now))
     return [
-        f"{name} was {old.get(name)} and is {new.get(name)}"
+        f"{name} was {_in_a_line(old.get(name))} and is {_in_a_line(new.get(name))}"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name) and not name.startswith(_FREE) and name not in _FREE_LENGTHS
     ]
+
+
+def _in_a_line(value: Any) -> str:
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def _flat(value: Any, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import Template
+from envtune.environment import clock
+from envtune.errors import UserError
 from envtune.task import ToolDocument
 
 CHATML = (
@@ -154,10 +159,70 @@ def test_a_limit_without_room_for_its_mark_is_refused():
     [
         (None, "has no chat template"),
         (THINKS_FOR_IT, "cannot be continued by appending"),
-        (NO_SYSTEM, "refuses a system message"),
+        (NO_SYSTEM, r"cannot be rendered \(it refuses a system message"),
         (NO_END, "nothing tells where a completion ends"),
+        ({"tool_use": CHATML, "rag": CHATML}, "has the chat templates tool_use, rag and none with the name default"),
+        (
+            CHATML + "{{ 1 + 'a' }}",
+            r"cannot be rendered \(TypeError: unsupported operand type\(s\).*\): choose another",
+        ),
+        (CHATML + "{{ messages[9].content.x }}", r"cannot be rendered \(UndefinedError: "),
+        (CHATML + "{% endfor %}", r"cannot be rendered \(TemplateSyntaxError: "),
+        (CHATML + "{{ 1 / 0 }}", r"cannot be rendered \(ZeroDivisionError: division by zero\): choose another model"),
+        (7, r"cannot be rendered \(TypeError: "),
     ],
 )
-def test_a_template_that_cannot_be_appended_to_is_refused(chat_template: str | None, message: str):
-    with pytest.raises(ValueError, match=message):
+def test_a_template_that_cannot_be_appended_to_is_refused(chat_template: Any, message: str):
+    with pytest.raises(UserError, match=message):
         Template(tokenizer(chat_template), STYLE)
+
+
+def test_of_several_templates_the_default_is_taken():
+    named = Template(tokenizer({"default": CHATML, "tool_use": LLAMA}), STYLE)
+    assert named.open("hello", [PWD]) == Template(tokenizer(CHATML), STYLE).open("hello", [PWD])
+
+
+@pytest.mark.parametrize("format", ["%d %b %Y", "%Y-%m-%d", "%B %-d, %Y", "%A", "%H:%M", "%Y"])
+def test_a_template_that_writes_the_date_writes_that_of_the_tools_world(format: str):
+    dated = CHATML.replace(
+        "{% for", "{% if strftime_now is defined %}Today: {{ strftime_now(FORMAT) }}.{% endif %}{% for", 1
+    )
+    template = Template(tokenizer(dated.replace("FORMAT", repr(format))), STYLE)
+    today = datetime(*clock.NOW).strftime(format)
+    assert template.pieces.before_system == f"Today: {today}.<|im_start|>system\n"
+
+
+@pytest.mark.parametrize("start", ["", "\n", "\n\n", "  ", " \n  ", "x\n"])
+def test_a_template_that_writes_the_date_begins_as_it_would_otherwise(start: str):
+    undated = Template(tokenizer(start + CHATML), STYLE)
+    dated = Template(tokenizer(start + CHATML + "{% if false %}{{ strftime_now('%Y') }}{% endif %}"), STYLE)
+    assert dated.pieces == undated.pieces
+
+
+def test_a_part_of_the_date_can_be_computed_with():
+    dated = CHATML.replace("{% for", "{% set year = strftime_now('%Y') | int + 1 %}{{ year }}{% for", 1)
+    assert Template(tokenizer(dated), STYLE).pieces.before_system == "2025<|im_start|>system\n"
+
+
+def test_a_tokenizer_that_is_larger_than_the_embedding_is_refused_and_a_smaller_one_is_not():
+    fast = tokenizer(CHATML)
+    size = len(fast)
+    Template(fast, STYLE).check_vocabulary(size + 56)
+    # No prompt holds the id of a control token that the template does not write.
+    fast.add_special_tokens({"additional_special_tokens": ["<|unused|>"]})
+    Template(fast, STYLE).check_vocabulary(size)
+    too_large = (
+        rf"^the tokenizer encodes text as ids of up to {size - 1}, but the model's embedding ends at {size - 2}: "
+    )
+    with pytest.raises(UserError, match=too_large):
+        Template(fast, STYLE).check_vocabulary(size - 1)
+    fast.add_tokens(["word"])
+    with pytest.raises(UserError, match=f"ids of up to {size + 1}, but the model's embedding ends at {size}: "):
+        Template(fast, STYLE).check_vocabulary(size + 1)
+
+
+def test_a_control_token_that_the_template_writes_must_have_an_embedding():
+    fast = tokenizer(CHATML.replace("<|im_end|>", "<|new|>"))
+    fast.add_special_tokens({"additional_special_tokens": ["<|new|>"]})
+    with pytest.raises(UserError, match="the model's embedding ends at "):
+        Template(fast, STYLE).check_vocabulary(len(fast) - 1)

@@ -13,7 +13,7 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, Qwen2Config, Qwen2ForC
 from envtune.errors import UserError
 from envtune.rollout import prompts as prompts_module
 from envtune.rollout import running_batch as running_batch_module
-from envtune.rollout.generator import Completion, Request
+from envtune.rollout.generator import BrokenPolicy, Completion, Request
 from envtune.rollout.hf_generator import HFGenerator
 from envtune.rollout.kv_rows import KvRows
 
@@ -358,6 +358,15 @@ def test_the_model_is_left_as_it_was_found():
     assert model.training
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
     model(input_ids=torch.tensor([[1, 2]])).logits.sum().backward()
+
+
+@pytest.mark.parametrize("greedy", [True, False])
+def test_a_policy_that_gives_no_numbers_is_told_with_its_update_and_what_to_do(greedy):
+    model = tiny_model()
+    generator = generator_of(model, version=12)
+    torch.nn.init.constant_(model.lm_head.weight, math.nan)
+    with pytest.raises(BrokenPolicy, match=r"^the policy after update 12 gives logits .* lower optimizer.lr, or "):
+        generator.run(requests_of(), lambda *_: None, greedy)
 
 
 def test_no_requests_give_no_completions():

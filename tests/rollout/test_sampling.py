@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from envtune.rollout.sampling import choose, inverse_cdf, nucleus
+from envtune.rollout.sampling import NonFiniteLogits, Sampling, choose, inverse_cdf, nucleus
 
 
 def test_a_uniform_number_falls_into_the_cumulative_distribution():
@@ -52,3 +52,18 @@ def test_frequencies_of_many_draws_follow_the_distribution():
     expected = 4000 * probabilities
     statistic = ((torch.bincount(ids, minlength=4) - expected) ** 2 / expected).sum()
     assert statistic < 16.27
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9])
+@pytest.mark.parametrize("greedy", [True, False])
+@pytest.mark.parametrize("broken", [[math.nan, 0.0, 0.0], [math.inf, 0.0, 0.0], [-math.inf] * 3, [math.nan] * 3])
+def test_logits_that_are_no_numbers_are_refused_however_tokens_are_chosen(broken, greedy, top_p):
+    sampling = Sampling(1.0, top_p, greedy)
+    with pytest.raises(NonFiniteLogits, match="NaN or infinite"):
+        sampling.choose(torch.tensor([[1.0, 2.0, 3.0], broken]), [0.5, 0.5])
+
+
+@pytest.mark.parametrize("greedy", [True, False])
+def test_a_token_that_is_ruled_out_is_no_fault(greedy):
+    ids, logprobs = Sampling(1.0, 1.0, greedy).choose(torch.tensor([[-math.inf, 0.0, -math.inf]]), [0.5])
+    assert (ids, logprobs) == ([1], [0.0])

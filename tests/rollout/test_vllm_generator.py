@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from test_hf_generator import tiny_model
 from envtune.errors import UserError
 from envtune.rollout import processes, vllm_engine, vllm_generator
 from envtune.rollout.engine import EngineError, Sampled
-from envtune.rollout.generator import Request
+from envtune.rollout.generator import BrokenPolicy, Request
 from envtune.rollout.vllm_engine import OwnEngine
 from envtune.rollout.vllm_generator import VLLMGenerator
 from envtune.rollout.vllm_placement import colocated
@@ -166,6 +167,23 @@ def test_completions_of_an_engine_that_was_started_again_are_refused(differences
     engine.stamps = frozenset({"default"})
     with pytest.raises(EngineError, match="sampled with weights that this run did not push last"):
         generator.run([Request((1,), 0, 1)], lambda *_: None)
+
+
+@pytest.mark.parametrize("logprob", [math.nan, math.inf, -math.inf, None])
+def test_log_probs_of_an_engine_that_are_no_numbers_are_told_with_the_update(differences, monkeypatch, logprob):
+    engine = ToldEngine()
+    generator = VLLMGenerator(engine)
+    differences.append(0.0)
+    generator.update_weights(tiny_model(), 3)
+
+    async def broken(ids: Any, parameters: Any) -> Sampled:
+        return Sampled((1, 1), (0.0, logprob), "length", 0, engine.stamps)
+
+    monkeypatch.setattr(engine, "complete", broken)
+    with pytest.raises(BrokenPolicy, match=r"^the policy after update 3 gives logits "):
+        generator.run([Request((1,), 0, 2)], lambda *_: None)
+    with pytest.raises(BrokenPolicy, match=r"^the policy after update 4 gives logits "):
+        generator.update_weights(tiny_model(), 4)
 
 
 def test_the_engine_has_room_for_the_longest_episode(monkeypatch, tmp_path):

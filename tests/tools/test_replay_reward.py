@@ -170,6 +170,6 @@ def test_a_line_without_what_is_needed_is_named(tmp_path: Path, field: str, mess
 
 def test_a_reward_that_wants_what_was_not_stored_says_how_to_store_it(run: Path):
     with pytest.raises(
-        replay_reward.UserError, match=r"line 1: the reward failed \(AttributeError: .*with_tokens=true"
+        replay_reward.UserError, match=r"line 1: the reward <lambda>, .*, raised AttributeError: .*with_tokens=true"
     ):
         replay_reward.rescore(run, lambda trajectory: trajectory.tokens.ids)

@@ -20,7 +20,7 @@ RIGHT = [
         "diff(file_name1='final_report.pdf',file_name2='previous_report.pdf')",
     ],
 ]
-PASSED = {"state": True, "response": True, "called": True, "passed": True}
+PASSED = {"state": True, "response": True, "called": True, "passed": True, "passed_officially": True}
 
 
 def _record(turns: list[list[str]], task: str = "multi_turn_base_0", **extra: Any) -> str:
@@ -57,7 +57,7 @@ def test_records_are_scored_in_their_order_and_further_keys_are_ignored(tmp_path
     assert [turn["called"] for turn in idle["turns"]] == [False, True, True, True]
     assert [turn["state"] for turn in idle["turns"]] == [False] * 4
     assert not idle["success"]
-    assert short["turns"][3] == {"state": False, "response": False, "called": False, "passed": False}
+    assert short["turns"][3] == dict.fromkeys(PASSED, False)
     assert not short["success"]
     assert long == {**right, "success": False}
     assert unreadable == right
@@ -70,6 +70,41 @@ def test_turns_without_ground_truth_pass_without_a_call_and_never_fail_the_task(
     (score,) = _scores(tmp_path)
     assert score["success"]
     assert [turn["passed"] for turn in score["turns"]] == [True, True, False, True, True]
+
+
+def test_a_turn_is_passed_by_each_of_the_two_rules(tmp_path: Path) -> None:
+    # All is done in the first turn: by the method the others pass without a call, by BFCL's rule they need one.
+    early = [[*RIGHT[0], *RIGHT[1], *RIGHT[2]], [], ["pwd()"], RIGHT[3]]
+    # A call where none is due: by the method that turn fails, by BFCL's rule it is not judged.
+    called_in_vain = [*RIGHT[:2], ["pwd()"], RIGHT[2], RIGHT[3]]
+    _run(tmp_path, _record(early), _record(called_in_vain, "multi_turn_miss_func_0"))
+    ahead, vain = _scores(tmp_path)
+    assert [(turn["passed"], turn["passed_officially"]) for turn in ahead["turns"]] == [
+        (True, True),
+        (True, False),
+        (True, True),
+        (True, True),
+    ]
+    assert not ahead["success"]
+    assert [(turn["passed"], turn["passed_officially"]) for turn in vain["turns"]] == [
+        (True, True),
+        (True, True),
+        (False, True),
+        (True, True),
+        (True, True),
+    ]
+    assert vain["success"]
+
+
+def test_a_turn_of_several_empty_steps_counts_as_one_with_a_call_as_officially(tmp_path: Path) -> None:
+    early = [[*RIGHT[0], *RIGHT[1], *RIGHT[2]], [], ["pwd()"], RIGHT[3]]
+    decoded = [[[call] for call in turn] for turn in early]
+    records = [{"id": "multi_turn_base_0", "decoded": [decoded[0], steps, *decoded[2:]]} for steps in ([[]], [[], []])]
+    _run(tmp_path, *map(json.dumps, records))
+    one, two = _scores(tmp_path)
+    assert [score["turns"][1]["passed_officially"] for score in (one, two)] == [False, True]
+    assert [score["turns"][1]["called"] for score in (one, two)] == [False, False]
+    assert [score["success"] for score in (one, two)] == [False, True]
 
 
 def test_a_withheld_tool_may_be_called_before_its_turn_as_officially(tmp_path: Path) -> None:

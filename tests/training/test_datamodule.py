@@ -87,13 +87,14 @@ def test_a_batch_holds_groups_of_one_task_in_the_order_of_its_tensors(tokenizer:
     assert batch.rollout_seconds > batch.environment_seconds > 0
 
 
-def test_a_reward_that_is_no_number_is_told_with_its_task_and_parts(tokenizer: Any):
+def test_a_reward_that_is_no_number_is_told_with_its_task_and_part(tokenizer: Any):
     datamodule = datamodule_of(tokenizer)
     datamodule.reward = Unbounded()
     with pytest.raises(UserError) as error:
         next(iter(datamodule.train_dataloader()))
     assert re.fullmatch(
-        r"the reward of an episode of toy_\d is inf \(progress=1\.0, luck=inf\): Unbounded must give a finite number",
+        r"the reward Unbounded, for an episode of toy_\d: part 'luck' has the value inf \(float\): give a finite "
+        r"number of at most 1e\+30",
         str(error.value),
     )
 

@@ -19,6 +19,7 @@ from transformers import (
     T5Config,
 )
 
+from envtune.errors import UserError
 from envtune.training.policy import Policy, token_statistics
 from envtune.training.weights import load_model
 
@@ -270,6 +271,13 @@ def test_a_checkpoint_of_another_model_is_named(model_path, tmp_path):
     with pytest.raises(ValueError, match=r"other\.ckpt does not fit Qwen2ForCausalLM") as raised:
         loaded(model_path, init_from=str(tmp_path / "other.ckpt"))
     assert "\n" not in str(raised.value)
+
+
+def test_weights_that_give_no_numbers_are_named_as_such(model_path):
+    model = load_model(model_path)
+    torch.nn.init.constant_(model.model.layers[0].mlp.down_proj.weight, float("nan"))
+    with pytest.raises(UserError, match=r"^the logits of Qwen2ForCausalLM are NaN or infinite: its weights are "):
+        Policy(model)
 
 
 def test_logits_changed_after_the_output_embedding_are_refused(tmp_path):

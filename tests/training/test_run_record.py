@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from envtune.chat.pieces import Pieces
 from envtune.training import run_record
 from envtune.training.checkpoint_io import AtomicCheckpointIO
 from envtune.training.run_record import differences, write_run_record
@@ -75,6 +76,24 @@ def test_a_continuation_is_added_to_the_record_and_what_differs_is_told(
     assert (record["command"], record["settings"]) == (["train.py", "first"], {"grpo": {"beta": 0.1}})
     told = [(entry["command"][1], entry["after_update"], entry["changes"]) for entry in record["continued"]]
     assert told == [("second", 5, []), ("second", 5, changes)]
+
+
+def test_a_continuation_whose_prompts_are_written_otherwise_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    start = tmp_path / "checkpoints/last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"global_step": 5}, start)
+    begun, edited = Pieces("<s>\n", "", "<a>", "</s>"), Pieces("<s>Be kind.\n", "", "<a>", "</s>")
+    write_run_record(str(tmp_path), {}, [], template=begun)
+    assert Pieces(**written(tmp_path)["chat_template"]) == begun
+    with caplog.at_level(logging.WARNING, logger="envtune"):
+        write_run_record(str(tmp_path), {}, [], start=start, template=begun)
+        assert caplog.text == ""
+        write_run_record(str(tmp_path), {}, [], start=start, template=edited)
+    assert caplog.messages[0].endswith(r"one: chat_template.before_system was '<s>\n' and is '<s>Be kind.\n'")
+
+
+def test_what_an_older_record_does_not_have_is_no_difference():
+    now = {"settings": {}, "python": "3.11", "chat_template": {"before_system": "<s>"}}
+    assert differences({"settings": {}, "python": "3.11"}, now) == []
 
 
 def test_how_long_a_run_is_and_where_it_lies_is_no_difference():

@@ -1,0 +1,96 @@
+"""A tokenizer's chat template -> the text that it writes around the messages of a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from jinja2.exceptions import TemplateError
+
+from envtune.errors import UserError
+
+# For templates that write the date: the moment at which the tools' world stands still (envtune/environment/clock.py).
+# So prompts are the same on every day on which a run begins, is continued, or is evaluated.
+NOW = datetime(2024, 9, 1, 10, 30, tzinfo=timezone.utc)
+# What strftime_now fills in, each also without leading zeros as %-d.
+_CODES = "aAbBcCdDeFgGhHIjmMprRSTuUVwWxXyYzZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """The template's own text: around the system message, before a completion, and from its end to the next message."""
+
+    before_system: str
+    before_user: str
+    generation: str
+    closing: str
+
+    @property
+    def text(self) -> str:
+        """All of them."""
+        return self.before_system + self.before_user + self.generation + self.closing
+
+
+def render_pieces(tokenizer: Any) -> Pieces:
+    """Renders conversations of placeholders, cuts them apart and checks that the pieces add up to a longer one.
+
+    Raises:
+        UserError: the tokenizer has no chat template, or one that fails or cannot be continued by appending.
+    """
+    template = getattr(tokenizer, "chat_template", None)
+    if not template:
+        raise UserError("the tokenizer has no chat template: choose a chat model's tokenizer, or set its chat_template")
+    if isinstance(template, dict) and "default" not in template:
+        raise UserError(
+            f"the tokenizer has the chat templates {', '.join(map(str, template))} and none with the name default: set "
+            "its chat_template to one of them"
+        )
+    names = [f"PLACEHOLDER{number}" for number in range(6)]
+    system, user, reply, second, second_reply, third = names
+    first_text, second_text, third_text = (_render(tokenizer, names[:count]) for count in (2, 4, 6))
+    before_system, found_system, rest = first_text.partition(system)
+    before_user, found_user, generation = rest.partition(user)
+    closing, found_second, _ = second_text.removeprefix(first_text + reply).partition(second)
+    tail = f"{closing}{second}{generation}{second_reply}{closing}{third}{generation}"
+    found = found_system and found_user and found_second
+    if not found or second_text != first_text + reply + closing + second + generation:
+        raise _not_appendable(second_text)
+    if third_text != first_text + reply + tail:
+        raise _not_appendable(third_text)
+    return Pieces(before_system, before_user, generation, closing)
+
+
+def _render(tokenizer: Any, contents: Sequence[str]) -> str:
+    roles = ["system", *(["user", "assistant"] * len(contents))]
+    messages = [{"role": role, "content": content} for role, content in zip(roles, contents, strict=False)]
+    try:
+        template = tokenizer.get_chat_template()
+        dated = {"chat_template": _clock() + template} if "strftime_now" in template else {}
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **dated))
+    # A template is a program that comes with the model: it may raise anything.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        # Its own raise_exception raises this very class; syntax and other errors are subclasses.
+        if type(error) is TemplateError:
+            reason = f"it refuses a system message, or a user's message after an assistant's: {error}"
+        raise UserError(
+            f"the chat template cannot be rendered ({reason}): choose another model or set its chat_template"
+        ) from error
+
+
+def _clock() -> str:
+    """Jinja source in which ``strftime_now`` takes ``NOW``; that of transformers takes the machine's time."""
+    codes = [f"%{flag}{code}" for flag in ("-", "") for code in _CODES]
+    filled = "".join(f"|replace('{code}', '{NOW.strftime(code)}')" for code in codes)
+    # The newline is trimmed with the tag, and the template begins at the beginning of a line.
+    return f"{{% macro strftime_now(format) %}}{{{{ format{filled} }}}}{{% endmacro %}}\n"
+
+
+def _not_appendable(rendering: str) -> UserError:
+    return UserError(
+        "the chat template cannot be continued by appending: it changes earlier messages, or the text before a "
+        f"completion is not the text before that assistant message ({rendering!r}): choose another model or set a "
+        "chat_template without this"
+    )
