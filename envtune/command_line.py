@@ -156,8 +156,8 @@ def _override_sentence(override: str) -> str:
     if not equals or not re.fullmatch(r"[+~]*[\w.@/]+", name):
         return f"{override} is not an override: give group=choice or setting=value"
     return (
-        f"{override} cannot be read, for quotes, commas, brackets, braces, spaces and = have a meaning in a value: if it "
-        f"is a text, give it as {pasted([f'{name}={quoted(unquoted(value))}'])}"
+        f"{override} cannot be read, for quotes, commas, brackets, braces, spaces and = have a meaning in a value: if "
+        f"it is a text, give it as {pasted([f'{name}={quoted(unquoted(value))}'])}"
     )
 
 

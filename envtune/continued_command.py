@@ -63,7 +63,7 @@ def require_free_folder(arguments: Sequence[str], can_go_on: bool = True) -> Non
         start = value_of(_CONTINUES, arguments)
         goes_on = start == "last" or Path(start).resolve().is_relative_to(Path(named).resolve() / "checkpoints")
         if (Path(named) / "run.json").is_file() and not goes_on:
-            remedy = f"continue it with ckpt_path={named}, or give" if can_go_on else "give"
+            remedy = f"continue it with {pasted([f'{_CONTINUES}={named}'])}, or give" if can_go_on else "give"
             raise UserError(
                 f"{named} holds an earlier run, which would be written over: {remedy} another hydra.run.dir"
             )

@@ -52,7 +52,7 @@ def unquoted(value: str) -> str:
 
 
 def value_of(name: str, arguments: Sequence[str]) -> str:
-    """The value of the setting in the last argument that gives it, the one that counts for Hydra; empty if none does."""
+    """The value in the last argument that gives the setting, the one that counts for Hydra; empty if none does."""
     return next((unquoted(a.removeprefix(f"{name}=")) for a in reversed(arguments) if a.startswith(f"{name}=")), "")
 
 
@@ -71,14 +71,16 @@ def _quoted_path(argument: str) -> str:
         return argument
     path = unquoted(value)
     if not path.isascii() and path != path.encode(errors="ignore").decode():
-        raise UserError(f"{name}={ascii(path)} is not valid UTF-8: rename it")
+        raise UserError(f"{name}={path!a} is not valid UTF-8: rename it")
     # Hydra resolves the folder of a run several times over, so that no number of backslashes helps.
     if "${" in path and Path(path).exists():
-        raise UserError(f"{path}: Hydra takes ${{…}} for a reference to a setting, also in the name of a path: rename it")
+        raise UserError(f"{path}: Hydra takes ${{…}} for a reference to a setting, also in a name: rename it")
     try:
         parsed(argument)
     except HydraException:
-        return f"{name}={quoted(value)}"
+        # Lightning puts the folder of a run between quotes for the processes that it starts, whatever is in it.
+        between = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+        return f"{name}={quoted(value[1:-1] if between else value)}"
     return argument
 
 

@@ -1,7 +1,7 @@
 """Records that a program left on the disk, JSON or YAML, checked where they are read.
 
-A run's folder may come from somewhere else, and its files may be cut off or edited: whatever is wrong with a record ends
-in one sentence, in every command that reads it.
+A run's folder may come from somewhere else, and its files may be cut off or edited: whatever is wrong with a record
+ends in one sentence, in every command that reads it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from typing_extensions import is_typeddict
 
 from envtune.errors import UserError
 
@@ -22,7 +23,7 @@ _SHOWN = 60
 def read_record(path: Path, kind: Any, remedy: str) -> Any:
     """The content of ``path``, JSON unless its name ends in .yaml, as a ``kind``; None if there is no such file.
 
-    ``kind`` is any type that pydantic can check: a dataclass, a TypedDict, `list[str]`. Runs nothing that the file holds.
+    ``kind`` is any type that pydantic can check: a dataclass, a TypedDict, `list[str]`. Runs nothing of the file's.
 
     Raises:
         UserError: the file cannot be read, is cut off, or holds something else than a ``kind``; ends in ``remedy``.
@@ -30,7 +31,9 @@ def read_record(path: Path, kind: Any, remedy: str) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
         content = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
-        return TypeAdapter(kind).validate_python(content)
+        checked = TypeAdapter(kind).validate_python(content)
+        # As it stands in the file, in its order and with all that is not read.
+        return content if is_typeddict(kind) else checked
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -1,9 +1,9 @@
 """What a run's folder may repeat of the command that started the run: choices of groups, and plain settings.
 
 A folder may come from somebody else, and its `.hydra/overrides.yaml` is a command line. So what it may say is listed
-here, and nothing else is obeyed: not what names code to run (`_target_`, `model.trust_remote_code`, strategies, plugins,
-arguments of an engine), nor a place to write to, nor an address. What is only read, as weights or as tasks, is read
-without running any of it. Reasons: docs/resume.md.
+here, and nothing else is obeyed: not what names code to run (`_target_`, `model.trust_remote_code`, strategies,
+plugins, arguments of an engine), nor a place to write to, nor an address. What is only read, as weights or as tasks, is
+read without running any of it. Reasons: docs/resume.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Override, OverrideType, ValueType
+from hydra.core.override_parser.types import OverrideType, ValueType
 from hydra.errors import HydraException
 
 from envtune.errors import UserError
@@ -68,7 +68,7 @@ def recorded_overrides(folder: Path) -> list[str]:
         try:
             parsed(override)
         except HydraException as error:
-            raise UserError(f"{path} cannot be used ({ascii(override)} is not an override): {remedy}") from error
+            raise UserError(f"{path} cannot be used ({override!a} is not an override): {remedy}") from error
     return found
 
 

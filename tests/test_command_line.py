@@ -102,7 +102,7 @@ def test_a_full_disk_names_the_file_and_the_way_on():
 @pytest.mark.parametrize(
     ("given", "answer"),
     [
-        ("tags=it's", r"""if it is a text, give it as 'tags='"'"'it\'"'"'s'"'"''"""),
+        ("tags=it's", r"""it is a text, give it as 'tags='"'"'it\'"'"'s'"'"''"""),
         ("grpo.beta=[1", "grpo.beta=[1 cannot be read, for quotes, commas, brackets"),
         ("foo", "foo is not an override: give group=choice or setting=value"),
         ("a b=3", "a b=3 is not an override: give group=choice or setting=value"),

@@ -166,14 +166,14 @@ def test_a_record_of_the_command_that_is_none_is_told(tmp_path: Path, options: l
 @pytest.mark.parametrize("text", ["- a\n- [b", "a: 1", "- 3", "- {a: 1}", "\0", "&a [*a]"])
 def test_a_broken_record_of_the_command_is_told_in_a_sentence(run_folder: Path, text: str):
     (run_folder / ".hydra/overrides.yaml").write_text(text)
-    with pytest.raises(UserError, match=r"^[^\n]*overrides\.yaml cannot be used \([^\n]+\): give the run's settings again"):
+    with pytest.raises(
+        UserError, match=r"^[^\n]*overrides\.yaml cannot be used \([^\n]+\): give the run's settings again"
+    ):
         continued_command([f"ckpt_path={run_folder}"])
 
 
 @pytest.mark.parametrize("name", ["o'brien", "it's", 'a"b', "lr=1e-5", "a,b", "-x y", "ä\\", "[1", "null", "7"])
-def test_a_folder_of_any_name_is_continued_in_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-):
+def test_a_folder_of_any_name_is_continued_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
     monkeypatch.chdir(tmp_path)
     started_with(tmp_path / name, STARTED)
     *_, folder, start = continued_command([f"ckpt_path={name}"])

@@ -62,16 +62,24 @@ def test_a_path_that_hydra_refuses_is_quoted_and_every_other_argument_left_alone
         for name in ("ckpt_path", "init_from", "hydra.run.dir", "model.path"):
             (argument,) = quote_paths([f"{name}={path}"])
             assert parsed(argument).value() == path
+    # As Lightning writes it for the processes that it starts.
+    for path in ('a"b', "a b\\"):
+        (argument,) = quote_paths([f'hydra.run.dir="{path}"'])
+        assert parsed(argument).value() == path
 
 
 def test_a_value_of_which_hydra_makes_something_else_is_refused():
-    with pytest.raises(UserError, match=r"^a value of \?\?\? stands for a missing one: give another, of a path \./\?\?\?$"):
+    with pytest.raises(
+        UserError, match=r"^a value of \?\?\? stands for a missing one: give another, of a path \./\?\?\?$"
+    ):
         quoted("???")
     assert composed(f"results={quoted('./???')}") == "./???"
     with pytest.raises(UserError, match=r"^ckpt_path='runs/\\udcff' is not valid UTF-8: rename it$"):
         quote_paths(["ckpt_path=runs/\udcff"])
 
 
-@pytest.mark.parametrize(("value", "text"), [("'a b'", "a b"), ('"it\'s"', "it's"), ("it's", "it's"), ("'a','b'", "'a','b'")])
+@pytest.mark.parametrize(
+    ("value", "text"), [("'a b'", "a b"), ('"it\'s"', "it's"), ("it's", "it's"), ("'a','b'", "'a','b'")]
+)
 def test_only_whole_quotes_are_taken_off(value: str, text: str):
     assert unquoted(value) == text

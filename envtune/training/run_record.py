@@ -13,17 +13,81 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
 
+from envtune.record_file import read_record
 from envtune.training.checkpoint_io import update_of
 from envtune.training.report import WIRING
 from envtune.whole_file import whole_file
 
 log = logging.getLogger(__name__)
 
+FILE = "run.json"
 PACKAGES = ("envtune", "bfcl-eval", "lightning", "numpy", "torch", "transformers")
 # What may change when a run is continued without making it another one: where and how long, and how it is shown.
 _FREE = ("settings.ckpt_path", "settings.tags", "settings.logger", "settings.optimized_metric", "settings.run_folder")
 _FREE_LENGTHS = ("settings.trainer.max_steps", "settings.trainer.max_epochs")
+# Another version of the package may have written more.
+_OPEN = with_config(ConfigDict(extra="allow", strict=True))
+
+
+@_OPEN
+class ModelSettings(TypedDict, total=False):
+    """Of the model that a run trained."""
+
+    path: str
+    dtype: str
+
+
+@_OPEN
+class PromptSettings(TypedDict, total=False):
+    tool_documents: str
+    instructions: str
+
+
+@_OPEN
+class TemplateSettings(TypedDict, total=False):
+    max_observation_tokens: int | None
+
+
+@_OPEN
+class RolloutSettings(TypedDict, total=False):
+    max_completion_tokens: int
+    template: TemplateSettings
+
+
+@_OPEN
+class Settings(TypedDict, total=False):
+    """Of the composed settings those that other commands read; none in the record of an evaluation."""
+
+    model: ModelSettings
+    prompt: PromptSettings
+    rollout: RolloutSettings
+    run_folder: str
+
+
+@_OPEN
+class Tasks(TypedDict, total=False):
+    validation_tasks: list[str]
+
+
+@_OPEN
+class RunRecord(TypedDict, total=False):
+    """What other commands read of run.json; it holds more."""
+
+    settings: Settings
+    tasks: Tasks
+    continued: list[Any]
+
+
+def read_run_record(folder: Path, remedy: str) -> RunRecord | None:
+    """The record of the run in ``folder``; None if it has none.
+
+    Raises:
+        UserError: the record is broken; ends in ``remedy``.
+    """
+    return read_record(folder / FILE, RunRecord, remedy)
 
 
 @rank_zero_only
@@ -40,9 +104,9 @@ def write_run_record(
     If the run goes on from ``start``, the record of its beginning stays and `continued` gets an entry. A warning names
     what differs between the two.
     """
-    path = Path(folder) / "run.json"
+    path = Path(folder) / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    record = {
+    record: dict[str, Any] = {
         "command": sys.argv,
         "tags": list(tags),
         "python": platform.python_version(),
@@ -51,8 +115,8 @@ def write_run_record(
         "settings": {name: value for name, value in (settings or {}).items() if name not in WIRING},
         "tasks": dict(tasks),
     }
-    if start and path.is_file():
-        begun = json.loads(path.read_text(encoding="utf-8"))
+    begun = read_run_record(path.parent, "restore it from a copy, or delete it") if start else None
+    if start and begun is not None:
         changes = differences(begun, record)
         if changes:
             log.warning(
@@ -62,7 +126,7 @@ def write_run_record(
             )
         entry: dict[str, Any] = {name: record[name] for name in ("command", "python", "packages", "commit")}
         entry |= {"after_update": update_of(start), "changes": changes}
-        record = begun | {"continued": [*begun.get("continued", ()), entry]}
+        record = {**begun, "continued": [*begun.get("continued", ()), entry]}
     with whole_file(path) as file:
         file.write(json.dumps(record, indent=2) + "\n")
 
@@ -72,7 +136,7 @@ def differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     compared = ("settings", "python", "packages", "commit", "tasks")
     old, new = (_flat({name: record.get(name) for name in compared}, record) for record in (begun, now))
     return [
-        f"{name} was {old.get(name)} and is {new.get(name)}"
+        _printable(f"{name} was {old.get(name)} and is {new.get(name)}")
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name) and not name.startswith(_FREE) and name not in _FREE_LENGTHS
     ]
@@ -92,6 +156,11 @@ def _flat(value: Any, record: Mapping[str, Any]) -> dict[str, Any]:
 
     visit(value, "")
     return found
+
+
+def _printable(text: str) -> str:
+    """In one line: the record may come from somebody else, and what differs goes to the terminal and to the log."""
+    return text if text.isprintable() else ascii(text)
 
 
 def _commit() -> str | None:

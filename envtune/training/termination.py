@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ def ended_by_sigterm(run_folder: str) -> Iterator[None]:
     try:
         yield
     except SIGTERMException:
-        log.warning("ended by SIGTERM: python train.py ckpt_path=%s goes on from the newest checkpoint", run_folder)
+        folder = shlex.quote(f"ckpt_path={run_folder}")
+        log.warning("ended by SIGTERM: python train.py %s goes on from the newest checkpoint", folder)
         sys.exit(EXIT_CODE)
 
 

@@ -122,6 +122,28 @@ def test_a_run_whose_folder_was_moved_remembers_how_good_its_best_checkpoint_was
     assert update_of(tmp_path / "there/checkpoints/best.ckpt") == 3
 
 
+@pytest.mark.parametrize("named", ["{here}/../../kept.ckpt", "{here}/.."])
+def test_a_better_checkpoint_removes_no_file_of_another_folder_that_a_checkpoint_names(
+    tokenizer: Any, tmp_path: Path, named: str
+):
+    fit(tokenizer, tmp_path / "run", updates=5)
+    (tmp_path / "kept.ckpt").touch()
+    path = tmp_path / "run/checkpoints/last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    (state,) = (s for s in checkpoint["callbacks"].values() if "best_k_models" in s)
+    text = named.format(here=path.parent)
+    # As Lightning's own states are, of a validation that the next one is better than.
+    state |= {"kth_best_model_path": text, "best_k_models": {text: torch.tensor(0.0)}}
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
+    if named.endswith(".ckpt"):
+        fit(tokenizer, tmp_path / "run", updates=6)
+    else:
+        with pytest.raises(UserError, match=r"the checkpoint is damaged: it names '.*' as another checkpoint"):
+            fit(tokenizer, tmp_path / "run", updates=6)
+    assert (tmp_path / "kept.ckpt").is_file()
+    assert update_of(tmp_path / "run/checkpoints/best.ckpt") in (3, 6)
+
+
 class Stop(Callback):
     def on_validation_end(self, trainer: Any, module: Any) -> None:
         trainer.should_stop = True

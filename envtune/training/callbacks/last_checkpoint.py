@@ -66,7 +66,7 @@ class LastCheckpoint(Checkpoint):
         trainer.should_stop = checkpoint["run"]["should_stop"]
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint):
-                _follow_moved_folder(callback, checkpoint["callbacks"])
+                _keep_to_own_folder(callback, checkpoint["callbacks"])
 
     def _resume(self, trainer: Trainer) -> None:
         assert self._restored is not None
@@ -76,11 +76,24 @@ class LastCheckpoint(Checkpoint):
         trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.fit_loop.total_batch_idx + 1
 
 
-def _follow_moved_folder(callback: ModelCheckpoint, states: dict[str, Any]) -> None:
-    """Lightning forgets how good the best checkpoint was if its folder has another name now."""
+def _keep_to_own_folder(callback: ModelCheckpoint, states: dict[str, Any]) -> None:
+    """Lightning forgets how good the best checkpoint was if its folder has another name now. And it removes the files
+    that the state names when a better one comes, wherever they lie: of a path only the name is taken over.
+
+    Raises:
+        UserError: the state names something else than a checkpoint.
+    """
     state = states.get(callback.state_key)
-    if state and (Path(str(callback.dirpath)) / Path(state["best_model_path"]).name).is_file():
-        old, new = str(state["dirpath"]), str(callback.dirpath)
-        moved = {name: value.replace(old, new) for name, value in state.items() if isinstance(value, str)}
-        models = {path.replace(old, new): score for path, score in state["best_k_models"].items()}
-        states[callback.state_key] = state | moved | {"best_k_models": models}
+    own = Path(str(callback.dirpath))
+
+    def moved(path: str) -> str:
+        if path and Path(path).suffix != ".ckpt":
+            raise UserError(
+                f"the checkpoint is damaged: it names {path!a} as another checkpoint: give one of another run"
+            )
+        return str(own / Path(path).name) if path else path
+
+    if state and (state["dirpath"] == str(own) or (own / Path(state["best_model_path"]).name).is_file()):
+        paths = {name: moved(state[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        models = {moved(path): score for path, score in state["best_k_models"].items()}
+        states[callback.state_key] = state | paths | {"dirpath": str(own), "best_k_models": models}
