@@ -201,7 +201,9 @@ def _read_run(folder: Path) -> Run:
     scalars = _scalars(folder / "tensorboard")
     if not validations_after_training_began(scalars):
         raise _NoRun(_unfinished(folder, scalars) or "it has no validation after an update")
-    kept = tuple(override for override in overrides if not override.startswith("seed="))
+    # They name settings in tables: what a folder holds must not steer the terminal.
+    shown = (override if override.isprintable() else ascii(override) for override in overrides)
+    kept = tuple(override for override in shown if not override.startswith("seed="))
     tasks = tuple(record.get("tasks", {}).get("validation_tasks", ()))
     stage_ends = {stage.stage: stage.last_update for stage in read_stage_records(folder)}
     return Run(folder, kept, config, scalars, tasks, _unfinished(folder, scalars), stage_ends)
