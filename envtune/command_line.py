@@ -1,4 +1,6 @@
-"""Makes a command of a function that takes the composed config. With sweep.py, all of the package that knows Hydra.
+"""Makes a command of a function that takes the composed config.
+
+With sweep.py, stage_config.py, override_grammar.py and repeated_overrides.py all of the package that knows Hydra.
 
 Adds to Hydra what the user's commands need: numbers as names of choices (`stage=3`, `stage=1,2`), errors in one
 sentence that list what is valid, and an error for a key that nothing uses.

@@ -15,7 +15,8 @@ from envtune.repeated_overrides import may_be_repeated, recorded_overrides
 
 _CONTINUES = "ckpt_path"
 _RUN_FOLDER = "hydra.run.dir"
-_NAMES_FOLDER = (f"{_RUN_FOLDER}=", "hydra.sweep.dir=")
+_SWEEP_FOLDER = "hydra.sweep.dir"
+_NAMES_FOLDER = (f"{_RUN_FOLDER}=", f"{_SWEEP_FOLDER}=")
 
 
 def continued_command(arguments: Sequence[str]) -> list[str]:
@@ -24,9 +25,13 @@ def continued_command(arguments: Sequence[str]) -> list[str]:
 
     Raises:
         UserError: FOLDER is not that of a run, or `ckpt_path=last` is said of no folder, or the run was started with
-            what its folder may not repeat by itself (`may_be_repeated`) and this command does not give.
+            what its folder may not repeat by itself (`may_be_repeated`) and this command does not give, or the folder
+            of a sweep holds a link that leads out of it.
     """
     arguments = quote_paths(arguments)
+    if sweep := value_of(_SWEEP_FOLDER, arguments):
+        # Hydra writes to the folder of a job before that can be locked.
+        JobFolder(Path(sweep)).require_own_files()
     value = value_of(_CONTINUES, arguments)
     if value == "last" and not any(argument.startswith(_NAMES_FOLDER) for argument in arguments):
         raise UserError(

@@ -100,7 +100,7 @@ class JobFolder:
             UserError: another process is at work on this job, or the folder cannot be written to, or it holds a link
                 that leads out of it.
         """
-        self._require_own_files()
+        self.require_own_files()
         lock = FileLock(self.path / "job.lock", timeout=0)
         try:
             lock.acquire()
@@ -159,9 +159,9 @@ class JobFolder:
     def fail(self, sentence: str) -> None:
         _write(self.path / "failed.json", {"error": sentence})
 
-    def _require_own_files(self) -> None:
-        """Raises UserError for a link that leads out of the folder: a run writes through it, and a folder that comes
-        from somebody else may lead anywhere.
+    def require_own_files(self) -> None:
+        """Raises UserError for a link below the folder that leads out of it: a run writes through it, and in a folder
+        that comes from somebody else it may lead anywhere.
         """
         home = self.path.resolve()
         for place, folders, files in os.walk(home):

@@ -1,7 +1,4 @@
-"""The config of each stage of a curriculum: what `stage=N` composes with the very same command line.
-
-Beside `command_line` the only file of the package that knows Hydra.
-"""
+"""The config of each stage of a curriculum: what `stage=N` composes with the very same command line."""
 
 from __future__ import annotations
 

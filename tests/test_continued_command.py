@@ -189,3 +189,10 @@ def test_a_folder_that_hydra_would_take_for_another_is_refused(tmp_path: Path, m
     started_with(tmp_path / "x${seed}", STARTED)
     with pytest.raises(UserError, match=r"^x\$\{seed\}: .*: rename it"):
         continued_command(["ckpt_path=x${seed}"])
+
+
+def test_no_job_of_a_sweep_writes_through_a_link_out_of_its_folder(tmp_path: Path):
+    (tmp_path / "sweep/seed-0").mkdir(parents=True)
+    (tmp_path / "sweep/seed-0/train.log").symlink_to(tmp_path / "notes")
+    with pytest.raises(UserError, match=r"train\.log is a link out of the run's folder"):
+        continued_command(["-m", f"hydra.sweep.dir={tmp_path}/sweep"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from envtune.errors import UserError
@@ -28,17 +28,18 @@ def composing() -> Iterator[None]:
         yield
 
 
-def composed(override: str) -> object:
-    return hydra.compose(overrides=[f"+{override}"]).results
+def composed(names: Sequence[str]) -> list[str]:
+    overrides = [f"+value_{place}={quoted(name)}" for place, name in enumerate(names)]
+    config = hydra.compose(overrides=overrides)
+    return [config[f"value_{place}"] for place in range(len(names))]
 
 
-@given(NAMES)
-@example("\\${seed}\\\\${seed}\\")
-@example("o'brien\\'")
-@example("null")
-@example("1e-5")
-def test_a_quoted_value_is_composed_to_the_very_text(name: str):
-    assert composed(f"results={quoted(name)}") == name
+# Composing takes a while, so many at once.
+@settings(max_examples=20)
+@given(st.lists(NAMES, min_size=5, max_size=20))
+@example(["\\${seed}\\\\${seed}\\", "o'brien\\'", "null", "1e-5", "", "lr=1e-5", "it's", "x${seed}"])
+def test_a_quoted_value_is_composed_to_the_very_text(names: list[str]):
+    assert composed(names) == names
 
 
 @given(NAMES)
@@ -73,7 +74,7 @@ def test_a_value_of_which_hydra_makes_something_else_is_refused():
         UserError, match=r"^a value of \?\?\? stands for a missing one: give another, of a path \./\?\?\?$"
     ):
         quoted("???")
-    assert composed(f"results={quoted('./???')}") == "./???"
+    assert composed(["./???"]) == ["./???"]
     with pytest.raises(UserError, match=r"^ckpt_path='runs/\\udcff' is not valid UTF-8: rename it$"):
         quote_paths(["ckpt_path=runs/\udcff"])
 
