@@ -90,6 +90,7 @@ def pasted(arguments: Iterable[str]) -> str:
 
 
 def _by_codes(text: str) -> str:
-    """In the quotes of bash and zsh that take escapes: `$'a\\nb'`."""
-    escaped = text.encode("unicode_escape").decode().replace("'", r"\'")
-    return f"$'{escaped}'"
+    """In the quotes of bash and zsh that take escapes: `$'a\\U0000000ab'`."""
+    special = {ord(character): "\\" + character for character in "\\'"}
+    unprintable = {ord(character): f"\\U{ord(character):08x}" for character in text if not character.isprintable()}
+    return f"$'{text.translate(special | unprintable)}'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from collections.abc import Iterator, Sequence
 
 import hydra
@@ -54,6 +55,13 @@ def test_what_is_shown_is_printable_and_pasted_as_it_was(name: str):
     assert shown.isprintable()
     if name.isprintable():
         assert shlex.split(shown) == [f"a={name}", "b=1"]
+
+
+def test_what_is_shown_by_its_codes_is_pasted_into_bash_as_it_was():
+    text = "a\x1b[2J\n'é\\n\u202e\\\U0001f600"
+    command = ["bash", "-c", f"printf %s {pasted([text])}"]
+    shown = subprocess.run(command, capture_output=True, env={"LC_ALL": "C.UTF-8"}, check=True).stdout
+    assert shown.decode() == text
 
 
 def test_a_path_that_hydra_refuses_is_quoted_and_every_other_argument_left_alone():
