@@ -1,4 +1,6 @@
-"""Makes a command of a function that takes the composed config. With sweep.py, all of the package that knows Hydra.
+"""Makes a command of a function that takes the composed config.
+
+With sweep.py, stage_config.py, override_grammar.py and repeated_overrides.py all of the package that knows Hydra.
 
 Adds to Hydra what the user's commands need: numbers as names of choices (`stage=3`, `stage=1,2`), errors in one
 sentence that list what is valid, and an error for a key that nothing uses.
@@ -22,16 +24,17 @@ import rich
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException, MissingConfigException
+from hydra.errors import InstantiationException, MissingConfigException, OverrideParseException
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
 from envtune import sweep
 from envtune.continued_command import continued_command, require_free_folder
 from envtune.errors import UserError
+from envtune.override_grammar import pasted, quoted, unquoted
 from envtune.ranks import arguments_of_rank, rank_of_this_process
+from envtune.repeated_overrides import CONFIG_FOLDER
 
-CONFIG_FOLDER = Path(__file__).parent.parent / "conf"
 # Groups whose choices are named by numbers, which Hydra would read as integers and refuse.
 NUMBERED_GROUPS = ("stage",)
 
@@ -77,6 +80,9 @@ def command(config_name: str, repeats: bool = False) -> Callable[[Callable[[Dict
             except sweep.MISTAKES as error:
                 sys.exit(f"error: {sentence(error, config_name)}")
             except ValueError as error:
+                # Of Python's logging, which Hydra opens the log of the run with.
+                if isinstance(error.__cause__, OSError):
+                    sys.exit(f"error: {sentence(error.__cause__, config_name)}")
                 if not str(error).startswith("Config group override"):
                     raise
                 sys.exit("error: a group takes the name of a choice, no null and no number: without one, leave it out")
@@ -91,7 +97,7 @@ def settings_of_this_run() -> dict[str, str]:
     hydra = HydraConfig.get()
     choices = {group: str(choice) for group, choice in hydra.runtime.choices.items() if not group.startswith("hydra")}
     given = (override.lstrip("+").partition("=") for override in hydra.overrides.task)
-    return choices | {key: value.strip("'\"") for key, _, value in given}
+    return choices | {key: unquoted(value) for key, _, value in given}
 
 
 def quote_numbers(arguments: Iterable[str]) -> list[str]:
@@ -118,7 +124,7 @@ def require_known_choices(overrides: Iterable[str]) -> None:
     """Raises UserError for a choice without a file, which Hydra overlooks in an optional group (`budget=typo`)."""
     for override in overrides:
         group, _, choice = override.partition("=")
-        choice = choice.strip("'\"")
+        choice = unquoted(choice)
         options = sorted(path.stem for path in (CONFIG_FOLDER / group).glob("*.yaml")) if group.isidentifier() else []
         if options and choice not in (*options, "null"):
             raise UserError(_no_choice(group, choice, options))
@@ -136,6 +142,10 @@ def sentence(error: Exception, config_name: str) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         place = f" while writing {error.filename}" if error.filename else ""
         return f"the disk is full{place}: free some space and continue the run with ckpt_path=RUN_FOLDER"
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}: check the path, and that it may be read and written"
+    if isinstance(error, OverrideParseException):
+        return _override_sentence(error.override)
     missing = re.search(r"[Mm]issing mandatory value: ([\w.]+)", str(error))
     if missing:
         return f"{missing[1]} has no value: give one on the command line ({missing[1]}=…)"
@@ -143,6 +153,17 @@ def sentence(error: Exception, config_name: str) -> str:
     if unknown:
         return _unknown_key_sentence(unknown[1], config_name)
     return " ".join(str(error).split())
+
+
+def _override_sentence(override: str) -> str:
+    """How an argument is written that Hydra's grammar refuses."""
+    name, equals, value = override.partition("=")
+    if not equals or not re.fullmatch(r"[+~]*[\w.@/]+", name):
+        return f"{override} is not an override: give group=choice or setting=value"
+    return (
+        f"{override} cannot be read, for quotes, commas, brackets, braces, spaces and = have a meaning in a value: if "
+        f"it is a text, give it as {pasted([f'{name}={quoted(unquoted(value))}'])}"
+    )
 
 
 def _instantiation_sentence(error: InstantiationException) -> str:

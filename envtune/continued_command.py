@@ -10,17 +10,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from envtune.errors import UserError
 from envtune.job_folder import JobFolder
+from envtune.override_grammar import pasted, quote_paths, quoted, value_of
+from envtune.repeated_overrides import may_be_repeated, recorded_overrides
 
-_CONTINUES = "ckpt_path="
-_RUN_FOLDER = "hydra.run.dir="
+_CONTINUES = "ckpt_path"
+_RUN_FOLDER = "hydra.run.dir"
+_SWEEP_FOLDER = "hydra.sweep.dir"
+_NAMES_FOLDER = (f"{_RUN_FOLDER}=", f"{_SWEEP_FOLDER}=")
 RUN_RECORD = "run.json"
 # What stands in a run's folder before its record does.
 _BEFORE_THE_RUN = {".hydra", "job.lock", "job.json", "finished.json", "failed.json"}
-_NAMES_FOLDER = (_RUN_FOLDER, "hydra.sweep.dir=")
 
 
 def continued_command(arguments: Sequence[str]) -> list[str]:
@@ -28,20 +29,33 @@ def continued_command(arguments: Sequence[str]) -> list[str]:
     what is given anew, and FOLDER is written to again.
 
     Raises:
-        UserError: FOLDER is not that of a run, or `ckpt_path=last` is said of no folder.
+        UserError: FOLDER is not that of a run, or `ckpt_path=last` is said of no folder, or the run was started with
+            what its folder may not repeat by itself (`may_be_repeated`) and this command does not give, or the folder
+            of a sweep holds a link that leads out of it.
     """
-    value = _value(_CONTINUES, arguments)
+    arguments = quote_paths(arguments)
+    if sweep := value_of(_SWEEP_FOLDER, arguments):
+        # Hydra writes to the folder of a job before that can be locked.
+        JobFolder(Path(sweep)).require_own_files()
+    value = value_of(_CONTINUES, arguments)
     if value == "last" and not any(argument.startswith(_NAMES_FOLDER) for argument in arguments):
         raise UserError(
             "ckpt_path=last needs the folder of the run: add hydra.run.dir=runs/NAME, or give ckpt_path=runs/NAME, "
             "which also repeats the run's settings"
         )
     if not value or not Path(value).is_dir():
-        return list(arguments)
+        return arguments
     given = {_key(argument) for argument in arguments}
-    started = [override for override in _overrides_of(Path(value)) if _key(override) not in given]
-    others = [argument for argument in arguments if not argument.startswith(_CONTINUES)]
-    return [*started, *others, f"hydra.run.dir='{value}'", "ckpt_path=last"]
+    started = [override for override in recorded_overrides(Path(value)) if _key(override) not in given]
+    asked = [override for override in started if not may_be_repeated(override)]
+    if asked:
+        raise UserError(
+            f"{value} repeats by itself only choices of groups and plain settings (docs/resume.md); what else its run "
+            f"was started with may run code or reach out of the folder: read it and, if you trust it, give it again: "
+            f"add {pasted(asked)}"
+        )
+    others = [argument for argument in arguments if not argument.startswith(f"{_CONTINUES}=")]
+    return [*started, *others, f"{_RUN_FOLDER}={quoted(value)}", f"{_CONTINUES}=last"]
 
 
 def require_free_folder(arguments: Sequence[str], can_go_on: bool = True) -> None:
@@ -53,7 +67,7 @@ def require_free_folder(arguments: Sequence[str], can_go_on: bool = True) -> Non
         UserError: another process is at work in it, it holds files but not those of a run, it holds an earlier run that
             is not resumed, or it contains the folders of other runs.
     """
-    named = _value(_RUN_FOLDER, arguments)
+    named = value_of(_RUN_FOLDER, arguments)
     if not named or not Path(named).is_dir():
         return
     folder = Path(named)
@@ -64,10 +78,10 @@ def require_free_folder(arguments: Sequence[str], can_go_on: bool = True) -> Non
     with JobFolder(folder).locked():
         if not is_run:
             return
-        start = _value(_CONTINUES, arguments)
+        start = value_of(_CONTINUES, arguments)
         goes_on = start == "last" or Path(start).resolve().is_relative_to(folder.resolve() / "checkpoints")
         if not goes_on:
-            remedy = f"continue it with ckpt_path={named}, or give" if can_go_on else "give"
+            remedy = f"continue it with {pasted([f'{_CONTINUES}={named}'])}, or give" if can_go_on else "give"
             raise UserError(
                 f"{named} holds an earlier run, which would be written over: {remedy} another hydra.run.dir"
             )
@@ -113,22 +127,6 @@ def _require_nothing_else(folder: Path) -> None:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-
-
-def _value(name: str, arguments: Sequence[str]) -> str:
-    """Of the last argument that gives it, the one that counts for Hydra; empty if none does."""
-    return next((a.removeprefix(name).strip("'\"") for a in reversed(arguments) if a.startswith(name)), "")
-
-
-def _overrides_of(folder: Path) -> list[str]:
-    """What Hydra noted of the command that started the run."""
-    path = folder / ".hydra" / "overrides.yaml"
-    if not path.is_file():
-        raise UserError(
-            f"ckpt_path={folder} holds no {path.relative_to(folder)}, so it is not the folder of a run: give one, or "
-            "a .ckpt file"
-        )
-    return [str(override) for override in yaml.safe_load(path.read_text(encoding="utf-8")) or []]
 
 
 def _key(argument: str) -> str:

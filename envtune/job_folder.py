@@ -12,9 +12,11 @@ A job is known by its overrides, never by its number: the same command finds its
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from envtune.errors import UserError
+from envtune.record_file import read_record
 from envtune.whole_file import whole_file
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,9 @@ LABEL_LENGTH = 100
 DIGEST_LENGTH = 10
 # Where a job may be continued and how a person finds it again: no difference in what it does.
 _NOT_COMPARED = ("ckpt_path", "tags")
+_RUNS_AGAIN = "delete it, and the same command runs the job again"
+# What a file system answers that has no locks.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,13 @@ def _depth(override: str) -> int:
     return override.partition("=")[0].count(".")
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """``error`` is the sentence in which the job ended."""
+
+    error: str
+
+
 class JobFolder:
     """One folder at ``path``; it need not exist yet."""
 
@@ -84,8 +97,10 @@ class JobFolder:
         On a file system that has no locks nobody is kept out, and a warning says so.
 
         Raises:
-            UserError: another process is at work on this job.
+            UserError: another process is at work on this job, or the folder cannot be written to, or it holds a link
+                that leads out of it.
         """
+        self.require_own_files()
         lock = FileLock(self.path / "job.lock", timeout=0)
         try:
             lock.acquire()
@@ -94,6 +109,11 @@ class JobFolder:
                 f"another process is at work in {self.path}: wait for it, or give another folder"
             ) from error
         except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise UserError(
+                    f"{self.path} cannot be written to ({error.filename or lock.lock_file}: {error.strerror}): make it "
+                    "writable, or give another folder; ckpt_path=<a .ckpt file of it> starts a new run from there"
+                ) from error
             log.warning("%s cannot be locked (%s): see that no other process works in it", self.path, error.strerror)
         try:
             yield
@@ -106,11 +126,11 @@ class JobFolder:
         Raises:
             UserError: it is the folder of a job with another program or config.
         """
-        owner = _read(self.path / "job.json")
+        owner = read_record(self.path / "job.json", Job, "move the folder away, or give another hydra.sweep.dir")
         if owner is None:
             _write(self.path / "job.json", asdict(job))
             return False
-        difference = _difference(owner, json.loads(json.dumps(asdict(job))))
+        difference = _difference(owner, Job(job.program, job.overrides, json.loads(json.dumps(job.config))))
         if difference:
             self._restore(owner)
             raise UserError(
@@ -120,14 +140,13 @@ class JobFolder:
 
     @property
     def finished(self) -> Finished | None:
-        record = _read(self.path / "finished.json")
-        return None if record is None else Finished(record["result"])
+        return read_record(self.path / "finished.json", Finished, _RUNS_AGAIN)
 
     @property
     def failure(self) -> str | None:
         """The sentence in which the job ended."""
-        record = _read(self.path / "failed.json")
-        return None if record is None else str(record["error"])
+        failed: Failed | None = read_record(self.path / "failed.json", Failed, _RUNS_AGAIN)
+        return failed.error if failed else None
 
     def begin(self) -> None:
         """From now on the job is neither finished nor failed."""
@@ -140,19 +159,32 @@ class JobFolder:
     def fail(self, sentence: str) -> None:
         _write(self.path / "failed.json", {"error": sentence})
 
-    def _restore(self, owner: Mapping[str, Any]) -> None:
+    def require_own_files(self) -> None:
+        """Raises UserError for a link below the folder that leads out of it: a run writes through it, and in a folder
+        that comes from somebody else it may lead anywhere.
+        """
+        home = self.path.resolve()
+        for place, folders, files in os.walk(home):
+            for path in (Path(place, name) for name in (*folders, *files)):
+                if path.is_symlink() and not path.resolve().is_relative_to(home):
+                    raise UserError(
+                        f"{path} is a link out of the run's folder, and the run would write through it: put what it "
+                        f"leads to in its place (link the whole folder instead, if it belongs on another disk)"
+                    )
+
+    def _restore(self, owner: Job) -> None:
         """Hydra has written the refused config into the folder before anybody could refuse it."""
-        for name in ("config", "overrides"):
+        for name, content in (("config", owner.config), ("overrides", list(owner.overrides))):
             path = self.path / f".hydra/{name}.yaml"
             if path.is_file():
-                path.write_text(yaml.safe_dump(owner[name], sort_keys=False, allow_unicode=True), encoding="utf-8")
+                path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def _difference(owner: Mapping[str, Any], job: Mapping[str, Any]) -> str | None:
+def _difference(owner: Job, job: Job) -> str | None:
     """The first setting in which two jobs differ, with both values."""
-    if owner["program"] != job["program"]:
-        return f"of {owner['program']}, not {job['program']}"
-    old, new = _flat(owner["config"]), _flat(job["config"])
+    if owner.program != job.program:
+        return f"of {owner.program}, not {job.program}"
+    old, new = _flat(owner.config), _flat(job.config)
     for key in sorted(old.keys() | new.keys()):
         if key.split(".")[0] not in _NOT_COMPARED and old.get(key) != new.get(key):
             return f"{key} was {_shown(old, key)} and is {_shown(new, key)}"
@@ -168,13 +200,6 @@ def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def _shown(config: Mapping[str, Any], key: str) -> str:
     return str(config[key]) if key in config else "not there"
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:

@@ -1,7 +1,4 @@
-"""The config of each stage of a curriculum: what `stage=N` composes with the very same command line.
-
-Beside `command_line` the only file of the package that knows Hydra.
-"""
+"""The config of each stage of a curriculum: what `stage=N` composes with the very same command line."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from envtune.command_line import CONFIG_FOLDER
 from envtune.errors import UserError
+from envtune.override_grammar import quoted
 from envtune.training.continued_run import LAST
 from envtune.training.curriculum import StageStart
 from envtune.training.report import changed
@@ -41,7 +39,7 @@ def compose_stages(stages: Sequence[str]) -> list[DictConfig]:
     chosen = HydraConfig.get()
     given = [override for override in chosen.overrides.task if not _OF_THE_CURRICULUM.match(override)]
     callbacks = f"callbacks={chosen.runtime.choices['callbacks']}"
-    return [_compose(str(chosen.job.config_name), [*given, callbacks, f"stage='{stage}'"]) for stage in stages]
+    return [_compose(str(chosen.job.config_name), [*given, callbacks, f"stage={quoted(stage)}"]) for stage in stages]
 
 
 def _compose(config_name: str, overrides: list[str]) -> DictConfig:

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from envtune.errors import UserError
 from envtune.job_folder import Job, JobFolder, folder_name
+from envtune.override_grammar import pasted
 from envtune.ranks import rank_of_this_process
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ class SweepReport(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         folder = config.hydra.sweep.dir
         self._earlier = _failures(Path(folder))
-        print(f"sweep folder: {folder} (the same command with hydra.sweep.dir={folder} continues it)")
+        print(f"sweep folder: {folder} (the same command with {pasted([f'hydra.sweep.dir={folder}'])} continues it)")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Exits with a sentence if a job of this command failed: of any other error here Hydra makes a warning."""
@@ -123,8 +124,8 @@ class SweepReport(Callback):
             print(f"failed: {path}: {JobFolder(path).failure}")
         if failed:
             sys.exit(
-                f"error: {len(failed)} failed as told above: the same command with hydra.sweep.dir={folder} runs the "
-                "unfinished jobs again, and no other"
+                f"error: {len(failed)} failed as told above: the same command with "
+                f"{pasted([f'hydra.sweep.dir={folder}'])} runs the unfinished jobs again, and no other"
             )
 
 

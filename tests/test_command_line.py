@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from pathlib import Path
 
 import hydra
 import pytest
@@ -12,7 +13,7 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf.errors import OmegaConfBaseException
 
-from envtune.command_line import CONFIG_FOLDER, quote_numbers, require_known_keys, sentence
+from envtune.command_line import CONFIG_FOLDER, command, quote_numbers, require_known_keys, sentence
 from envtune.errors import UserError
 
 
@@ -96,3 +97,38 @@ def test_a_full_disk_names_the_file_and_the_way_on():
         "the disk is full while writing runs/a/trajectories/train/update_000003.jsonl.partial: free some space and "
         "continue the run with ckpt_path=RUN_FOLDER"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "answer"),
+    [
+        ("tags=it's", r"""it is a text, give it as 'tags='"'"'it\'"'"'s'"'"''"""),
+        ("grpo.beta=[1", "grpo.beta=[1 cannot be read, for quotes, commas, brackets"),
+        ("foo", "foo is not an override: give group=choice or setting=value"),
+        ("a b=3", "a b=3 is not an override: give group=choice or setting=value"),
+    ],
+)
+def test_what_hydras_grammar_refuses_is_answered_with_how_it_is_written(
+    monkeypatch: pytest.MonkeyPatch, given: str, answer: str
+):
+    assert answer in answer_to(monkeypatch, given)
+
+
+@pytest.mark.parametrize("name", ["", "train.log", ".hydra", "job.lock"])
+def test_a_run_folder_that_cannot_be_written_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+):
+    """A file stands in place of a folder, or a folder in place of a file."""
+    place = tmp_path / "run" / name
+    if name.endswith(("log", "lock")):
+        place.mkdir(parents=True)
+    else:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    # Hydra names the log after the program.
+    monkeypatch.setattr(sys, "argv", ["train.py", f"hydra.run.dir={tmp_path}/run", "hydra.job.name=train"])
+    with pytest.raises(SystemExit) as caught:
+        command("train")(lambda config: None)()
+    assert str(caught.value).startswith("error: ")
+    assert str(place).rstrip("/") in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,28 +1,37 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from envtune.continued_command import continued_command, require_free_folder
 from envtune.errors import UserError
 from envtune.job_folder import JobFolder
+from envtune.override_grammar import parsed
+
+STARTED = ["stage='2'", "grpo.beta=0.2", "trainer.max_steps=20", "ckpt_path=last"]
+
+
+def started_with(folder: Path, overrides: object) -> Path:
+    """A run's folder, as far as a command that continues it is read from it."""
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / ".hydra/overrides.yaml").write_text(yaml.safe_dump(overrides, allow_unicode=True))
+    return folder
 
 
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
-    (tmp_path / ".hydra").mkdir()
-    text = "- stage='2'\n- +reward.x=1\n- trainer.max_steps=20\n- ckpt_path=last\n"
-    (tmp_path / ".hydra/overrides.yaml").write_text(text)
-    return tmp_path
+    return started_with(tmp_path / "run", STARTED)
 
 
 def test_a_folder_stands_for_the_command_that_started_the_run_in_it(run_folder: Path):
     assert continued_command([f"ckpt_path={run_folder}"]) == [
         "stage='2'",
-        "+reward.x=1",
+        "grpo.beta=0.2",
         "trainer.max_steps=20",
         f"hydra.run.dir='{run_folder}'",
         "ckpt_path=last",
@@ -30,8 +39,8 @@ def test_a_folder_stands_for_the_command_that_started_the_run_in_it(run_folder: 
 
 
 def test_what_is_given_anew_takes_the_place_of_what_was_given_then(run_folder: Path):
-    arguments = continued_command([f"ckpt_path='{run_folder}'", "trainer.max_steps=40", "reward.x=2"])
-    assert arguments[:3] == ["stage='2'", "trainer.max_steps=40", "reward.x=2"]
+    arguments = continued_command([f"ckpt_path='{run_folder}'", "trainer.max_steps=40", "grpo.beta=0"])
+    assert arguments[:3] == ["stage='2'", "trainer.max_steps=40", "grpo.beta=0"]
 
 
 def test_other_commands_are_left_alone(run_folder: Path):
@@ -107,3 +116,122 @@ def test_a_run_that_contains_another_is_refused_and_one_with_its_stages_and_an_e
     recorded_run(run / "kept/other", {"trainer": {}})
     with pytest.raises(UserError, match=r"contains those of others \(kept/other\): move them out of it"):
         require_free_folder(again)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "experiment=quickstart",
+        "data=playground",
+        "logger=csv",
+        "model=hf",
+        "model.path='/models/o\\'brien'",
+        "model.lora.r=16",
+        "model.attn_implementation=sdpa",
+        "data.categories=[base,miss_func]",
+        "tags=['a b',c]",
+        "init_from=runs/a",
+        "callbacks.best=null",
+        "curriculum.stages=[1,2]",
+        "curriculum.max_updates=[10,20]",
+        "rollout.generator.temperature=0.7",
+        "model.trust_remote_code=false",
+    ],
+)
+def test_choices_and_plain_values_are_repeated(tmp_path: Path, override: str):
+    folder = started_with(tmp_path / "run", [override])
+    assert continued_command([f"ckpt_path={folder}"])[0] == override
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "model.trust_remote_code=true",
+        "model.attn_implementation=evil/kernels",
+        "reward._target_=my_rewards.X",
+        "reward={_target_:my_rewards.X}",
+        "+reward.cost=1",
+        "+callbacks.mine={_target_:os.system}",
+        "callbacks.best=[{_target_:os.system}]",
+        "callbacks.trajectories.folder=/elsewhere",
+        "callbacks.best.folder=../../x",
+        "logger.tensorboard.save_dir=/elsewhere",
+        "run_folder=/elsewhere",
+        "trainer.default_root_dir=/elsewhere",
+        "+trainer.strategy._target_=my.Strategy",
+        "rollout.generator.url=http://elsewhere",
+        "+rollout.generator.engine.worker_cls=evil.Worker",
+        "rollout.generator.transfer_folder=/elsewhere",
+        "tags=['${oc.env:HOME}']",
+        "data.val_size=${oc.decode:'1'}",
+        "reward=../../../tmp/evil",
+        "reward@module.x=mixed",
+        "stage='../../evil'",
+        "curriculum.stages=[1,'../../evil']",
+        "hydra.run.dir=/elsewhere",
+        "hydra.searchpath=[file:///tmp/evil]",
+        "hydra/launcher=joblib",
+        "~callbacks.last",
+        "data=null,bfcl",
+    ],
+)
+def test_what_reaches_further_is_shown_and_asked_for(tmp_path: Path, override: str):
+    folder = started_with(tmp_path / "run", ["seed=3", override])
+    with pytest.raises(UserError) as caught:
+        continued_command([f"ckpt_path={folder}"])
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    said, _, added = sentence.partition(" give it again: add ")
+    assert said.startswith(f"{folder} repeats by itself only choices of groups and plain settings (docs/resume.md)")
+    # What is pasted into a shell is the very override, and with it the command goes on.
+    assert shlex.split(added) == [override]
+    assert continued_command([f"ckpt_path={folder}", override])[:2] == ["seed=3", override]
+
+
+def test_what_is_shown_cannot_steer_the_terminal(tmp_path: Path):
+    folder = started_with(tmp_path / "run", ["+x='a\x1b[2J\nb'"])
+    with pytest.raises(UserError) as caught:
+        continued_command([f"ckpt_path={folder}"])
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("options", [["--config-dir=/tmp/evil"], ["-m"], ["a b"], ["seed=[1"]])
+def test_a_record_of_the_command_that_is_none_is_told(tmp_path: Path, options: list[str]):
+    folder = started_with(tmp_path / "run", options)
+    with pytest.raises(UserError, match=r"overrides\.yaml cannot be used \(.*\): give the run's settings again"):
+        continued_command([f"ckpt_path={folder}"])
+
+
+@pytest.mark.parametrize("text", ["- a\n- [b", "a: 1", "- 3", "- {a: 1}", "\0", "&a [*a]"])
+def test_a_broken_record_of_the_command_is_told_in_a_sentence(run_folder: Path, text: str):
+    (run_folder / ".hydra/overrides.yaml").write_text(text)
+    with pytest.raises(
+        UserError, match=r"^[^\n]*overrides\.yaml cannot be used \([^\n]+\): give the run's settings again"
+    ):
+        continued_command([f"ckpt_path={run_folder}"])
+
+
+@pytest.mark.parametrize("name", ["o'brien", "it's", 'a"b', "lr=1e-5", "a,b", "-x y", "ä\\", "[1", "null", "7"])
+def test_a_folder_of_any_name_is_continued_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    monkeypatch.chdir(tmp_path)
+    started_with(tmp_path / name, STARTED)
+    *_, folder, start = continued_command([f"ckpt_path={name}"])
+    override = parsed(folder)
+    assert (override.key_or_group, override.value(), start) == ("hydra.run.dir", name, "ckpt_path=last")
+    (tmp_path / name / "run.json").write_text("{}")
+    with pytest.raises(UserError, match="holds an earlier run"):
+        require_free_folder([folder])
+
+
+def test_a_folder_that_hydra_would_take_for_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    started_with(tmp_path / "x${seed}", STARTED)
+    with pytest.raises(UserError, match=r"^x\$\{seed\}: .*: rename it"):
+        continued_command(["ckpt_path=x${seed}"])
+
+
+def test_no_job_of_a_sweep_writes_through_a_link_out_of_its_folder(tmp_path: Path):
+    (tmp_path / "sweep/seed-0").mkdir(parents=True)
+    (tmp_path / "sweep/seed-0/train.log").symlink_to(tmp_path / "notes")
+    with pytest.raises(UserError, match=r"train\.log is a link out of the run's folder"):
+        continued_command(["-m", f"hydra.sweep.dir={tmp_path}/sweep"])

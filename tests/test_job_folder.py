@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,50 @@ def test_a_record_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         folder.finish(0.75)
     assert json.loads((tmp_path / "finished.json").read_text()) == {"result": 0.5}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"result": "x"}', '{"result": [1]}', "\0", "[" * 9000])
+def test_a_broken_record_is_told_in_a_sentence(tmp_path: Path, text: str):
+    for name in ("finished", "failed", "job"):
+        (tmp_path / f"{name}.json").write_text(text)
+    folder = JobFolder(tmp_path)
+    for read in (lambda: folder.finished, lambda: folder.failure, lambda: folder.claim(JOB)):
+        with pytest.raises(UserError, match=r"^[^\n]+\.json cannot be used \([^\n]+\): [^\n]+$"):
+            read()
+
+
+def test_a_record_that_cannot_be_opened_is_told_in_a_sentence(tmp_path: Path):
+    (tmp_path / "finished.json").mkdir()
+    with pytest.raises(UserError, match=r"finished\.json cannot be used \(Is a directory\): delete it"):
+        _ = JobFolder(tmp_path).finished
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def read_only(path: object, *_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+    monkeypatch.setattr(os, "open", read_only)
+    with pytest.raises(UserError, match=r"cannot be written to \(.*job\.lock: Read-only file system\): make it"):
+        JobFolder(tmp_path).locked().__enter__()
+
+
+@pytest.mark.parametrize("name", ["train.log", "checkpoints", ".hydra/config.yaml", "stage_1/checkpoints/last.ckpt"])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_out_of_the_folder_is_not_written_through(tmp_path: Path, name: str, there: bool):
+    elsewhere, link = tmp_path / "elsewhere", tmp_path / "run" / name
+    if there:
+        elsewhere.mkdir()
+    link.parent.mkdir(parents=True)
+    link.symlink_to(elsewhere)
+    with pytest.raises(UserError, match=f"{name} is a link out of the run's folder, and the run would write"):
+        JobFolder(tmp_path / "run").locked().__enter__()
+
+
+def test_links_inside_the_folder_and_to_the_folder_are_followed(tmp_path: Path):
+    (tmp_path / "disk/run/checkpoints").mkdir(parents=True)
+    (tmp_path / "disk/run/newest").symlink_to("checkpoints")
+    (tmp_path / "run").symlink_to(tmp_path / "disk/run")
+    with JobFolder(tmp_path / "run").locked():
+        pass

@@ -128,7 +128,7 @@ def measure(way: str, settings: Settings, folder: Path) -> dict[str, Any]:
 
 def gradient_difference(folder: Path, way: str) -> float:
     """The greatest norm of a parameter's difference from padded rows, over the norm of its gradient."""
-    ours, theirs = torch.load(folder / f"{way}.pt"), torch.load(folder / "padded.pt")
+    ours, theirs = (torch.load(folder / f"{name}.pt", weights_only=True) for name in (way, "padded"))
     return max(float((ours[name] - theirs[name]).norm() / theirs[name].norm()) for name in theirs)
 
 

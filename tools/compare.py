@@ -75,8 +75,11 @@ def main() -> int:
             sweep = sweep.beginning_with(baseline)
         folder = options.output or options.sweep / "comparison"
         grids = _write_tables(sweep, baseline, folder)
-    except (UserError, OSError) as error:
+    except UserError as error:
         print(f"compare: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"compare: {error}: give --output another folder", file=sys.stderr)
         return 1
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     console.print(*map(as_rich, grids), *map(escape, notes(sweep)), sep="\n")

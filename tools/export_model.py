@@ -11,10 +11,8 @@ chat template and generation config are those of the model that was trained. Wor
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ import torch
 from envtune.chat.tokenizer import load_tokenizer
 from envtune.errors import UserError
 from envtune.training.library_noise import silence_libraries
+from envtune.training.run_record import Settings, read_run_record
 from envtune.training.starting_point import find_checkpoint
 from envtune.training.weights import load_trained
 from envtune.whole_file import PARTIAL
@@ -33,12 +32,16 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A checkpoint and what the run that saved it began with."""
+    """A checkpoint and what the run that saved it began with.
+
+    ``trust_remote_code`` is what this command says: the run's folder, which may come from somebody else, has no say in
+    it.
+    """
 
     checkpoint: Path
     model: str
     dtype: str
-    trust_remote_code: bool
+    trust_remote_code: bool = False
 
 
 def main() -> int:
@@ -46,7 +49,7 @@ def main() -> int:
     given = _options()
     silence_libraries()
     try:
-        trained = find_trained(given.trained, given.model)
+        trained = find_trained(given.trained, given.model, given.trust_remote_code)
         export(trained, given.folder, given.dtype)
     except UserError as error:
         print(f"export_model: {error}", file=sys.stderr)
@@ -55,14 +58,14 @@ def main() -> int:
     return 0
 
 
-def find_trained(trained: str, model: str | None = None) -> Trained:
+def find_trained(trained: str, model: str | None = None, trust_remote_code: bool = False) -> Trained:
     """``trained`` is what `init_from` takes; ``model`` stands in for the path that the run has recorded.
 
     Raises:
-        UserError: there is no checkpoint, or no record of the model beside it and none is given.
+        UserError: there is no checkpoint, or no record of the model beside it and none is given, or a broken one.
     """
     checkpoint = find_checkpoint(trained).resolve()
-    settings = _model_settings(checkpoint.parent.parent / "run.json")
+    settings = run_settings(checkpoint).get("model", {})
     path = model or settings.get("path")
     if path is None:
         raise UserError(
@@ -70,14 +73,25 @@ def find_trained(trained: str, model: str | None = None) -> Trained:
         )
     # Of frozen weights that the run rounded, the adapter has learned to correct the rounded ones.
     dtype = settings.get("dtype", "float32")
-    return Trained(checkpoint, path, dtype, settings.get("trust_remote_code", False))
+    return Trained(checkpoint, path, dtype, trust_remote_code)
+
+
+def run_settings(checkpoint: Path) -> Settings:
+    """What the run that saved ``checkpoint`` recorded of its settings; nothing where it recorded none.
+
+    Raises:
+        UserError: the record is broken.
+    """
+    remedy = "restore it from a copy, or move the checkpoint elsewhere and add --model PATH"
+    record = read_run_record(checkpoint.parent.parent, remedy)
+    return record.get("settings", {}) if record is not None else {}
 
 
 def export(trained: Trained, folder: Path, dtype: str) -> None:
     """Writes ``folder``, which appears when it is complete.
 
     Raises:
-        UserError: the folder holds something, or model, tokenizer or checkpoint cannot be used.
+        UserError: the folder holds something or cannot be written, or model, tokenizer or checkpoint cannot be used.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and is no empty folder: give another name, or remove it")
@@ -85,18 +99,16 @@ def export(trained: Trained, folder: Path, dtype: str) -> None:
     model: Any = load_trained(trained.model, str(trained.checkpoint), trained.dtype, trained.trust_remote_code)
     staged = folder.with_name(folder.name + PARTIAL)
     shutil.rmtree(staged, ignore_errors=True)
-    model.to(DTYPES[dtype]).save_pretrained(staged)
-    tokenizer.save_pretrained(staged)
-    for weights in staged.glob("*.safetensors"):
-        # They come out readable by their owner alone.
-        weights.chmod(0o644)
-    staged.rename(folder)
-
-
-def _model_settings(record: Path) -> Mapping[str, Any]:
-    if not record.is_file():
-        return {}
-    return json.loads(record.read_text(encoding="utf-8")).get("settings", {}).get("model", {})
+    try:
+        staged.mkdir(parents=True)
+        model.to(DTYPES[dtype]).save_pretrained(staged)
+        tokenizer.save_pretrained(staged)
+        for weights in staged.glob("*.safetensors"):
+            # They come out readable by their owner alone.
+            weights.chmod(0o644)
+        staged.rename(folder)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error}): give a folder with room that may be written") from error
 
 
 def _options() -> argparse.Namespace:
@@ -105,6 +117,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="is made")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="bfloat16: half the size, rounded")
     parser.add_argument("--model", help="where the model is that was trained, if not where the run found it")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run Python code that comes with the model")
     return parser.parse_args()
 
 

@@ -30,6 +30,7 @@ from simulated_memory import (
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from envtune.errors import UserError
+from envtune.remote_code import require_trust
 from envtune.rollout.hf_generator import HFGenerator
 from envtune.rollout.prompts import PASS_TOKENS
 from envtune.training.lora import add_adapter, keep_as_reference
@@ -80,6 +81,7 @@ def build_model(settings: DictConfig) -> PreTrainedModel:
         dtype = getattr(config, "dtype", None) if settings.dtype == "auto" else getattr(torch, settings.dtype)
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype or torch.float32)
     except (OSError, ValueError, KeyError) as error:
+        require_trust(settings.path, error)
         reason = str(error).strip().split("\n")[0].rstrip(".:")
         raise UserError(
             f"model.path={settings.path} gives no configuration of a causal language model ({reason}): give a folder "

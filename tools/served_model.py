@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from export_model import Trained, export, find_trained
+from export_model import Trained, export, find_trained, run_settings
 from transformers import AutoConfig, GenerationConfig
 
 from envtune.chat.prompt import PromptStyle
 from envtune.errors import UserError
+from envtune.remote_code import require_trust
 from envtune.rollout.end_tokens import end_tokens
 
 
@@ -59,7 +59,7 @@ def find_model(
     """
     prompting, folder = Prompting(), given
     if Path(given).exists() and not (Path(given) / "config.json").is_file():
-        trained = find_trained(given, model)
+        trained = find_trained(given, model, trust_remote_code)
         export(trained, staged, "bfloat16" if dtype == "bfloat16" else "float32")
         prompting, folder = _prompting_of(trained), str(staged)
     window, vocabulary, end_ids = _facts_of(folder, trust_remote_code)
@@ -68,9 +68,8 @@ def find_model(
 
 def _prompting_of(trained: Trained) -> Prompting:
     """As the run of a checkpoint prompted its policy."""
-    record = trained.checkpoint.parent.parent / "run.json"
-    settings = json.loads(record.read_text(encoding="utf-8")).get("settings", {}) if record.is_file() else {}
-    prompt, rollout = settings.get("prompt") or {}, settings.get("rollout") or {}
+    record, settings = trained.checkpoint.parent.parent / "run.json", run_settings(trained.checkpoint)
+    prompt, rollout = settings.get("prompt", {}), settings.get("rollout", {})
     found: dict[str, Any] = {
         "tool_documents": prompt.get("tool_documents"),
         "instructions": prompt.get("instructions"),
@@ -90,6 +89,7 @@ def _facts_of(folder: str, trust_remote_code: bool) -> tuple[int | None, int, fr
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
+        require_trust(folder, error)
         raise UserError(
             f"{folder} is no model folder, hub name or run that can be read ({str(error).strip().splitlines()[0]}): "
             "give runs/<time>, a .ckpt file, or the folder of a causal language model"

@@ -141,7 +141,7 @@ def listing(records: Sequence[Record], title: str) -> Table:
         trajectory = record.trajectory
         table.add_row(
             str(record.index),
-            escape(trajectory.task_id),
+            escape(trajectory.task_id.translate(CONTROL)),
             "-" if record.reward is None else f"{record.reward:.3f}",
             "yes" if trajectory.success else "no",
             f"{trajectory.turns_passed}/{trajectory.turn_count}",

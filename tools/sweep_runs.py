@@ -7,7 +7,6 @@ that has finished has finished.json too, and one of a curriculum stages.json. A 
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,17 +15,43 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
+from pydantic import ConfigDict, with_config
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from typing_extensions import TypedDict
 
 from envtune.errors import UserError
 from envtune.job_folder import JobFolder
+from envtune.record_file import read_record
+from envtune.training.run_record import read_run_record
 from envtune.training.stage_record import read_stage_records
 
 # What chooses the best validation, and tells that there was one.
 PROGRESS = "val/progress/overall"
 # Every point of a scalar (0: no limit), and of what is no scalar hardly any.
 _KEPT = {"scalars": 0, "tensors": 1, "images": 1, "audio": 1, "histograms": 1, "compressedHistograms": 1}
+_REMEDY = "restore it from a copy"
+
+
+_OPEN = with_config(ConfigDict(extra="allow", strict=True))
+
+
+@_OPEN
+class _GRPO(TypedDict):
+    beta: float
+
+
+class _Component(TypedDict):
+    _target_: str
+
+
+@_OPEN
+class _Config(TypedDict):
+    """Of the composed config of a training run what is read here and in compare_plots.py."""
+
+    seed: int
+    grpo: _GRPO
+    reward: _Component
+    augmentation: _Component
 
 
 @dataclass(frozen=True)
@@ -107,7 +132,7 @@ def read_sweep(folder: Path, unfinished: bool = False) -> Sweep:
             if run.unfinished and not unfinished:
                 raise _NoRun(run.unfinished)
             runs.append(run)
-        except _NoRun as reason:
+        except (_NoRun, UserError) as reason:
             left_out.append(f"{place.relative_to(folder)}: {reason}")
     if not runs:
         found = f" ({'; '.join(left_out)})" if left_out else ""
@@ -168,16 +193,18 @@ def _setting(runs: Iterable[Run], common: set[str], unnamed: set[str]) -> Settin
 def _read_run(folder: Path) -> Run:
     if not (folder / "run.json").is_file() and (reason := _unfinished(folder, {})):
         raise _NoRun(reason)
-    record = _read(folder / "run.json", json.loads)
-    config = _read(folder / ".hydra/config.yaml", yaml.safe_load)
-    overrides = _read(folder / ".hydra/overrides.yaml", yaml.safe_load)
     if not (folder / "tensorboard").is_dir():
         raise _NoRun("it has no TensorBoard events")
+    record = _found("run.json", read_run_record(folder, _REMEDY))
+    config = _found("config.yaml", read_record(folder / ".hydra/config.yaml", _Config, _REMEDY))
+    overrides = _found("overrides.yaml", read_record(folder / ".hydra/overrides.yaml", list[str], _REMEDY))
     scalars = _scalars(folder / "tensorboard")
     if not validations_after_training_began(scalars):
         raise _NoRun(_unfinished(folder, scalars) or "it has no validation after an update")
-    kept = tuple(str(override) for override in overrides if not str(override).startswith("seed="))
-    tasks = tuple(record["tasks"].get("validation_tasks", ()))
+    # They name settings in tables: what a folder holds must not steer the terminal.
+    shown = (override if override.isprintable() else ascii(override) for override in overrides)
+    kept = tuple(override for override in shown if not override.startswith("seed="))
+    tasks = tuple(record.get("tasks", {}).get("validation_tasks", ()))
     stage_ends = {stage.stage: stage.last_update for stage in read_stage_records(folder)}
     return Run(folder, kept, config, scalars, tasks, _unfinished(folder, scalars), stage_ends)
 
@@ -193,11 +220,10 @@ def _unfinished(folder: Path, scalars: Mapping[str, Mapping[int, float]]) -> str
     )
 
 
-def _read(path: Path, parse: Any) -> Any:
-    try:
-        return parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise _NoRun(f"{path.name} cannot be read ({' '.join(str(error).split())})") from error
+def _found(name: str, record: Any) -> Any:
+    if record is None:
+        raise _NoRun(f"{name} cannot be read (there is none)")
+    return record
 
 
 def _scalars(folder: Path) -> dict[str, dict[int, float]]:

@@ -9,6 +9,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from envtune.errors import UserError
+from envtune.remote_code import require_trust
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -28,6 +29,7 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
         return AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     # The files come from outside, and for a fault in one the tokenizers library raises Exception itself.
     except Exception as error:
+        require_trust(path, error)
         kind = "folder" if Path(path).exists() else "folder or cached hub model"
         raise UserError(
             f"model.path={path} is no {kind} with a readable tokenizer ({_first_line(error)}): give the folder of a "

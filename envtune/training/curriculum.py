@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,9 +114,10 @@ class Curriculum:
     def _finished(self, goes_on: bool) -> list[StageRecord]:
         records = read_stage_records(self.folder)
         if records and not goes_on:
+            again = shlex.quote(f"ckpt_path={self.folder}")
             raise UserError(
-                f"{self.folder} holds the {FILE} of an earlier run: continue it with ckpt_path={self.folder}, or "
-                "give another hydra.run.dir"
+                f"{self.folder} holds the {FILE} of an earlier run: continue it with {again}, or give another "
+                "hydra.run.dir"
             )
         names = [record.stage for record in records]
         if names != self.stages[: len(names)]:

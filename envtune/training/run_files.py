@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -10,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from envtune.errors import UserError
+from envtune.training.run_record import FILE, read_run_record
 from envtune.whole_file import PARTIAL
 
 # What a killed process leaves of a file that it was writing: see whole_file.py and checkpoint_io.py.
@@ -53,18 +53,17 @@ def recorded_files(folder: Path) -> Iterator[Path]:
     is left alone, and so is a pattern that does, for the record may come from elsewhere.
 
     Raises:
-        UserError: the record lists no files, so that those of the run cannot be told from others.
+        UserError: the record is broken, or lists no files, so that those of the run cannot be told from others.
     """
-    record = folder / "run.json"
-    if not record.is_file():
+    record = read_run_record(folder, "restore it from a copy, for it lists the files that are the run's own")
+    if record is None:
         return
-    patterns = json.loads(record.read_text(encoding="utf-8")).get("files")
-    if patterns is None:
+    if "files" not in record:
         raise UserError(
-            f"{record} does not list the run's files, since an earlier version of envtune wrote it: start a new run "
-            f"from its checkpoint with ckpt_path={folder}/checkpoints/last.ckpt"
+            f"{folder / FILE} does not list the run's files, since an earlier version of envtune wrote it: start a new "
+            f"run from its checkpoint with ckpt_path={folder}/checkpoints/last.ckpt"
         )
-    for pattern in patterns:
+    for pattern in record["files"]:
         if not Path(pattern).is_absolute() and ".." not in Path(pattern).parts and "**" not in pattern:
             for path in sorted(file for suffix in ("", *LITTER) for file in folder.glob(pattern + suffix)):
                 if path.is_file() and path.resolve().is_relative_to(folder.resolve()):

@@ -14,18 +14,84 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
 
 from envtune.chat.pieces import Pieces
+from envtune.record_file import read_record
 from envtune.training.checkpoint_io import update_of
 from envtune.training.report import WIRING
 from envtune.whole_file import whole_file
 
 log = logging.getLogger(__name__)
 
+FILE = "run.json"
 PACKAGES = ("envtune", "bfcl-eval", "lightning", "numpy", "torch", "transformers")
 # What may change when a run is continued without making it another one: where and how long, and how it is shown.
 _FREE = ("settings.ckpt_path", "settings.tags", "settings.logger", "settings.optimized_metric", "settings.run_folder")
 _FREE_LENGTHS = ("settings.trainer.max_steps", "settings.trainer.max_epochs")
+_REMEDY = "restore it from a copy, or delete it"
+# Another version of the package may have written more.
+_OPEN = with_config(ConfigDict(extra="allow", strict=True))
+
+
+@_OPEN
+class ModelSettings(TypedDict, total=False):
+    """Of the model that a run trained."""
+
+    path: str
+    dtype: str
+
+
+@_OPEN
+class PromptSettings(TypedDict, total=False):
+    tool_documents: str
+    instructions: str
+
+
+@_OPEN
+class TemplateSettings(TypedDict, total=False):
+    max_observation_tokens: int | None
+
+
+@_OPEN
+class RolloutSettings(TypedDict, total=False):
+    max_completion_tokens: int
+    template: TemplateSettings
+
+
+@_OPEN
+class Settings(TypedDict, total=False):
+    """Of the composed settings those that other commands read; none in the record of an evaluation."""
+
+    model: ModelSettings
+    prompt: PromptSettings
+    rollout: RolloutSettings
+    run_folder: str
+
+
+@_OPEN
+class Tasks(TypedDict, total=False):
+    validation_tasks: list[str]
+
+
+@_OPEN
+class RunRecord(TypedDict, total=False):
+    """What other commands read of run.json; it holds more."""
+
+    settings: Settings
+    tasks: Tasks
+    continued: list[Any]
+    files: list[str]
+
+
+def read_run_record(folder: Path, remedy: str) -> RunRecord | None:
+    """The record of the run in ``folder``; None if it has none.
+
+    Raises:
+        UserError: the record is broken; ends in ``remedy``.
+    """
+    return read_record(folder / FILE, RunRecord, remedy)
 
 
 @rank_zero_only
@@ -45,9 +111,9 @@ def write_run_record(
     If the run is resumed from ``start``, the record of its beginning stays and `continued` gets an entry; files are
     added to those listed. A warning names what differs between the two.
     """
-    path = Path(folder) / "run.json"
+    path = Path(folder) / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    record = {
+    record: dict[str, Any] = {
         "command": sys.argv,
         "tags": list(tags),
         "python": platform.python_version(),
@@ -58,8 +124,8 @@ def write_run_record(
         "files": list(files),
         "chat_template": asdict(template) if template else None,
     }
-    if start and path.is_file():
-        begun = json.loads(path.read_text(encoding="utf-8"))
+    begun = read_run_record(path.parent, _REMEDY) if start else None
+    if start and begun is not None:
         changes = differences(begun, record)
         if changes:
             log.warning(
@@ -69,7 +135,7 @@ def write_run_record(
             )
         entry: dict[str, Any] = {name: record[name] for name in ("command", "python", "packages", "commit")}
         entry |= {"after_update": update_of(start), "changes": changes}
-        record = begun | {"continued": [*begun.get("continued", ()), entry]}
+        record = {**begun, "continued": [*begun.get("continued", ()), entry]}
         record["files"] = sorted({*begun.get("files", ()), *files})
     _write(path, record)
 
@@ -77,9 +143,9 @@ def write_run_record(
 @rank_zero_only
 def add_files(folder: Path, files: Sequence[str]) -> None:
     """Adds to the files that the record of the run in ``folder`` lists."""
-    path = folder / "run.json"
-    record = json.loads(path.read_text(encoding="utf-8"))
-    _write(path, record | {"files": sorted({*record.get("files", ()), *files})})
+    record = read_run_record(folder, _REMEDY)
+    assert record is not None
+    _write(folder / FILE, {**record, "files": sorted({*record.get("files", ()), *files})})
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:
@@ -93,15 +159,10 @@ def differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     compared = begun.keys() & {"settings", "python", "packages", "commit", "tasks", "chat_template"}
     old, new = (_flat({name: record.get(name) for name in compared}, record) for record in (begun, now))
     return [
-        f"{name} was {_in_a_line(old.get(name))} and is {_in_a_line(new.get(name))}"
+        f"{_printable(name)} was {_printable(old.get(name))} and is {_printable(new.get(name))}"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name) and not name.startswith(_FREE) and name not in _FREE_LENGTHS
     ]
-
-
-def _in_a_line(value: Any) -> str:
-    text = str(value)
-    return text if text.isprintable() else repr(text)
 
 
 def _flat(value: Any, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,6 +179,12 @@ def _flat(value: Any, record: Mapping[str, Any]) -> dict[str, Any]:
 
     visit(value, "")
     return found
+
+
+def _printable(value: Any) -> str:
+    """In one line: the record may come from somebody else, and what differs goes to the terminal and to the log."""
+    text = str(value)
+    return text if text.isprintable() else ascii(text)
 
 
 def _commit() -> str | None:

@@ -7,9 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from envtune.errors import UserError
+from envtune.record_file import read_record
 
 FILE = "stages.json"
 
@@ -37,15 +39,17 @@ class StageRecord:
 
 
 def read_stage_records(folder: Path) -> list[StageRecord]:
-    """The finished stages of the run in ``folder``, in their order; none where there is no record."""
-    path = folder / FILE
-    if not path.is_file():
-        return []
-    return [_record(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    """The finished stages of the run in ``folder``, in their order; none where there is no record.
 
-
-def _record(entry: dict[str, Any]) -> StageRecord:
-    return StageRecord(**{**entry, "curve": [(update, share) for update, share in entry.get("curve", ())]})
+    Raises:
+        UserError: the record is broken, or names a checkpoint outside of the folder.
+    """
+    path, remedy = folder / FILE, "restore it from a copy, or give a .ckpt file of a stage as init_from"
+    records: list[StageRecord] = read_record(path, list[StageRecord], remedy) or []
+    for record in records:
+        if not (folder / record.checkpoint).resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"{path} cannot be used ({record.checkpoint!a} is not in the run's folder): {remedy}")
+    return records
 
 
 @rank_zero_only

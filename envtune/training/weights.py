@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, Pre
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from envtune.errors import UserError
+from envtune.remote_code import require_trust
 from envtune.rollout.plain_weights import plain_weights
 from envtune.training.adapter_checkpoint import adapter_in, whole_state
 from envtune.training.lora import LoRA, add_adapter, keep_as_reference
@@ -76,6 +77,7 @@ def load_causal_lm(path: str, dtype: str, attn_implementation: str | None, trust
     except ImportError as error:
         raise UserError(f"attn_implementation {attn_implementation!r} cannot be used here: {error}") from error
     except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
+        require_trust(path, error)
         raise UserError(
             f"the weights in {path} cannot be read ({_first_line(error)}); copy or download the model again"
         ) from error
@@ -157,6 +159,7 @@ def _causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
+        require_trust(path, error)
         raise UserError(
             f"model {path} has no configuration that can be read ({_first_line(error)}); give the folder of a causal "
             "language model, or download it first"

@@ -255,6 +255,44 @@ def test_an_empty_folder_is_told_in_one_sentence(
     assert printed.err == f"compare: {tmp_path} {told}\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("run.json", '{"tasks": {'),
+        ("run.json", '{"tasks": []}'),
+        ("run.json", '{"tasks": {"validation_tasks": 3}}'),
+        (".hydra/config.yaml", ""),
+        (".hydra/config.yaml", "seed: [0"),
+        (".hydra/config.yaml", "seed: one"),
+        (".hydra/overrides.yaml", "reward: b"),
+        ("finished.json", '{"result"'),
+        ("stages.json", "[{}]"),
+    ],
+)
+def test_a_run_with_a_broken_record_is_left_out_and_told(sweep: Path, name: str, text: str):
+    (sweep / "4" / name).write_text(text)
+    read = read_sweep(sweep)
+    assert len(read.runs) == 4
+    (reason,) = read.left_out
+    assert reason.startswith("4: ")
+    assert f"4/{name} cannot be used (" in reason
+    assert "\n" not in reason
+
+
+def test_a_sweep_that_cannot_be_written_to_is_compared_elsewhere(
+    sweep: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: Any
+):
+    without_matplotlib(monkeypatch)
+    (sweep / "comparison").touch()
+    assert run(monkeypatch, str(sweep)) == 1
+    said = capsys.readouterr().err
+    assert said.endswith(f"'{sweep}/comparison': give --output another folder\n")
+    assert said.count("\n") == 1
+    output = tmp_path_factory.mktemp("elsewhere")
+    assert run(monkeypatch, str(sweep), "--output", str(output)) == 0
+    assert (output / "compare.csv").is_file()
+
+
 def test_an_unknown_baseline_lists_the_settings(sweep: Path):
     with pytest.raises(compare.UserError) as caught:
         compare.find_baseline(read_sweep(sweep), "direct")

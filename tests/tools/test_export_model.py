@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, dynamic_module_utils
+from transformers.utils import hub
 
 from envtune.errors import UserError
 from envtune.training.lora import LoRA, adapter_tensors
@@ -20,7 +22,9 @@ from envtune.training.weights import load_model
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
+import export_model  # noqa: E402
 from export_model import Trained, export, find_trained  # noqa: E402
+from served_model import find_model  # noqa: E402
 
 IDS = torch.arange(3, 60)[None]
 # Two updates on two episodes of one short step each.
@@ -69,7 +73,7 @@ def run(tmp_path: Path, policy: Policy, toy_folder: Path) -> Path:
     (folder / "checkpoints").mkdir(parents=True)
     state = {f"policy.{name}": value for name, value in policy.state_dict().items()}
     torch.save({"state_dict": state, "global_step": 2}, folder / "checkpoints/best.ckpt")
-    record = {"settings": {"model": {"path": str(toy_folder), "dtype": "float32", "trust_remote_code": False}}}
+    record = {"settings": {"model": {"path": str(toy_folder), "dtype": "float32", "trust_remote_code": True}}}
     (folder / "run.json").write_text(json.dumps(record))
     return folder
 
@@ -105,7 +109,9 @@ def test_the_folder_speaks_as_the_model_that_was_trained(tmp_path: Path, run: Pa
 
 def test_the_model_is_where_the_run_found_it_unless_told_otherwise(run: Path, toy_folder: Path) -> None:
     best = run / "checkpoints/best.ckpt"
+    # Whether its code is run is not the run's to say, though it has recorded that it was.
     assert find_trained(str(run)) == Trained(best, str(toy_folder), "float32", False)
+    assert find_trained(str(run), trust_remote_code=True) == Trained(best, str(toy_folder), "float32", True)
     assert find_trained(str(best), "elsewhere") == Trained(best, "elsewhere", "float32", False)
     (run / "run.json").unlink()
     assert find_trained(str(run), "elsewhere") == Trained(best, "elsewhere", "float32", False)
@@ -113,6 +119,77 @@ def test_the_model_is_where_the_run_found_it_unless_told_otherwise(run: Path, to
         UserError, match=r"best\.ckpt is in no folder of a run whose run\.json says .*: add --model PATH"
     ):
         find_trained(str(run))
+
+
+CODE = """
+import os
+from pathlib import Path
+from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2TokenizerFast
+
+Path(os.environ["WAS_RUN"]).touch()
+
+class Config(Qwen2Config):
+    model_type = "with_code"
+
+class Model(Qwen2ForCausalLM):
+    config_class = Config
+"""
+
+
+@pytest.fixture
+def model_with_code(tmp_path: Path, toy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The toy model as one whose classes come with it; they touch `was_run` when they are imported."""
+    folder = tmp_path / "with_code"
+    shutil.copytree(toy_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    classes = {"AutoConfig": "code_of_it.Config", "AutoModelForCausalLM": "code_of_it.Model"}
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "with_code", "auto_map": classes}))
+    (folder / "code_of_it.py").write_text(CODE)
+    monkeypatch.setenv("WAS_RUN", str(tmp_path / "was_run"))
+    for module in (dynamic_module_utils, hub):
+        monkeypatch.setattr(module, "HF_MODULES_CACHE", str(tmp_path / "modules"), raising=False)
+    return folder
+
+
+def test_code_that_comes_with_a_model_is_run_only_where_the_command_says_so(
+    tmp_path: Path, run: Path, model_with_code: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    record = {"settings": {"model": {"path": str(model_with_code), "trust_remote_code": True}}}
+    (run / "run.json").write_text(json.dumps(record))
+    command = ["export_model.py", str(run), str(tmp_path / "exported")]
+    monkeypatch.setattr(sys, "argv", command)
+    assert export_model.main() == 1
+    said = capsys.readouterr().err
+    assert said == (
+        f"export_model: model {model_with_code} needs Python code that comes with it, which is not run unless you "
+        "trust it: read it, then add model.trust_remote_code=true (to tools/serve.py and tools/export_model.py: "
+        "--trust-remote-code)\n"
+    )
+    with pytest.raises(UserError, match="needs Python code that comes with it"):
+        find_model(str(run), {}, tmp_path / "staged", None, "auto", trust_remote_code=False)
+    with pytest.raises(UserError, match="needs Python code that comes with it"):
+        find_model(str(model_with_code), {}, tmp_path / "staged", None, "auto", trust_remote_code=False)
+    assert not (tmp_path / "was_run").exists()
+    monkeypatch.setattr(sys, "argv", [*command, "--trust-remote-code"])
+    assert export_model.main() == 0
+    assert (tmp_path / "was_run").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"settings": 3}', '{"settings": {"model": {"path": ["x"]}}}', "\0"])
+def test_a_broken_record_is_told_in_a_sentence(run: Path, text: str) -> None:
+    (run / "run.json").write_text(text)
+    with pytest.raises(
+        UserError, match=r"^[^\n]+run\.json cannot be used \([^\n]+\): restore it from a copy, or move the"
+    ):
+        find_trained(str(run), "elsewhere")
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path, run: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        UserError, match=r"file/exported cannot be written \(.*Not a directory.*\): give a folder with room"
+    ):
+        export(find_trained(str(run)), tmp_path / "file/exported", "float32")
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, run: Path) -> None:

@@ -118,10 +118,11 @@ def test_of_a_run_folder_the_newest_file_is_read_and_without_rewards_progress_ra
 
 
 def test_control_characters_of_a_model_do_not_reach_the_terminal(tmp_path: Path) -> None:
-    trajectory_file.write(tmp_path / "run.jsonl", [_record("t_0", "red \x1b[31m alert", True, None)])
+    trajectory_file.write(tmp_path / "run.jsonl", [_record("t_0\x1b[2J", "red \x1b[31m alert", True, None)])
     _, shown, _ = _show(tmp_path / "run.jsonl")
     assert "red \N{REPLACEMENT CHARACTER}[31m alert" in shown
     assert "\x1b" not in shown
+    assert "\x1b" not in _show(tmp_path / "run.jsonl", "--list")[1]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.timeout(900)
 # Depend on the clock and on the machine's memory; perf/prompt_sharing and perf/fed_ratio count tokens.
 TIMINGS = ("time/", "perf/")
 COUNTS = ("perf/prompt_sharing", "perf/fed_ratio")
+# A reward of one's own, which a run's folder does not repeat by itself.
+COIN = "reward._target_=interrupted_run.CoinReward"
 
 
 def settings(toy_folder: Path) -> list[str]:
@@ -35,7 +37,7 @@ def settings(toy_folder: Path) -> list[str]:
         "data.val_categories=[base]",
         "data.val_size=2",
         "reward=format",
-        "reward._target_=interrupted_run.CoinReward",
+        COIN,
         "augmentation=annealed",
         "augmentation.window=6",
         "grpo.group_size=2",
@@ -68,7 +70,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, toy_folder: Path) -> dict[
     for moment in MOMENTS:
         code = {"asked": 143, "interrupted": 130}.get(moment.split()[0], -9)
         assert run(again, home / "killed.txt", moment) == code, (home / "killed.txt").read_text()[-3000:]
-        again = [f"ckpt_path={killed}"]
+        again = [f"ckpt_path={killed}", COIN]
         if moment == "right after the optimiser step of update 6":
             shutil.copytree(killed, stopped)
     assert run(again, home / "killed.txt") == 0, (home / "killed.txt").read_text()[-3000:]
@@ -191,7 +193,7 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_used(
     shutil.copytree(folders["stopped"], folder)
     last = folder / "checkpoints/last.ckpt"
     last.write_bytes(last.read_bytes()[:-1000] if damage == "truncated" else b"\0garbage\0" * 1000)
-    assert run([f"ckpt_path={folder}"], output) == 0, output.read_text()[-3000:]
+    assert run([f"ckpt_path={folder}", COIN], output) == 0, output.read_text()[-3000:]
     text = " ".join(output.read_text().split())
     assert f"{last} is damaged (it is cut off, or no checkpoint): going on from the checkpoint before it" in text
     assert_same_run(folder, folders["whole"])
@@ -202,7 +204,7 @@ def test_a_run_without_a_whole_checkpoint_ends_in_a_sentence(folders: dict[str, 
     shutil.copytree(folders["stopped"], folder)
     for name in ("last", "last.previous"):
         (folder / f"checkpoints/{name}.ckpt").write_bytes(b"")
-    assert run([f"ckpt_path={folder}"], output) == 1
+    assert run([f"ckpt_path={folder}", COIN], output) == 1
     error = output.read_text().splitlines()[-1]
     assert error.startswith(f"error: {folder}/checkpoints/last.ckpt is damaged (it is cut off, or no checkpoint); ")
     assert error.endswith(": no other checkpoint of this run is left, start anew in another folder")

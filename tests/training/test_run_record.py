@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from envtune.chat.pieces import Pieces
+from envtune.errors import UserError
 from envtune.training import run_record
 from envtune.training.checkpoint_io import AtomicCheckpointIO
 from envtune.training.run_record import differences, write_run_record
@@ -94,6 +95,36 @@ def test_a_continuation_whose_prompts_are_written_otherwise_is_told(tmp_path: Pa
 def test_what_an_older_record_does_not_have_is_no_difference():
     now = {"settings": {}, "python": "3.11", "chat_template": {"before_system": "<s>"}}
     assert differences({"settings": {}, "python": "3.11"}, now) == []
+
+
+@pytest.mark.parametrize("text", ["", '{"settings": {', "[]", '{"settings": []}', '{"continued": 3}', "\0", "[" * 9000])
+def test_a_broken_record_is_told_in_a_sentence_and_stays(tmp_path: Path, text: str):
+    start = tmp_path / "checkpoints/last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"global_step": 5}, start)
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(
+        UserError, match=r"^[^\n]+run\.json cannot be used \([^\n]+\): restore it from a copy, or delete it$"
+    ):
+        write_run_record(str(tmp_path), {}, [], {}, start)
+    assert (tmp_path / "run.json").read_text() == text
+
+
+def test_a_record_is_kept_as_it_is_when_a_run_goes_on_and_steers_no_terminal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    start = tmp_path / "checkpoints/last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"global_step": 5}, start)
+    begun = {
+        "tasks": {"z": 1, "validation_tasks": []},
+        "added": [1],
+        "settings": {"x": "\x1b[2J\nrm -r ~", "model": {}},
+    }
+    (tmp_path / "run.json").write_text(json.dumps(begun))
+    write_run_record(str(tmp_path), {}, [], {}, start)
+    record = written(tmp_path)
+    assert list(record) == ["tasks", "added", "settings", "continued", "files"]
+    assert json.dumps({name: record[name] for name in begun}) == json.dumps(begun)
+    assert caplog.messages[0].isprintable()
 
 
 def test_how_long_a_run_is_and_where_it_lies_is_no_difference():

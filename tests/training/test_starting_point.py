@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from envtune.errors import UserError
-from envtune.training.stage_record import StageRecord, write_stage_records
+from envtune.training.stage_record import FILE, StageRecord, write_stage_records
 from envtune.training.starting_point import describe_start, find_checkpoint
 
 
@@ -45,6 +45,28 @@ def test_what_is_not_there_is_told_with_what_is(tmp_path: Path):
     last = touched(tmp_path / "checkpoints/last.ckpt")
     with pytest.raises(UserError, match=f"give one of its files: {last}"):
         find_checkpoint(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[{", "{}", "[1]", '[{"stage": "1"}]', '[{"stage": 1, "checkpoint": 3}]', "\0", "[" * 9000]
+)
+def test_a_broken_record_of_stages_is_told_in_a_sentence(tmp_path: Path, text: str):
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(
+        UserError, match=r"^[^\n]+stages\.json cannot be used \([^\n]+\): restore it from a copy, or give"
+    ):
+        find_checkpoint(str(tmp_path))
+
+
+@pytest.mark.parametrize("checkpoint", ["../secret.ckpt", "{outside}/secret.ckpt", "link/secret.ckpt"])
+def test_a_record_of_stages_names_no_file_of_another_folder(tmp_path: Path, checkpoint: str):
+    folder = tmp_path / "run"
+    touched(tmp_path / "secret.ckpt")
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    write_stage_records(folder, [StageRecord("1", 1, 1, "over", checkpoint.format(outside=tmp_path), 0.5)])
+    with pytest.raises(UserError, match=r"stages\.json cannot be used \('.*secret\.ckpt' is not in the run's folder\)"):
+        find_checkpoint(str(folder))
 
 
 def test_a_later_stage_says_that_it_starts_from_the_bare_model(tmp_path: Path):
