@@ -325,7 +325,7 @@ def test_what_the_window_cannot_hold_is_refused_before_it_is_all_tokenised(
 
     template = Template(tokenizer, STYLE)
     monkeypatch.setattr(tokenizer, "encode", count)
-    with pytest.raises(Refusal, match="take more than 4096 tokens|take 4[0-9]{3} tokens") as refusal:
+    with pytest.raises(Refusal, match=r"take more than 4096 tokens|take 4\d{3} tokens") as refusal:
         Conversations(template, 4096).prompt(messages, tools)
     assert refusal.value.code == "context_length_exceeded"
     assert sum(encoded) < 8 * 4096
