@@ -169,6 +169,7 @@ def test_a_hostile_value_in_an_order_for_a_completion_is_read_or_refused(path: t
 
 def test_nesting_of_any_depth_is_read_or_refused() -> None:
     """Some depths can be decoded, and not be encoded again for the prompt a few frames further up the stack."""
-    default = ("tools", 1, "function", "parameters", "properties", "a", "default")
-    for levels in range(700, 1000):
-        read(ENDPOINTS[0], changed(REQUEST, default, nested(levels)))
+    extension = ("tools", 1, "function", "parameters", "x")
+    for levels in range(800, 1000):
+        for endpoint in ENDPOINTS:
+            read(endpoint, changed(REQUEST, extension, nested(levels)))
