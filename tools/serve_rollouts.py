@@ -48,6 +48,12 @@ def main() -> int:
     except UserError as error:
         print(f"serve_rollouts: {error}", file=sys.stderr)
         return 1
+    start(given, further)
+    return 0
+
+
+def start(given: argparse.Namespace, further: Sequence[str]) -> None:
+    """Runs `vllm serve` in this process."""
     # The calls that hand over weights are among those that vLLM has for development; its server in Rust has no guard.
     os.environ.update(VLLM_SERVER_DEV_MODE="1", VLLM_NO_USAGE_STATS="1", VLLM_USE_RUST_FRONTEND="0")
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
@@ -56,7 +62,6 @@ def main() -> int:
 
     sys.argv = ["vllm", *serve_arguments(given, current_platform.is_cpu(), further)]
     vllm()
-    return 0
 
 
 def check(host: str, further: Sequence[str]) -> None:
