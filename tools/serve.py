@@ -73,6 +73,7 @@ def _find(options: argparse.Namespace, staged: Path) -> ServedModel:
 
 
 def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedModel, stack: ExitStack) -> None:
+    api_key, upstream_key = key_from("ENVTUNE_API_KEY"), key_from("UPSTREAM_API_KEY")
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     template = Template(tokenizer, model.prompting.style, model.prompting.max_observation_tokens)
     # Before the model starts, which takes minutes: what comes early waits, and a taken port is known at once.
@@ -81,7 +82,8 @@ def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedMod
     if options.upstream is None:
         child = stack.enter_context(_start(options, for_backend, model.folder))
         child.wait_until_ready(options.start_timeout)
-    asyncio.run(_run(options, model, template, child, listening))
+    url, key = (child.url, child.api_key) if child else (options.upstream, upstream_key)
+    asyncio.run(_run(options, model, template, Upstream(url, options.timeout, key), child, listening, api_key))
     if child and not child.alive:
         raise UserError("the completion server has ended; it says why above")
 
@@ -113,18 +115,21 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _run(
-    options: argparse.Namespace, model: ServedModel, template: Template, child: Child | None, listening: socket.socket
+    options: argparse.Namespace,
+    model: ServedModel,
+    template: Template,
+    upstream: Upstream,
+    child: Child | None,
+    listening: socket.socket,
+    api_key: str | None,
 ) -> None:
     """Answers requests until the command or the completion server ends."""
-    url, key = (child.url, child.api_key) if child else (options.upstream, key_from("UPSTREAM_API_KEY"))
-    upstream = Upstream(url, options.timeout, key)
     windows = [window for window in (model.window, await upstream.connect()) if window]
     if not windows:
-        raise UserError(f"neither {model.folder} nor {url} says how many tokens the model's window holds")
+        raise UserError(f"neither {model.folder} nor {upstream.url} says how many tokens the model's window holds")
     limits = Limits(model.prompting.max_completion_tokens, options.max_body_bytes, options.max_messages)
     endpoint = Endpoint(Served(options.name, min(windows), model.end_ids), template, upstream, limits)
     gate = Gate(options.max_running, options.max_waiting)
-    api_key = key_from("ENVTUNE_API_KEY")
     app = application(endpoint, options.name, limits, gate, lambda: child is None or child.alive, api_key)
     server = http_server(app)
     if child:

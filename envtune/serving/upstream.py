@@ -51,7 +51,7 @@ class Upstream:
         self._client = httpx2.AsyncClient(
             base_url=url, headers=bearer(api_key), timeout=waits, limits=limits, trust_env=False, transport=transport
         )
-        self._url, self._timeout = url, timeout
+        self.url, self._timeout = url, timeout
         self._model = ""
 
     async def connect(self) -> int | None:
@@ -68,9 +68,9 @@ class Upstream:
             await self.complete(Order((1, 2), 1, 0.0, 1.0, 0, ()))
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, LookupError, TypeError, AttributeError) as error:
             reason = f"{type(error).__name__} {error}".strip()
-            raise UserError(f"{self._url} is no completion server that can be used ({reason}): {_NEEDED}") from error
+            raise UserError(f"{self.url} is no completion server that can be used ({reason}): {_NEEDED}") from error
         except Refusal as refusal:
-            raise UserError(f"{self._url} cannot be used ({refusal.message}): {_NEEDED}") from refusal
+            raise UserError(f"{self.url} cannot be used ({refusal.message}): {_NEEDED}") from refusal
         return window
 
     async def complete(self, order: Order) -> Sampled:
