@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from typing import Any
 
 import httpx2
@@ -35,6 +36,14 @@ def connect(port: int) -> socket.socket:
     return connection
 
 
+def status(connection: socket.socket) -> int:
+    """Of the response that comes, which is read to its end."""
+    response = HTTPResponse(connection)
+    response.begin()
+    response.read()
+    return response.status
+
+
 def ask(port: int) -> int:
     headers = {"authorization": "Bearer key", "content-type": "application/json"}
     return httpx2.post(f"http://127.0.0.1:{port}{CHAT}", content=BODY, headers=headers, timeout=60).status_code
@@ -51,9 +60,9 @@ def test_a_connection_whose_request_does_not_begin_is_closed(port: int, sent: by
 def test_the_rest_of_a_refused_body_does_not_hold_the_connection(port: int) -> None:
     with connect(port) as connection:
         connection.sendall(HEAD + b"\r\n" + BODY[:5])
-        assert b" 401 " in connection.recv(4096)
+        assert status(connection) == 401
         connection.sendall(BODY[5:10])
-        assert connection.recv(4096) == b""
+        assert connection.recv(1) == b""
 
 
 def test_a_connection_is_kept_between_requests_and_while_a_body_comes(port: int) -> None:
@@ -63,7 +72,7 @@ def test_a_connection_is_kept_between_requests_and_while_a_body_comes(port: int)
             for part in (whole[:-9], whole[-9:]):
                 connection.sendall(part)
                 time.sleep(0.5)
-            assert b" 200 " in connection.recv(4096)
+            assert status(connection) == 200
             time.sleep(0.5)
 
 
@@ -74,6 +83,6 @@ def test_bodies_that_come_slowly_take_no_places(port: int) -> None:
     # The server has read these, for it answers what came after them.
     assert [ask(port) for _ in range(3)] == [200, 200, 200]
     slow[0].sendall(BODY[9:])
-    assert b" 200 " in slow[0].recv(4096)
+    assert status(slow[0]) == 200
     for connection in slow:
         connection.close()
