@@ -10,7 +10,6 @@ much of vLLM's /v1/completions as the chat endpoint asks for. If VLLM_API_KEY is
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import Any
 
@@ -19,10 +18,11 @@ from envtune.serving.extra import require_extra
 require_extra("completion_server")
 
 import torch  # noqa: E402
-import uvicorn  # noqa: E402
 
+from envtune.bearer_key import key_from  # noqa: E402
 from envtune.errors import UserError  # noqa: E402
 from envtune.serving.completion_server import Model, application  # noqa: E402
+from envtune.serving.listening import http_server  # noqa: E402
 from envtune.serving.sampler import Sampler  # noqa: E402
 from envtune.training.library_noise import silence_libraries  # noqa: E402
 from envtune.training.weights import load_causal_lm  # noqa: E402
@@ -39,13 +39,14 @@ def main() -> int:
         loaded: Any = load_causal_lm(options.folder, options.dtype, None, options.trust_remote_code)
         loaded.to(device)
         sampler = Sampler(loaded, options.max_batch_size, options.max_cache_tokens)
+        api_key = key_from("VLLM_API_KEY")
     except UserError as error:
         print(f"completion_server: {error}", file=sys.stderr)
         return 1
     config = loaded.config.get_text_config()
     model = Model(options.name, config.vocab_size, config.max_position_embeddings)
-    app = application(model, sampler, os.environ.get("VLLM_API_KEY"))
-    uvicorn.run(app, host=HOST, port=options.port, log_level="warning")
+    app = application(model, sampler, api_key)
+    http_server(app, HOST, options.port).run()
     return 0
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
-import os
 import secrets
 import signal
 import socket
@@ -34,18 +33,19 @@ require_extra("serve")
 import uvicorn  # noqa: E402
 from served_model import Prompting, ServedModel, find_model  # noqa: E402
 
+from envtune.bearer_key import is_loopback, key_from  # noqa: E402
 from envtune.chat.prompt import INSTRUCTIONS, TOOL_DOCUMENTS  # noqa: E402
 from envtune.chat.template import Template  # noqa: E402
 from envtune.chat.tokenizer import load_tokenizer  # noqa: E402
 from envtune.errors import UserError  # noqa: E402
+from envtune.rollout.vllm_guard import GUARD  # noqa: E402
 from envtune.serving.chat_request import Limits  # noqa: E402
 from envtune.serving.child import HOST, Child, free_port  # noqa: E402
 from envtune.serving.endpoint import Endpoint, Served, application  # noqa: E402
 from envtune.serving.gate import Gate  # noqa: E402
+from envtune.serving.listening import http_server  # noqa: E402
 from envtune.serving.upstream import Upstream  # noqa: E402
 from envtune.training.library_noise import silence_libraries  # noqa: E402
-
-LOOPBACK = (HOST, "localhost", "::1")
 
 
 def main() -> int:
@@ -73,6 +73,7 @@ def _find(options: argparse.Namespace, staged: Path) -> ServedModel:
 
 
 def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedModel, stack: ExitStack) -> None:
+    api_key, upstream_key = key_from("ENVTUNE_API_KEY"), key_from("UPSTREAM_API_KEY")
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     template = Template(tokenizer, model.prompting.style, model.prompting.max_observation_tokens)
     template.check_vocabulary(model.vocabulary)
@@ -82,7 +83,8 @@ def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedMod
     if options.upstream is None:
         child = stack.enter_context(_start(options, for_backend, model.folder))
         child.wait_until_ready(options.start_timeout)
-    asyncio.run(_run(options, model, template, child, listening))
+    url, key = (child.url, child.api_key) if child else (options.upstream, upstream_key)
+    asyncio.run(_run(options, model, template, Upstream(url, options.timeout, key), child, listening, api_key))
     if child and not child.alive:
         raise UserError("the completion server has ended; it says why above")
 
@@ -96,6 +98,8 @@ def _start(options: argparse.Namespace, for_backend: list[str], folder: str) -> 
         program = [str(Path(sys.executable).with_name("vllm")), "serve"]
         # Without its defaults for sampling, which the model's folder may change.
         common += ["--host", HOST, "--generation-config", "vllm", "--served-model-name", options.name]
+        # Its own check of the key leaves some of its paths open.
+        common += ["--middleware", GUARD]
     else:
         program = [sys.executable, str(Path(__file__).with_name("completion_server.py"))]
     try:
@@ -112,29 +116,26 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _run(
-    options: argparse.Namespace, model: ServedModel, template: Template, child: Child | None, listening: socket.socket
+    options: argparse.Namespace,
+    model: ServedModel,
+    template: Template,
+    upstream: Upstream,
+    child: Child | None,
+    listening: socket.socket,
+    api_key: str | None,
 ) -> None:
     """Answers requests until the command or the completion server ends."""
-    url, key = (child.url, child.api_key) if child else (options.upstream, os.environ.get("UPSTREAM_API_KEY"))
-    upstream = Upstream(url, options.timeout, key)
     windows = [window for window in (model.window, await upstream.connect()) if window]
     if not windows:
-        raise UserError(f"neither {model.folder} nor {url} says how many tokens the model's window holds")
+        raise UserError(f"neither {model.folder} nor {upstream.url} says how many tokens the model's window holds")
     limits = Limits(model.prompting.max_completion_tokens, options.max_body_bytes, options.max_messages)
     endpoint = Endpoint(Served(options.name, min(windows), model.end_ids), template, upstream, limits)
     gate = Gate(options.max_running, options.max_waiting)
-    api_key = os.environ.get("ENVTUNE_API_KEY")
     app = application(endpoint, options.name, limits, gate, lambda: child is None or child.alive, api_key)
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        timeout_keep_alive=75,  # longer than clients keep a connection that they do not use
-        timeout_graceful_shutdown=5,
-    )
-    server = uvicorn.Server(config)
+    server = http_server(app)
     if child:
         threading.Thread(target=_end_with, args=(child, server), daemon=True).start()
-    if options.host not in LOOPBACK and api_key is None:
+    if not is_loopback(options.host) and api_key is None:
         print(
             f"serve: whoever reaches {options.host} may use it: set ENVTUNE_API_KEY to ask for a key", file=sys.stderr
         )

@@ -7,8 +7,12 @@ It serves a folder of Hugging Face's or a name on its hub, which has to be the m
 replaced at once by the trainer's. All further options are those of `vllm serve`, such as --port, --dtype,
 --gpu-memory-utilization or --tensor-parallel-size.
 
-Whoever reaches the server can replace its weights with what any folder holds. It listens on this machine alone unless
---host says otherwise; on a network, let nobody but the trainer reach it.
+Who reaches the server can replace its weights with what any folder holds. It listens on this machine alone, unless
+--host says otherwise, for which a key is needed; set one as well where others use this machine:
+
+    export VLLM_API_KEY=$(openssl rand -hex 32)   # for both commands
+    python tools/serve_rollouts.py path/to/model --host 0.0.0.0
+    python train.py rollout=vllm_server rollout.generator.key_variable=VLLM_API_KEY …
 """
 
 from __future__ import annotations
@@ -19,9 +23,16 @@ import os
 import sys
 from collections.abc import Sequence
 
+from envtune.bearer_key import is_loopback, key_from
+from envtune.errors import UserError
 from envtune.rollout.vllm_engine import WORKER, whole_prompts
+from envtune.rollout.vllm_guard import GUARD, KEY_VARIABLE
 
-MISSING = "serve_rollouts: this needs the package vllm: pip install -e '.[vllm]'"
+# Options of `vllm serve` that would go round the key.
+REFUSED = {
+    "--api-key": f"every user of this machine can read it in the list of processes: set {KEY_VARIABLE} instead",
+    "--grpc": "no key guards that server: rollouts use HTTP",
+}
 FIXED = (
     *("--worker-extension-cls", WORKER, "--tokens-only", "--skip-tokenizer-init", "--enable-prefix-caching"),
     *("--logprobs-mode", "processed_logprobs", "--generation-config", "vllm", "--enable-prompt-tokens-details"),
@@ -30,30 +41,52 @@ FIXED = (
 
 
 def main() -> int:
-    """Runs `vllm serve`; 1, and a sentence on stderr, without vLLM."""
+    """Runs `vllm serve`; 1, and a sentence on stderr, without vLLM, or if others could reach it without a key."""
     given, further = _options()
-    if importlib.util.find_spec("vllm") is None:
-        print(MISSING, file=sys.stderr)
+    try:
+        check(given.host, further)
+    except UserError as error:
+        print(f"serve_rollouts: {error}", file=sys.stderr)
         return 1
-    # The calls that hand over weights are among those that vLLM has for development.
-    os.environ.update(VLLM_SERVER_DEV_MODE="1", VLLM_NO_USAGE_STATS="1")
+    start(given, further)
+    return 0
+
+
+def start(given: argparse.Namespace, further: Sequence[str]) -> None:
+    """Runs `vllm serve` in this process."""
+    # The calls that hand over weights are among those that vLLM has for development; its server in Rust has no guard.
+    os.environ.update(VLLM_SERVER_DEV_MODE="1", VLLM_NO_USAGE_STATS="1", VLLM_USE_RUST_FRONTEND="0")
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     from vllm.entrypoints.cli.main import main as vllm
     from vllm.platforms import current_platform
 
-    sys.argv = ["vllm", *serve_arguments(given.model, given.max_model_len, current_platform.is_cpu(), further)]
+    sys.argv = ["vllm", *serve_arguments(given, current_platform.is_cpu(), further)]
     vllm()
-    return 0
 
 
-def serve_arguments(model: str, max_model_len: int, cpu: bool, further: Sequence[str]) -> list[str]:
-    """The words behind `vllm`; ``further`` ones stand last and win."""
+def check(host: str, further: Sequence[str]) -> None:
+    """Raises UserError without vLLM, or where programs of other machines could reach the server without a key."""
+    if importlib.util.find_spec("vllm") is None:
+        raise UserError("this needs the package vllm: pip install -e '.[vllm]'")
+    if key_from(KEY_VARIABLE) is None and not is_loopback(host):
+        raise UserError(
+            f"--host {host} is open to other machines, and who reaches it can replace the weights: set {KEY_VARIABLE} "
+            "to a key that is required then, or listen at 127.0.0.1"
+        )
+    for word in further:
+        for option, reason in REFUSED.items():
+            if word.replace("_", "-").startswith(option):
+                raise UserError(f"{option} is not taken: {reason}")
+
+
+def serve_arguments(given: argparse.Namespace, cpu: bool, further: Sequence[str]) -> list[str]:
+    """The words behind `vllm`. ``further`` ones win over ours, save in where it listens."""
     passes = []
     if cpu:
-        pass_length = whole_prompts(max_model_len)["max_num_batched_tokens"]
+        pass_length = whole_prompts(given.max_model_len)["max_num_batched_tokens"]
         passes = ["--no-enable-chunked-prefill", f"--max-num-batched-tokens={pass_length}"]
-    served = ["serve", model, "--host=127.0.0.1", f"--max-model-len={max_model_len}"]
-    return [*served, *FIXED, *passes, *further]
+    served = ["serve", given.model, f"--max-model-len={given.max_model_len}", "--middleware", GUARD]
+    return [*served, *FIXED, *passes, *further, f"--host={given.host}"]
 
 
 def _options() -> tuple[argparse.Namespace, list[str]]:
@@ -63,6 +96,9 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("model", help="the model that is trained")
     parser.add_argument(
         "--max-model-len", type=int, default=32768, help="rollout.max_prompt_tokens + rollout.max_response_tokens"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help=f"the address to listen at; others than this machine's need {KEY_VARIABLE}"
     )
     return parser.parse_known_args()
 

@@ -17,8 +17,14 @@ from envtune.errors import UserError
 TAGS = frozenset({"<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</answer>"})
 # In place of a character that is a control token on its own.
 _SUBSTITUTE = "?"
+# Characters that are encoded at once where a text may be refused for its length.
+_PIECE = 4096
 # For private use: it has no meaning.
 _IN_NO_VOCABULARY = "\ue000"
+
+
+class TooLong(Exception):
+    """A text has more ids than there is room for. Raised when a few times the room has been encoded, at most."""
 
 
 class PlainText:
@@ -51,16 +57,32 @@ class PlainText:
         """Every id that text can become."""
         return frozenset(self._tokenizer.get_vocab().values()) - self._refused_ids
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, room: int | None = None) -> list[int]:
         """The ids of ``text``; half a surrogate pair becomes a question mark.
 
         Where a control token would come out, the text is encoded in parts that cut it, the name of one behind its
         first character. A single character that is a control token becomes a question mark.
+
+        Raises:
+            TooLong: there are more than ``room`` ids; None is no limit.
         """
+        if room is not None and len(text) > 4 * room:
+            self._check_pieces(text, room)
         text = text.encode("utf-8", "replace").decode("utf-8")
         cuts = [match.start() + 1 for match in self._inside_control_token.finditer(text)]
         parts = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-        return [id_ for part in parts for id_ in self._without_control(part)]
+        ids = [id_ for part in parts for id_ in self._without_control(part)]
+        if room is not None and len(ids) > room:
+            raise TooLong
+        return ids
+
+    def _check_pieces(self, text: str, room: int) -> None:
+        """Raises TooLong if pieces of ``text`` have twice ``room`` ids: the whole may have fewer, but not by half."""
+        count = 0
+        for start in range(0, len(text), _PIECE):
+            count += len(self.encode(text[start : start + _PIECE]))
+            if count > 2 * room:
+                raise TooLong
 
     def _without_control(self, text: str) -> Iterator[int]:
         ids = encode(self._tokenizer, text)

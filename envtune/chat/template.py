@@ -19,6 +19,8 @@ from envtune.errors import UserError
 from envtune.task import ToolDocument
 
 _MARK = "\n[... the middle is left out, it is too long ...]\n"
+# Of a text that will lose its middle, so many characters of each end are encoded at first, and 8 a token that stays.
+_END = 16_384
 
 
 class Template:
@@ -55,22 +57,23 @@ class Template:
             )
         self._max_observation_tokens = max_observation_tokens
 
-    def open(self, text: str, tools: Sequence[ToolDocument], further: str = "") -> list[int]:
+    def open(self, text: str, tools: Sequence[ToolDocument], further: str = "", room: int | None = None) -> list[int]:
         """The ids before the first completion: the system prompt with ``tools`` and the first user message ``text``.
 
-        ``further`` is what the system prompt says beside our own; training says nothing.
+        ``further`` is what the system prompt says beside our own; training says nothing. Here and below, ``room`` is
+        the number of ids that a text may take: TooLong is raised for a longer one. None is no limit.
         """
-        system = self._plain(self._style.system_prompt(tools, further))
-        return [*self._before_system, *system, *self._before_user, *self._observation(text), *self._generation]
+        system = self._plain(self._style.system_prompt(tools, further), room)
+        return [*self._before_system, *system, *self._before_user, *self._observation(text, room), *self._generation]
 
-    def append(self, text: str, new_tools: Sequence[ToolDocument] = ()) -> list[int]:
+    def append(self, text: str, new_tools: Sequence[ToolDocument] = (), room: int | None = None) -> list[int]:
         """The ids between the end token of a completion and the next completion: ``text`` after the new documents."""
-        documents = self._plain(self._style.handed_over(new_tools) + "\n\n") if new_tools else []
-        return [*self._next_message, *documents, *self._observation(text), *self._generation]
+        documents = self._plain(self._style.handed_over(new_tools) + "\n\n", room) if new_tools else []
+        return [*self._next_message, *documents, *self._observation(text, room), *self._generation]
 
-    def reply(self, completion: str) -> list[int]:
+    def reply(self, completion: str, room: int | None = None) -> list[int]:
         """The ids of a completion that was not sampled here, its end token included."""
-        return [*self._plain(completion), self.end_ids[0]]
+        return [*self._plain(completion, room), self.end_ids[0]]
 
     def close_clipped(self, completion: Sequence[int]) -> list[int]:
         """The end token that ``completion`` lacks, which was not sampled; nothing if it has it.
@@ -98,13 +101,23 @@ class Template:
     def _control(self, text: str) -> list[int]:
         return encode(self._tokenizer, text)
 
-    def _observation(self, text: str) -> list[int]:
-        ids = self._plain(text)
+    def _observation(self, text: str, room: int | None = None) -> list[int]:
         limit = self._max_observation_tokens
-        if limit is None or len(ids) <= limit:
-            return ids
+        if limit is None:
+            return self._plain(text, room)
         kept = limit - len(self._mark)
-        return [*ids[: kept - kept // 2], *self._mark, *ids[len(ids) - kept // 2 :]]
+        length = max(_END, 8 * limit)
+        # Only the ends are encoded where each has more tokens than may stay, so that its cut side does not matter.
+        while len(text) > 2 * length:
+            head, tail = self._plain(text[:length]), self._plain(text[-length:])
+            if min(len(head), len(tail)) >= limit:
+                return self._joined(head, tail, kept)
+            length *= 4
+        ids = self._plain(text)
+        return ids if len(ids) <= limit else self._joined(ids, ids, kept)
+
+    def _joined(self, head: Sequence[int], tail: Sequence[int], kept: int) -> list[int]:
+        return [*head[: kept - kept // 2], *self._mark, *tail[len(tail) - kept // 2 :]]
 
     def _split_closing(self, closing: str) -> tuple[tuple[int, ...], list[int]]:
         """The end ids, and the ids from behind the end token to the next user message."""

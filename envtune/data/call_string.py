@@ -1,4 +1,4 @@
-"""A call written as Python source -> ToolCall. The text is read, never evaluated: arguments are literals."""
+"""Calls written as Python source -> ToolCall. The text is read, never evaluated: arguments are literals."""
 
 from __future__ import annotations
 
@@ -21,8 +21,31 @@ def parse_call(text: str, parameters: Mapping[str, Sequence[str]]) -> ToolCall:
     Raises:
         ValueError: the text is no call of a plain name with literal arguments, or an argument cannot be bound.
     """
-    call = _call_node(text)
-    name = call.func.id  # type: ignore[attr-defined]
+    node = _expression(text)
+    if not _is_call(node):
+        raise ValueError(f"{_shown(text)} is not the call of one tool by its name")
+    return _call(node, parameters)
+
+
+def parse_calls(text: str) -> tuple[ToolCall, ...]:
+    """The calls in a list such as ``[ls(), mv(source='a')]``, whose arguments all have names.
+
+    Raises:
+        ValueError: the text is not a list of such calls.
+    """
+    entries = _expression(text)
+    if not isinstance(entries, ast.List) or not all(map(_is_call, entries.elts)):
+        raise ValueError(f"{_shown(text)} is not a list of calls of tools by their names")
+    return tuple(_call(entry, {}) for entry in entries.elts)
+
+
+def _is_call(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def _call(call: Any, parameters: Mapping[str, Sequence[str]]) -> ToolCall:
+    """``call`` is an ``ast.Call`` of a name."""
+    name = call.func.id
     if call.args and name not in parameters:
         raise ValueError(f"the arguments of '{name}' need names, because no such tool is known")
     order = parameters.get(name, ())
@@ -36,19 +59,16 @@ def parse_call(text: str, parameters: Mapping[str, Sequence[str]]) -> ToolCall:
     return ToolCall(name, arguments)
 
 
-def _call_node(text: str) -> ast.Call:
+def _expression(text: str) -> ast.expr:
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"the call is {len(text)} characters long; {MAX_CHARACTERS} are allowed")
     try:
         with warnings.catch_warnings():
             # A string such as '\d' is worth a warning in source code, not in a recorded call.
             warnings.simplefilter("ignore")
-            node = ast.parse(text.strip(), mode="eval").body
+            return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ValueError(f"{_shown(text)} is not a Python expression") from None
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-        raise ValueError(f"{_shown(text)} is not the call of one tool by its name")
-    return node
 
 
 def _literal(node: ast.expr, name: str) -> Any:

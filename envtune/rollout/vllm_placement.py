@@ -56,16 +56,17 @@ def on_server(
     timeout: float = 600.0,
     probe_tolerance: float | None = None,
     transfer_folder: str | None = None,
+    key_variable: str | None = None,
 ) -> VLLMGenerator:
     """The engine of a server, which all training processes share: `rollout=vllm_server`.
 
     Args:
         url: where tools/serve_rollouts.py says that it listens.
         max_prompt_tokens, max_response_tokens: the longest episode; the server has to have room for it.
-        timeout: see ServedEngine. The others: see VLLMGenerator.
+        timeout, key_variable: see ServedEngine. The others: see VLLMGenerator.
 
     Raises:
-        UserError: a value out of range.
+        UserError: a value out of range, or no key in the variable that is named.
     """
-    served = ServedEngine(url, max(max_prompt_tokens + max_response_tokens, PROBE_LENGTH), timeout)
+    served = ServedEngine(url, max(max_prompt_tokens + max_response_tokens, PROBE_LENGTH), timeout, key_variable)
     return VLLMGenerator(served, temperature, max_completions, probe_tolerance, transfer_folder)

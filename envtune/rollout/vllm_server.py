@@ -15,6 +15,7 @@ import aiohttp
 import torch
 from transformers import PreTrainedModel
 
+from envtune.bearer_key import bearer, key_from
 from envtune.errors import UserError
 from envtune.rollout.engine import EngineError, Sampled
 from envtune.rollout.event_loop import LoopThread
@@ -33,18 +34,25 @@ class ServedEngine:
         url: of the server, such as http://127.0.0.1:8000.
         tokens: of the longest sequence; the server must have room for it.
         timeout: seconds for a push of weights, a completion or any other answer.
+        key_variable: the environment variable that holds the server's key; None sends none.
 
     Raises:
-        UserError: a value out of range; in ``prepare_for``, no such server, or it serves another model.
+        UserError: a value out of range, or no key in that variable; in ``prepare_for``, no such server, or it serves
+            another model.
     """
 
     is_shared = True
 
-    def __init__(self, url: str, tokens: int, timeout: float) -> None:
+    def __init__(self, url: str, tokens: int, timeout: float, key_variable: str | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise UserError(f"rollout.generator.url={url} is no address: give that of a server, http://HOST:PORT")
         if not timeout > 0:
             raise UserError(f"timeout={timeout} is not above 0; give the seconds that vLLM may take for an answer")
+        self._key_variable, self._key = key_variable, key_from(key_variable) if key_variable else None
+        if key_variable and self._key is None:
+            raise UserError(
+                f"rollout.generator.key_variable={key_variable}: no such variable is set: export the server's key in it"
+            )
         self._url, self._tokens, self._timeout = url.rstrip("/"), tokens, timeout
         self._loop: LoopThread | None = None
         self._known = False
@@ -133,11 +141,14 @@ class ServedEngine:
         if self._session is None:
             limits = aiohttp.ClientTimeout(total=self._timeout)
             # The generator says how many requests there are at a time.
-            self._session = aiohttp.ClientSession(timeout=limits, connector=aiohttp.TCPConnector(limit=0))
+            self._session = aiohttp.ClientSession(
+                timeout=limits, connector=aiohttp.TCPConnector(limit=0), headers=bearer(self._key)
+            )
         try:
-            async with self._session.post(f"{self._url}/{path}", json=body) as response:
+            # Not to where the server points: the key is for this address alone.
+            async with self._session.post(f"{self._url}/{path}", json=body, allow_redirects=False) as response:
                 if response.status != 200:
-                    raise _refusal(self._url, purpose, response.status, await response.text())
+                    raise self._refusal(purpose, response.status, await response.text())
                 return await response.json()
         except asyncio.TimeoutError as error:
             raise EngineError(f"at {self._url} did not {purpose} within {self._timeout:g} s") from error
@@ -146,6 +157,23 @@ class ServedEngine:
         except aiohttp.ClientError as error:
             raise EngineError(f"at {self._url} has ended and could not {purpose} ({error!r})") from error
 
+    def _refusal(self, purpose: str, status: int, text: str) -> Exception:
+        if status == 404:
+            return UserError(
+                f"the server at {self._url} cannot {purpose}: it was not started for rollouts; start it with {START}"
+            )
+        if status == 401 and self._key_variable is None:
+            return UserError(
+                f"the server at {self._url} requires a key: export it in a variable and name that, "
+                "rollout.generator.key_variable=VLLM_API_KEY"
+            )
+        if status == 401:
+            return UserError(
+                f"the server at {self._url} does not accept the key in {self._key_variable} "
+                "(rollout.generator.key_variable): export the one that it was started with"
+            )
+        return EngineError(f"at {self._url} could not {purpose} (HTTP {status}: {' '.join(text.split())[:300]})")
+
 
 class _Absent(EngineError):
     """Nothing listens there, any more or from the start."""
@@ -153,11 +181,3 @@ class _Absent(EngineError):
     def __init__(self, url: str, purpose: str, reason: str) -> None:
         super().__init__(f"at {url} has ended and could not {purpose} ({reason})")
         self.reason = reason
-
-
-def _refusal(url: str, purpose: str, status: int, text: str) -> Exception:
-    if status == 404:
-        return UserError(
-            f"the server at {url} cannot {purpose}: it was not started for rollouts; start it with {START}"
-        )
-    return EngineError(f"at {url} could not {purpose} (HTTP {status}: {' '.join(text.split())[:300]})")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import warnings
 from collections.abc import Sequence
 from keyword import iskeyword
 
-from envtune.data.call_string import MAX_CHARACTERS, parse_call
+from envtune.data.call_string import parse_calls
 from envtune.task import ToolCall
 
 
@@ -25,16 +23,11 @@ def write_calls(calls: Sequence[ToolCall]) -> str | None:
 def read_calls(text: str) -> tuple[ToolCall, ...]:
     """The calls that ``text`` spells as ``write_calls`` does; none if it is anything else."""
     text = text.strip()
-    if not (text.startswith("[") and text.endswith("]") and len(text) <= MAX_CHARACTERS):
+    if not (text.startswith("[") and text.endswith("]")):
         return ()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            entries = ast.parse(text, mode="eval").body
-        if not isinstance(entries, ast.List):
-            return ()
-        return tuple(parse_call(ast.get_source_segment(text, entry) or "", {}) for entry in entries.elts)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return parse_calls(text)
+    except ValueError:
         return ()
 
 

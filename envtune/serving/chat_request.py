@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -18,7 +17,6 @@ MAX_SEED = 2**63 - 1
 # Taken and not needed: they name the client, or choose how it is billed or cached.
 _WITHOUT_EFFECT = {
     "metadata",
-    "prompt_cache_key",
     "safety_identifier",
     "service_tier",
     "store",
@@ -39,7 +37,17 @@ _ONLY: Mapping[str, tuple[Any, ...]] = {
     "tool_choice": ("auto", "none"),
     "top_logprobs": (0,),
 }
-_READ = {"max_completion_tokens", "max_tokens", "messages", "model", "seed", "temperature", "tools", "top_p"}
+_READ = {
+    "max_completion_tokens",
+    "max_tokens",
+    "messages",
+    "model",
+    "prompt_cache_key",
+    "seed",
+    "temperature",
+    "tools",
+    "top_p",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What a completion is asked for. ``seed`` None: any."""
+    """What a completion is asked for. ``seed`` None: any. ``conversation`` is the client's name for it, maybe none."""
 
     model: str
     messages: tuple[Message, ...]
@@ -63,9 +71,10 @@ class ChatRequest:
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int | None = None
+    conversation: str = ""
 
 
-def read_chat_request(text: bytes, limits: Limits) -> ChatRequest:
+def read_chat_request(text: bytes | bytearray, limits: Limits) -> ChatRequest:
     """Reads and checks the body of a request.
 
     Raises:
@@ -84,8 +93,9 @@ def _read(body: Any, limits: Limits) -> ChatRequest:
         raise Refusal(400, "the body must be a JSON object")
     given = {name: value for name, value in body.items() if value is not None and name not in _WITHOUT_EFFECT}
     _check_supported(given)
-    if not isinstance(given.get("model"), str):
-        _refuse("must be a string", "model")
+    for name, default in (("model", None), ("prompt_cache_key", "")):
+        if not isinstance(given.get(name, default), str):
+            _refuse("must be a string", name)
     tools = read_tools(given.get("tools", []), limits.tools)
     return ChatRequest(
         model=given["model"],
@@ -95,6 +105,7 @@ def _read(body: Any, limits: Limits) -> ChatRequest:
         temperature=_number(given, "temperature", 1.0, 0.0, MAX_TEMPERATURE),
         top_p=_top_p(given),
         seed=_seed(given),
+        conversation=given.get("prompt_cache_key", ""),
     )
 
 
@@ -138,8 +149,7 @@ def _seed(given: Mapping[str, Any]) -> int | None:
 
 def _number(given: Mapping[str, Any], name: str, default: float, low: float, high: float) -> float:
     value = given.get(name, default)
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or not low <= value <= high:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
         _refuse(f"must be a number from {low:g} to {high:g}", name)
     return float(value)
 

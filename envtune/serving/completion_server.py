@@ -10,6 +10,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from starlette.applications import Starlette
@@ -19,11 +20,14 @@ from starlette.routing import Route
 
 from envtune.rollout.generator import Request
 from envtune.rollout.sampling import Sampling
-from envtune.serving.http import HANDLERS, read_json_body, require_key
+from envtune.serving.chat_request import MAX_SEED
+from envtune.serving.http import HANDLERS, Bodies, require_key
 from envtune.serving.refusal import Refusal
 from envtune.serving.sampler import Sampler
 
 MAX_BYTES = 16 * 2**20
+# Below, logits overflow when they are divided, and nothing but the likeliest token is sampled anyway.
+LEAST_TEMPERATURE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,12 @@ class Model:
 def application(model: Model, sampler: Sampler, api_key: str | None = None) -> Starlette:
     """The routes: /v1/completions, /v1/models and /health."""
 
+    bodies = Bodies(MAX_BYTES)
+
     async def completions(request: HTTPRequest) -> Response:
         require_key(request, api_key)
-        body = await read_json_body(request, MAX_BYTES)
-        order, sampling = await asyncio.to_thread(read_order, body, model)
+        async with bodies.received(request) as body:
+            order, sampling = await asyncio.to_thread(read_order, body, model)
         completion = await asyncio.wrap_future(sampler.submit(order, sampling))
         reason = "stop" if completion.ended else "length"
         return JSONResponse(
@@ -69,7 +75,7 @@ def application(model: Model, sampler: Sampler, api_key: str | None = None) -> S
     return Starlette(routes=routes, exception_handlers=HANDLERS)
 
 
-def read_order(text: bytes, model: Model) -> tuple[Request, Sampling]:
+def read_order(text: bytes | bytearray, model: Model) -> tuple[Request, Sampling]:
     """What to sample and how. Raises Refusal."""
     try:
         body = json.loads(text)
@@ -80,8 +86,9 @@ def read_order(text: bytes, model: Model) -> tuple[Request, Sampling]:
         seed = secrets.randbits(63) if seed is None else seed
         # A temperature divides; greedy completions are those of temperature 0.
         greedy = temperature == 0
-        return Request(tuple(ids), seed, length, end_ids), Sampling(1.0 if greedy else temperature, top_p, greedy)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        divisor = 1.0 if greedy else max(temperature, LEAST_TEMPERATURE)
+        return Request(tuple(ids), seed, length, end_ids), Sampling(divisor, top_p, greedy)
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise Refusal(400, f"the request cannot be read ({type(error).__name__} {error})") from error
 
 
@@ -91,9 +98,14 @@ def _check(body: Mapping[str, Any], model: Model) -> None:
         raise Refusal(404, f"the model served here is {model.name}", "model", "model_not_found")
     if not isinstance(ids, list) or not ids:
         raise Refusal(400, "prompt must be a list of token ids", "prompt")
-    if not all(isinstance(id_, int) and 0 <= id_ < model.vocabulary for id_ in (*ids, *body["stop_token_ids"])):
-        raise Refusal(400, f"token ids must be integers from 0 to {model.vocabulary - 1}", "prompt")
     if not isinstance(length, int) or length < 1 or len(ids) + length > model.window:
         raise Refusal(400, f"{len(ids)} tokens and max_tokens must fit the window of {model.window}", "max_tokens")
-    if not (body["temperature"] >= 0 and 0 < body["top_p"] <= 1):
+    ends, seed = body["stop_token_ids"], body.get("seed", 0)
+    if not isinstance(ends, list) or len(ends) > model.vocabulary:
+        raise Refusal(400, "stop_token_ids must be a list of token ids", "stop_token_ids")
+    if not all(isinstance(id_, int) and 0 <= id_ < model.vocabulary for id_ in (*ids, *ends)):
+        raise Refusal(400, f"token ids must be integers from 0 to {model.vocabulary - 1}", "prompt")
+    if seed is not None and not (isinstance(seed, int) and 0 <= seed <= MAX_SEED):
+        raise Refusal(400, f"seed must be an integer from 0 to {MAX_SEED}", "seed")
+    if not (0 <= body["temperature"] < inf and 0 < body["top_p"] <= 1):
         raise Refusal(400, "temperature must be 0 or more, top_p above 0 and at most 1", "temperature")

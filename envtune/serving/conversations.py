@@ -4,6 +4,10 @@ An endpoint gets the whole conversation again with every request, but only the v
 thought, and tokens that were sampled only as text. So it remembers: where a conversation goes on from one of its own
 replies, its prompt goes on from the very ids, and tools that are new since then are handed over as in training. Replies
 that are not remembered are written in the response protocol, and all tools stand in the system prompt.
+
+What is remembered holds thoughts, which two clients with the same visible text must not get of each other. So visible
+text alone finds nothing: a conversation is found by its name, which the client sends; by the ids of its calls, which
+are random; or by its thoughts, if they are sent back.
 """
 
 from __future__ import annotations
@@ -11,10 +15,13 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from array import array
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from envtune.chat.plain_text import TooLong
 from envtune.chat.protocol import render_answer, render_calls
 from envtune.chat.template import Template
 from envtune.environment.episode import render_results
@@ -24,78 +31,163 @@ from envtune.serving.refusal import Refusal
 from envtune.task import ToolDocument
 from envtune.trajectory import ToolResult
 
+# Bytes of an entry beside its ids and its tools' digests, about.
+_ENTRY = 600
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A conversation up to the end token of one of our replies, and the tools that it knows."""
+    """A conversation up to the end token of one of our replies, and the digests of the tools that it knows.
 
-    ids: tuple[int, ...]
-    tools: tuple[ToolDocument, ...]
+    ``ids`` are empty if two replies were given to what looks like one conversation: neither may be taken for the other.
+    """
+
+    ids: array[int]
+    tools: frozenset[bytes]
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return _ENTRY + self.ids.itemsize * len(self.ids) + 100 * len(self.tools)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What a conversation may be found by: ``named`` by its name or its calls' ids, ``told`` by its thoughts."""
+
+    named: bytes
+    told: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The ids before a completion, and what is needed to remember the reply; no text of the request is kept."""
+
+    ids: array[int]
+    tools: frozenset[bytes]
+    keys: _Keys
+    has_name: bool
+    is_identified: bool
 
 
 class Conversations:
-    """The conversations of an endpoint; ``remembered`` of its latest replies are kept. For use in several threads."""
+    """The conversations of an endpoint, for use in several threads.
 
-    def __init__(self, template: Template, remembered: int = 1024) -> None:
-        self._template, self._remembered = template, remembered
+    Args:
+        template: of the model.
+        window: ids that a prompt may have.
+        remembered_bytes: memory for replies; the ones that were not used for the longest time are forgotten.
+    """
+
+    def __init__(self, template: Template, window: int, remembered_bytes: int = 256 * 2**20) -> None:
+        self._template, self._window, self._remembered_bytes = template, window, remembered_bytes
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._bytes = 0
         self._lock = threading.Lock()
 
-    def prompt(self, messages: Sequence[Message], tools: tuple[ToolDocument, ...]) -> tuple[int, ...]:
-        """The ids before the completion that answers ``messages``.
+    def prompt(self, messages: Sequence[Message], tools: Sequence[ToolDocument], name: str = "") -> Prompt:
+        """The ids before the completion that answers ``messages``; ``name`` is the client's for the conversation.
 
         Raises:
-            Refusal: an earlier call of the assistant's cannot be written in the response protocol.
+            Refusal: an earlier call of the assistant's cannot be written in the response protocol, or the window is too
+                small, which is found before much more than its tokens have been made.
         """
-        known, count = self._longest_known(messages, tools)
-        ids = list(known.ids) if known else []
-        new_tools = [tool for tool in tools if tool not in known.tools] if known else []
+        keys = _keys(messages, name)
+        digests = {_digest(tool): tool for tool in tools}
+        known, count, is_identified = self._longest_known(keys, digests.keys())
+        ids = array("i", known.ids if known else ())
+        new_tools = [tool for digest, tool in digests.items() if digest not in known.tools] if known else []
         for observation, reply in _exchanges(messages, count):
-            if ids:
-                ids += self._template.append(observation, new_tools)
-                new_tools = []
-            else:
-                further = "\n\n".join(message.text for message in messages if message.role == "system")
-                ids += self._template.open(observation, tools, further)
-            if reply:
-                ids += self._template.reply(_completion(reply, bool(tools)))
-        return tuple(ids)
+            # What there is no room for must not cost the time and memory of reading it all.
+            room = self._window - len(ids)
+            try:
+                if ids:
+                    ids.extend(self._template.append(observation, new_tools, room))
+                    new_tools = []
+                else:
+                    further = "\n\n".join(message.text for message in messages if message.role == "system")
+                    ids.extend(self._template.open(observation, tools, further, room))
+                if reply:
+                    ids.extend(self._template.reply(_completion(reply, bool(tools)), room))
+            except TooLong:
+                raise self._too_long(f"more than {self._window}") from None
+            if len(ids) >= self._window:
+                raise self._too_long(str(len(ids)))
+        return Prompt(ids, frozenset(digests), keys[-1], bool(name), bool(name) or is_identified)
 
-    def remember(
-        self, messages: Sequence[Message], tools: tuple[ToolDocument, ...], reply: Message, ids: Sequence[int]
-    ) -> None:
-        """``reply`` was given to ``messages``; ``ids`` are their prompt and the sampled completion."""
-        closing = self._template.close_clipped(ids)
+    def remember(self, prompt: Prompt, reply: Message, sampled: Sequence[int]) -> None:
+        """``reply`` was given to ``prompt``; ``sampled`` are its ids."""
+        known = _Known(prompt.ids + array("i", [*sampled, *self._template.close_clipped(sampled)]), prompt.tools)
+        keys = _next_keys(prompt.keys, reply, (), prompt.has_name)
         with self._lock:
-            key = _digests([*messages, reply])[-1]
-            self._known[key] = _Known((*ids, *closing), tools)
-            self._known.move_to_end(key)
-            if len(self._known) > self._remembered:
-                self._known.popitem(last=False)
+            if not prompt.is_identified:
+                # All thoughts in the ids are among those that the client would have to send.
+                self._keep(keys.told, known)
+            # The ids of new calls identify a conversation from here on.
+            if prompt.is_identified or reply.calls:
+                before = self._known.get(keys.named)
+                is_alone = before is None or before.ids == known.ids
+                self._keep(keys.named, known if is_alone else _Known(array("i"), prompt.tools))
 
-    def _longest_known(self, messages: Sequence[Message], tools: tuple[ToolDocument, ...]) -> tuple[_Known | None, int]:
-        """The latest reply of ours that ``messages`` go on from, and the number of messages up to it."""
-        digests = _digests(messages)
-        for count in range(len(messages) - 1, 0, -1):
-            with self._lock:
-                known = self._known.get(digests[count - 1])
-                # Tools cannot be taken back from a prompt that has shown them.
-                if known and all(tool in tools for tool in known.tools):
-                    self._known.move_to_end(digests[count - 1])
-                    return known, count
-        return None, 0
+    def _keep(self, key: bytes, known: _Known) -> None:
+        self._forget(key)
+        self._known[key] = known
+        self._bytes += known.size
+        while self._bytes > self._remembered_bytes:
+            self._forget(next(iter(self._known)))
+
+    def _forget(self, key: bytes) -> None:
+        known = self._known.pop(key, None)
+        self._bytes -= known.size if known else 0
+
+    def _longest_known(self, keys: Sequence[_Keys], tools: Iterable[bytes]) -> tuple[_Known | None, int, bool]:
+        """The latest reply of ours that the messages go on from, the number of messages up to it, and whether it was
+        found without its thoughts."""
+        offered = frozenset(tools)
+        with self._lock:
+            for count in range(len(keys) - 1, 0, -1):
+                for key in (keys[count].named, keys[count].told):
+                    known = self._known.get(key)
+                    # Tools cannot be taken back from a prompt that has shown them.
+                    if known and known.ids and known.tools <= offered:
+                        self._known.move_to_end(key)
+                        return known, count, key == keys[count].named
+        return None, 0, False
+
+    def _too_long(self, count: str) -> Refusal:
+        message = f"the messages and tools take {count} tokens, but the model's window holds {self._window}"
+        return Refusal(400, message, "messages", "context_length_exceeded")
 
 
-def _digests(messages: Sequence[Message]) -> list[bytes]:
-    """For each message, a digest of the conversation up to it: of what a client sends back, thus without thoughts, and
-    without ids, which some clients make anew."""
-    running, digests = hashlib.sha256(), []
+def _digest(tool: ToolDocument) -> bytes:
+    return _link(b"tool", tool.name, tool.description, tool.parameters, tool.response)
+
+
+def _keys(messages: Sequence[Message], name: str) -> list[_Keys]:
+    """What the conversation up to each message may be found by: first that of no messages."""
+    keys = [_Keys(_link(b"named", name), _link(b"told"))]
+    call_ids: tuple[str, ...] = ()
     for message in messages:
-        calls = [[call.name, call.arguments] for call in message.calls]
-        visible = [message.role, message.text.strip() if message.role == "assistant" else message.text, calls]
-        running.update(json.dumps(visible, sort_keys=True).encode() + b"\n")
-        digests.append(running.digest())
-    return digests
+        keys.append(_next_keys(keys[-1], message, call_ids, bool(name)))
+        call_ids = message.call_ids if message.role == "assistant" else call_ids
+    return keys
+
+
+def _next_keys(before: _Keys, message: Message, call_ids: Sequence[str], has_name: bool) -> _Keys:
+    """The keys with ``message`` behind them, a result of one of ``call_ids`` or anything else.
+
+    Clients may make the ids of calls anew, so that a name stands in for them.
+    """
+    calls = [[call.name, call.arguments] for call in message.calls]
+    text = message.text.strip() if message.role == "assistant" else message.text
+    answered = call_ids.index(message.result_of) if message.role == "tool" else None
+    visible = _link(b"", message.role, text, calls, answered)
+    ids = () if has_name else message.call_ids
+    return _Keys(_link(before.named + visible, *ids), _link(before.told + visible, message.thought.strip()))
+
+
+def _link(before: bytes, *further: Any) -> bytes:
+    return hashlib.sha256(before + json.dumps(further, sort_keys=True).encode()).digest()
 
 
 def _exchanges(messages: Sequence[Message], start: int) -> Iterator[tuple[str, Message | None]]:

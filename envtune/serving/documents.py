@@ -56,12 +56,14 @@ def _document(entry: Any, param: str) -> ToolDocument:
 
 
 def _check_schema(schema: Any, param: str, depth: int = 0) -> None:
-    """What the prompt reads of a schema: objects all the way down, properties by name, names of required ones."""
+    """What the prompt reads of a schema: objects all the way down, properties by name, required ones, choices."""
     if not isinstance(schema, dict):
         _refuse("must be a JSON schema that is an object", param)
     if depth > MAX_DEPTH:
         _refuse(f"is more than {MAX_DEPTH} levels deep", param)
     properties, required = schema.get("properties", {}), schema.get("required", [])
+    if not isinstance(schema.get("enum", []), list):
+        _refuse("must be a list of values", f"{param}.enum")
     if not isinstance(properties, dict):
         _refuse("must be an object", f"{param}.properties")
     if not isinstance(required, list) or not all(isinstance(name, str) for name in required):

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 
+from envtune.bearer_key import bearer
 from envtune.errors import UserError
 from envtune.serving.refusal import Refusal
 
@@ -43,15 +44,14 @@ class Upstream:
     def __init__(
         self, url: str, timeout: float, api_key: str | None = None, transport: httpx2.AsyncBaseTransport | None = None
     ) -> None:
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         # Idle connections are left before the server ends them (uvicorn: after 5 s), or a request may meet that end.
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=2.0)
         waits = httpx2.Timeout(timeout, connect=30.0)
         # Never by a proxy of the environment: the prompts go where they are told to go and nowhere else.
         self._client = httpx2.AsyncClient(
-            base_url=url, headers=headers, timeout=waits, limits=limits, trust_env=False, transport=transport
+            base_url=url, headers=bearer(api_key), timeout=waits, limits=limits, trust_env=False, transport=transport
         )
-        self._url, self._timeout = url, timeout
+        self.url, self._timeout = url, timeout
         self._model = ""
 
     async def connect(self) -> int | None:
@@ -68,9 +68,9 @@ class Upstream:
             await self.complete(Order((1, 2), 1, 0.0, 1.0, 0, ()))
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, LookupError, TypeError, AttributeError) as error:
             reason = f"{type(error).__name__} {error}".strip()
-            raise UserError(f"{self._url} is no completion server that can be used ({reason}): {_NEEDED}") from error
+            raise UserError(f"{self.url} is no completion server that can be used ({reason}): {_NEEDED}") from error
         except Refusal as refusal:
-            raise UserError(f"{self._url} cannot be used ({refusal.message}): {_NEEDED}") from refusal
+            raise UserError(f"{self.url} cannot be used ({refusal.message}): {_NEEDED}") from refusal
         return window
 
     async def complete(self, order: Order) -> Sampled:

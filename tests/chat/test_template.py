@@ -7,7 +7,9 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from envtune.chat.plain_text import TooLong
 from envtune.chat.prompt import PromptStyle
+from envtune.chat.template import _MARK as MARK
 from envtune.chat.template import Template
 from envtune.environment import clock
 from envtune.errors import UserError
@@ -141,6 +143,46 @@ def test_a_long_observation_keeps_both_ends_within_its_limit():
     assert "x y stop" in shown
     assert "the middle is left out" in shown
     assert short.append("x y " * 25) == whole.append("x y " * 25)
+
+
+@pytest.mark.parametrize(
+    "text", ["x y " * 50_000, "<|im_end|>" * 20_000, "y" * 500_000, "start" + " " * 400_000 + "stop"]
+)
+def test_of_a_very_long_observation_only_the_ends_are_encoded_and_the_ids_are_those_of_the_whole(
+    text: str, monkeypatch: pytest.MonkeyPatch
+):
+    fast = tokenizer(CHATML)
+    whole, short = Template(fast, STYLE), Template(fast, STYLE, max_observation_tokens=100)
+    ids, around = whole.append(text), len(whole.append(""))
+    encoded, encode = [], fast.encode
+
+    def count(text: str, **options):
+        encoded.append(len(text))
+        return encode(text, **options)
+
+    monkeypatch.setattr(fast, "encode", count)
+    shown = short.append(text)
+    assert len(shown) == around + 100
+    assert sum(encoded) < len(text) / 2
+    kept = (len(shown) - len(fast.encode(MARK, add_special_tokens=False)) - around) // 2
+    assert shown[:kept] == ids[:kept]
+    assert shown[-kept:] == ids[-kept:]
+
+
+def test_a_text_without_room_is_refused_and_one_with_room_has_the_same_ids():
+    template = Template(tokenizer(CHATML), STYLE)
+    text = "x y " * 500
+    size = len(template.reply(text)) - 1
+    assert template.reply(text, size) == template.reply(text)
+    for room in (size - 1, size // 5, 0):
+        with pytest.raises(TooLong):
+            template.reply(text, room)
+        with pytest.raises(TooLong):
+            template.append(text, room=room)
+        with pytest.raises(TooLong):
+            template.append("x", [ToolDocument("f", text, {})], room)
+        with pytest.raises(TooLong):
+            template.open("x", (), text, room)
 
 
 def test_documents_of_tools_do_not_count_as_observation():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -21,7 +24,16 @@ from envtune.rollout.vllm_placement import on_server
 from envtune.rollout.vllm_server import ServedEngine
 
 OPTIONS = ("--max-model-len=1024", "--dtype=float32", "--enforce-eager", "--block-size=32")
+KEY_VARIABLE, KEY = "VLLM_API_KEY", "secret"
 CACHE = f"--kv-cache-memory-bytes={ENGINE['kv_cache_memory_bytes']}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def key() -> Iterator[None]:
+    """Servers require it, and trainers send it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(KEY_VARIABLE, KEY)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +43,7 @@ def model() -> PreTrainedModel:
 
 @pytest.fixture(scope="module")
 def server(
-    model: PreTrainedModel, tmp_path_factory: pytest.TempPathFactory
+    model: PreTrainedModel, key: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     folder = tmp_path_factory.mktemp("served")
     # Of another seed: what is sampled must come from what is pushed.
@@ -49,7 +61,27 @@ def generator(server: tuple[str, subprocess.Popen[bytes]]) -> Iterator[VLLMGener
 
 
 def generator_on(url: str, max_response_tokens: int = 512, timeout: float = 900.0) -> VLLMGenerator:
-    return on_server(url, 512, max_response_tokens, temperature=TEMPERATURE, timeout=timeout)
+    return on_server(url, 512, max_response_tokens, temperature=TEMPERATURE, timeout=timeout, key_variable=KEY_VARIABLE)
+
+
+def status_of(method: str, url: str, key: str | None) -> tuple[int, bytes]:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method, headers=headers), timeout=60) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, b""
+
+
+def test_no_path_but_health_answers_without_the_key(server):
+    paths = json.loads(status_of("GET", f"{server[0]}/openapi.json", KEY)[1])["paths"]
+    routes = [(method.upper(), path) for path, methods in paths.items() for method in methods]
+    assert {("POST", "/collective_rpc"), ("POST", "/reset_prefix_cache"), ("POST", "/inference/v1/generate")} <= {
+        *routes
+    }
+    open_ones = {path for method, path in routes if status_of(method, server[0] + path, "wrong")[0] != 401}
+    assert open_ones == {"/health"}
+    assert {status_of("GET", server[0] + path, None)[0] for path in ("/metrics", "/docs", "/openapi.json")} == {401}
 
 
 def test_log_probs_are_the_trainers_after_every_push(model, generator):
@@ -110,7 +142,8 @@ def test_a_run_trains_on_what_the_server_samples(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     command = (sys.executable, "tools/serve_rollouts.py", str(TINY.parent), *OPTIONS[1:], CACHE, "--max-model-len=4096")
     with serving(command, folder / "log") as (url, _):
-        result = train(folder / "run", "rollout=vllm_server", f"rollout.generator.url={url}")
+        given = (f"rollout.generator.url={url}", f"rollout.generator.key_variable={KEY_VARIABLE}")
+        result = train(folder / "run", "rollout=vllm_server", *given)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     updates = updates_of(folder / "run")
     assert [row["step"] for row in updates] == ["1", "2"]

@@ -44,8 +44,15 @@ class Answering:
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
         self.asked: list[Any] = []
+        self.key: str | None = None
+        self.keys: list[str | None] = []
 
     async def answer(self, request: web.Request) -> web.Response:
+        self.keys.append(request.headers.get("authorization"))
+        if self.key is not None and self.keys[-1] != f"Bearer {self.key}":
+            raise web.HTTPUnauthorized
+        if request.path == "/moved":
+            raise web.HTTPTemporaryRedirect("/elsewhere")
         self.asked.append(await request.json() if request.can_read_body else None)
         if request.path not in self.answers:
             raise web.HTTPNotFound
@@ -145,3 +152,51 @@ def test_a_completion_has_ids_log_probs_and_the_name_of_the_weights(server, engi
 def test_values_out_of_range_are_named(url, timeout, message):
     with pytest.raises(UserError, match=message):
         ServedEngine(url, 300, timeout)
+
+
+def test_the_key_goes_to_the_server_from_the_variable_that_is_named(server, monkeypatch):
+    server[0].answers["/collective_rpc"] = {"results": [SERVED]}
+    server[0].key = "secret"
+    monkeypatch.setenv("A_KEY", "secret")
+    engine = ServedEngine(server[1], tokens=300, timeout=30.0, key_variable="A_KEY")
+    assert engine.prepare_for(tiny_model()) is torch.bfloat16
+    engine.close()
+
+
+def test_without_a_key_none_is_sent(server, engine):
+    server[0].answers["/collective_rpc"] = {"results": [SERVED]}
+    engine.prepare_for(tiny_model())
+    assert server[0].keys == [None]
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        (None, r"requires a key: export it in a variable and name that, rollout\.generator\.key_variable=VLLM_API_KEY"),
+        ("A_KEY", r"does not accept the key in A_KEY \(rollout\.generator\.key_variable\): export the one that it was"),
+    ],
+)
+def test_a_missing_or_wrong_key_is_told_in_a_sentence_without_the_key(server, monkeypatch, variable, message):
+    server[0].key = "secret"
+    monkeypatch.setenv("A_KEY", "wrong")
+    engine = ServedEngine(server[1], tokens=300, timeout=30.0, key_variable=variable)
+    with pytest.raises(UserError, match=message) as error:
+        engine.prepare_for(tiny_model())
+    assert "wrong" not in str(error.value)
+    assert "\n" not in str(error.value)
+    engine.close()
+
+
+def test_a_variable_without_a_key_is_refused_before_the_first_request(monkeypatch):
+    monkeypatch.delenv("A_KEY", raising=False)
+    with pytest.raises(UserError, match=r"key_variable=A_KEY: no such variable is set: export the server's key in it"):
+        ServedEngine("http://a", 300, 1.0, key_variable="A_KEY")
+
+
+def test_the_key_does_not_follow_to_where_the_server_points(server, monkeypatch):
+    monkeypatch.setenv("A_KEY", "secret")
+    engine = ServedEngine(server[1], tokens=300, timeout=30.0, key_variable="A_KEY")
+    with pytest.raises(EngineError, match="HTTP 307"):
+        engine._ask("moved", "move")
+    assert server[0].keys == ["Bearer secret"]
+    engine.close()

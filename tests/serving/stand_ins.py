@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +20,7 @@ from envtune.chat.template import Template
 from envtune.serving.chat_request import Limits
 from envtune.serving.endpoint import Endpoint, Served, application
 from envtune.serving.gate import Gate
+from envtune.serving.listening import http_server
 from envtune.serving.upstream import Upstream
 
 END = 1  # <|im_end|> of the toy tokenizer
@@ -65,8 +68,7 @@ def upstream_of(app: Starlette) -> Upstream:
     return Upstream("http://behind", 5.0, transport=httpx2.ASGITransport(app))
 
 
-@contextmanager
-def client_of(
+def endpoint_of(
     tokenizer: Any,
     app: Starlette,
     window: int = 4096,
@@ -74,10 +76,29 @@ def client_of(
     gate: Gate | None = None,
     is_alive: Callable[[], bool] = lambda: True,
     api_key: str | None = None,
-) -> Iterator[TestClient]:
-    """A client of the endpoint in front of ``app``; OpenAI's own client takes it as its ``http_client``."""
+) -> Starlette:
+    """The application of the endpoint in front of ``app``."""
     template, limits = Template(tokenizer, STYLE, max_observation_tokens=200), limits or Limits(64)
     endpoint = Endpoint(Served(MODEL, window, frozenset({END})), template, upstream_of(app), limits)
-    served = application(endpoint, MODEL, limits, gate or Gate(8, 8), is_alive, api_key)
-    with TestClient(served, raise_server_exceptions=False) as client:
+    return application(endpoint, MODEL, limits, gate or Gate(8, 8), is_alive, api_key)
+
+
+@contextmanager
+def client_of(tokenizer: Any, app: Starlette, **settings: Any) -> Iterator[TestClient]:
+    """A client of ``endpoint_of``; OpenAI's own client takes it as its ``http_client``."""
+    with TestClient(endpoint_of(tokenizer, app, **settings), raise_server_exceptions=False) as client:
         yield client
+
+
+@contextmanager
+def listening(app: Starlette) -> Iterator[int]:
+    """The port of this machine at which ``app`` is served."""
+    server, waiting = http_server(app), socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([waiting],))
+    thread.start()
+    try:
+        yield waiting.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        waiting.close()

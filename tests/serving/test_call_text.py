@@ -25,3 +25,9 @@ def test_a_name_that_could_smuggle_in_code_is_not_written(name: str) -> None:
 )
 def test_other_text_holds_no_calls(text: str) -> None:
     assert read_calls(text) == ()
+
+
+def test_a_list_of_calls_is_read_without_searching_the_text_again_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ast.get_source_segment` splits the whole text into lines, so that 80 kB of calls took minutes."""
+    monkeypatch.setattr("ast.get_source_segment", lambda *_: pytest.fail("the text was searched for a call"))
+    assert read_calls(f"[{'a(),' * 500}a()]") == (ToolCall("a", {}),) * 501

@@ -61,6 +61,34 @@ def test_without_tools_calls_are_text(tokenizer: Any) -> None:
     assert (choice.finish_reason, choice.message.content, choice.message.tool_calls) == ("stop", "[ls()]", None)
 
 
+def test_what_one_client_continues_never_holds_what_was_hidden_from_it_in_the_reply_to_another(tokenizer: Any) -> None:
+    """A conversation was found by its visible text alone, so that the latest reply with that text stood in for all."""
+    replies = [f"<think>I am the {name}.</think><answer>Done.</answer>" for name in ("first", "second")]
+    server = ScriptedServer(tokenizer, *replies, *[ANSWER] * 4)
+    with client_of(tokenizer, server.app) as client:
+        answers = [ask(client).choices[0].message for _ in range(2)]
+        for answer in answers:
+            seen = {"role": "assistant", "content": answer.content}
+            ask(client, messages=[*HELLO, seen, *HELLO])
+        for answer in answers:
+            # As clients do that send the message back as it came.
+            ask(client, messages=[*HELLO, answer, *HELLO])
+    first, second, *restored = (tokenizer.decode(body["prompt"]) for body in server.bodies[2:])
+    assert "I am the" not in first
+    assert "I am the" not in second
+    assert ["I am the first." in restored[0], "I am the second." in restored[0]] == [True, False]
+    assert ["I am the first." in restored[1], "I am the second." in restored[1]] == [False, True]
+
+
+def test_a_conversation_that_the_client_names_goes_on_with_what_was_hidden(tokenizer: Any) -> None:
+    server = ScriptedServer(tokenizer, "<think>I am hidden.</think><answer>Done.</answer>", ANSWER)
+    with client_of(tokenizer, server.app) as client:
+        ask(client, prompt_cache_key="my conversation")
+        seen = {"role": "assistant", "content": "Done."}
+        ask(client, messages=[*HELLO, seen, *HELLO], prompt_cache_key="my conversation")
+    assert "I am hidden." in tokenizer.decode(server.bodies[1]["prompt"])
+
+
 def test_a_clipped_response_says_so(tokenizer: Any) -> None:
     with client_of(tokenizer, ScriptedServer(tokenizer, ANSWER).app) as client:
         answer = ask(client, max_tokens=4)

@@ -154,6 +154,14 @@ def test_who_comes_before_the_model_is_ready_is_answered_when_it_is(toy_folder: 
     assert process.wait(100) == 0
 
 
+def test_an_empty_key_is_not_taken_for_one(toy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every client would carry it, and the command would say that it asks for a key."""
+    monkeypatch.setenv("ENVTUNE_API_KEY", "")
+    ended = run(str(toy_folder), "--backend", "hf")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("serve: ENVTUNE_API_KEY holds 0 characters that cannot be a key: set it to letters")
+
+
 def test_a_folder_without_a_model_or_checkpoint_is_told_in_a_sentence(tmp_path: Path) -> None:
     ended = run(str(tmp_path))
     assert ended.returncode == 1
