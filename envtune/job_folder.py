@@ -145,7 +145,8 @@ class JobFolder:
         for name in ("config", "overrides"):
             path = self.path / f".hydra/{name}.yaml"
             if path.is_file():
-                path.write_text(yaml.safe_dump(owner[name], sort_keys=False, allow_unicode=True), encoding="utf-8")
+                with whole_file(path) as file:
+                    yaml.safe_dump(owner[name], file, sort_keys=False, allow_unicode=True)
 
 
 def _difference(owner: Mapping[str, Any], job: Mapping[str, Any]) -> str | None:

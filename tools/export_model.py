@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from envtune.errors import UserError
 from envtune.training.library_noise import silence_libraries
 from envtune.training.starting_point import find_checkpoint
 from envtune.training.weights import load_trained
-from envtune.whole_file import PARTIAL
+from envtune.whole_file import whole_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -77,20 +76,18 @@ def export(trained: Trained, folder: Path, dtype: str) -> None:
     """Writes ``folder``, which appears when it is complete.
 
     Raises:
-        UserError: the folder holds something, or model, tokenizer or checkpoint cannot be used.
+        UserError: the folder holds something or cannot be written, or model, tokenizer or checkpoint cannot be used.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and is no empty folder: give another name, or remove it")
     tokenizer = load_tokenizer(trained.model, trained.trust_remote_code)
     model: Any = load_trained(trained.model, str(trained.checkpoint), trained.dtype, trained.trust_remote_code)
-    staged = folder.with_name(folder.name + PARTIAL)
-    shutil.rmtree(staged, ignore_errors=True)
-    model.to(DTYPES[dtype]).save_pretrained(staged)
-    tokenizer.save_pretrained(staged)
-    for weights in staged.glob("*.safetensors"):
-        # They come out readable by their owner alone.
-        weights.chmod(0o644)
-    staged.rename(folder)
+    with whole_folder(folder) as staged:
+        model.to(DTYPES[dtype]).save_pretrained(staged)
+        tokenizer.save_pretrained(staged)
+        for weights in staged.glob("*.safetensors"):
+            # They come out readable by their owner alone.
+            weights.chmod(0o644)
 
 
 def _model_settings(record: Path) -> Mapping[str, Any]:

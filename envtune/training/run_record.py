@@ -41,7 +41,6 @@ def write_run_record(
     what differs between the two.
     """
     path = Path(folder) / "run.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     record = {
         "command": sys.argv,
         "tags": list(tags),
