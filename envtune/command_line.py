@@ -6,7 +6,6 @@ sentence that list what is valid, and an error for a key that nothing uses.
 
 from __future__ import annotations
 
-import errno
 import functools
 import inspect
 import os
@@ -30,6 +29,7 @@ from envtune import sweep
 from envtune.continued_command import continued_command, require_free_folder
 from envtune.errors import UserError
 from envtune.ranks import arguments_of_rank, rank_of_this_process
+from envtune.whole_file import FAULTS, WriteError, write_error
 
 CONFIG_FOLDER = Path(__file__).parent.parent / "conf"
 # Groups whose choices are named by numbers, which Hydra would read as integers and refuse.
@@ -61,7 +61,11 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
                 rich.reconfigure(width=160)
             require_known_keys(config, config_name)
             require_known_choices(HydraConfig.get().overrides.task)
-            return sweep.run(task, config, config_name, lambda error: sentence(error, config_name))
+            try:
+                return sweep.run(task, config, config_name, lambda error: sentence(error, config_name))
+            except (OSError, WriteError) as error:
+                # Here, for Hydra forgets the run's folder, which the sentence names, when it passes the error on.
+                raise UserError(sentence(error, config_name)) from error
 
         def run() -> None:
             # Makes Hydra pass errors on instead of printing them itself.
@@ -130,9 +134,11 @@ def sentence(error: Exception, config_name: str) -> str:
         return _no_choice(group, choice, error.options) + _extra_of(choice)
     if isinstance(error, InstantiationException):
         return _instantiation_sentence(error)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        place = f" while writing {error.filename}" if error.filename else ""
-        return f"the disk is full{place}: free some space and continue the run with ckpt_path=RUN_FOLDER"
+    if isinstance(error, OSError) and error.errno in FAULTS:
+        error = write_error(error)
+    if isinstance(error, WriteError):
+        goes_on = f", then continue the run with ckpt_path={_run_folder()}"
+        return f"{error}{goes_on if 'ckpt_path' in _top_level_keys(config_name) else ''}"
     missing = re.search(r"[Mm]issing mandatory value: ([\w.]+)", str(error))
     if missing:
         return f"{missing[1]} has no value: give one on the command line ({missing[1]}=…)"
@@ -140,6 +146,10 @@ def sentence(error: Exception, config_name: str) -> str:
     if unknown:
         return _unknown_key_sentence(unknown[1], config_name)
     return " ".join(str(error).split())
+
+
+def _run_folder() -> str:
+    return str(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else "RUN_FOLDER"
 
 
 def _instantiation_sentence(error: InstantiationException) -> str:

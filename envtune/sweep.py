@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from envtune.errors import UserError
 from envtune.job_folder import Job, JobFolder, folder_name
 from envtune.ranks import rank_of_this_process
+from envtune.whole_file import WriteError
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,11 @@ def _recorded(task: Task, config: DictConfig, folder: JobFolder, tell: Tell) -> 
     try:
         result = task(config)
     except Exception as error:
-        folder.fail(tell(error))
+        try:
+            folder.fail(tell(error))
+        except WriteError as unrecorded:
+            # On a full disk, say. What the job failed of is said by its own error.
+            log.warning("%s", unrecorded)
         raise
     folder.finish(result)
     return result

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, whatever interrupts the program, and one sentence when that fails."""
+"""Files and folders that are written whole or not at all, whatever interrupts the program; a failure is one sentence."""
 
 from __future__ import annotations
 

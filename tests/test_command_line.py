@@ -93,6 +93,6 @@ def test_a_value_that_must_be_given_is_named(monkeypatch: pytest.MonkeyPatch):
 def test_a_full_disk_names_the_file_and_the_way_on():
     error = OSError(errno.ENOSPC, "No space left on device", "runs/a/trajectories/train/update_000003.jsonl.partial")
     assert sentence(error, "train") == (
-        "the disk is full while writing runs/a/trajectories/train/update_000003.jsonl.partial: free some space and "
+        "the disk is full while writing runs/a/trajectories/train/update_000003.jsonl.partial: free some space, then "
         "continue the run with ckpt_path=RUN_FOLDER"
     )

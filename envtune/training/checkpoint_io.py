@@ -24,11 +24,14 @@ from envtune.whole_file import whole_file
 
 log = logging.getLogger(__name__)
 
-# torch writes a zip archive. These end with the length of a comment and the comment, which is here the digest of the
-# archive as it was without one, in hexadecimal digits.
+CUT = "it is cut off, or no checkpoint"
+
+# torch writes a zip archive, without a comment. That ends in a record of 22 bytes, the last two of which are the length
+# of a comment. Here a comment follows: the digest of the file without it, in hexadecimal digits.
+_LAST_RECORD, _SIGNATURE = 22, b"PK\5\6"
+_LENGTH = struct.Struct("<H")
 _MARK = b"sha256:"
 _DIGITS = 2 * hashlib.sha256().digest_size
-_SHORT = struct.Struct("<H")
 _CHUNK = 2**22  # bytes
 
 
@@ -45,7 +48,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         with whole_file(target, "wb", durable=True, previous=previous_of(target)) as file:
             digested = _Digested(file)
             torch.save(checkpoint, digested)
-            file.seek(-_SHORT.size, os.SEEK_END)
+            file.seek(-_LENGTH.size, os.SEEK_END)
             file.write(_ending(digested.digest.hexdigest()))
 
     def load_checkpoint(self, path: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
@@ -104,32 +107,35 @@ def update_of(path: Path) -> int:
 
 
 def _fault_of(path: Path) -> str | None:
-    """What is wrong with the bytes of a checkpoint file.
+    """What is wrong with the bytes of a checkpoint file, by its digest or, where an earlier version wrote none, by the
+    CRC-32 of every entry.
 
-    Goes by its digest: programs read damaged archives differently. Of an entry that has the bit of a folder, Python
-    reads the contents and verifies them, torch leaves the tensor as it is in memory. A file without a digest, which an
-    earlier version wrote, has nothing but the CRC-32 of every entry.
+    Checksums are not enough, for programs read damaged archives differently: of an entry that has the bit of a folder,
+    Python verifies the contents, and torch leaves the tensor as its memory was.
     """
     try:
         with path.open("rb") as file:
             end = max(0, file.seek(0, os.SEEK_END) - len(_ending("")))
             file.seek(end)
             ending = file.read()
-            if not ending[_SHORT.size :].startswith(_MARK):
+            last = ending[-_LAST_RECORD:]
+            if last.startswith(_SIGNATURE) and last.endswith(_LENGTH.pack(0)):
                 return _checksum_fault_of(path)
+            if not ending[_LENGTH.size :].startswith(_MARK):
+                return CUT
             file.seek(0)
             digest = hashlib.sha256()
             while chunk := file.read(min(_CHUNK, end - file.tell())):
                 digest.update(chunk)
     except OSError as error:
         return str(error)
-    digest.update(_SHORT.pack(0))
+    digest.update(_LENGTH.pack(0))
     return None if ending == _ending(digest.hexdigest()) else "its digest is wrong"
 
 
 def _ending(digest: str) -> bytes:
     comment = _MARK + digest.encode().ljust(_DIGITS)
-    return _SHORT.pack(len(comment)) + comment
+    return _LENGTH.pack(len(comment)) + comment
 
 
 def _checksum_fault_of(path: Path) -> str | None:
@@ -137,7 +143,7 @@ def _checksum_fault_of(path: Path) -> str | None:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
     except zipfile.BadZipFile:
-        return "it is cut off, or no checkpoint"
+        return CUT
     except (zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         return str(error).strip().partition("\n")[0] or type(error).__name__
     if broken:

@@ -37,6 +37,10 @@ class TensorBoardLog(TensorBoardLogger):
             self._experiment = _Writer(self.log_dir)
         return self._experiment
 
+    def save(self) -> None:
+        """Writes what was logged. Lightning's also writes hparams.yaml, in which there would be nothing."""
+        self.experiment.flush()
+
 
 class EventFile:
     """A new event file in ``folder``, written by the caller's thread. What is added is on the disk after ``flush``.
