@@ -19,4 +19,5 @@ class LogFile(logging.FileHandler):
             super().handleError(record)
         elif not self._told:
             self._told = True
-            print(f"warning: {write_error(error, self.baseFilename)}; until then the log is incomplete", file=sys.stderr)
+            sentence = write_error(error, self.baseFilename)
+            print(f"warning: {sentence}; until then the log is incomplete", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, whatever interrupts the program; a failure is one sentence."""
+"""Files and folders that are written whole or not at all, whatever interrupts the program; errors are sentences."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def write_error(error: OSError, path: Path | str | None = None) -> WriteError:
     if error.errno in FAULTS:
         fault, remedy = FAULTS[error.errno]
         return WriteError(f"{fault} while writing {place or 'a file'}: {remedy}")
-    return WriteError(f"{place} cannot be written ({error.strerror or error}): make that possible, or give another name")
+    return WriteError(f"{place} cannot be written ({error.strerror or error}): choose another place")
 
 
 @contextmanager

@@ -23,9 +23,7 @@ def test_a_log_that_cannot_be_written_says_so_once_and_ends_nothing(tmp_path: Pa
     assert path.read_text().splitlines() == [f"update {number}" for number in range(6)]
 
 
-def test_a_message_that_cannot_be_formatted_is_a_mistake_of_ours(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_a_message_that_cannot_be_formatted_is_a_mistake_of_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     handler = LogFile(tmp_path / "train.log")
     handler.handle(logging.makeLogRecord({"msg": "%d", "args": ("text",)}))
     handler.close()

@@ -3,8 +3,8 @@
     python tools/fuzz_checkpoint.py                # every bit that is not a tensor's, and 20,000 other damages
     python tools/fuzz_checkpoint.py --every 50     # of the first, one bit in 50
 
-A damage is noticed if loading for a run that is continued ends in a sentence, and so does loading weights from the file.
-It is harmless if what is loaded is equal, bit for bit, to what was saved. What is neither fails the program.
+A damage is noticed if a run cannot be continued from the file and no weights can be loaded from it: each ends in a
+sentence. It is harmless if what is loaded equals what was saved, bit for bit. What is neither fails the program.
 """
 
 from __future__ import annotations
@@ -79,20 +79,29 @@ def damages(contents: bytes, every: int, others: int, rng: random.Random) -> Ite
     for number in range(0, 8 * len(beside), every):
         yield "a bit beside the tensors", _flipped(contents, beside[number // 8], 1 << number % 8)
     for number in range(others):
-        place, block = rng.randrange(len(contents)), rng.choice(BLOCKS)
-        kinds = {
-            "a bit anywhere": lambda place=place: _flipped(contents, place, 1 << rng.randrange(8)),
-            "a byte anywhere": lambda place=place: _flipped(contents, place, rng.randrange(1, 256)),
-            "cut": lambda place=place: contents[:place],
-            "a block of zeros": lambda place=place, block=block: _with(contents, place, bytes(block)),
-            "a block of noise": lambda place=place, block=block: _with(contents, place, rng.randbytes(block)),
-            "a block lost": lambda place=place, block=block: contents[:place] + contents[place + block :],
-            "zeros to the end": lambda place=place: contents[:place] + bytes(len(contents) - place),
-        }
-        kind = list(kinds)[number % len(kinds)]
-        damaged = kinds[kind]()
+        kind = list(KINDS)[number % len(KINDS)]
+        damaged = KINDS[kind](contents, rng.randrange(len(contents)), rng)
         if damaged != contents:
             yield kind, damaged
+
+
+def _with(contents: bytes, place: int, block: bytes) -> bytes:
+    return contents[:place] + block[: len(contents) - place] + contents[place + len(block) :]
+
+
+def _flipped(contents: bytes, place: int, bits: int) -> bytes:
+    return _with(contents, place, bytes([contents[place] ^ bits]))
+
+
+KINDS: dict[str, Callable[[bytes, int, random.Random], bytes]] = {
+    "a bit anywhere": lambda contents, place, rng: _flipped(contents, place, 1 << rng.randrange(8)),
+    "a byte anywhere": lambda contents, place, rng: _flipped(contents, place, rng.randrange(1, 256)),
+    "a block of zeros": lambda contents, place, rng: _with(contents, place, bytes(rng.choice(BLOCKS))),
+    "a block of noise": lambda contents, place, rng: _with(contents, place, rng.randbytes(rng.choice(BLOCKS))),
+    "a block lost": lambda contents, place, rng: contents[:place] + contents[place + rng.choice(BLOCKS) :],
+    "cut": lambda contents, place, rng: contents[:place],
+    "zeros to the end": lambda contents, place, rng: contents[:place] + bytes(len(contents) - place),
+}
 
 
 def outcome_of(path: Path, saved: Any) -> str:
@@ -120,29 +129,26 @@ def _read(read: Callable[[], Any], expected: Any) -> str:
 
 
 def _place_of(tensor: torch.Tensor, contents: bytes) -> range:
-    raw = tensor.view(-1).view(torch.uint8).numpy().tobytes()
+    raw = _parts(tensor)[-1]
     start = contents.index(raw)
     return range(start, start + len(raw))
 
 
-def _flipped(contents: bytes, place: int, bits: int) -> bytes:
-    return _with(contents, place, bytes([contents[place] ^ bits]))
-
-
-def _with(contents: bytes, place: int, block: bytes) -> bytes:
-    return contents[:place] + block[: len(contents) - place] + contents[place + len(block) :]
+def _parts(tensor: torch.Tensor) -> tuple[torch.dtype, torch.Size, bytes]:
+    """With bytes in place of numbers, of which NaN does not equal itself."""
+    return tensor.dtype, tensor.shape, tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _equal(one: Any, other: Any) -> bool:
+    if type(one) is not type(other):
+        return False
     if isinstance(one, torch.Tensor):
-        alike = isinstance(other, torch.Tensor) and (one.dtype, one.shape) == (other.dtype, other.shape)
-        # Of bytes: no number equals itself where it is not one.
-        return alike and one.contiguous().view(-1).view(torch.uint8).equal(other.contiguous().view(-1).view(torch.uint8))
+        return _parts(one) == _parts(other)
     if isinstance(one, dict):
-        return isinstance(other, dict) and one.keys() == other.keys() and all(_equal(one[k], other[k]) for k in one)
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
     if isinstance(one, list):
-        return isinstance(other, list) and len(one) == len(other) and all(map(_equal, one, other))
-    return type(one) is type(other) and bool(one == other)
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return bool(one == other)
 
 
 if __name__ == "__main__":

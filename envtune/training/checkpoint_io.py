@@ -46,7 +46,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Raises WriteError, and leaves both files as they were, where the new one cannot be written."""
         target = Path(path)
         with whole_file(target, "wb", durable=True, previous=previous_of(target)) as file:
-            digested = _Digested(file)
+            digested: Any = _Digested(file)
             torch.save(checkpoint, digested)
             file.seek(-_LENGTH.size, os.SEEK_END)
             file.write(_ending(digested.digest.hexdigest()))

@@ -99,6 +99,9 @@ def _next_name(newest: str) -> str:
 class _Writer(SummaryWriter):
     """Writes on in the same file after ``close``, which Lightning calls whenever it has fitted or validated."""
 
+    file_writer: Any
+    all_writers: Any
+
     def _get_file_writer(self) -> FileWriter:
         if self.file_writer is None:
             self.file_writer = _FileWriter(self.log_dir)

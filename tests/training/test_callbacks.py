@@ -90,7 +90,7 @@ def test_a_full_disk_stops_the_run_and_leaves_earlier_files_whole(
     monkeypatch.setattr(trajectory_file.json, "dumps", full_after_six)
     datamodule = toy_datamodule(tokenizer)
     played = Played(datamodule)
-    with pytest.raises(WriteError, match="the disk is full while writing .*/train/update_000002.jsonl: free some space"):
+    with pytest.raises(WriteError, match=r"the disk is full while writing .*/train/update_000002\.jsonl: free some"):
         toy_trainer(tmp_path, [TrajectoryLog(str(tmp_path), with_tokens=True)], max_steps=3).fit(
             toy_module(), datamodule
         )
