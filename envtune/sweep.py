@@ -89,6 +89,9 @@ def _job(task: Task, config: DictConfig, folder: JobFolder, program: str, tell: 
         return _recorded(task, config, folder, tell)
     except Exception as error:
         log.error("failed: %s: %s", folder.path, tell(error), exc_info=not isinstance(error, MISTAKES))
+        if folder.failure is None:
+            # The end of the sweep would not show it.
+            raise
         return float("nan")
 
 
@@ -100,7 +103,6 @@ def _recorded(task: Task, config: DictConfig, folder: JobFolder, tell: Tell) -> 
         try:
             folder.fail(tell(error))
         except WriteError as unrecorded:
-            # On a full disk, say. What the job failed of is said by its own error.
             log.warning("%s", unrecorded)
         raise
     folder.finish(result)

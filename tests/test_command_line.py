@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from envtune.command_line import CONFIG_FOLDER, quote_numbers, require_known_keys, sentence
 from envtune.errors import UserError
+from envtune.whole_file import write_error
 
 
 def answer_to(monkeypatch: pytest.MonkeyPatch, *arguments: str, build: str | None = None) -> str:
@@ -96,3 +97,5 @@ def test_a_full_disk_names_the_file_and_the_way_on():
         "the disk is full while writing runs/a/trajectories/train/update_000003.jsonl.partial: free some space, then "
         "continue the run with ckpt_path=RUN_FOLDER"
     )
+    # What cannot be continued is not to be.
+    assert sentence(write_error(error), "evaluate").endswith("update_000003.jsonl.partial: free some space")
