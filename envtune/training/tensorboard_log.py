@@ -55,8 +55,7 @@ class EventFile:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        earlier = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+        earlier = sorted(path for path in folder.glob("*") if _NAME.fullmatch(path.name))
         self._path = folder / _next_name(earlier[-1].name if earlier else "")
         self._waiting: list[bytes] = []
         self._newest = max((event.wall_time for path in earlier for event in events_of(path)), default=0.0)
