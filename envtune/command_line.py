@@ -8,7 +8,6 @@ sentence that list what is valid, and an error for a key that nothing uses.
 
 from __future__ import annotations
 
-import errno
 import functools
 import inspect
 import os
@@ -34,6 +33,7 @@ from envtune.errors import UserError
 from envtune.override_grammar import pasted, quoted, unquoted
 from envtune.ranks import arguments_of_rank, rank_of_this_process
 from envtune.repeated_overrides import CONFIG_FOLDER
+from envtune.whole_file import FAULTS, WriteError, write_error
 
 # Groups whose choices are named by numbers, which Hydra would read as integers and refuse.
 NUMBERED_GROUPS = ("stage",)
@@ -67,7 +67,11 @@ def command(config_name: str, repeats: bool = False) -> Callable[[Callable[[Dict
                 rich.reconfigure(width=160)
             require_known_keys(config, config_name)
             require_known_choices(HydraConfig.get().overrides.task)
-            return sweep.run(task, config, config_name, lambda error: sentence(error, config_name))
+            try:
+                return sweep.run(task, config, config_name, lambda error: sentence(error, config_name))
+            except (OSError, WriteError) as error:
+                # Here, for Hydra forgets the run's folder, which the sentence names, when it passes the error on.
+                raise UserError(sentence(error, config_name)) from error
 
         def run() -> None:
             # Makes Hydra pass errors on instead of printing them itself.
@@ -139,9 +143,11 @@ def sentence(error: Exception, config_name: str) -> str:
         return _no_choice(group, choice, error.options) + _extra_of(choice)
     if isinstance(error, InstantiationException):
         return _instantiation_sentence(error)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        place = f" while writing {error.filename}" if error.filename else ""
-        return f"the disk is full{place}: free some space and continue the run with ckpt_path=RUN_FOLDER"
+    if isinstance(error, OSError) and error.errno in FAULTS:
+        error = write_error(error)
+    if isinstance(error, WriteError):
+        goes_on = f", then continue the run with ckpt_path={_run_folder()}"
+        return f"{error}{goes_on if 'ckpt_path' in _top_level_keys(config_name) else ''}"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}: check the path, and that it may be read and written"
     if isinstance(error, OverrideParseException):
@@ -164,6 +170,10 @@ def _override_sentence(override: str) -> str:
         f"{override} cannot be read, for quotes, commas, brackets, braces, spaces and = have a meaning in a value: if "
         f"it is a text, give it as {pasted([f'{name}={quoted(unquoted(value))}'])}"
     )
+
+
+def _run_folder() -> str:
+    return str(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else "RUN_FOLDER"
 
 
 def _instantiation_sentence(error: InstantiationException) -> str:

@@ -177,7 +177,8 @@ class JobFolder:
         for name, content in (("config", owner.config), ("overrides", list(owner.overrides))):
             path = self.path / f".hydra/{name}.yaml"
             if path.is_file():
-                path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+                with whole_file(path) as file:
+                    yaml.safe_dump(content, file, sort_keys=False, allow_unicode=True)
 
 
 def _difference(owner: Job, job: Job) -> str | None:

@@ -23,6 +23,7 @@ from envtune.errors import UserError
 from envtune.job_folder import Job, JobFolder, folder_name
 from envtune.override_grammar import pasted
 from envtune.ranks import rank_of_this_process
+from envtune.whole_file import WriteError
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,9 @@ def _job(task: Task, config: DictConfig, folder: JobFolder, program: str, tell: 
         return _recorded(task, config, folder, tell)
     except Exception as error:
         log.error("failed: %s: %s", folder.path, tell(error), exc_info=not isinstance(error, MISTAKES))
+        if folder.failure is None:
+            # The end of the sweep would not show it.
+            raise
         return float("nan")
 
 
@@ -97,7 +101,10 @@ def _recorded(task: Task, config: DictConfig, folder: JobFolder, tell: Tell) -> 
     try:
         result = task(config)
     except Exception as error:
-        folder.fail(tell(error))
+        try:
+            folder.fail(tell(error))
+        except WriteError as unrecorded:
+            log.warning("%s", unrecorded)
         raise
     folder.finish(result)
     return result

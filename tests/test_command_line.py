@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from envtune.command_line import CONFIG_FOLDER, command, quote_numbers, require_known_keys, sentence
 from envtune.errors import UserError
+from envtune.whole_file import write_error
 
 
 def answer_to(monkeypatch: pytest.MonkeyPatch, *arguments: str, build: str | None = None) -> str:
@@ -94,9 +95,11 @@ def test_a_value_that_must_be_given_is_named(monkeypatch: pytest.MonkeyPatch):
 def test_a_full_disk_names_the_file_and_the_way_on():
     error = OSError(errno.ENOSPC, "No space left on device", "runs/a/trajectories/train/update_000003.jsonl.partial")
     assert sentence(error, "train") == (
-        "the disk is full while writing runs/a/trajectories/train/update_000003.jsonl.partial: free some space and "
+        "the disk is full while writing runs/a/trajectories/train/update_000003.jsonl.partial: free some space, then "
         "continue the run with ckpt_path=RUN_FOLDER"
     )
+    # What cannot be continued is not to be.
+    assert sentence(write_error(error), "evaluate").endswith("update_000003.jsonl.partial: free some space")
 
 
 @pytest.mark.parametrize(

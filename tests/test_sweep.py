@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import hydra
 import pytest
 import yaml
+from full_disk import FULL
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
@@ -87,6 +89,18 @@ def test_a_job_that_fails_loses_no_other_and_is_named_at_the_end(
     assert records(tmp_path, "failed.json") == [{"error": "ValueError: no luck"}]
     assert sweep("seed=0,1,2") == [(1, 0.1)]
     assert records(tmp_path, "failed.json") == []
+
+
+def test_a_failure_that_cannot_be_recorded_fails_the_sweep_with_its_own_sentence(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str]
+):
+    def task(config: DictConfig) -> float:
+        (Path(config.run_folder) / "failed.json.partial").symlink_to(FULL)
+        raise UserError("no luck")
+
+    with pytest.raises(SystemExit, match=r"^error: no luck$"):
+        sweep("seed=0,1", task=task)
+    assert re.search(r"the disk is full while writing .*/failed\.json: free some space", capsys.readouterr().out)
 
 
 def test_only_failures_of_this_command_are_told(sweep: Sweep, tmp_path: Path):

@@ -26,6 +26,7 @@ from envtune.errors import UserError
 from envtune.evaluation.audit.finding import Finding, Reason
 from envtune.evaluation.audit.published import audit, by_scenario, written_list
 from envtune.task import Task
+from envtune.whole_file import whole_file
 
 # Of the table and the findings, where they go to a file or a pipe.
 WIDTH = 160
@@ -49,7 +50,8 @@ def main() -> int:
         for task in track(chosen, "auditing", console=console, transient=True, disable=not console.is_terminal):
             findings |= audit([task], base)
         if options.write:
-            _write(options.write, written_list(findings))
+            with whole_file(options.write) as file:
+                file.write(written_list(findings))
     except UserError as error:
         print(f"audit_tasks: {error}", file=sys.stderr)
         return 1
@@ -89,13 +91,6 @@ def _chosen(tasks: Sequence[Task], scenarios: str | None) -> list[Task]:
     if unknown:
         raise UserError(f"--scenarios {scenarios}: {unknown[0]!r} is no scenario, name numbers from 0 to 199")
     return [task for task in tasks if str(task.scenario) in names]
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}): name another file") from None
 
 
 def _show(console: Console, findings: Mapping[str, Sequence[Finding]]) -> None:

@@ -29,6 +29,7 @@ from sweep_runs import Run, Setting, Sweep, read_sweep
 from envtune.errors import UserError
 from envtune.evaluation.seeds import SeedMean, mean_over_seeds
 from envtune.task import Category
+from envtune.whole_file import whole_file
 
 MEASURES = {"success": "tasks passed", "progress": "turns passed"}
 POINTS = ("final", "best")
@@ -75,6 +76,10 @@ def main() -> int:
             sweep = sweep.beginning_with(baseline)
         folder = options.output or options.sweep / "comparison"
         grids = _write_tables(sweep, baseline, folder)
+        if find_spec("matplotlib"):
+            compare_plots.draw(sweep.settings, folder)
+        else:
+            print("No plots: they need matplotlib (pip install -c constraints.txt -e '.[plot]').", file=sys.stderr)
     except UserError as error:
         print(f"compare: {error}", file=sys.stderr)
         return 1
@@ -83,10 +88,6 @@ def main() -> int:
         return 1
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     console.print(*map(as_rich, grids), *map(escape, notes(sweep)), sep="\n")
-    if find_spec("matplotlib") is None:
-        print("No plots: they need matplotlib (pip install -c constraints.txt -e '.[plot]').", file=sys.stderr)
-    else:
-        compare_plots.draw(sweep.settings, folder)
     console.print(escape(f"written to {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}"))
     return 0
 
@@ -199,9 +200,10 @@ def notes(sweep: Sweep) -> list[str]:
 def _write_tables(sweep: Sweep, baseline: Setting | None, folder: Path) -> list[Grid]:
     rows = compare(sweep.settings, baseline)
     tables = grids(sweep, rows, baseline)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "compare.md").write_text(as_markdown(tables, notes(sweep)), encoding="utf-8")
-    (folder / "compare.csv").write_text(as_csv(rows, baseline.name if baseline else ""), encoding="utf-8")
+    csv_text = as_csv(rows, baseline.name if baseline else "")
+    for name, text in {"compare.md": as_markdown(tables, notes(sweep)), "compare.csv": csv_text}.items():
+        with whole_file(folder / name) as file:
+            file.write(text)
     return tables
 
 

@@ -25,6 +25,7 @@ from sweep_runs import Setting
 
 from envtune.evaluation.seeds import mean_over_seeds
 from envtune.task import Category
+from envtune.whole_file import whole_file
 
 SUCCESS, GRADIENT, ENTROPY = "val/success/overall", "grad_norm", "entropy"
 LABELS = {SUCCESS: "validation success, %", GRADIENT: "gradient norm", ENTROPY: "entropy, nats per token"}
@@ -132,7 +133,7 @@ def _draw_curves(sets: Sequence[Sequence[Setting]], names: Sequence[str], path: 
             if name == SUCCESS:
                 _from_zero(ax)
         _legend_below(part, axes[0])
-    figure.savefig(path, dpi=150)
+    _save(figure, path)
     return path
 
 
@@ -161,8 +162,13 @@ def _draw_bars(sets: Sequence[Sequence[Setting]], path: Path) -> Path:
         ax.set(ylabel="final validation success, %")
         _from_zero(ax)
         _legend_below(part, ax)
-    figure.savefig(path, dpi=150)
+    _save(figure, path)
     return path
+
+
+def _save(figure: Any, path: Path) -> None:
+    with whole_file(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=150)
 
 
 def _rows(figure: Any, count: int) -> list[Any]:

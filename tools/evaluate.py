@@ -34,6 +34,7 @@ from envtune.training.report import config_tree
 from envtune.training.run_record import write_run_record
 from envtune.training.starting_point import find_checkpoint
 from envtune.trajectory import Trajectory
+from envtune.whole_file import whole_file
 
 log = logging.getLogger("evaluate")
 LOG_EVERY = 50  # episodes
@@ -59,8 +60,8 @@ def evaluate(config: DictConfig) -> None:
     scores, audited = scores_by_category(trajectories), audited_scores(trajectories, listed_tasks())
     folder = Path(config.run_folder)
     trajectory_file.write(folder / "trajectories.jsonl", map(trajectory_file.to_json, trajectories))
-    record = json.dumps(_record(config, scores, audited, seconds), indent=2)
-    (folder / "scores.json").write_text(record + "\n", encoding="utf-8")
+    with whole_file(folder / "scores.json") as file:
+        file.write(json.dumps(_record(config, scores, audited, seconds), indent=2) + "\n")
     rich.print(scores_table(scores, audited, f"{config.split} split, with 95% intervals"))
     rich.print(f"{len(trajectories)} episodes in {seconds:.1f} s, written to {folder}")
 

@@ -11,7 +11,6 @@ chat template and generation config are those of the model that was trained. Wor
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from envtune.training.library_noise import silence_libraries
 from envtune.training.run_record import Settings, read_run_record
 from envtune.training.starting_point import find_checkpoint
 from envtune.training.weights import load_trained
-from envtune.whole_file import PARTIAL
+from envtune.whole_file import whole_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -97,18 +96,12 @@ def export(trained: Trained, folder: Path, dtype: str) -> None:
         raise UserError(f"{folder} exists and is no empty folder: give another name, or remove it")
     tokenizer = load_tokenizer(trained.model, trained.trust_remote_code)
     model: Any = load_trained(trained.model, str(trained.checkpoint), trained.dtype, trained.trust_remote_code)
-    staged = folder.with_name(folder.name + PARTIAL)
-    shutil.rmtree(staged, ignore_errors=True)
-    try:
-        staged.mkdir(parents=True)
+    with whole_folder(folder) as staged:
         model.to(DTYPES[dtype]).save_pretrained(staged)
         tokenizer.save_pretrained(staged)
         for weights in staged.glob("*.safetensors"):
             # They come out readable by their owner alone.
             weights.chmod(0o644)
-        staged.rename(folder)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error}): give a folder with room that may be written") from error
 
 
 def _options() -> argparse.Namespace:

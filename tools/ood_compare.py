@@ -23,7 +23,6 @@ def main() -> int:
     options = _options()
     try:
         files = compare(read_checkpoints(options.folders), options.baseline)
-        options.output.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             with whole_file(options.output / name) as file:
                 file.write(text)

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +37,7 @@ from envtune.errors import UserError
 from envtune.evaluation.audit.published import listed_tasks
 from envtune.task import Task
 from envtune.trajectory import TurnVerdict
+from envtune.whole_file import whole_file
 
 Decoded = list[list[list[str]]]
 
@@ -71,18 +71,14 @@ def score_file(source: Path, target: Path) -> list[tuple[str, bool]]:
         raise UserError(f"{target} is not a regular file: name another output file")
     tasks = {task.id: task for task in load_bfcl_tasks()}
     successes: list[tuple[str, bool]] = []
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with partial.open("w", encoding="utf-8") as lines:
+        with whole_file(target) as lines:
             for task, decoded in read_records(source, tasks):
                 scored = score(task, decoded)
                 successes.append((task.id, scored["success"]))
                 lines.write(json.dumps(scored) + "\n")
-        partial.replace(target)
     except OSError as error:
-        raise UserError(f"{error.filename or target}: {error.strerror or error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
+        raise UserError(f"{source}: {error.strerror or error}") from None
     return successes
 
 

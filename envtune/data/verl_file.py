@@ -21,17 +21,13 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes the rows to ``path``, which is replaced when all of them are on the disk.
 
     Raises:
-        ParquetFileError: the file cannot be written.
+        WriteError: the file cannot be written.
         UserError: pyarrow is not installed.
     """
     pyarrow, parquet = _pyarrow()
     table = pyarrow.Table.from_pylist(rows, schema=_schema(pyarrow))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path, "wb") as file:
-            parquet.write_table(table, file)
-    except OSError as error:
-        raise ParquetFileError(f"{path} cannot be written: {error.strerror or error}") from None
+    with whole_file(path, "wb") as file:
+        parquet.write_table(table, file)
 
 
 def read_extra_info(path: Path) -> list[dict[str, Any] | None]:

@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from envtune.whole_file import whole_file
+from envtune.whole_file import opened, whole_file
 
 METRICS_FILE = "metrics.csv"
 STEP = "step"
@@ -57,7 +57,7 @@ class CSVLog(Logger):
             rows = read_rows(self._path)
             self._columns = sorted({*self._columns, *row})
             write_rows(self._path, self._columns, rows)
-        with self._path.open("a", encoding="utf-8", newline="") as file:
+        with opened(self._path, "a") as file:
             csv.DictWriter(file, self._columns).writerow(row)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
@@ -83,7 +83,6 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Row]) -> None:
     """The whole file anew, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
         writer = csv.DictWriter(file, list(columns))
         writer.writeheader()

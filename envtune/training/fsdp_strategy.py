@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from envtune.errors import UserError
+from envtune.training.checkpoint_io import require_whole
 from envtune.training.policy import Policy
 from envtune.training.sharding import placed_as, state_placed_as, whole
 
@@ -63,7 +65,12 @@ class FSDP2Strategy(ModelParallelStrategy):
         return self._gathered(plain.state_dict())
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
-        """Maps the file into memory: the processes of a node share its pages, and read what they need."""
+        """Maps the file into memory: the processes of a node share its pages, and read what they need.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        require_whole(Path(checkpoint_path))
         return torch.load(checkpoint_path, map_location="cpu", mmap=True, weights_only=True)
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:

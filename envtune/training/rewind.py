@@ -20,8 +20,8 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from envtune.training.checkpoint_io import damage_of, previous_of, update_of
 from envtune.training.csv_log import METRICS_FILE, STEP, columns_of, read_rows, write_rows
-from envtune.training.run_files import EVENTS, LITTER, recorded_files
-from envtune.whole_file import whole_file
+from envtune.training.run_files import recorded_files
+from envtune.whole_file import PARTIAL, whole_file
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +45,11 @@ def rewind(folder: Path, update: int, start: Path | None = None) -> None:
     start = start.resolve() if start else None
     for path in list(recorded_files(folder)):
         trajectories = _TRAJECTORIES.fullmatch(path.name)
-        if path.name.endswith(LITTER) or (trajectories and int(trajectories[1]) > update):
+        if path.name.endswith(PARTIAL) or (trajectories and int(trajectories[1]) > update):
             aside.take(path)
         elif path.name == METRICS_FILE:
             _rewind_metrics(path, update, aside)
-        elif path.name.startswith(EVENTS):
+        elif path.name.startswith("events.out.tfevents."):
             _rewind_events(path, update, aside)
         elif path.suffix == ".ckpt":
             checkpoints.add(path.with_name(path.name.replace(".previous", "")))

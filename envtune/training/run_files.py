@@ -12,10 +12,6 @@ from envtune.errors import UserError
 from envtune.training.run_record import FILE, read_run_record
 from envtune.whole_file import PARTIAL
 
-# What a killed process leaves of a file that it was writing: see whole_file.py and checkpoint_io.py.
-LITTER = (PARTIAL, ".new", f".new{PARTIAL}")
-EVENTS = "events.out.tfevents."
-
 
 @runtime_checkable
 class WritesFiles(Protocol):
@@ -35,7 +31,7 @@ def files_written_by(folder: Path, parts: Iterable[object]) -> list[str]:
     found = set()
     for part in parts:
         if isinstance(part, TensorBoardLogger):
-            paths = [Path(part.log_dir) / f"{EVENTS}*"]
+            paths = [Path(part.log_dir) / "events.out.tfevents.*"]
         else:
             paths = part.files if isinstance(part, WritesFiles) else []
         found |= {
@@ -64,7 +60,7 @@ def recorded_files(folder: Path) -> Iterator[Path]:
             f"run from its checkpoint with ckpt_path={folder}/checkpoints/last.ckpt"
         )
     for pattern in record["files"]:
-        if not Path(pattern).is_absolute() and ".." not in Path(pattern).parts and "**" not in pattern:
-            for path in sorted(file for suffix in ("", *LITTER) for file in folder.glob(pattern + suffix)):
+        if pattern and not Path(pattern).is_absolute() and ".." not in Path(pattern).parts and "**" not in pattern:
+            for path in sorted(file for suffix in ("", PARTIAL) for file in folder.glob(pattern + suffix)):
                 if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
                     yield path

@@ -112,7 +112,6 @@ def write_run_record(
     added to those listed. A warning names what differs between the two.
     """
     path = Path(folder) / FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
     record: dict[str, Any] = {
         "command": sys.argv,
         "tags": list(tags),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from envtune.errors import UserError
 from envtune.record_file import read_record
+from envtune.whole_file import whole_file
 
 FILE = "stages.json"
 
@@ -55,9 +55,8 @@ def read_stage_records(folder: Path) -> list[StageRecord]:
 @rank_zero_only
 def write_stage_records(folder: Path, records: Sequence[StageRecord]) -> None:
     """Replaces the record at once, so that a crash leaves the old one or the new one."""
-    partial = folder / f"{FILE}.partial"
-    partial.write_text(json.dumps([asdict(record) for record in records], indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, folder / FILE)
+    with whole_file(folder / FILE) as file:
+        file.write(json.dumps([asdict(record) for record in records], indent=2) + "\n")
 
 
 def chosen_checkpoint_of(folder: Path) -> Path | None:

@@ -16,6 +16,7 @@ from envtune.errors import UserError
 from envtune.remote_code import require_trust
 from envtune.rollout.plain_weights import plain_weights
 from envtune.training.adapter_checkpoint import adapter_in, whole_state
+from envtune.training.checkpoint_io import require_whole
 from envtune.training.lora import LoRA, add_adapter, keep_as_reference
 from envtune.training.sharding import state_placed_as
 from envtune.training.starting_point import find_checkpoint
@@ -96,10 +97,11 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
     """The tensors of a Lightning checkpoint, read without running any code that it might hold.
 
     Raises:
-        UserError: one sentence for a file that is missing or cannot be read.
+        UserError: one sentence for a file that is missing, damaged or no checkpoint.
     """
     if not Path(path).is_file():
         raise UserError(f"checkpoint {path} does not exist; give a .ckpt file that a run has saved")
+    require_whole(Path(path))
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
@@ -117,7 +119,11 @@ def load_stage_weights(model: PreTrainedModel, checkpoint: str) -> None:
     Raises:
         UserError: one sentence for a file that is missing, unreadable or of another model.
     """
-    state = whole_state(model, read_checkpoint(checkpoint), POLICY_PREFIX, f"checkpoint {checkpoint}")
+    _put(model, read_checkpoint(checkpoint), checkpoint)
+
+
+def _put(model: PreTrainedModel, tensors: dict[str, torch.Tensor], checkpoint: str) -> None:
+    state = whole_state(model, tensors, POLICY_PREFIX, f"checkpoint {checkpoint}")
     try:
         model.load_state_dict(state_placed_as(model.state_dict(), state))
     except RuntimeError as error:
@@ -136,10 +142,11 @@ def load_trained(path: str, checkpoint: str, dtype: str, trust_remote_code: bool
         UserError: one sentence for a path, weight file or checkpoint that cannot be used.
     """
     model = load_causal_lm(path, dtype, None, trust_remote_code)
-    adapter = adapter_in(read_checkpoint(checkpoint), POLICY_PREFIX)
+    tensors = read_checkpoint(checkpoint)
+    adapter = adapter_in(tensors, POLICY_PREFIX)
     if adapter:
         add_adapter(model, adapter)
-    load_stage_weights(model, checkpoint)
+    _put(model, tensors, checkpoint)
     if adapter is None:
         return model.float()
     plain = load_causal_lm(path, "float32", None, trust_remote_code)

@@ -17,6 +17,7 @@ from envtune.data.verl_file import ParquetFileError, read_extra_info, write_rows
 from envtune.data.verl_row import to_row
 from envtune.errors import UserError
 from envtune.task import Category, Split, Task
+from envtune.whole_file import WriteError
 
 TRAINED = ("multi_turn_long_context_1", "multi_turn_base_1", "multi_turn_base_3", "multi_turn_miss_func_3")
 HELD_OUT = ("multi_turn_base_2", "multi_turn_miss_param_4")
@@ -148,7 +149,7 @@ def test_files_that_are_missing_or_no_parquet_or_lack_the_column_are_told_in_one
 
 def test_a_file_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ParquetFileError, match=r"file/bfcl\.parquet cannot be written: "):
+    with pytest.raises(WriteError, match=r"file/bfcl\.parquet cannot be written \("):
         write_rows(tmp_path / "file" / "bfcl.parquet", [])
 
 

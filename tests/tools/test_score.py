@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from full_disk import FULL
 
 ROOT = Path(__file__).parents[2]
 RIGHT = [
@@ -138,6 +139,14 @@ def test_a_malformed_line_stops_with_its_number_and_leaves_the_output_as_it_was(
     assert complaint.count("\n") == 1
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+
+
+def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "out.jsonl.partial").symlink_to(FULL)
+    code, complaint = _run(tmp_path, _record(RIGHT))
+    told = f"score: the disk is full while writing {tmp_path}/out.jsonl: free some space\n"
+    assert (code, complaint) == (1, told)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
 def test_a_missing_input_and_a_missing_folder_are_told_in_one_sentence(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""train.py in a process that is killed (SIGKILL) or asked to end (SIGTERM) at a chosen moment.
+"""train.py in a process that is killed (SIGKILL), asked to end (SIGTERM) or left without a disk at a chosen moment.
 
 The moments are hooked here, never in the product.
 
@@ -7,9 +7,11 @@ The processes are forked from a server that has imported everything, so that eac
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -95,9 +97,28 @@ def _callback_at(update: int) -> Condition:
     return lambda callback, trainer, module: trainer.global_step == update
 
 
+def full_disk(owner: Any, name: str, condition: Condition, size: int) -> Callable[[], None]:
+    """A hook: from the first call of ``owner.name`` with arguments that fulfil ``condition``, no file can be written
+    beyond ``size`` bytes.
+    """
+
+    def hook() -> None:
+        original = getattr(owner, name)
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            if condition(*arguments, **options):
+                resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+            return original(*arguments, **options)
+
+        setattr(owner, name, watched)
+
+    return hook
+
+
 def _half_a_checkpoint(checkpoint: Any, file: Any) -> None:
-    _SAVE(checkpoint, file)
-    file.truncate(file.tell() // 2)
+    whole = io.BytesIO()
+    _SAVE(checkpoint, whole)
+    file.write(whole.getvalue()[: whole.tell() // 2])
     file.flush()
 
 
@@ -114,6 +135,9 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "in the middle of the checkpoint of update 3": killed(
         torch, "save", lambda checkpoint, file: checkpoint["global_step"] == 3, _half_a_checkpoint
     ),
+    "on a full disk in the checkpoint of update 3": full_disk(
+        torch, "save", lambda checkpoint, file: checkpoint["global_step"] == 3, 50_000
+    ),
     "interrupted in the rollout of update 4": asked_to_end(Collector, "_start", _trains(3), signal.SIGINT),
     "in the rollout of update 4": killed(Collector, "_start", _trains(3), call=3),
     "in the validation after update 4": killed(GRPOModule, "validation_step", _at(4)),
@@ -121,7 +145,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
         TrajectoryLog, "on_validation_end", _callback_at(4)
     ),
     "between the best checkpoint and that of the run": killed(LastCheckpoint, "on_rollout_start", _callback_at(4)),
-    "between two renames": killed(Path, "replace", lambda path, _: path.name == "last.ckpt.new"),
+    "between two renames": killed(Path, "replace", lambda path, _: path.name == "last.ckpt.partial"),
     "in the row of update 5": killed(CSVLog, "log_metrics", lambda log, metrics, step: step == 5, _half_a_row),
     "right after the optimiser step of update 6": killed(GRPOModule, "_log_performance", _at(6)),
     "after the last checkpoint, before the table": killed(program, "validation_table", lambda *_: True),

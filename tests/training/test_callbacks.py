@@ -21,6 +21,7 @@ from envtune.training.callbacks.trajectory_log import TrajectoryLog
 from envtune.training.callbacks.update_progress import UpdateProgress, describe
 from envtune.training.callbacks.validation_history import ValidationHistory
 from envtune.trajectory import Trajectory
+from envtune.whole_file import WriteError
 
 
 class Played:
@@ -89,7 +90,7 @@ def test_a_full_disk_stops_the_run_and_leaves_earlier_files_whole(
     monkeypatch.setattr(trajectory_file.json, "dumps", full_after_six)
     datamodule = toy_datamodule(tokenizer)
     played = Played(datamodule)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(WriteError, match=r"the disk is full while writing .*/train/update_000002\.jsonl: free some"):
         toy_trainer(tmp_path, [TrajectoryLog(str(tmp_path), with_tokens=True)], max_steps=3).fit(
             toy_module(), datamodule
         )

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from full_disk import files_end_after
+
 from envtune.training.csv_log import CSVLog, read_rows
+from envtune.whole_file import WriteError
 
 
 def test_rows_are_on_the_disk_at_once_and_new_names_widen_the_table(tmp_path: Path):
@@ -12,6 +16,17 @@ def test_rows_are_on_the_disk_at_once_and_new_names_widen_the_table(tmp_path: Pa
     log.log_metrics({"kl": 0.25}, step=2)
     text = (tmp_path / "csv/metrics.csv").read_text()
     assert text.splitlines() == ["kl,step,val/success", "0.5,1,", ",1,1.0", "0.25,2,"]
+
+
+def test_a_row_that_does_not_fit_the_disk_is_told_and_those_before_it_stay(tmp_path: Path):
+    log, path = CSVLog(str(tmp_path)), tmp_path / "metrics.csv"
+    log.log_metrics({"kl": 0.5}, step=1)
+    # Half a row fits, or a file with another column does not.
+    for room, metrics in ((path.stat().st_size + 2, {"kl": 0.25}), (path.stat().st_size, {"entropy": 2.0})):
+        sentence = f"^the size limit of files is reached while writing {path}: "
+        with pytest.raises(WriteError, match=sentence), files_end_after(room):
+            log.log_metrics(metrics, step=2)
+        assert read_rows(path) == [{"kl": "0.5", "step": "1"}]
 
 
 def test_another_log_in_the_folder_goes_on_with_the_rows_that_are_there(tmp_path: Path):

@@ -68,7 +68,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, toy_folder: Path) -> dict[
     assert run([*settings(toy_folder), f"hydra.run.dir={whole}"], home / "whole.txt") == 0
     again = [*settings(toy_folder), f"hydra.run.dir={killed}", "ckpt_path=last"]
     for moment in MOMENTS:
-        code = {"asked": 143, "interrupted": 130}.get(moment.split()[0], -9)
+        code = {"asked": 143, "interrupted": 130, "on": 1}.get(moment.split()[0], -9)
         assert run(again, home / "killed.txt", moment) == code, (home / "killed.txt").read_text()[-3000:]
         again = [f"ckpt_path={killed}", COIN]
         if moment == "right after the optimiser step of update 6":
@@ -170,7 +170,7 @@ def test_each_continuation_says_where_it_goes_on(folders: dict[str, Path]):
     )
     assert said == [
         *["has no checkpoint yet: starting from the beginning"] * 3,
-        "goes on after update 2, from last.ckpt",
+        *["goes on after update 2, from last.ckpt"] * 2,
         *["goes on after update 3, from last.ckpt"] * 5,
         "goes on after update 3, from last.previous.ckpt",
         *["goes on after update 4, from last.ckpt"] * 2,
@@ -183,6 +183,16 @@ def test_a_run_that_a_signal_ended_prints_how_to_continue_it(folders: dict[str, 
     for name in ("SIGTERM", "SIGINT"):
         command = f"python train.py ckpt_path={folders['killed']} continues from the newest checkpoint"
         assert text.count(f"ended by {name}: {command}") == 1
+
+
+def test_a_full_disk_ends_the_run_in_one_sentence(folders: dict[str, Path]):
+    lines = folders["output"].read_text().splitlines()
+    assert not [line for line in lines if line.startswith("Traceback")]
+    (sentence,) = [line for line in lines if line.startswith("error: ")]
+    assert sentence == (
+        f"error: the size limit of files is reached while writing {folders['killed']}/checkpoints/last.ckpt: raise it "
+        f"(ulimit -f), then continue the run with ckpt_path={folders['killed']}"
+    )
 
 
 @pytest.mark.parametrize("damage", ["truncated", "garbage"])

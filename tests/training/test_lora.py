@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from envtune.errors import UserError
 from envtune.training.callbacks.last_checkpoint import LastCheckpoint
+from envtune.training.checkpoint_io import AtomicCheckpointIO
 from envtune.training.lora import LoRA, adapter_tensors
 from envtune.training.module import GRPOModule
 from envtune.training.policy import Policy
@@ -47,7 +48,7 @@ def update(policy: Policy) -> None:
 
 def save(policy: Policy, path: Path) -> str:
     state = {f"policy.{name}": value for name, value in policy.state_dict().items()}
-    torch.save({"state_dict": state, "global_step": 2}, path)
+    AtomicCheckpointIO().save_checkpoint({"state_dict": state, "global_step": 2}, path)
     return str(path)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
@@ -18,6 +17,7 @@ from envtune.training.checkpoint_io import AtomicCheckpointIO, update_of
 from envtune.training.csv_log import CSVLog, read_rows
 from envtune.training.rewind import rewind
 from envtune.training.run_files import files_written_by
+from envtune.training.tensorboard_log import TensorBoardLog
 
 
 def written_run(folder: Path) -> Path:
@@ -33,7 +33,7 @@ def written_run(folder: Path) -> Path:
     curves.close()
     for update in (2, 4):
         save_best(folder, update)
-    for litter in ("trajectories/train/update_000002.jsonl.partial", "checkpoints/last.ckpt.new"):
+    for litter in ("trajectories/train/update_000002.jsonl.partial", "checkpoints/last.ckpt.partial"):
         (folder / litter).write_text("half")
     record(folder)
     return folder
@@ -43,7 +43,7 @@ def record(folder: Path) -> None:
     """Lists what `written_run` writes, as a run does."""
     parts = [
         CSVLog(str(folder / "csv")),
-        TensorBoardLogger(folder, name="tensorboard", version=""),
+        TensorBoardLog(str(folder / "tensorboard")),
         TrajectoryLog(str(folder / "trajectories")),
         BestCheckpoint(str(folder / "checkpoints")),
         LastCheckpoint(str(folder / "checkpoints")),
@@ -87,7 +87,7 @@ def test_what_was_written_after_the_checkpoint_moves_aside_and_the_rest_stays(tm
     aside = taken_back(folder)
     (events,) = (name for name in aside if "events.out." in name)
     later = {f"trajectories/train/update_00000{update}{rank}.jsonl" for update in (3, 4) for rank in ("", ".rank_1")}
-    litter = {"trajectories/train/update_000002.jsonl.partial", "checkpoints/last.ckpt.new"}
+    litter = {"trajectories/train/update_000002.jsonl.partial", "checkpoints/last.ckpt.partial"}
     assert set(aside) == {"csv/metrics.csv", "checkpoints/best.ckpt", events, *later, *litter}
     assert b",".join(aside["csv/metrics.csv"].split()) == b"kl,step,0.75,3,1.0,4"
     # TensorBoard would show a file with that in its name as another run.
@@ -122,14 +122,19 @@ def test_files_that_the_record_does_not_list_are_not_touched(tmp_path: Path):
     folder = written_run(tmp_path / "runs/a")
     written_run(tmp_path / "runs/a/inside")
     written_run(tmp_path / "runs/b")
-    for name in ("checkpoints/best-epoch3.ckpt", "checkpoints/mine.ckpt.new", "trajectories/mine.partial", "kept.ckpt"):
+    for name in (
+        "checkpoints/best-epoch3.ckpt",
+        "checkpoints/mine.ckpt.partial",
+        "trajectories/mine.partial",
+        "kept.ckpt",
+    ):
         (folder / name).write_text("of another program")
     others = {name: part for name, part in contents(tmp_path).items() if "runs/a/" not in name or "inside" in name}
     rewind(folder, -1)
     after = contents(tmp_path)
     assert others.items() <= after.items()
     assert [name for name, part in after.items() if part == b"of another program"] == [
-        name for name in after if name.endswith(("best-epoch3.ckpt", "mine.ckpt.new", "mine.partial", "kept.ckpt"))
+        name for name in after if name.endswith(("best-epoch3.ckpt", "mine.ckpt.partial", "mine.partial", "kept.ckpt"))
     ]
     assert not [name for name in after if "rewound" in name and name.endswith(("mine.partial", "kept.ckpt"))]
 
@@ -151,7 +156,13 @@ def test_a_record_from_elsewhere_cannot_name_files_outside_of_the_folder(tmp_pat
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "link").symlink_to(victim)
-    listed = ["../victim/run.json", str(victim / "csv/metrics.csv"), "**/*", "link/trajectories/train/update_*.jsonl"]
+    listed = [
+        "",
+        "../victim/run.json",
+        str(victim / "csv/metrics.csv"),
+        "**/*",
+        "link/trajectories/train/update_*.jsonl",
+    ]
     (folder / "run.json").write_text(json.dumps({"files": listed}))
     rewind(folder, -1)
     assert contents(victim) == before

@@ -106,7 +106,9 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "in update 3": _killed(GRPOModule, "training_step", _after(2)),
     "in the row of update 3": _killed(CSVLog, "log_metrics", lambda log, metrics, step: step == 3, _half_a_row),
     "in the rollout of update 4": _killed(EnvironmentDataModule, "_rewarded", _after(3)),
-    "between two renames of the checkpoint of stage 2": _killed(Path, "replace", _renames("last.ckpt.new", "stage_2")),
+    "between two renames of the checkpoint of stage 2": _killed(
+        Path, "replace", _renames("last.ckpt.partial", "stage_2")
+    ),
     "before stage 2 is recorded": _killed(curriculum, "write_stage_records", _record_of("2")),
     "in update 6": _killed(GRPOModule, "training_step", _after(5)),
     "in the middle of the best checkpoint of update 6": _killed(torch, "save", _saves(6, False), _half_a_checkpoint),

@@ -72,7 +72,6 @@ def write_results(
     counts = {}
     for category, records in entries.items():
         path = result_file(folder, name, category)
-        path.parent.mkdir(parents=True, exist_ok=True)
         trajectory_file.write(path, records.values())
         counts[path] = len(records)
     return counts

@@ -15,6 +15,7 @@ from envtune.errors import UserError
 from envtune.evaluation.ood.evalscope_results import read_evalscope
 from envtune.evaluation.ood.harness import NO_KEY, Job
 from envtune.evaluation.ood.record import Results
+from envtune.whole_file import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -82,9 +83,9 @@ class Evalscope:
         if self.local_path is not None and not Path(self.local_path).is_dir():
             raise UserError(f"ood.local_path={self.local_path} is no folder: docs/evaluation.md says what it must hold")
         work = job.folder.resolve() / "evalscope"
-        job.folder.mkdir(parents=True, exist_ok=True)
         settings = job.folder / "evalscope_settings.json"
-        settings.write_text(json.dumps(self.settings(job, work), indent=1) + "\n", encoding="utf-8")
+        with whole_file(settings) as file:
+            file.write(json.dumps(self.settings(job, work), indent=1) + "\n")
         keys = {"OOD_AGENT_KEY": job.agent.key, "EVALSCOPE_API_KEY": job.user.key if job.user else NO_KEY}
         said = job.folder / "evalscope.log"
         log.info("evalscope plays, and tells its progress in %s", said)

@@ -66,7 +66,6 @@ class OODRecord:
 
 def write_record(folder: Path, record: OODRecord) -> Path:
     """Writes ``<choice>.json``, in place of an older one; returns its path."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{record.choice}.json"
     with whole_file(path) as file:
         file.write(json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")

@@ -62,7 +62,6 @@ class TrajectoryLog(Callback):
     def _write(self, trainer: Trainer, kind: str, records: Sequence[dict[str, Any]]) -> None:
         rank = f".rank_{trainer.global_rank}" if trainer.world_size > 1 else ""
         path = self._folder / kind / f"update_{trainer.global_step:06d}{rank}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
         trajectory_file.write(path, records)
 
     def _show(self, trainer: Trainer, name: str, trajectory: Trajectory, breakdown: RewardBreakdown) -> None:
