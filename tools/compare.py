@@ -29,7 +29,7 @@ from sweep_runs import Run, Setting, Sweep, read_sweep
 from envtune.errors import UserError
 from envtune.evaluation.seeds import SeedMean, mean_over_seeds
 from envtune.task import Category
-from envtune.whole_file import whole_file
+from envtune.whole_file import WriteError, whole_file
 
 MEASURES = {"success": "tasks passed", "progress": "turns passed"}
 POINTS = ("final", "best")
@@ -81,10 +81,8 @@ def main() -> int:
         else:
             print("No plots: they need matplotlib (pip install -c constraints.txt -e '.[plot]').", file=sys.stderr)
     except UserError as error:
-        print(f"compare: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"compare: {error}: give --output another folder", file=sys.stderr)
+        remedy = ", e.g. with --output" if isinstance(error, WriteError) else ""
+        print(f"compare: {error}{remedy}", file=sys.stderr)
         return 1
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     console.print(*map(as_rich, grids), *map(escape, notes(sweep)), sep="\n")

@@ -286,7 +286,7 @@ def test_a_sweep_that_cannot_be_written_to_is_compared_elsewhere(
     (sweep / "comparison").touch()
     assert run(monkeypatch, str(sweep)) == 1
     said = capsys.readouterr().err
-    assert said.endswith(f"'{sweep}/comparison': give --output another folder\n")
+    assert said.endswith("cannot be written (File exists): choose another place, e.g. with --output\n")
     assert said.count("\n") == 1
     output = tmp_path_factory.mktemp("elsewhere")
     assert run(monkeypatch, str(sweep), "--output", str(output)) == 0
