@@ -115,14 +115,14 @@ def full_disk(owner: Any, name: str, condition: Condition, size: int) -> Callabl
     return hook
 
 
-def _half_a_checkpoint(checkpoint: Any, file: Any) -> None:
+def half_a_checkpoint(checkpoint: Any, file: Any) -> None:
     whole = io.BytesIO()
     _SAVE(checkpoint, whole)
     file.write(whole.getvalue()[: whole.tell() // 2])
     file.flush()
 
 
-def _half_a_row(log: Any, metrics: Any, step: int) -> None:
+def half_a_row(log: Any, metrics: Any, step: int) -> None:
     with log._path.open("a") as file:
         file.write("0.5,0.25")
 
@@ -133,7 +133,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "asked to end in the first validation": asked_to_end(GRPOModule, "validation_step", _at(0)),
     "in the first rollout": killed(Collector, "_start", _trains(0), call=3),
     "in the middle of the checkpoint of update 3": killed(
-        torch, "save", lambda checkpoint, file: checkpoint["global_step"] == 3, _half_a_checkpoint
+        torch, "save", lambda checkpoint, file: checkpoint["global_step"] == 3, half_a_checkpoint
     ),
     "on a full disk in the checkpoint of update 3": full_disk(
         torch, "save", lambda checkpoint, file: checkpoint["global_step"] == 3, 50_000
@@ -146,7 +146,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     ),
     "between the best checkpoint and that of the run": killed(LastCheckpoint, "on_rollout_start", _callback_at(4)),
     "between two renames": killed(Path, "replace", lambda path, _: path.name == "last.ckpt.partial"),
-    "in the row of update 5": killed(CSVLog, "log_metrics", lambda log, metrics, step: step == 5, _half_a_row),
+    "in the row of update 5": killed(CSVLog, "log_metrics", lambda log, metrics, step: step == 5, half_a_row),
     "right after the optimiser step of update 6": killed(GRPOModule, "_log_performance", _at(6)),
     "after the last checkpoint, before the table": killed(program, "validation_table", lambda *_: True),
 }

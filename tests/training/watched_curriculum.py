@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
+from interrupted_run import half_a_checkpoint, half_a_row  # noqa: E402
 
 import train as program  # noqa: E402
 from envtune.training import curriculum  # noqa: E402
@@ -69,17 +70,6 @@ def _saves(update: int, whole: bool) -> Condition:
     return lambda checkpoint, _: checkpoint.get("global_step") == update and ("callbacks" in checkpoint) == whole
 
 
-def _half_a_checkpoint(checkpoint: Any, file: Any) -> None:
-    _SAVE(checkpoint, file)
-    file.truncate(file.tell() // 2)
-    file.flush()
-
-
-def _half_a_row(log: Any, metrics: Any, step: int) -> None:
-    with log._path.open("a") as file:
-        file.write("0.5,0.25")
-
-
 def _renames(name: str, stage: str) -> Condition:
     return lambda path, _: path.name == name and path.parent.parent.name == stage
 
@@ -88,15 +78,14 @@ def _record_of(stage: str) -> Condition:
     return lambda folder, records: records[-1].stage == stage
 
 
-_SAVE = torch.save
 # Two updates in each stage, with a validation and a checkpoint after each: stage 2 makes updates 3 and 4.
 MOMENTS: dict[str, Callable[[], None]] = {
     "before the curriculum is recorded": _killed(program, "write_run_record", lambda *_, **__: True),
     "in the validation before update 1": _killed(GRPOModule, "validation_step", _after(0)),
-    "in the middle of the best checkpoint of the start": _killed(torch, "save", _saves(0, False), _half_a_checkpoint),
+    "in the middle of the best checkpoint of the start": _killed(torch, "save", _saves(0, False), half_a_checkpoint),
     "in the rollout of update 1": _killed(EnvironmentDataModule, "_rewarded", _after(0)),
     "in update 1": _killed(GRPOModule, "training_step", _after(0)),
-    "in the middle of the checkpoint of update 1": _killed(torch, "save", _saves(1, True), _half_a_checkpoint),
+    "in the middle of the checkpoint of update 1": _killed(torch, "save", _saves(1, True), half_a_checkpoint),
     "in the validation after update 2": _killed(GRPOModule, "validation_step", _after(2, 0)),
     "before stage 1 is recorded": _killed(curriculum, "write_stage_records", _record_of("1")),
     "before stage 2 is recorded as begun": _killed(
@@ -104,14 +93,14 @@ MOMENTS: dict[str, Callable[[], None]] = {
     ),
     "in the validation at the start of stage 2": _killed(GRPOModule, "validation_step", _after(2, 2)),
     "in update 3": _killed(GRPOModule, "training_step", _after(2)),
-    "in the row of update 3": _killed(CSVLog, "log_metrics", lambda log, metrics, step: step == 3, _half_a_row),
+    "in the row of update 3": _killed(CSVLog, "log_metrics", lambda log, metrics, step: step == 3, half_a_row),
     "in the rollout of update 4": _killed(EnvironmentDataModule, "_rewarded", _after(3)),
     "between two renames of the checkpoint of stage 2": _killed(
         Path, "replace", _renames("last.ckpt.partial", "stage_2")
     ),
     "before stage 2 is recorded": _killed(curriculum, "write_stage_records", _record_of("2")),
     "in update 6": _killed(GRPOModule, "training_step", _after(5)),
-    "in the middle of the best checkpoint of update 6": _killed(torch, "save", _saves(6, False), _half_a_checkpoint),
+    "in the middle of the best checkpoint of update 6": _killed(torch, "save", _saves(6, False), half_a_checkpoint),
     "in the trajectories of update 7": _killed(
         TrajectoryLog, "_write", lambda _, trainer, *__: trainer.global_step == 7
     ),
