@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import envtune.process_start
+
 import lightning
 from hydra.utils import instantiate
 from lightning.pytorch.loggers import Logger

@@ -14,6 +14,8 @@ import os
 import sys
 from typing import Any
 
+import envtune.process_start
+
 from envtune.serving.extra import require_extra
 
 require_extra("completion_server")

@@ -19,6 +19,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+import envtune.process_start
+
 from envtune.rollout.vllm_engine import WORKER, whole_prompts
 
 MISSING = "serve_rollouts: this needs the package vllm: pip install -e '.[vllm]'"
