@@ -99,8 +99,9 @@ def _settle_rank(config: DictConfig) -> None:
 
 
 def _settle_rank_early(config_name: str, arguments: Iterable[str]) -> None:
-    """Decides it before Hydra writes down the settings, which only the first process should do; of a sweep, by its
-    first job. Leaves it undecided for arguments that Hydra will refuse.
+    """Decides it before Hydra writes down the settings, which only the first process should do.
+
+    The first job of a sweep decides for all. Arguments that Hydra will refuse decide nothing.
     """
     GlobalHydra.instance().clear()
     try:
