@@ -11,9 +11,10 @@ import sys
 
 from envtune.ranks import ignore_malformed
 
-# How often an idle OpenMP thread looks for work before it sleeps. libgomp's 300,000 looks take about as long as a time
-# slice, so that beside other busy programs threads spend their slices waiting for threads that are not running. With
-# none, every small operation waits for a thread to wake up. Measured by tools/bench_neighbours.py: docs/performance.md.
+# How often an idle OpenMP thread looks for work before it sleeps. libgomp's 300,000 looks take 8 ms: beside other busy
+# programs, which share the cores in slices of about 3 ms, threads spend their slices waiting for threads that do not run.
+# 1,000 looks take 0.03 ms, about as long as waking a thread; without any, each small operation would wake one.
+# Measured by tools/bench_neighbours.py on two cores of a Xeon: docs/performance.md.
 SPIN_COUNT = "1000"
 _USERS_OWN = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
