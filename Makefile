@@ -15,6 +15,11 @@ BFCL_SETUP := $(BFCL_VENV)/.installed
 OOD_VENV := .venv-ood
 OOD_SETUP := $(OOD_VENV)/.installed
 
+# As envtune/process_start.py sets it, where it says why; here for what loads torch before, like pytest's plugins.
+ifndef OMP_WAIT_POLICY
+export GOMP_SPINCOUNT ?= 1000
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help setup train test test-vllm bfcl ood lint clean
 

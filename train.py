@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import envtune.process_start
+
 import lightning
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate

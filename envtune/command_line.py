@@ -23,16 +23,21 @@ import rich
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException, MissingConfigException, OverrideParseException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
 from hydra.utils import get_method
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from envtune import sweep
 from envtune.continued_command import continued_command, require_free_folder
 from envtune.errors import UserError
 from envtune.override_grammar import pasted, quoted, unquoted
-from envtune.ranks import arguments_of_rank, rank_of_this_process
+from envtune.ranks import arguments_of_rank, launch_is_named, rank_of_this_process, settle
 from envtune.repeated_overrides import CONFIG_FOLDER
+from envtune.training.devices import processes_of
 from envtune.whole_file import FAULTS, WriteError, write_error
 
 # Groups whose choices are named by numbers, which Hydra would read as integers and refuse.
@@ -67,6 +72,7 @@ def command(config_name: str, repeats: bool = False) -> Callable[[Callable[[Dict
                 rich.reconfigure(width=160)
             require_known_keys(config, config_name)
             require_known_choices(HydraConfig.get().overrides.task)
+            _settle_rank(config)
             try:
                 return sweep.run(task, config, config_name, lambda error: sentence(error, config_name))
             except (OSError, WriteError) as error:
@@ -77,7 +83,10 @@ def command(config_name: str, repeats: bool = False) -> Callable[[Callable[[Dict
             # Makes Hydra pass errors on instead of printing them itself.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
             try:
-                sys.argv[1:] = arguments_of_rank(continued_command(quote_numbers(sys.argv[1:])))
+                arguments = continued_command(quote_numbers(sys.argv[1:]))
+                if launch_is_named():
+                    _settle_rank_early(config_name, arguments)
+                sys.argv[1:] = arguments_of_rank(arguments)
                 if rank_of_this_process() == 0 and not repeats:
                     require_free_folder(sys.argv[1:], can_go_on="ckpt_path" in _top_level_keys(config_name))
                 hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(checked)()
@@ -94,6 +103,34 @@ def command(config_name: str, repeats: bool = False) -> Callable[[Callable[[Dict
         return run
 
     return decorate
+
+
+def _settle_rank(config: DictConfig) -> None:
+    """Decides which process of its run this one is, also for Lightning, which has decided when it was imported."""
+    settle(processes_of(config.trainer) if config.get("trainer") else 1)
+    rank_zero_only.rank = rank_of_this_process()  # type: ignore[attr-defined]
+
+
+def _settle_rank_early(config_name: str, arguments: Iterable[str]) -> None:
+    """Decides it before Hydra writes down the settings, which only the first process should do.
+
+    The first job of a sweep decides for all. Arguments that Hydra will refuse decide nothing.
+    """
+    GlobalHydra.instance().clear()
+    try:
+        overrides = OverridesParser.create().parse_overrides([a for a in arguments if not a.startswith("-")])
+        with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+            config = hydra.compose(config_name, [_first_job(override) for override in overrides])
+        _settle_rank(config)
+    except (HydraException, OmegaConfBaseException):
+        return
+
+
+def _first_job(override: Override) -> str:
+    """`seed=0,1` -> `seed=0`"""
+    if override.is_choice_sweep() or override.is_range_sweep():
+        return f"{override.get_key_element()}={next(override.sweep_string_iterator())}"
+    return str(override.input_line)
 
 
 def settings_of_this_run() -> dict[str, str]:

@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import envtune.process_start
+
 import pytest
 from jaxtyping import install_import_hook
 

@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import envtune.process_start
+
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track

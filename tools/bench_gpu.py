@@ -28,6 +28,8 @@ from datetime import date
 from importlib.util import find_spec
 from typing import Any
 
+import envtune.process_start
+
 import torch
 from operations import update_operations
 from random_update import SHAPES, Shape, Work, random_model, random_rollout, run_updates

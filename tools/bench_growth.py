@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import envtune.process_start
+
 import numpy as np
 import peer_work
 import torch

@@ -25,6 +25,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import envtune.process_start
+
 ROOT = Path(__file__).parent.parent
 GOALS = {"seconds_to_first_update": 60, "updates_in_10_minutes": 10}
 

@@ -18,6 +18,8 @@ import sys
 import time
 from typing import Any
 
+import envtune.process_start
+
 import torch
 from torch import Tensor, nn
 

@@ -29,6 +29,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import envtune.process_start
+
 import torch
 from transformers import AutoModelForCausalLM, LogitsProcessor, PreTrainedModel
 

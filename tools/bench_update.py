@@ -27,6 +27,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import envtune.process_start
+
 import torch
 from torch import Tensor
 from transformers import Qwen2Config, Qwen2ForCausalLM

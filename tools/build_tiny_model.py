@@ -21,6 +21,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import envtune.process_start
+
 import torch
 import transformers
 from lightning import Fabric

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import envtune.process_start
+
 import compare_plots
 from rich.console import Console
 from rich.markup import escape

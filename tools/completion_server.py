@@ -13,6 +13,8 @@ import argparse
 import sys
 from typing import Any
 
+import envtune.process_start
+
 from envtune.serving.extra import require_extra
 
 require_extra("completion_server")

@@ -16,6 +16,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import envtune.process_start
+
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException

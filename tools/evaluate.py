@@ -15,6 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import envtune.process_start
+
 import rich
 import torch
 from hydra.utils import instantiate

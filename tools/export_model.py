@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import envtune.process_start
+
 import torch
 
 from envtune.chat.tokenizer import load_tokenizer

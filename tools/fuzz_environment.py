@@ -26,6 +26,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import envtune.process_start
+
 from fuzz_responses import response
 from rich.console import Console
 from rich.progress import track

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import envtune.process_start
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table

@@ -20,6 +20,8 @@ import os
 import sys
 from pathlib import Path
 
+import envtune.process_start
+
 import rich
 from show_trajectory import newest_file
 

@@ -14,6 +14,8 @@ import re
 import time
 from pathlib import Path
 
+import envtune.process_start
+
 import rich
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate

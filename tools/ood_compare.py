@@ -12,6 +12,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import envtune.process_start
+
 from envtune.errors import UserError
 from envtune.evaluation.ood import comparison, table
 from envtune.evaluation.ood.record import OODRecord, read_records

@@ -8,6 +8,8 @@ import warnings
 from functools import partial
 from typing import Any
 
+import envtune.process_start
+
 import lightning
 import peer_work
 import torch

@@ -14,6 +14,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import envtune.process_start
+
 # Announcements that the interfaces used here may change.
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 

@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import envtune.process_start
+
 from envtune.chat.prompt import PromptStyle
 from envtune.data.bfcl import BFCL, CATEGORIES, package_entries
 from envtune.data.split import SPLITS

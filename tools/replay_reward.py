@@ -28,6 +28,8 @@ from pathlib import Path
 from statistics import StatisticsError, correlation, fmean, variance
 from typing import Any
 
+import envtune.process_start
+
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException

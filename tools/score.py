@@ -28,6 +28,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import envtune.process_start
+
 from envtune.data.bfcl import load_bfcl_tasks
 from envtune.data.call_string import parse_call
 from envtune.environment.checker import judge_responses, judge_state

@@ -26,6 +26,8 @@ from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 
+import envtune.process_start
+
 from envtune.serving.extra import require_extra
 
 require_extra("serve")

@@ -23,6 +23,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+import envtune.process_start
+
 from envtune.bearer_key import is_loopback, key_from
 from envtune.errors import UserError
 from envtune.rollout.vllm_engine import WORKER, whole_prompts

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import envtune.process_start
+
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape

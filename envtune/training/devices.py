@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import lightning
 import numpy as np
+import torch
 from lightning import Trainer
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from envtune.errors import UserError
 from envtune.ranks import processes_from_outside
+
+
+def processes_of(trainer: Mapping[str, Any]) -> int:
+    """Return how many processes a run with these settings of Lightning's Trainer has, one for each device.
+
+    Raises:
+        UserError: `trainer.devices` is not a number of devices, a list of them, or `auto`.
+    """
+    devices = trainer["devices"]
+    if str(devices) in ("auto", "-1"):
+        count = torch.cuda.device_count() if trainer["accelerator"] in ("auto", "gpu", "cuda") else 0
+    elif isinstance(devices, str) and "," in devices:
+        count = len([part for part in devices.split(",") if part.strip()])
+    elif isinstance(devices, int) or str(devices).isdecimal():
+        count = int(devices)
+    elif isinstance(devices, Sequence) and not isinstance(devices, str):
+        count = len(devices)
+    else:
+        raise UserError(f"trainer.devices={devices} must be a number of devices, a list like [0,1], or auto")
+    return max(1, count) * trainer["num_nodes"]
 
 
 def require_processes(trainer: Trainer, in_sweep: bool) -> None:

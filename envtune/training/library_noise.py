@@ -17,6 +17,8 @@ _NOISE = (
     r"Checkpoint directory .* exists and is not empty.*",
     r".*your dataloader is not resumable.*",
     r"The dirpath has changed from .*",
+    # A run of one process is none of srun's, and one of several that srun should start is refused: `require_processes`.
+    r"The `srun` command is available on your system but is not used.*",
     # Our aggregates are over all ranks before they are logged.
     r"It is recommended to use `self.log.*sync_dist=True.*",
 )

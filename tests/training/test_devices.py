@@ -14,7 +14,8 @@ from hydra.utils import instantiate
 
 from envtune.command_line import CONFIG_FOLDER
 from envtune.errors import UserError
-from envtune.training.devices import require_as_many_devices, require_processes, seed_this_rank
+from envtune.training.devices import processes_of, require_as_many_devices, require_processes, seed_this_rank
+from envtune.training.library_noise import silence_libraries
 
 TORCHRUN = {
     "TORCHELASTIC_RUN_ID": "none",
@@ -79,6 +80,38 @@ def test_a_sweep_on_a_cluster_gives_every_job_a_process_for_each_device():
         composed = hydra.compose("train", overrides=[*run, *launcher], return_hydra_config=True)
     of_job, of_run = composed.hydra.launcher, composed.trainer
     assert (of_job.nodes, of_job.tasks_per_node) == (of_run.num_nodes, of_run.devices) == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("devices", "nodes", "processes"),
+    [(1, 1, 1), (4, 2, 8), ("2", 1, 2), ([0, 1], 1, 2), ("0,1,", 1, 2), ("1,", 1, 1), ("auto", 1, 3), (-1, 2, 6)],
+)
+def test_a_run_has_a_process_for_each_device(monkeypatch: pytest.MonkeyPatch, devices: Any, nodes: int, processes: int):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert processes_of({"devices": devices, "num_nodes": nodes, "accelerator": "auto"}) == processes
+
+
+def test_all_devices_of_a_machine_without_gpus_are_one(made: Any):
+    for devices in ("auto", 1, 2):
+        settings = {"devices": devices, "num_nodes": 1, "accelerator": "cpu"}
+        assert processes_of(settings) == made(f"trainer.devices={devices}").world_size
+
+
+def test_devices_that_cannot_be_counted_are_answered_in_a_sentence():
+    with pytest.raises(
+        UserError, match=r"^trainer.devices=two must be a number of devices, a list like \[0,1\], or auto"
+    ):
+        processes_of({"devices": "two", "num_nodes": 1, "accelerator": "cpu"})
+
+
+def test_a_batch_job_of_one_device_is_not_told_to_use_srun(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+):
+    (tmp_path / "srun").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    silence_libraries()
+    made("trainer.devices=1")
+    assert not [warning for warning in recwarn if "srun" in str(warning.message)]
 
 
 def test_processes_that_nobody_starts_are_not_waited_for(made: Any):
