@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import lightning
@@ -10,6 +11,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
 from envtune.command_line import command, settings_of_this_run
+from envtune.composed_config import require_sound
 from envtune.stage_config import (
     alone,
     compose_stages,
@@ -19,24 +21,24 @@ from envtune.stage_config import (
     plain,
     stage_before,
 )
-from envtune.sweep import in_sweep
+from envtune.sweep import in_sweep, runs_here
 from envtune.training.callbacks.stage_mark import StageMark
 from envtune.training.callbacks.validation_history import ValidationHistory
 from envtune.training.continued_run import start_of_run
 from envtune.training.curriculum import StageStart, continue_stage
-from envtune.training.devices import require_processes, seed_this_rank
+from envtune.training.devices import require_accelerator, require_processes, seed_this_rank
 from envtune.training.hyperparameters import log_outcome
 from envtune.training.library_noise import silence_libraries, silence_other_ranks
 from envtune.training.lifeline import Lifeline
 from envtune.training.report import (
     config_tree,
-    require_validation_name,
     show,
     stages_table,
     validation_curve,
     validation_table,
 )
 from envtune.training.run_record import write_run_record
+from envtune.training.run_settings import RunSettings
 from envtune.training.stage_end import StageEnd, stage_end
 from envtune.training.stage_record import StageRecord
 from envtune.training.starting_point import describe_start
@@ -44,13 +46,28 @@ from envtune.training.termination import ended_by_sigterm, validate
 from envtune.training.update_count import count_on, unlogged
 
 
-@command("train")
+def require_sound_run(config: DictConfig) -> None:
+    """What no component can see: settings of the run itself, the machine, and the stages of a curriculum.
+
+    Raises:
+        UserError: a setting that is not allowed, or that cannot be had here.
+    """
+    settings = plain(config)
+    RunSettings(**{field.name: settings[field.name] for field in fields(RunSettings)})
+    if runs_here():
+        require_accelerator(config.trainer.accelerator)
+    if config.curriculum:
+        is_continued(config)
+        for stage in compose_stages(instantiate(config.curriculum, _convert_="all").stages):
+            require_sound(stage)
+
+
+@command("train", require_sound_run)
 def train(config: DictConfig) -> float | None:
     """Composes, trains one stage or a curriculum, and reports; returns ``optimized_metric`` after training."""
     silence_libraries()
     silence_other_ranks()
     show(config_tree(plain(config)), f"run folder: {config.run_folder}")
-    require_validation_name(config.optimized_metric)
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
     with ended_by_sigterm(config.run_folder), Lifeline() as lifeline:
         stages = (
@@ -100,10 +117,11 @@ def train_stage(config: DictConfig, loggers: list[Logger], lifeline: Lifeline, s
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers)
     require_processes(trainer, in_sweep())
     datamodule.check_devices(trainer.world_size)
+    tasks = datamodule.source.describe()
     module = instantiate(config.module, _convert_="all")
     seed_this_rank(config.seed, trainer)
     datamodule.collector.check_window(module.policy.model.config.max_position_embeddings)
-    write_run_record(config.run_folder, datamodule.source.describe(), list(config.tags), settings, start)
+    write_run_record(config.run_folder, tasks, list(config.tags), settings, start)
     count_on(trainer, module, stage.updates_before)
 
     if not start:

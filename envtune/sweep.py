@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from envtune.errors import UserError
 from envtune.job_folder import Job, JobFolder, folder_name
+from envtune.mistakes import MISTAKES
 from envtune.ranks import rank_of_this_process
 
 log = logging.getLogger(__name__)
 
 # `${job_folder:${hydra.overrides.task}}`: the name of a job's folder.
 OmegaConf.register_new_resolver("job_folder", lambda overrides: folder_name(map(str, overrides)), replace=True)
-
-# Errors that a sentence tells whole; of any other somebody will want to see the place.
-MISTAKES = (HydraException, OmegaConfBaseException, UserError, OSError)
 
 # The value of `ckpt_path` that continues the run of the folder, from the start if it has no checkpoint yet.
 NEWEST_CHECKPOINT = "last"
@@ -62,6 +62,27 @@ def run(task: Task, config: DictConfig, program: str, tell: Tell) -> Any:
 def in_sweep() -> bool:
     """Whether this process runs a job of a sweep."""
     return HydraConfig.get().mode is RunMode.MULTIRUN
+
+
+def runs_here() -> bool:
+    """False of a sweep's job that only a queue of Slurm will start, on a machine like no other."""
+    return in_sweep() or not str(HydraConfig.get().launcher["_target_"]).endswith("SlurmLauncher")
+
+
+def configs(sweep: DictConfig, config_name: str) -> Iterator[DictConfig]:
+    """The config of every job, as far as it can be known before the sweep: of Hydra's own sweeper, which plays every
+    combination. Of another one, what all jobs have in common. Hydra's part is in each.
+    """
+    overrides, sweeper = sweep.hydra.overrides, sweep.hydra.sweeper
+    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+    if get_class(sweeper["_target_"]) is BasicSweeper:
+        always = [f"{name}={value}" for name, value in (sweeper.params or {}).items()]
+        (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides([*always, *overrides.task]), None)
+    else:
+        parsed = parser.parse_overrides([*overrides.task])
+        jobs = [[str(override.input_line) for override in parsed if not override.is_sweep_override()]]
+    for job in jobs:
+        yield hydra.compose(config_name, [*overrides.hydra, *job], return_hydra_config=True)
 
 
 def _follow(task: Task, config: DictConfig, folder: JobFolder) -> Any:

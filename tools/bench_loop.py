@@ -25,6 +25,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from envtune.program import run_program
+
 ROOT = Path(__file__).parent.parent
 GOALS = {"seconds_to_first_update": 60, "updates_in_10_minutes": 10}
 
@@ -110,4 +112,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -14,13 +14,13 @@ import argparse
 import json
 import multiprocessing
 import resource
-import sys
 import time
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from envtune.program import run_program
 from envtune.training.projection import project
 
 TEMPERATURE = 0.7
@@ -119,4 +119,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

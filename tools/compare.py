@@ -28,6 +28,7 @@ from sweep_runs import Run, Setting, Sweep, read_sweep
 
 from envtune.errors import UserError
 from envtune.evaluation.seeds import SeedMean, mean_over_seeds
+from envtune.program import run_program
 from envtune.task import Category
 
 MEASURES = {"success": "tasks passed", "progress": "turns passed"}
@@ -244,4 +245,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -14,6 +14,7 @@ import os
 import sys
 from typing import Any
 
+from envtune.program import run_program
 from envtune.serving.extra import require_extra
 
 require_extra("completion_server")
@@ -63,4 +64,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

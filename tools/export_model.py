@@ -23,6 +23,7 @@ import torch
 
 from envtune.chat.tokenizer import load_tokenizer
 from envtune.errors import UserError
+from envtune.program import run_program
 from envtune.training.library_noise import silence_libraries
 from envtune.training.starting_point import find_checkpoint
 from envtune.training.weights import load_trained
@@ -109,4 +110,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

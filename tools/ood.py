@@ -31,19 +31,23 @@ from envtune.whole_file import whole_file
 log = logging.getLogger("ood")
 
 
-@command("ood")
+def require_sound_benchmark(config: DictConfig) -> None:
+    """Raises UserError for settings that make no benchmark to play, or that do not go together."""
+    if not re.fullmatch(r"\w[\w.+-]*", str(config.name)):
+        raise UserError(
+            f"name={config.name} names a folder and a row: begin with a letter or digit, and use these and . _ + -"
+        )
+    _require_user(_choice(), instantiate(config.ood, _convert_="all"), _job(config))
+
+
+@command("ood", require_sound_benchmark)
 def ood(config: DictConfig) -> None:
     """Composes, plays, records, and writes the checkpoint's table."""
     rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
     rich.print(f"run folder: {config.run_folder}")
     name = str(config.name)
-    if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise UserError(
-            f"name={name} names a folder and a row: begin with a letter or digit, and use these and . _ + -"
-        )
     harness = instantiate(config.ood, _convert_="all")
     job = _job(config)
-    _require_user(_choice(), harness, job)
     version = harness.version()
     for endpoint in filter(None, (job.agent, job.user)):
         endpoint.require()

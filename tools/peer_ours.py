@@ -16,6 +16,7 @@ from peer_work import Report, Update, Work
 
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.grpo.settings import GRPOSettings
+from envtune.program import run_program
 from envtune.reward import ProgressReward, RewardBreakdown, RewardPart
 from envtune.rollout.collector import Collector
 from envtune.rollout.hf_generator import HFGenerator
@@ -116,4 +117,4 @@ def _settings(work: Work) -> GRPOSettings:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

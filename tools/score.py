@@ -35,6 +35,7 @@ from envtune.environment.toolbox import PARAMETERS, Toolbox
 from envtune.environment.twin import twin_turns
 from envtune.errors import UserError
 from envtune.evaluation.audit.published import listed_tasks
+from envtune.program import run_program
 from envtune.task import Task
 from envtune.trajectory import TurnVerdict
 
@@ -170,4 +171,4 @@ def _nested_lists_of_text(value: Any, depth: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

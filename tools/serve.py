@@ -27,6 +27,7 @@ from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 
+from envtune.program import run_program
 from envtune.serving.extra import require_extra
 
 require_extra("serve")
@@ -185,4 +186,4 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

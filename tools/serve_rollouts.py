@@ -19,6 +19,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from envtune.program import run_program
 from envtune.rollout.vllm_engine import WORKER, whole_prompts
 
 MISSING = "serve_rollouts: this needs the package vllm: pip install -e '.[vllm]'"
@@ -68,4 +69,4 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

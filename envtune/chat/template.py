@@ -17,6 +17,7 @@ from typing import Any
 from jinja2.exceptions import TemplateError
 
 from envtune.chat.prompt import PromptStyle
+from envtune.checked import Count, checked
 from envtune.errors import UserError
 from envtune.task import ToolDocument
 
@@ -24,6 +25,7 @@ _TAGS = frozenset({"<think>", "</think>", "<tool_call>", "</tool_call>", "<answe
 _MARK = "\n[... the middle is left out, it is too long ...]\n"
 
 
+@checked
 class Template:
     """One tokenizer's chat template as the increments of an episode; holds no state of any episode.
 
@@ -40,7 +42,7 @@ class Template:
         UserError: if the chat template cannot be continued by appending, or the limit has no room for its mark.
     """
 
-    def __init__(self, tokenizer: Any, style: PromptStyle, max_observation_tokens: int | None = None) -> None:
+    def __init__(self, tokenizer: Any, style: PromptStyle, max_observation_tokens: Count | None = None) -> None:
         self._tokenizer = tokenizer
         self._style = style
         pieces = _pieces(tokenizer)

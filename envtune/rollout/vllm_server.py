@@ -15,8 +15,9 @@ import aiohttp
 import torch
 from transformers import PreTrainedModel
 
+from envtune.checked import checked
 from envtune.errors import UserError
-from envtune.rollout.engine import EngineError, Sampled
+from envtune.rollout.engine import EngineError, Sampled, Timeout
 from envtune.rollout.event_loop import LoopThread
 
 Answer = TypeVar("Answer")
@@ -26,6 +27,7 @@ START = "python tools/serve_rollouts.py MODEL"
 SHAPE = ("model_type", "vocab_size", "hidden_size", "num_hidden_layers")
 
 
+@checked
 class ServedEngine:
     """An ``Engine`` that all training processes share. The server's sleep is not its business.
 
@@ -40,11 +42,9 @@ class ServedEngine:
 
     is_shared = True
 
-    def __init__(self, url: str, tokens: int, timeout: float) -> None:
+    def __init__(self, url: str, tokens: int, timeout: Timeout) -> None:
         if not url.startswith(("http://", "https://")):
             raise UserError(f"rollout.generator.url={url} is no address: give that of a server, http://HOST:PORT")
-        if not timeout > 0:
-            raise UserError(f"timeout={timeout} is not above 0; give the seconds that vLLM may take for an answer")
         self._url, self._tokens, self._timeout = url.rstrip("/"), tokens, timeout
         self._loop: LoopThread | None = None
         self._known = False

@@ -5,10 +5,23 @@ from __future__ import annotations
 import lightning
 import numpy as np
 from lightning import Trainer
+from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from envtune.errors import UserError
 from envtune.ranks import processes_from_outside
+
+
+def require_accelerator(name: str) -> None:
+    """Raises UserError for a `trainer.accelerator` that this machine does not have."""
+    if name == "auto":
+        return
+    kinds = ("cuda", "mps") if name == "gpu" else (name,)
+    if not any(AcceleratorRegistry[kind]["accelerator"].is_available() for kind in kinds):
+        raise UserError(
+            f"trainer.accelerator={name} cannot be had, for PyTorch sees none on this machine: use trainer=default, "
+            "which takes what there is, or trainer=cpu"
+        )
 
 
 def require_processes(trainer: Trainer, in_sweep: bool) -> None:
