@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
 from envtune.command_line import command, settings_of_this_run
-from envtune.composed_config import require_sound
+from envtune.composed_config import require_component, require_sound
 from envtune.stage_config import (
     alone,
     compose_stages,
@@ -54,6 +54,12 @@ def require_sound_run(config: DictConfig) -> None:
     """
     settings = plain(config)
     RunSettings(**{field.name: settings[field.name] for field in fields(RunSettings)})
+    for name in ("module", "datamodule", "trainer", "model", "optimizer"):
+        require_component(config[name], name)
+    for group in ("callbacks", "logger"):
+        for name, part in config[group].items():
+            if part:
+                require_component(part, f"{group}.{name}")
     if runs_here():
         require_accelerator(config.trainer.accelerator)
     if config.curriculum:

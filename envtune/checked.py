@@ -129,19 +129,24 @@ def allowed_of(target: Callable[..., Any]) -> Mapping[str, Allowed]:
     Of a union with objects, what is plain in it. A parameter whose annotation cannot be resolved is left out.
     """
     allowed = {}
-    for parameter in parameters_of(target):
-        annotation = _plain_type(_resolved(parameter.annotation, target))
+    for parameter in (parameters_of(target) or {}).values():
+        annotation = _plain_type(resolved(parameter.annotation, target))
         if annotation is not None:
             allowed[parameter.name] = Allowed(annotation)
     return allowed
 
 
-def parameters_of(target: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Those of a class's constructor, without ``self``; none where Python cannot see any (C code)."""
+def parameters_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """Those of a class's constructor, without ``self``; None where Python cannot see them (C code)."""
     try:
-        return list(inspect.signature(target).parameters.values())
+        return inspect.signature(target).parameters
     except (ValueError, TypeError):
-        return []
+        return None
+
+
+def is_own_class(annotation: Any) -> bool:
+    """Whether it is a class of this package."""
+    return isinstance(annotation, type) and annotation.__module__.startswith("envtune.")
 
 
 def shown(value: Any) -> str:
@@ -156,7 +161,8 @@ def _function_of(target: Callable[..., Any]) -> Callable[..., Any]:
     return target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
 
 
-def _resolved(annotation: Any, target: Any) -> Any:
+def resolved(annotation: Any, target: Callable[..., Any]) -> Any:
+    """What an ``annotation`` of ``target`` stands for; None where that cannot be known."""
     names = getattr(inspect.unwrap(_function_of(target)), "__globals__", {})
     try:
         return get_type_hints(SimpleNamespace(__annotations__={"it": annotation}), names, include_extras=True)["it"]
@@ -192,7 +198,7 @@ def _plain_value(value: Any) -> bool:
 def _words(schema: Mapping[str, Any]) -> str:
     """A JSON schema in words."""
     if "anyOf" in schema:
-        return " or ".join(map(_words, schema["anyOf"]))
+        return " or ".join(dict.fromkeys(map(_words, schema["anyOf"])))
     if "enum" in schema:
         return f"one of {', '.join(map(_name, schema['enum']))}"
     if "const" in schema:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -70,7 +72,8 @@ def command(config_name: str, check: Task | None = None) -> Callable[[Task], Cal
             if not sys.stdout.isatty():
                 # What is read from a file should not be wrapped at the 80 columns of no terminal.
                 rich.reconfigure(width=160)
-            return sweep.run(checked, config, config_name, lambda error: sentence(error, config_name))
+            overrides = HydraConfig.get().overrides.task
+            return sweep.run(checked, config, config_name, lambda error: sentence(error, config_name, overrides))
 
         def run() -> None:
             # Makes Hydra pass errors on instead of printing them itself.
@@ -85,7 +88,7 @@ def command(config_name: str, check: Task | None = None) -> Callable[[Task], Cal
                 except BrokenPipeError:
                     raise
                 except MISTAKES as error:
-                    sys.exit(f"error: {sentence(error, config_name)}")
+                    sys.exit(f"error: {sentence(error, config_name, sys.argv[1:])}")
 
         return run
 
@@ -99,20 +102,31 @@ class SettingsCheck(Callback):
     require: ClassVar[Callable[[DictConfig], None]]
 
     def on_run_start(self, config: DictConfig, **given: Any) -> None:
-        self._require_all([config], given["config_name"])
+        with _ending_in_a_sentence(given["config_name"], config.hydra.overrides.task):
+            SettingsCheck.require(_as_in_a_run(config))
 
     def on_multirun_start(self, config: DictConfig, **given: Any) -> None:
-        self._require_all(sweep.configs(config, given["config_name"]), given["config_name"])
+        with _ending_in_a_sentence(given["config_name"], ()):
+            jobs = sweep.overrides_of_jobs(config)
+        for job in jobs:
+            with _ending_in_a_sentence(given["config_name"], job):
+                composed = hydra.compose(given["config_name"], job, return_hydra_config=True)
+                SettingsCheck.require(_as_in_a_run(composed))
 
-    def _require_all(self, configs: Iterable[DictConfig], config_name: str) -> None:
-        before = HydraConfig.instance().cfg
-        try:
-            for config in configs:
-                SettingsCheck.require(_as_in_a_run(config))
-        except MISTAKES as error:
-            sys.exit(f"error: {sentence(error, config_name)}")
-        finally:
-            HydraConfig.instance().cfg = before
+
+@contextmanager
+def _ending_in_a_sentence(config_name: str, overrides: Sequence[str]) -> Iterator[None]:
+    """Exits here, for of any error in a callback Hydra makes a warning."""
+    before = HydraConfig.instance().cfg
+    try:
+        yield
+    except MISTAKES as error:
+        sys.exit(f"error: {sentence(error, config_name, overrides)}")
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
+    finally:
+        HydraConfig.instance().cfg = before
 
 
 def _as_in_a_run(config: DictConfig) -> DictConfig:

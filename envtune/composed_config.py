@@ -10,16 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import Parameter
-from typing import Any
+from typing import Any, get_args
 
+from hydra._internal.utils import _locate
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from envtune.checked import Allowed, allowed_of, parameters_of
+from envtune.checked import Allowed, allowed_of, is_own_class, parameters_of, resolved, shown
 from envtune.errors import UserError, valid_names
 
 _RESERVED = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
+# With these a component gets arguments from elsewhere.
+_OPEN = {"_partial_", "_args_"}
+_VARIABLE = (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
@@ -34,9 +38,17 @@ def require_sound(config: DictConfig) -> None:
     targets = {key: (node, _target_of(node, key)) for key, node in components(config)}
     for key, (node, target) in targets.items():
         _require_arguments(node, key, target)
-    for node, target in targets.values():
-        if _is_cheap(target) and all(_is_cheap(_target_of(inner, key)) for key, inner in components(node)):
+    for key, (node, _) in targets.items():
+        if all(map(_is_cheap, _targets_in(OmegaConf.to_container(node, resolve=True), key))):
             instantiate(node, _convert_="all")
+
+
+def require_component(value: Any, key: str) -> None:
+    """Raises UserError for a ``value`` of which nothing can be made."""
+    if not (isinstance(value, Mapping | DictConfig) and "_target_" in value):
+        raise UserError(
+            f"{key}={shown(value)} has no _target_, the class that is made of it: give one, or leave it as it was"
+        )
 
 
 def components(node: DictConfig | ListConfig, key: str = "") -> Iterator[tuple[str, DictConfig]]:
@@ -52,46 +64,66 @@ def components(node: DictConfig | ListConfig, key: str = "") -> Iterator[tuple[s
             yield from components(child, its_key)
 
 
-def _target_of(node: DictConfig, key: str) -> Callable[..., Any]:
+def _target_of(node: Mapping[Any, Any] | DictConfig, key: str) -> Callable[..., Any]:
     """Raises InstantiationException, as making it would, for a target that cannot be imported or called."""
     try:
-        target = get_object(node["_target_"])
+        target = _locate(node["_target_"])
     except Exception as error:
         raise InstantiationException(f"Error locating target '{node['_target_']}'\nfull_key: {key}") from error
     if not callable(target):
-        raise InstantiationException(f"target '{node['_target_']}' is not a class or function\nfull_key: {key}")
+        raise InstantiationException(f"{node['_target_']} is not a class or function\nfull_key: {key}")
     return target
 
 
+def _targets_in(value: Any, key: str) -> Iterator[Callable[..., Any]]:
+    """Every target in plain values, what they refer to included."""
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            yield _target_of(value, key)
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _targets_in(inner, key)
+
+
 def _is_cheap(target: Callable[..., Any]) -> bool:
-    """Classes of this package do nothing but keep their arguments; functions may load something."""
-    return isinstance(target, type) and target.__module__.startswith("envtune.")
+    """Classes of this package do nothing but keep their arguments, and so do functions that return one.
+
+    Other functions load something, and of other classes nothing is known.
+    """
+    returned = getattr(target, "__annotations__", {}).get("return")
+    return is_own_class(target if isinstance(target, type) else resolved(returned, target))
 
 
 def _require_arguments(node: DictConfig, key: str, target: Callable[..., Any]) -> None:
-    parameters = {parameter.name: parameter for parameter in parameters_of(target)}
-    takes_any = not parameters or any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
-    allowed = _allowed(target)
-    for name in map(str, node):
-        if name in _RESERVED:
-            continue
-        if name not in parameters and name not in allowed and not takes_any:
-            names = [known for known in parameters if known not in _RESERVED]
+    parameters, allowed = parameters_of(target), _allowed(target)
+    given = [str(name) for name in node if name not in _RESERVED]
+    if parameters is None:
+        parameters = {name: Parameter(name, Parameter.KEYWORD_ONLY) for name in given}
+    names = [name for name, parameter in parameters.items() if parameter.kind not in _VARIABLE]
+    annotations = {name: resolved(parameter.annotation, target) for name, parameter in parameters.items()}
+    for name in given:
+        if name in parameters or any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values()):
+            _require_allowed(node, name, key, allowed.get(name), annotations.get(name))
+        else:
             raise UserError(f"{key}.{name} is no setting of {node['_target_']}; {valid_names(name, names)}")
-        value = node[name]
-        if isinstance(value, (DictConfig, ListConfig)):
-            value = OmegaConf.to_container(value, resolve=True)
-        if name in allowed and not _has_target(value):
-            refusal = allowed[name].refusal(_source_of(node, name, key), value)
-            if refusal:
-                raise UserError(refusal)
-    if not (node.get("_partial_") or "_args_" in node):
-        for name, parameter in parameters.items():
-            if name not in node and parameter.default is Parameter.empty and parameter.kind not in _VARIABLE:
-                raise UserError(f"{key}.{name} has no value: give one on the command line (+{key}.{name}=…)")
+    for name in names:
+        if parameters[name].default is Parameter.empty and name not in given and not _OPEN & {*node}:
+            raise UserError(f"{key}.{name} has no value: give one on the command line (+{key}.{name}=…)")
 
 
-_VARIABLE = (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)
+def _require_allowed(node: DictConfig, name: str, key: str, allowed: Allowed | None, annotation: Any) -> None:
+    value = node[name]
+    if isinstance(value, (DictConfig, ListConfig)):
+        value = OmegaConf.to_container(value, resolve=True)
+    if any(_targets_in(value, key)):
+        return
+    source = _source_of(node, name, key)
+    refusal = allowed.refusal(source, value) if allowed else None
+    if (refusal or not allowed) and any(map(is_own_class, (annotation, *get_args(annotation)))):
+        require_component(value, source)
+    if refusal:
+        raise UserError(refusal)
 
 
 def _allowed(target: Callable[..., Any]) -> Mapping[str, Allowed]:
@@ -104,12 +136,6 @@ def _allowed(target: Callable[..., Any]) -> Mapping[str, Allowed]:
         if name in LIBRARY_SETTINGS:
             found |= allowed_of(LIBRARY_SETTINGS[name])
     return found
-
-
-def _has_target(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return "_target_" in value or any(map(_has_target, value.values()))
-    return isinstance(value, list) and any(map(_has_target, value))
 
 
 def _source_of(node: DictConfig, name: str, key: str) -> str:

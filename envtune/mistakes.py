@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,11 @@ CHOSEN_BY = {"curriculum": "stage=curriculum"}
 LAUNCHER_EXTRAS = {"joblib": "sweep", "submitit_slurm": "slurm", "submitit_local": "slurm"}
 
 
-def sentence(error: Exception, config_name: str) -> str:
-    """One sentence for a mistake of the user's: the value, what is allowed, what to do. Of another error, its kind."""
+def sentence(error: Exception, config_name: str, overrides: Iterable[str] = ()) -> str:
+    """One sentence for a mistake of the user's: the value, what is allowed, what to do. Of another error, its kind.
+
+    ``overrides`` are those that the config was composed with.
+    """
     if not isinstance(error, MISTAKES):
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, MissingConfigException) and error.options is not None:
@@ -45,7 +47,7 @@ def sentence(error: Exception, config_name: str) -> str:
         return f"{missing[1]} has no value: give one on the command line ({missing[1]}=…)"
     unknown = re.match(r"Could not override '([^']+)'", str(error))
     if unknown:
-        return _unknown_key_sentence(unknown[1], config_name)
+        return _unknown_key_sentence(unknown[1], config_name, overrides)
     return " ".join(str(error).split())
 
 
@@ -57,9 +59,9 @@ def _instantiation_sentence(error: InstantiationException) -> str:
     return f"{key}: {' '.join(str(cause or error).split())}"
 
 
-def _unknown_key_sentence(key: str, config_name: str) -> str:
+def _unknown_key_sentence(key: str, config_name: str, overrides: Iterable[str]) -> str:
     """The keys that stand where ``key`` was looked for, in the config that the other choices compose."""
-    node: Any = _compose_choices(config_name, sys.argv[1:])
+    node: Any = _compose_choices(config_name, overrides)
     *parents, last = key.split("@")[0].replace("/", ".").split(".")
     known: list[str] = []
     for parent in parents:
@@ -85,7 +87,7 @@ def _compose_choices(config_name: str, arguments: Iterable[str]) -> DictConfig:
     choices = [choice for choice in choices if (CONFIG_FOLDER / choice.split("=")[0]).is_dir()]
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
-        return hydra.compose(config_name, overrides=choices)
+        return hydra.compose(config_name, overrides=choices, return_hydra_config=True)
 
 
 def top_level_keys(config_name: str) -> list[str]:

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
+from envtune.errors import UserError
 from envtune.job_folder import Job, JobFolder, folder_name
 from envtune.mistakes import MISTAKES
 from envtune.ranks import rank_of_this_process
@@ -69,20 +68,25 @@ def runs_here() -> bool:
     return in_sweep() or not str(HydraConfig.get().launcher["_target_"]).endswith("SlurmLauncher")
 
 
-def configs(sweep: DictConfig, config_name: str) -> Iterator[DictConfig]:
-    """The config of every job, as far as it can be known before the sweep: of Hydra's own sweeper, which plays every
-    combination. Of another one, what all jobs have in common. Hydra's part is in each.
+def overrides_of_jobs(sweep: DictConfig) -> list[list[str]]:
+    """The command line of every job, as far as it is known before the sweep.
+
+    Hydra's own sweeper takes every combination; of another one, what all jobs have in common.
+
+    Raises:
+        UserError: an interval, which only other sweepers can draw from.
     """
-    overrides, sweeper = sweep.hydra.overrides, sweep.hydra.sweeper
+    sweeper, overrides = sweep.hydra.sweeper, sweep.hydra.overrides
     parser = OverridesParser.create(GlobalHydra.instance().config_loader())
-    if get_class(sweeper["_target_"]) is BasicSweeper:
-        always = [f"{name}={value}" for name, value in (sweeper.params or {}).items()]
-        (jobs,) = BasicSweeper.split_arguments(parser.parse_overrides([*always, *overrides.task]), None)
-    else:
-        parsed = parser.parse_overrides([*overrides.task])
-        jobs = [[str(override.input_line) for override in parsed if not override.is_sweep_override()]]
-    for job in jobs:
-        yield hydra.compose(config_name, [*overrides.hydra, *job], return_hydra_config=True)
+    parsed = parser.parse_overrides([*overrides.task])
+    if not str(sweeper["_target_"]).endswith(".BasicSweeper"):
+        parsed = [override for override in parsed if not override.is_sweep_override()]
+    for override in parsed:
+        if override.is_interval_sweep():
+            raise UserError(f"{override.input_line} has no end: sweep over a list, range(…) or glob(…)")
+    always = parser.parse_overrides([f"{name}={value}" for name, value in (sweeper.get("params") or {}).items()])
+    (jobs,) = BasicSweeper.split_arguments([*always, *parsed], None)
+    return [[*overrides.hydra, *job] for job in jobs]
 
 
 def _follow(task: Task, config: DictConfig, folder: JobFolder) -> Any:
