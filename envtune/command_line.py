@@ -103,7 +103,7 @@ class SettingsCheck(Callback):
 
     def on_run_start(self, config: DictConfig, **given: Any) -> None:
         with _ending_in_a_sentence(given["config_name"], config.hydra.overrides.task):
-            SettingsCheck.require(_as_in_a_run(config))
+            SettingsCheck.require(as_in_a_run(config))
 
     def on_multirun_start(self, config: DictConfig, **given: Any) -> None:
         with _ending_in_a_sentence(given["config_name"], ()):
@@ -111,7 +111,7 @@ class SettingsCheck(Callback):
         for job in jobs:
             with _ending_in_a_sentence(given["config_name"], job):
                 composed = hydra.compose(given["config_name"], job, return_hydra_config=True)
-                SettingsCheck.require(_as_in_a_run(composed))
+                SettingsCheck.require(as_in_a_run(composed))
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def _ending_in_a_sentence(config_name: str, overrides: Sequence[str]) -> Iterato
         HydraConfig.instance().cfg = before
 
 
-def _as_in_a_run(config: DictConfig) -> DictConfig:
+def as_in_a_run(config: DictConfig) -> DictConfig:
     """The config that a task would get, with Hydra's own as it would be known then."""
     config = config.copy()
     with read_write(config), open_dict(config):

@@ -46,9 +46,7 @@ def require_sound(config: DictConfig) -> None:
 def require_component(value: Any, key: str) -> None:
     """Raises UserError for a ``value`` of which nothing can be made."""
     if not (isinstance(value, Mapping | DictConfig) and "_target_" in value):
-        raise UserError(
-            f"{key}={shown(value)} has no _target_, the class that is made of it: give one, or leave it as it was"
-        )
+        raise UserError(f"{key}={shown(value)} has no _target_ that names a class: give one, or leave it as it was")
 
 
 def components(node: DictConfig | ListConfig, key: str = "") -> Iterator[tuple[str, DictConfig]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -22,23 +23,31 @@ def on_terminal() -> Iterator[None]:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        yield
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _reader_has_gone():
+            raise
+        _end_as_by_sigpipe()
     except SystemExit as end:
         # Rich turns the error into an exit with status 1.
         if isinstance(end.__context__, BrokenPipeError):
             _end_as_by_sigpipe()
         raise
-    finally:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            _end_as_by_sigpipe()
 
 
 def run_program(main: Callable[[], int | None]) -> NoReturn:
     """Runs a command and exits with the status that it returns."""
     with on_terminal():
         sys.exit(main())
+
+
+def _reader_has_gone() -> bool:
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _end_as_by_sigpipe() -> NoReturn:
