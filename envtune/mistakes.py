@@ -32,6 +32,11 @@ def sentence(error: Exception, config_name: str, overrides: Iterable[str] = ()) 
 
     ``overrides`` are those that the config was composed with.
     """
+    # A value that no one could have typed is cut.
+    return re.sub(r"\S{1000,}", lambda word: f"{word[0][:50]}…{word[0][-50:]}", _told(error, config_name, overrides))
+
+
+def _told(error: Exception, config_name: str, overrides: Iterable[str]) -> str:
     if not isinstance(error, MISTAKES):
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, MissingConfigException) and error.options is not None:
