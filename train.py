@@ -63,6 +63,7 @@ def require_sound_run(config: DictConfig) -> None:
     if runs_here():
         require_accelerator(config.trainer.accelerator)
     if config.curriculum:
+        require_component(config.curriculum, "curriculum")
         is_continued(config)
         for stage in compose_stages(instantiate(config.curriculum, _convert_="all").stages):
             require_sound(stage)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from envtune.checked import Seed, checked
 from envtune.training.metrics import ValidationName
@@ -24,6 +25,8 @@ class RunSettings:
     init_from: str | None
     tags: Sequence[str | int]
     optimized_metric: ValidationName
+    callbacks: Mapping[str, Any]
+    logger: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         if self.init_from is not None:
