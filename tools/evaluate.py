@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from envtune import trajectory_file
 from envtune.checked import Among, checked
 from envtune.command_line import command
+from envtune.composed_config import require_component
 from envtune.errors import UserError
 from envtune.evaluation.audit.published import listed_tasks
 from envtune.evaluation.intervals import LEVEL, METHODS
@@ -48,13 +49,15 @@ def require_sound_evaluation(config: DictConfig) -> None:
         UserError: a setting that is not allowed, or that cannot be had here.
     """
     settings: Any = OmegaConf.to_container(config, resolve=True)
+    for name in ("data", "rollout", "model"):
+        require_component(config[name], name)
     Plan(settings["greedy"], settings["samples"], settings["seed"])
-    _require_sound(**{name: settings[name] for name in ("split", "device", "init_from", "tags")})
+    _require_sound(**{name: settings[name] for name in ("split", "device", "init_from", "tags", "run_folder")})
 
 
 @checked
 def _require_sound(
-    split: Annotated[str, Among(Split)], device: str, init_from: str | None, tags: Sequence[str | int]
+    split: Annotated[str, Among(Split)], device: str, init_from: str | None, tags: Sequence[str | int], run_folder: str
 ) -> None:
     _device(device)
     if init_from is not None:

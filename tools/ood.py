@@ -12,14 +12,18 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import rich
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from envtune.checked import checked
 from envtune.command_line import command
+from envtune.composed_config import require_component
 from envtune.errors import UserError
 from envtune.evaluation.ood import table
 from envtune.evaluation.ood.comparison import warnings
@@ -33,11 +37,27 @@ log = logging.getLogger("ood")
 
 def require_sound_benchmark(config: DictConfig) -> None:
     """Raises UserError for settings that make no benchmark to play, or that do not go together."""
-    if not re.fullmatch(r"\w[\w.+-]*", str(config.name)):
-        raise UserError(
-            f"name={config.name} names a folder and a row: begin with a letter or digit, and use these and . _ + -"
-        )
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    require_component(config.ood, "ood")
+    _require_sound(
+        **{name: settings[name] for name in ("name", "agent", "user", "count_broken", "results", "run_folder")}
+    )
     _require_user(_choice(), instantiate(config.ood, _convert_="all"), _job(config))
+
+
+@checked
+def _require_sound(
+    name: str | int,
+    agent: Mapping[str, Any],
+    user: Mapping[str, Any],
+    count_broken: bool,
+    results: str,
+    run_folder: str,
+) -> None:
+    if not re.fullmatch(r"\w[\w.+-]*", str(name)):
+        raise UserError(
+            f"name={name} names a folder and a row: begin with a letter or digit, and use these and . _ + -"
+        )
 
 
 @command("ood", require_sound_benchmark)
@@ -75,18 +95,16 @@ def write_tables(folder: Path) -> None:
 
 def _job(config: DictConfig) -> Job:
     """Raises UserError for settings that make no job."""
-    user = config.user
-    if (user.url is None) != (user.model is None):
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    agent, user = settings["agent"], settings["user"]
+    if (user["url"] is None) != (user["model"] is None):
         raise UserError("user.url and user.model belong together: give both or none")
     return Job(
-        agent=ChatEndpoint(config.agent.url, config.agent.model, config.agent.key_variable),
-        temperature=config.agent.temperature,
-        max_tokens=config.agent.max_tokens,
-        user=None if user.url is None else ChatEndpoint(user.url, user.model, user.key_variable),
-        episodes_per_task=config.episodes_per_task,
-        limit=config.limit,
-        concurrency=config.concurrency,
-        timeout=config.timeout,
+        agent=ChatEndpoint(agent["url"], agent["model"], agent["key_variable"]),
+        temperature=agent["temperature"],
+        max_tokens=agent["max_tokens"],
+        user=None if user["url"] is None else ChatEndpoint(**user),
+        **{name: settings[name] for name in ("episodes_per_task", "limit", "concurrency", "timeout")},
         folder=Path(config.run_folder),
     )
 

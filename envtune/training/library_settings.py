@@ -73,6 +73,12 @@ def optimizer(
     """`torch.optim.Optimizer`, of any kind."""
 
 
+def strategy(
+    timeout: Annotated[None, Field(description="set trainer.strategy.timeout.minutes")], broadcast_buffers: bool
+) -> None:
+    """`lightning.pytorch.strategies.Strategy`, of any kind."""
+
+
 def duration(
     days: Positive, hours: Positive, minutes: Positive, seconds: Positive, milliseconds: Positive, weeks: Positive
 ) -> None:
@@ -83,6 +89,7 @@ def duration(
 LIBRARY_SETTINGS: Mapping[str, Callable[..., Any]] = {
     "lightning.pytorch.trainer.trainer.Trainer": trainer,
     "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint": checkpoint,
+    "lightning.pytorch.strategies.strategy.Strategy": strategy,
     "torch.optim.optimizer.Optimizer": optimizer,
     "datetime.timedelta": duration,
 }

@@ -24,6 +24,7 @@ class RunSettings:
     ckpt_path: str | None
     init_from: str | None
     tags: Sequence[str | int]
+    run_folder: str
     optimized_metric: ValidationName
     callbacks: Mapping[str, Any]
     logger: Mapping[str, Any]
