@@ -26,6 +26,7 @@ setup(
         "mpmath==1.3.0",
         "numpy>=1.26",
         "psutil>=5.9",
+        "pydantic>=2.7,<3",
         "rich>=13",
         "tensorboard>=2.17",
         "torch>=2.10",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import envtune.process_start
@@ -14,6 +15,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
 from envtune.command_line import command, settings_of_this_run
+from envtune.composed_config import require_component, require_sound
 from envtune.stage_config import (
     alone,
     compose_stages,
@@ -23,18 +25,17 @@ from envtune.stage_config import (
     plain,
     stage_before,
 )
-from envtune.sweep import in_sweep
+from envtune.sweep import in_sweep, runs_here
 from envtune.training.callbacks.stage_mark import StageMark
 from envtune.training.callbacks.validation_history import ValidationHistory
 from envtune.training.continued_run import start_of_run
 from envtune.training.curriculum import StageStart, continue_stage
-from envtune.training.devices import require_processes, seed_this_rank
+from envtune.training.devices import require_accelerator, require_processes, seed_this_rank
 from envtune.training.hyperparameters import log_outcome
 from envtune.training.library_noise import silence_libraries, silence_other_ranks
 from envtune.training.lifeline import Lifeline
 from envtune.training.report import (
     config_tree,
-    require_validation_name,
     show,
     stages_table,
     validation_curve,
@@ -42,6 +43,7 @@ from envtune.training.report import (
 )
 from envtune.training.run_files import files_written_by
 from envtune.training.run_record import add_files, write_run_record
+from envtune.training.run_settings import RunSettings
 from envtune.training.stage_end import StageEnd, stage_end
 from envtune.training.stage_record import StageRecord
 from envtune.training.starting_point import describe_start
@@ -57,13 +59,35 @@ def how_to_continue(config: DictConfig) -> str:
     return f"python train.py ckpt_path={shlex.quote(config.run_folder)} continues from the newest checkpoint"
 
 
-@command("train")
+def require_sound_run(config: DictConfig) -> None:
+    """What no component can see: settings of the run itself, the machine, and the stages of a curriculum.
+
+    Raises:
+        UserError: a setting that is not allowed, or that cannot be had here.
+    """
+    settings = plain(config)
+    RunSettings(**{field.name: settings[field.name] for field in fields(RunSettings)})
+    for name in ("module", "datamodule", "trainer", "model", "optimizer"):
+        require_component(config[name], name)
+    for group in ("callbacks", "logger"):
+        for name, part in config[group].items():
+            if part:
+                require_component(part, f"{group}.{name}")
+    if runs_here():
+        require_accelerator(config.trainer.accelerator)
+    if config.curriculum:
+        require_component(config.curriculum, "curriculum")
+        is_continued(config)
+        for stage in compose_stages(instantiate(config.curriculum, _convert_="all").stages):
+            require_sound(stage)
+
+
+@command("train", require_sound_run)
 def train(config: DictConfig) -> float | None:
     """Composes, trains one stage or a curriculum, and reports; returns ``optimized_metric`` after training."""
     silence_libraries()
     silence_other_ranks()
     show(config_tree(plain(config)), f"run folder: {config.run_folder}")
-    require_validation_name(config.optimized_metric)
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
     with ended_by_signals(how_to_continue(config)), Lifeline() as lifeline:
         stages = (
@@ -116,14 +140,14 @@ def train_stage(config: DictConfig, loggers: list[Logger], lifeline: Lifeline, s
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers)
     require_processes(trainer, in_sweep())
     datamodule.check_devices(trainer.world_size)
+    tasks = datamodule.source.describe()
     module = instantiate(config.module, _convert_="all")
     seed_this_rank(config.seed, trainer)
     collector, model = datamodule.collector, module.policy.model.config
     collector.check_window(model.max_position_embeddings)
     collector.template.check_vocabulary(model.vocab_size)
     files = files_written_by(Path(config.run_folder), [*callbacks, *loggers])
-    tasks, template = datamodule.source.describe(), collector.template.pieces
-    write_run_record(config.run_folder, tasks, list(config.tags), settings, start, files, template)
+    write_run_record(config.run_folder, tasks, list(config.tags), settings, start, files, collector.template.pieces)
     count_on(trainer, module, stage.updates_before)
 
     if not start:

@@ -1,80 +1,88 @@
-"""Makes a command of a function that takes the composed config.
+"""Makes a command of a function that takes the composed config. The package knows Hydra here and in the files beside.
 
-With sweep.py, stage_config.py, override_grammar.py and repeated_overrides.py all of the package that knows Hydra.
-
-Adds to Hydra what the user's commands need: numbers as names of choices (`stage=3`, `stage=1,2`), errors in one
-sentence that list what is valid, and an error for a key that nothing uses.
+Adds to Hydra what the user's commands need: a config that is checked as a whole before a folder is made of it, numbers
+as names of choices (`stage=3`, `stage=1,2`), and errors in one sentence that list what is valid (`mistakes`).
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import hydra
 import rich
-import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
-from hydra.utils import get_method
+from hydra.core.override_parser.types import Glob, Override, QuotedString
+from hydra.errors import HydraException, OverrideParseException
+from hydra.experimental.callback import Callback
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from envtune import sweep
+from envtune.composed_config import require_sound
 from envtune.continued_command import continued_command, require_free_folder
-from envtune.errors import UserError
-from envtune.override_grammar import pasted, quoted, unquoted
+from envtune.errors import UserError, valid_names
+from envtune.mistakes import CONFIG_FOLDER, MISTAKES, no_choice, sentence, top_level_keys
+from envtune.override_grammar import unquoted
+from envtune.program import on_terminal
 from envtune.ranks import arguments_of_rank, launch_is_named, rank_of_this_process, settle
-from envtune.repeated_overrides import CONFIG_FOLDER
 from envtune.training.devices import processes_of
-from envtune.whole_file import FAULTS, WriteError, write_error
+from envtune.whole_file import WriteError
 
-# Groups whose choices are named by numbers, which Hydra would read as integers and refuse.
-NUMBERED_GROUPS = ("stage",)
+Task = Callable[[DictConfig], Any]
 
-# What gives settings to a top-level name that has none of its own and is no group.
-CHOSEN_BY = {"curriculum": "stage=curriculum"}
-# Launchers of sweeps that are extras of this package.
-LAUNCHER_EXTRAS = {"joblib": "sweep", "submitit_slurm": "slurm", "submitit_local": "slurm"}
+
+def _precision() -> str:
+    import torch
+
+    return "bf16-mixed" if torch.cuda.is_available() else "32-true"
+
 
 # `${package:models/tiny}` in a config: a path inside the installed package.
 OmegaConf.register_new_resolver("package", lambda path: str(Path(__file__).parent / path), replace=True)
 # `${precision:}`: bfloat16 arithmetic on float32 weights where the GPU has it, float32 elsewhere.
-OmegaConf.register_new_resolver(
-    "precision", lambda: "bf16-mixed" if torch.cuda.is_available() else "32-true", replace=True
-)
-
-_NUMBERED = re.compile(rf"({'|'.join(NUMBERED_GROUPS)})=(\d+(?:,\d+)*)")
+OmegaConf.register_new_resolver("precision", _precision, replace=True)
 
 
-def command(config_name: str, repeats: bool = False) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
+def command(config_name: str, check: Task | None = None, repeats: bool = False) -> Callable[[Task], Callable[[], None]]:
     """Makes a program of ``task``: composes `conf/<config_name>.yaml` with the command line and hands it over.
 
-    A command that ``repeats`` may be called again with a folder that it has written to before.
+    ``check`` raises UserError for settings that no component checks, or that do not go together. A command that
+    ``repeats`` may be called again with a folder that it has written to before.
     """
 
-    def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
-        @functools.wraps(task)
+    def require(config: DictConfig) -> None:
+        require_known_keys(config, config_name)
+        require_known_choices(HydraConfig.get().overrides.task)
+        require_sound(config)
+        if check is not None:
+            check(config)
+
+    def decorate(task: Task) -> Callable[[], None]:
         def checked(config: DictConfig) -> Any:
+            if sweep.in_sweep():
+                # What could not be known before the sweep: of a sweeper that chooses as it goes, or on another machine.
+                require(config)
+            return task(config)
+
+        @functools.wraps(task)
+        def started(config: DictConfig) -> Any:
             if not sys.stdout.isatty():
                 # What is read from a file should not be wrapped at the 80 columns of no terminal.
                 rich.reconfigure(width=160)
-            require_known_keys(config, config_name)
-            require_known_choices(HydraConfig.get().overrides.task)
             _settle_rank(config)
+            overrides = HydraConfig.get().overrides.task
             try:
-                return sweep.run(task, config, config_name, lambda error: sentence(error, config_name))
+                return sweep.run(checked, config, config_name, lambda error: sentence(error, config_name, overrides))
             except (OSError, WriteError) as error:
                 # Here, for Hydra forgets the run's folder, which the sentence names, when it passes the error on.
                 raise UserError(sentence(error, config_name)) from error
@@ -82,23 +90,27 @@ def command(config_name: str, repeats: bool = False) -> Callable[[Callable[[Dict
         def run() -> None:
             # Makes Hydra pass errors on instead of printing them itself.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-            try:
-                arguments = continued_command(quote_numbers(sys.argv[1:]))
-                if launch_is_named():
-                    _settle_rank_early(config_name, arguments)
-                sys.argv[1:] = arguments_of_rank(arguments)
-                if rank_of_this_process() == 0 and not repeats:
-                    require_free_folder(sys.argv[1:], can_go_on="ckpt_path" in _top_level_keys(config_name))
-                hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(checked)()
-            except sweep.MISTAKES as error:
-                sys.exit(f"error: {sentence(error, config_name)}")
-            except ValueError as error:
-                # Of Python's logging, which Hydra opens the log of the run with.
-                if isinstance(error.__cause__, OSError):
-                    sys.exit(f"error: {sentence(error.__cause__, config_name)}")
-                if not str(error).startswith("Config group override"):
+            SettingsCheck.require = staticmethod(require)
+            with on_terminal():
+                try:
+                    arguments = continued_command(quote_numbers(sys.argv[1:]))
+                    if launch_is_named():
+                        _settle_rank_early(config_name, arguments)
+                    sys.argv[1:] = arguments_of_rank(arguments)
+                    if rank_of_this_process() == 0 and not repeats:
+                        require_free_folder(sys.argv[1:], can_go_on="ckpt_path" in top_level_keys(config_name))
+                    hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(started)()
+                except BrokenPipeError:
                     raise
-                sys.exit("error: a group takes the name of a choice, no null and no number: without one, leave it out")
+                except MISTAKES as error:
+                    sys.exit(f"error: {sentence(error, config_name, sys.argv[1:])}")
+                except KeyboardInterrupt:
+                    sys.exit("interrupted")
+                except ValueError as error:
+                    # Of Python's logging, which Hydra opens the log of the run with.
+                    if not isinstance(error.__cause__, OSError):
+                        raise
+                    sys.exit(f"error: {sentence(error.__cause__, config_name, sys.argv[1:])}")
 
         return run
 
@@ -133,6 +145,50 @@ def _first_job(override: Override) -> str:
     return str(override.input_line)
 
 
+class SettingsCheck(Callback):
+    """Ends the command in a sentence before a folder is made, if a config of this run or sweep is not sound."""
+
+    # Of the command that runs in this process.
+    require: ClassVar[Callable[[DictConfig], None]]
+
+    def on_run_start(self, config: DictConfig, **given: Any) -> None:
+        with _ending_in_a_sentence(given["config_name"], config.hydra.overrides.task):
+            SettingsCheck.require(as_in_a_run(config))
+
+    def on_multirun_start(self, config: DictConfig, **given: Any) -> None:
+        with _ending_in_a_sentence(given["config_name"], ()):
+            jobs = sweep.overrides_of_jobs(config)
+        for job in jobs:
+            with _ending_in_a_sentence(given["config_name"], job):
+                composed = hydra.compose(given["config_name"], job, return_hydra_config=True)
+                SettingsCheck.require(as_in_a_run(composed))
+
+
+@contextmanager
+def _ending_in_a_sentence(config_name: str, overrides: Sequence[str]) -> Iterator[None]:
+    """Exits here, for of any error in a callback Hydra makes a warning."""
+    before = HydraConfig.instance().cfg
+    try:
+        yield
+    except MISTAKES as error:
+        sys.exit(f"error: {sentence(error, config_name, overrides)}")
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def as_in_a_run(config: DictConfig) -> DictConfig:
+    """The config that a task would get, with Hydra's own as it would be known then."""
+    config = config.copy()
+    with read_write(config), open_dict(config):
+        config.hydra.runtime.output_dir = config.hydra.run.dir
+        HydraConfig.instance().set_config(config)
+        del config["hydra"]
+    return config
+
+
 def settings_of_this_run() -> dict[str, str]:
     """The choice of every group, and every setting that the command line gave, by name."""
     hydra = HydraConfig.get()
@@ -142,23 +198,45 @@ def settings_of_this_run() -> dict[str, str]:
 
 
 def quote_numbers(arguments: Iterable[str]) -> list[str]:
-    """`stage=3` -> `stage='3'`, also in lists: Hydra takes an unquoted number for an integer, which names no choice."""
-    quoted = []
-    for argument in arguments:
-        match = _NUMBERED.fullmatch(argument)
-        if match:
-            choices = ",".join(f"'{number}'" for number in match[2].split(","))
-            argument = f"{match[1]}={choices}"
-        quoted.append(argument)
-    return quoted
+    """`stage=3` -> `stage='3'`, also in the lists, ranges and globs of a sweep: Hydra takes an unquoted number for an
+    integer, which names no choice.
+
+    Raises:
+        UserError: a group is given null.
+    """
+    return [_quoted(argument) for argument in arguments]
+
+
+def _quoted(argument: str) -> str:
+    group, _, given = argument.partition("=")
+    if not (group and given and (CONFIG_FOLDER / group).is_dir()):
+        return argument
+    try:
+        override = OverridesParser.create().parse_override(argument)
+    except OverrideParseException:
+        return argument
+    value: Any = override.value()
+    if isinstance(value, (dict, list)) or override.is_interval_sweep():
+        return argument
+    options = sorted(path.stem for path in (CONFIG_FOLDER / group).glob("*.yaml"))
+    if isinstance(value, Glob):
+        choices: list[Any] = value.filter(options)
+    else:
+        choices = list(override.sweep_iterator()) if override.is_sweep_override() else [value]
+    if None in choices or not choices:
+        raise UserError(f"{argument} is no choice; leave {group} out, or choose one of: {', '.join(options)}")
+    if not isinstance(value, Glob) and all(isinstance(choice, (str, QuotedString)) for choice in choices):
+        return argument
+    names = (choice.text if isinstance(choice, QuotedString) else str(choice) for choice in choices)
+    return f"{group}={','.join(repr(name) for name in names)}"
 
 
 def require_known_keys(config: DictConfig, config_name: str) -> None:
     """Raises UserError for a key beside the command's groups and settings (`+typo=1`): nothing would read it."""
-    valid = _top_level_keys(config_name)
+    valid = top_level_keys(config_name)
     for key in map(str, config):
         if key not in valid:
-            raise UserError(f"{key} is used by nothing; {_valid(key, valid)}")
+            raise UserError(f"{key} is used by nothing; {valid_names(key, valid)}")
 
 
 def require_known_choices(overrides: Iterable[str]) -> None:
@@ -167,116 +245,5 @@ def require_known_choices(overrides: Iterable[str]) -> None:
         group, _, choice = override.partition("=")
         choice = unquoted(choice)
         options = sorted(path.stem for path in (CONFIG_FOLDER / group).glob("*.yaml")) if group.isidentifier() else []
-        if options and choice not in (*options, "null"):
-            raise UserError(_no_choice(group, choice, options))
-
-
-def sentence(error: Exception, config_name: str) -> str:
-    """One sentence for a mistake of the user's: the value, what is allowed, what to do. Of another error, its kind."""
-    if not isinstance(error, sweep.MISTAKES):
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
-    if isinstance(error, MissingConfigException) and error.options is not None:
-        group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        return _no_choice(group, choice, error.options) + _extra_of(choice)
-    if isinstance(error, InstantiationException):
-        return _instantiation_sentence(error)
-    if isinstance(error, OSError) and error.errno in FAULTS:
-        error = write_error(error)
-    if isinstance(error, WriteError):
-        goes_on = f", then continue the run with ckpt_path={_run_folder()}"
-        return f"{error}{goes_on if 'ckpt_path' in _top_level_keys(config_name) else ''}"
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror}: check the path, and that it may be read and written"
-    if isinstance(error, OverrideParseException):
-        return _override_sentence(error.override)
-    missing = re.search(r"[Mm]issing mandatory value: ([\w.]+)", str(error))
-    if missing:
-        return f"{missing[1]} has no value: give one on the command line ({missing[1]}=…)"
-    unknown = re.match(r"Could not override '([^']+)'", str(error))
-    if unknown:
-        return _unknown_key_sentence(unknown[1], config_name)
-    return " ".join(str(error).split())
-
-
-def _override_sentence(override: str) -> str:
-    """How an argument is written that Hydra's grammar refuses."""
-    name, equals, value = override.partition("=")
-    if not equals or not re.fullmatch(r"[+~]*[\w.@/]+", name):
-        return f"{override} is not an override: give group=choice or setting=value"
-    return (
-        f"{override} cannot be read, for quotes, commas, brackets, braces, spaces and = have a meaning in a value: if "
-        f"it is a text, give it as {pasted([f'{name}={quoted(unquoted(value))}'])}"
-    )
-
-
-def _run_folder() -> str:
-    return str(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else "RUN_FOLDER"
-
-
-def _instantiation_sentence(error: InstantiationException) -> str:
-    """What the component said, behind the name of the setting."""
-    place = re.search(r"full_key: (\S+)", str(error))
-    target = re.search(r"target '([^']+)'", str(error))
-    cause = error.__cause__
-    key = place[1] if place else "the config"
-    unexpected = re.search(r"unexpected keyword argument '([^']+)'", str(cause))
-    if unexpected and target:
-        takes = [name for name in inspect.signature(get_method(target[1])).parameters if name != "self"]
-        return f"{key}.{unexpected[1]} is no setting of {target[1]}; {_valid(unexpected[1], takes)}"
-    return f"{key}: {' '.join(str(cause or error).split())}"
-
-
-def _unknown_key_sentence(key: str, config_name: str) -> str:
-    """The keys that stand where ``key`` was looked for, in the config that the other choices compose."""
-    node: Any = _compose_choices(config_name, sys.argv[1:])
-    *parents, last = key.split("@")[0].replace("/", ".").split(".")
-    known: list[str] = []
-    for parent in parents:
-        if not OmegaConf.is_dict(node) or parent not in node:
-            last = parent
-            break
-        known.append(parent)
-        node = node[parent]
-    if node is None and known:
-        choose = CHOSEN_BY.get(known[0], f"{known[0]}=…")
-        return f"{key} cannot be set, for {'.'.join(known)} is null without another choice: add {choose}"
-    keys = [str(name) for name in node if name != "_target_"] if OmegaConf.is_dict(node) else []
-    where = f"a setting of {'.'.join(known)}" if known else "a group or setting"
-    return f"{key} is not {where}; {_valid(last, keys)}"
-
-
-def _compose_choices(config_name: str, arguments: Iterable[str]) -> DictConfig:
-    """The config of this command with its choices of groups, and without its settings."""
-    groups = _top_level_keys(config_name)
-    choices = [a for a in arguments if re.fullmatch(r"\w+=[\w.'-]+", a) and a.split("=")[0] in groups]
-    choices = [choice for choice in choices if (CONFIG_FOLDER / choice.split("=")[0]).is_dir()]
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
-        return hydra.compose(config_name, overrides=choices)
-
-
-def _top_level_keys(config_name: str) -> list[str]:
-    """The settings of the primary config file and the groups in its defaults list."""
-    primary = OmegaConf.load(CONFIG_FOLDER / f"{config_name}.yaml")
-    assert isinstance(primary, DictConfig)
-    groups = [
-        str(group).split()[-1].lstrip("/") for entry in primary.defaults if OmegaConf.is_dict(entry) for group in entry
-    ]
-    return [*groups, *(str(key) for key in primary if key != "defaults")]
-
-
-def _no_choice(group: str, choice: str, options: Iterable[str]) -> str:
-    return f"{group}={choice} is no choice; choose one of: {', '.join(sorted(options))}"
-
-
-def _extra_of(choice: str) -> str:
-    """What to install for a launcher that is not there."""
-    extra = LAUNCHER_EXTRAS.get(choice)
-    return f"; {choice} comes with pip install -c constraints.txt -e '.[{extra}]'" if extra else ""
-
-
-def _valid(given: str, valid: Iterable[str]) -> str:
-    names = sorted(valid)
-    close = get_close_matches(given, names, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return f"{hint}valid are: {', '.join(names)}"
+        if options and choice not in options:
+            raise UserError(no_choice(group, choice, options))

@@ -18,10 +18,9 @@ from hydra.core.override_parser.types import OverrideType, ValueType
 from hydra.errors import HydraException
 
 from envtune.errors import UserError
+from envtune.mistakes import CONFIG_FOLDER
 from envtune.override_grammar import parsed, pasted
 from envtune.record_file import read_record
-
-CONFIG_FOLDER = Path(__file__).parent.parent / "conf"
 
 # Settings by name; `*` stands for any name, of any depth, without one that begins with an underscore.
 PLAIN_SETTINGS = (

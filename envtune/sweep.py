@@ -12,15 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from envtune.errors import UserError
 from envtune.job_folder import Job, JobFolder, folder_name
+from envtune.mistakes import MISTAKES
 from envtune.override_grammar import pasted
 from envtune.ranks import rank_of_this_process
 from envtune.whole_file import WriteError
@@ -29,9 +31,6 @@ log = logging.getLogger(__name__)
 
 # `${job_folder:${hydra.overrides.task}}`: the name of a job's folder.
 OmegaConf.register_new_resolver("job_folder", lambda overrides: folder_name(map(str, overrides)), replace=True)
-
-# Errors that a sentence tells whole; of any other somebody will want to see the place.
-MISTAKES = (HydraException, OmegaConfBaseException, UserError, OSError)
 
 # The value of `ckpt_path` that continues the run of the folder, from the start if it has no checkpoint yet.
 NEWEST_CHECKPOINT = "last"
@@ -64,6 +63,32 @@ def run(task: Task, config: DictConfig, program: str, tell: Tell) -> Any:
 def in_sweep() -> bool:
     """Whether this process runs a job of a sweep."""
     return HydraConfig.get().mode is RunMode.MULTIRUN
+
+
+def runs_here() -> bool:
+    """False of a sweep's job that only a queue of Slurm will start, on a machine like no other."""
+    return in_sweep() or not str(HydraConfig.get().launcher["_target_"]).endswith("SlurmLauncher")
+
+
+def overrides_of_jobs(sweep: DictConfig) -> list[list[str]]:
+    """The command line of every job, as far as it is known before the sweep.
+
+    Hydra's own sweeper takes every combination; of another one, what all jobs have in common.
+
+    Raises:
+        UserError: an interval, which only other sweepers can draw from.
+    """
+    sweeper, overrides = sweep.hydra.sweeper, sweep.hydra.overrides
+    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+    parsed = parser.parse_overrides([*overrides.task])
+    if not str(sweeper["_target_"]).endswith(".BasicSweeper"):
+        parsed = [override for override in parsed if not override.is_sweep_override()]
+    for override in parsed:
+        if override.is_interval_sweep():
+            raise UserError(f"{override.input_line} has no end: sweep over a list, range(…) or glob(…)")
+    always = parser.parse_overrides([f"{name}={value}" for name, value in (sweeper.get("params") or {}).items()])
+    (jobs,) = BasicSweeper.split_arguments([*always, *parsed], None)
+    return [[*overrides.hydra, *job] for job in jobs]
 
 
 def _follow(task: Task, config: DictConfig, folder: JobFolder) -> Any:

@@ -10,25 +10,25 @@ import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from envtune.command_line import CONFIG_FOLDER, command, quote_numbers, require_known_keys, sentence
+from envtune.composed_config import require_sound
 from envtune.errors import UserError
 from envtune.whole_file import write_error
 
 
-def answer_to(monkeypatch: pytest.MonkeyPatch, *arguments: str, build: str | None = None) -> str:
-    """The sentence that `python train.py ARGUMENTS` ends in, when composing or when instantiating ``build``."""
+def answer_to(*arguments: str, part: str = "reward") -> str:
+    """The sentence that `python train.py ARGUMENTS` ends in, when composing or when checking ``part``."""
     arguments = tuple(quote_numbers(arguments))
-    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
     GlobalHydra.instance().clear()
     with pytest.raises((HydraException, OmegaConfBaseException, UserError)) as caught:  # noqa: PT012
         with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
             config = hydra.compose("train", overrides=list(arguments))
         require_known_keys(config, "train")
-        instantiate(config[build or "reward"], _convert_="all")
-    return sentence(caught.value, "train")
+        require_sound(OmegaConf.create({part: config[part]}))
+    return sentence(caught.value, "train", arguments)
 
 
 @pytest.mark.parametrize(
@@ -39,56 +39,82 @@ def answer_to(monkeypatch: pytest.MonkeyPatch, *arguments: str, build: str | Non
         ("stage='3'", "stage='3'"),
         ("seed=3", "seed=3"),
         ("grpo.stage=3", "grpo.stage=3"),
+        ("stage=4,curriculum", "stage='4','curriculum'"),
+        ("stage=choice(1,2)", "stage='1','2'"),
+        ("stage=range(1,4)", "stage='1','2','3'"),
+        ("stage=glob(*,exclude=curriculum)", "stage='1','2','3','4'"),
+        ("experiment=kl_0,kl_0.001", "experiment=kl_0,kl_0.001"),
+        ("reward=glob(*)", "reward='binary','format','mixed','progress','toolrl'"),
+        ("data={val_size: 3}", "data={val_size: 3}"),
     ],
 )
 def test_only_numbers_that_name_a_choice_are_quoted(given: str, passed_on: str):
     assert quote_numbers([given]) == [passed_on]
 
 
-def test_an_unknown_choice_lists_the_choices(monkeypatch: pytest.MonkeyPatch):
-    assert answer_to(monkeypatch, "stage=7") == "stage=7 is no choice; choose one of: 1, 2, 3, 4, curriculum"
+def test_an_unknown_choice_lists_the_choices():
+    assert answer_to("stage=7") == "stage=7 is no choice; choose one of: 1, 2, 3, 4, curriculum"
 
 
-def test_an_unknown_group_lists_groups_and_guesses_what_was_meant(monkeypatch: pytest.MonkeyPatch):
-    answer = answer_to(monkeypatch, "rewards=progress")
+def test_an_unknown_group_lists_groups_and_guesses_what_was_meant():
+    answer = answer_to("rewards=progress")
     assert answer.startswith("rewards is not a group or setting; did you mean reward? valid are: augmentation, ")
 
 
-def test_an_unknown_setting_lists_those_of_its_group(monkeypatch: pytest.MonkeyPatch):
-    answer = answer_to(monkeypatch, "reward=mixed", "reward.progres=1")
+def test_an_unknown_group_lists_those_too_that_leave_nothing_in_the_config():
+    answer = answer_to("stag=3")
+    assert answer.startswith("stag is not a group or setting; did you mean stage? ")
+    named = answer.partition("valid are: ")[2].split(", ")
+    assert {"stage", "experiment", "budget", "debug", "mismatch"} <= {*named}
+
+
+def test_an_unknown_group_of_hydras_lists_hydras():
+    answer = answer_to("hydra/launcer=slurm")
+    assert answer.startswith("hydra/launcer is not a setting of hydra; did you mean launcher? valid are: callbacks, ")
+
+
+@pytest.mark.parametrize("given", ["experiment=null", "experiment=null,kl_0", "stage=glob(x*)"])
+def test_what_names_no_choice_lists_the_choices(given: str):
+    group = given.partition("=")[0]
+    with pytest.raises(UserError, match=rf"is no choice; leave {group} out, or choose one of: "):
+        quote_numbers([given])
+
+
+def test_an_unknown_setting_lists_those_of_its_group():
+    answer = answer_to("reward=mixed", "reward.progres=1")
     assert answer == (
         "reward.progres is not a setting of reward; did you mean progress? valid are: format, progress, turn_rule"
     )
 
 
-def test_a_setting_of_the_curriculum_without_one_names_the_choice_that_it_needs(monkeypatch: pytest.MonkeyPatch):
-    assert answer_to(monkeypatch, "stage=3", "curriculum.max_updates=5") == (
+def test_a_setting_of_the_curriculum_without_one_names_the_choice_that_it_needs():
+    assert answer_to("stage=3", "curriculum.max_updates=5") == (
         "curriculum.max_updates cannot be set, for curriculum is null without another choice: add stage=curriculum"
     )
 
 
-def test_an_added_setting_that_a_component_does_not_take_is_refused(monkeypatch: pytest.MonkeyPatch):
-    answer = answer_to(monkeypatch, "reward=mixed", "+reward.tool=1")
+def test_an_added_setting_that_a_component_does_not_take_is_refused():
+    answer = answer_to("reward=mixed", "+reward.tool=1")
     valid = "format, progress, turn_rule"
-    assert answer == f"reward.tool is no setting of envtune.reward.mixed.MixedReward; valid are: {valid}"
+    assert answer == f"reward.tool is no setting of envtune.reward.MixedReward; valid are: {valid}"
 
 
-def test_an_added_setting_that_nothing_reads_is_refused(monkeypatch: pytest.MonkeyPatch):
-    assert answer_to(monkeypatch, "+sed=1").startswith("sed is used by nothing; did you mean seed? valid are: ")
+def test_an_added_setting_that_nothing_reads_is_refused():
+    assert answer_to("+sed=1").startswith("sed is used by nothing; did you mean seed? valid are: ")
 
 
-def test_a_value_out_of_range_is_answered_by_the_component(monkeypatch: pytest.MonkeyPatch):
-    answer = answer_to(monkeypatch, "grpo.clip_low=2.0", build="grpo")
-    assert answer == "grpo: grpo.clip_low=2.0 must be between 0 and 1"
+def test_a_value_out_of_range_is_answered_by_the_component():
+    answer = answer_to("grpo.clip_low=2.0", part="grpo")
+    assert answer == "grpo.clip_low=2.0 must be a number above 0 and below 1"
 
 
-def test_a_wrong_split_name_lists_the_splits(monkeypatch: pytest.MonkeyPatch):
-    answer = answer_to(monkeypatch, "data.split=random", build="data")
-    assert answer == "data: split 'random' is unknown: use one of scenario, paper"
+def test_a_wrong_split_name_lists_the_splits():
+    answer = answer_to("data.split=random", part="data")
+    assert answer == "data.split='random' must be one of scenario, paper"
 
 
-def test_a_value_that_must_be_given_is_named(monkeypatch: pytest.MonkeyPatch):
-    answer = answer_to(monkeypatch, "model=hf", build="model")
+def test_a_value_that_must_be_given_is_named():
+    answer = answer_to("model=hf", part="model")
     assert answer == "model.path has no value: give one on the command line (model.path=…)"
 
 

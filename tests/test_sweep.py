@@ -172,10 +172,27 @@ def test_a_single_run_keeps_others_out_of_its_folder_while_it_runs(tmp_path: Pat
 def test_a_sweep_over_no_choice_is_told_in_a_sentence(sweep: Sweep):
     with pytest.raises(SystemExit) as caught:
         sweep("experiment=null,kl_0")
-    assert str(caught.value) == (
-        "error: a group takes the name of a choice, no null and no number: without one, leave it out"
-    )
+    assert str(caught.value).startswith("error: experiment=null,kl_0 is no choice; leave experiment out, or choose one")
     assert sweep("experiment=none,kl_0") == [(0, 0.1), (0, 0.0)]
+
+
+def test_a_mistake_in_any_job_ends_the_sweep_before_the_first_and_before_a_folder_is_made(
+    sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for given, said in (
+        (("seed=0,1", "grpo.beta=0.1,-1"), "grpo.beta=-1 must be a number of at least 0"),
+        (("stage=1,7",), "stage=7 is no choice; choose one of: 1, 2, 3, 4, curriculum"),
+        (("grpo.beta=interval(0,1)",), "grpo.beta=interval(0,1) has no end: sweep over a list, range(…) or glob(…)"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            sweep(*given)
+        assert str(caught.value) == f"error: {said}"
+    assert (list(tmp_path.iterdir()), capsys.readouterr().out) == ([], "")
+
+
+def test_a_setting_that_only_another_job_has_is_told_with_those_of_this_one(sweep: Sweep):
+    with pytest.raises(SystemExit, match=r"data\.split is not a setting of data; valid are: categories, max_tasks"):
+        sweep("data=bfcl,playground", "data.split=paper")
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "slurm"])

@@ -27,6 +27,7 @@ from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks
 from envtune.errors import UserError
 from envtune.evaluation.audit.finding import Finding, Reason
 from envtune.evaluation.audit.published import audit, by_scenario, written_list
+from envtune.program import run_program
 from envtune.task import Task
 from envtune.whole_file import whole_file
 
@@ -107,4 +108,4 @@ def _show(console: Console, findings: Mapping[str, Sequence[Finding]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -18,7 +18,6 @@ import functools
 import gc
 import itertools
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -35,6 +34,7 @@ from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks, package_data
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode
+from envtune.program import run_program
 from envtune.task import Task
 from envtune.trajectory import Action, Trajectory
 
@@ -158,4 +158,4 @@ def _resident_mib() -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

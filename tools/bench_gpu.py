@@ -37,6 +37,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 
 from envtune.grpo.batch import TrainBatch
+from envtune.program import run_program
 from envtune.training.policy import Policy
 
 # Whose kernel PyTorch's attention takes; auto leaves it the choice.
@@ -211,4 +212,4 @@ def _rank(shape: str, asked: int | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -39,6 +39,7 @@ from random_update import Shape, random_model, rollout_of, run_updates
 from envtune.chat.template import Template
 from envtune.data.bfcl import BFCL
 from envtune.environment.augmentation.none import NoAugmentation
+from envtune.program import run_program
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split, Task, UserTurn
 from envtune.training.library_noise import silence_libraries
@@ -197,4 +198,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -27,6 +27,8 @@ from pathlib import Path
 
 import envtune.process_start
 
+from envtune.program import run_program
+
 ROOT = Path(__file__).parent.parent
 GOALS = {"seconds_to_first_update": 60, "updates_in_10_minutes": 10}
 
@@ -112,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -14,7 +14,6 @@ import argparse
 import json
 import multiprocessing
 import resource
-import sys
 import time
 from typing import Any
 
@@ -23,6 +22,7 @@ import envtune.process_start
 import torch
 from torch import Tensor, nn
 
+from envtune.program import run_program
 from envtune.training.projection import project
 
 TEMPERATURE = 0.7
@@ -121,4 +121,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -40,6 +40,7 @@ from envtune.chat.template import Template
 from envtune.chat.tokenizer import load_tokenizer
 from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.environment.augmentation.actionable import Actionable
+from envtune.program import run_program
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.rollout.generator import Advance, Completion, Generator, Request
 from envtune.rollout.hf_generator import HFGenerator
@@ -292,4 +293,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

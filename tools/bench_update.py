@@ -34,6 +34,7 @@ from torch import Tensor
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from envtune.grpo.batch import TrainBatch
+from envtune.program import run_program
 from envtune.task import Category
 from envtune.training.policy import Policy
 from envtune.training.projection import project
@@ -207,4 +208,4 @@ def _options() -> tuple[Settings, int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

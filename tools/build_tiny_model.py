@@ -42,6 +42,7 @@ from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForC
 
 from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.playground.source import Playground
+from envtune.program import run_program
 from envtune.task import Split, Task
 
 TOKENIZER_TASKS = 2_000
@@ -352,4 +353,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

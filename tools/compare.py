@@ -30,6 +30,7 @@ from sweep_runs import Run, Setting, Sweep, read_sweep
 
 from envtune.errors import UserError
 from envtune.evaluation.seeds import SeedMean, mean_over_seeds
+from envtune.program import run_program
 from envtune.task import Category
 from envtune.whole_file import WriteError, whole_file
 
@@ -249,4 +250,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

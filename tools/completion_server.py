@@ -15,6 +15,7 @@ from typing import Any
 
 import envtune.process_start
 
+from envtune.program import run_program
 from envtune.serving.extra import require_extra
 
 require_extra("completion_server")
@@ -66,4 +67,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

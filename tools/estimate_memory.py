@@ -30,6 +30,7 @@ from simulated_memory import MicroBatch
 
 from envtune import command_line
 from envtune.errors import UserError
+from envtune.program import run_program
 from envtune.training.library_noise import silence_libraries
 
 CONFIG = "train"
@@ -107,4 +108,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import envtune.process_start
 
@@ -24,13 +24,16 @@ from omegaconf import DictConfig, OmegaConf
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from envtune import trajectory_file
+from envtune.checked import Among, checked
 from envtune.command_line import command
+from envtune.composed_config import require_component
 from envtune.errors import UserError
 from envtune.evaluation.audit.published import listed_tasks
 from envtune.evaluation.intervals import LEVEL, METHODS
 from envtune.evaluation.plan import Plan
 from envtune.evaluation.scores import Score, audited_scores, scores_by_category, scores_table
 from envtune.rollout.collector import Collector, EpisodeRequest
+from envtune.task import Split
 from envtune.training.library_noise import silence_libraries
 from envtune.training.report import config_tree
 from envtune.training.run_record import write_run_record
@@ -42,7 +45,29 @@ log = logging.getLogger("evaluate")
 LOG_EVERY = 50  # episodes
 
 
-@command("evaluate")
+def require_sound_evaluation(config: DictConfig) -> None:
+    """What no component can see: settings of the evaluation itself, and the machine.
+
+    Raises:
+        UserError: a setting that is not allowed, or that cannot be had here.
+    """
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    for name in ("data", "rollout", "model"):
+        require_component(config[name], name)
+    Plan(settings["greedy"], settings["samples"], settings["seed"])
+    _require_sound(**{name: settings[name] for name in ("split", "device", "init_from", "tags", "run_folder")})
+
+
+@checked
+def _require_sound(
+    split: Annotated[str, Among(Split)], device: str, init_from: str | None, tags: Sequence[str | int], run_folder: str
+) -> None:
+    _device(device)
+    if init_from is not None:
+        find_checkpoint(init_from)
+
+
+@command("evaluate", require_sound_evaluation)
 def evaluate(config: DictConfig) -> None:
     """Composes, plays and reports."""
     silence_libraries()

@@ -22,6 +22,7 @@ import torch
 
 from envtune.chat.tokenizer import load_tokenizer
 from envtune.errors import UserError
+from envtune.program import run_program
 from envtune.training.library_noise import silence_libraries
 from envtune.training.run_record import Settings, read_run_record
 from envtune.training.starting_point import find_checkpoint
@@ -117,4 +118,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -18,7 +18,6 @@ import gc
 import json
 import random
 import re
-import sys
 import time
 import traceback
 import tracemalloc
@@ -37,6 +36,7 @@ from envtune.chat.protocol import parse
 from envtune.data.bfcl import load_bfcl_tasks
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode, Observation
+from envtune.program import run_program
 from envtune.task import Task
 from envtune.trajectory import FormatError, ToolResult, Trajectory
 
@@ -211,4 +211,4 @@ def _listed(counts: Counter[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -31,6 +31,7 @@ from show_trajectory import CONTROL, WIDTH, read_records, trajectory_files
 
 from envtune.errors import UserError
 from envtune.evaluation.intervals import wilson
+from envtune.program import run_program
 from envtune.trajectory import ToolResult, Trajectory
 
 TRAIN, VALIDATION, EVALUATION = "train", "val", "evaluation"
@@ -234,4 +235,4 @@ def _safe(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -33,6 +33,7 @@ from envtune.evaluation.official.program import OfficialProgram
 from envtune.evaluation.official.results import write_results
 from envtune.evaluation.official.scores import official_table, plain_scores, read_scores
 from envtune.evaluation.official.tasks import categories_of, first_ids, played_ids
+from envtune.program import run_program
 from envtune.trajectory import Trajectory
 from envtune.whole_file import whole_file
 
@@ -145,4 +146,4 @@ def _count(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -12,7 +12,9 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import envtune.process_start
 
@@ -21,7 +23,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from envtune.checked import checked
 from envtune.command_line import command
+from envtune.composed_config import require_component
 from envtune.errors import UserError
 from envtune.evaluation.ood import table
 from envtune.evaluation.ood.comparison import warnings
@@ -33,19 +37,39 @@ from envtune.whole_file import whole_file
 log = logging.getLogger("ood")
 
 
-@command("ood", repeats=True)
+def require_sound_benchmark(config: DictConfig) -> None:
+    """Raises UserError for settings that make no benchmark to play, or that do not go together."""
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    require_component(config.ood, "ood")
+    _require_sound(
+        **{name: settings[name] for name in ("name", "agent", "user", "count_broken", "results", "run_folder")}
+    )
+    _require_user(_choice(), instantiate(config.ood, _convert_="all"), _job(config))
+
+
+@checked
+def _require_sound(
+    name: str | int,
+    agent: Mapping[str, Any],
+    user: Mapping[str, Any],
+    count_broken: bool,
+    results: str,
+    run_folder: str,
+) -> None:
+    if not re.fullmatch(r"\w[\w.+-]*", str(name)):
+        raise UserError(
+            f"name={name} names a folder and a row: begin with a letter or digit, and use these and . _ + -"
+        )
+
+
+@command("ood", require_sound_benchmark, repeats=True)
 def ood(config: DictConfig) -> None:
     """Composes, plays, records, and writes the checkpoint's table."""
     rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
     rich.print(f"run folder: {config.run_folder}")
     name = str(config.name)
-    if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise UserError(
-            f"name={name} names a folder and a row: begin with a letter or digit, and use these and . _ + -"
-        )
     harness = instantiate(config.ood, _convert_="all")
     job = _job(config)
-    _require_user(_choice(), harness, job)
     version = harness.version()
     for endpoint in filter(None, (job.agent, job.user)):
         endpoint.require()
@@ -73,18 +97,16 @@ def write_tables(folder: Path) -> None:
 
 def _job(config: DictConfig) -> Job:
     """Raises UserError for settings that make no job."""
-    user = config.user
-    if (user.url is None) != (user.model is None):
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    agent, user = settings["agent"], settings["user"]
+    if (user["url"] is None) != (user["model"] is None):
         raise UserError("user.url and user.model belong together: give both or none")
     return Job(
-        agent=ChatEndpoint(config.agent.url, config.agent.model, config.agent.key_variable),
-        temperature=config.agent.temperature,
-        max_tokens=config.agent.max_tokens,
-        user=None if user.url is None else ChatEndpoint(user.url, user.model, user.key_variable),
-        episodes_per_task=config.episodes_per_task,
-        limit=config.limit,
-        concurrency=config.concurrency,
-        timeout=config.timeout,
+        agent=ChatEndpoint(agent["url"], agent["model"], agent["key_variable"]),
+        temperature=agent["temperature"],
+        max_tokens=agent["max_tokens"],
+        user=None if user["url"] is None else ChatEndpoint(**user),
+        **{name: settings[name] for name in ("episodes_per_task", "limit", "concurrency", "timeout")},
         folder=Path(config.run_folder),
     )
 

@@ -17,6 +17,7 @@ import envtune.process_start
 from envtune.errors import UserError
 from envtune.evaluation.ood import comparison, table
 from envtune.evaluation.ood.record import OODRecord, read_records
+from envtune.program import run_program
 from envtune.whole_file import whole_file
 
 
@@ -77,4 +78,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

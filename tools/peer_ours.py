@@ -18,6 +18,7 @@ from peer_work import Report, Update, Work
 
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.grpo.settings import GRPOSettings
+from envtune.program import run_program
 from envtune.reward import ProgressReward, RewardBreakdown, RewardPart
 from envtune.rollout.collector import Collector
 from envtune.rollout.hf_generator import HFGenerator
@@ -118,4 +119,4 @@ def _settings(work: Work) -> GRPOSettings:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -31,6 +31,7 @@ from envtune.chat.tokenizer import load_tokenizer
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.grpo.settings import GRPOSettings
+from envtune.program import run_program
 from envtune.task import Task
 from envtune.trajectory import FinalAnswer
 
@@ -212,4 +213,4 @@ class _Measured(TrainerCallback):
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

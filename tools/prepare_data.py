@@ -27,6 +27,7 @@ from envtune.data.split import SPLITS
 from envtune.data.verl_file import write_rows
 from envtune.data.verl_row import to_row
 from envtune.errors import UserError
+from envtune.program import run_program
 from envtune.task import Category, Split, Task
 
 
@@ -85,4 +86,4 @@ def user_messages(task: Task, style: PromptStyle) -> Sequence[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -42,6 +42,7 @@ from show_trajectory import WIDTH, Record, read_records, trajectory_files
 
 from envtune import command_line
 from envtune.errors import UserError
+from envtune.program import run_program
 from envtune.reward import Reward, judge
 
 CONFIG = "train"
@@ -187,4 +188,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

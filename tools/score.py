@@ -37,6 +37,7 @@ from envtune.environment.toolbox import PARAMETERS, Toolbox
 from envtune.environment.twin import twin_turns
 from envtune.errors import UserError
 from envtune.evaluation.audit.published import listed_tasks
+from envtune.program import run_program
 from envtune.task import Task
 from envtune.trajectory import TurnVerdict
 from envtune.whole_file import whole_file
@@ -171,4 +172,4 @@ def _nested_lists_of_text(value: Any, depth: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

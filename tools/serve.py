@@ -28,6 +28,7 @@ from pathlib import Path
 
 import envtune.process_start
 
+from envtune.program import run_program
 from envtune.serving.extra import require_extra
 
 require_extra("serve")
@@ -189,4 +190,4 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -27,6 +27,7 @@ import envtune.process_start
 
 from envtune.bearer_key import is_loopback, key_from
 from envtune.errors import UserError
+from envtune.program import run_program
 from envtune.rollout.vllm_engine import WORKER, whole_prompts
 from envtune.rollout.vllm_guard import GUARD, KEY_VARIABLE
 
@@ -106,4 +107,4 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

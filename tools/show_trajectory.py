@@ -26,6 +26,7 @@ from rich.table import Table
 
 from envtune import trajectory_file
 from envtune.errors import UserError
+from envtune.program import run_program
 from envtune.trajectory import Trajectory
 from envtune.trajectory_text import as_markdown
 
@@ -172,4 +173,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

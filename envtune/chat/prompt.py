@@ -10,9 +10,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from envtune.errors import UserError
+from envtune.checked import Among, checked
 from envtune.task import ToolDocument
 
 TOOL_DOCUMENTS = ("full", "compact")
@@ -40,6 +40,7 @@ _TYPES = {"string": "str", "integer": "int", "float": "float", "number": "float"
 _OWN_DESCRIPTION = "Tool description:"
 
 
+@checked
 @dataclass(frozen=True)
 class PromptStyle:
     """How the agent is instructed.
@@ -52,14 +53,8 @@ class PromptStyle:
         UserError: if a value is none of these.
     """
 
-    tool_documents: str = "full"
-    instructions: str = "long"
-
-    def __post_init__(self) -> None:
-        for name, allowed in (("tool_documents", TOOL_DOCUMENTS), ("instructions", INSTRUCTIONS)):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise UserError(f"{name} is {value!r}: use one of {', '.join(allowed)}")
+    tool_documents: Annotated[str, Among(TOOL_DOCUMENTS)] = "full"
+    instructions: Annotated[str, Among(INSTRUCTIONS)] = "long"
 
     def system_prompt(self, tools: Sequence[ToolDocument], further: str = "") -> str:
         """The system message of an episode that begins with ``tools``, and ``further`` text behind it."""

@@ -15,6 +15,7 @@ from typing import Any
 from envtune.chat.pieces import render_pieces
 from envtune.chat.plain_text import PlainText, encode
 from envtune.chat.prompt import PromptStyle
+from envtune.checked import Count, checked
 from envtune.errors import UserError
 from envtune.task import ToolDocument
 
@@ -23,6 +24,7 @@ _MARK = "\n[... the middle is left out, it is too long ...]\n"
 _END = 16_384
 
 
+@checked
 class Template:
     """One tokenizer's chat template as the increments of an episode; holds no state of any episode.
 
@@ -40,7 +42,7 @@ class Template:
             into plain text, or the limit has no room for its mark.
     """
 
-    def __init__(self, tokenizer: Any, style: PromptStyle, max_observation_tokens: int | None = None) -> None:
+    def __init__(self, tokenizer: Any, style: PromptStyle, max_observation_tokens: Count | None = None) -> None:
         self._tokenizer = tokenizer
         self._style = style
         self.pieces = pieces = render_pieces(tokenizer)

@@ -7,28 +7,36 @@ open the worlds of a user's own files, so that a world that cannot be opened is 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from bfcl_eval.constants.executable_backend_config import MULTI_TURN_FUNC_DOC_FILE_MAPPING
+from pydantic import Field
 
+from envtune.checked import Among, Count, EachOnce, checked
 from envtune.data.call_string import parse_call
-from envtune.data.split import draw_evenly, named_split, task_id
+from envtune.data.split import SPLITS, draw_evenly, named_split, task_id
 from envtune.environment.worlds import new_worlds
 from envtune.errors import UserError
 from envtune.task import Category, Split, Task, ToolCall, ToolDocument, UserTurn
 
 CATEGORIES = tuple(str(category) for category in Category)
 
+# What sources of tasks are asked for.
+Categories = EachOnce[Annotated[str, Among(CATEGORIES)]]
+ValidationSize = Annotated[int, Field(ge=1, description="the best checkpoint and the curves come of validation")]
+MaxTasks = Annotated[Count | None, Field(description="null for all")]
+
 
 class TaskFileError(UserError):
     """A benchmark file has a line that is no task. The message names the file, the line and the fault."""
 
 
+@checked
 class BFCL:
     """The benchmark's tasks, dealt to train, val and test.
 
@@ -40,18 +48,18 @@ class BFCL:
 
     def __init__(
         self,
-        categories: Sequence[str],
-        split: str = "scenario",
+        categories: Categories,
+        split: Annotated[str, Among(SPLITS)] = "scenario",
         split_seed: int = 0,
-        val_size: int = 100,
-        val_categories: Sequence[str] | None = None,
+        val_size: ValidationSize = 100,
+        val_categories: Categories | None = None,
         data_dir: str | None = None,
-        max_tasks: int | None = None,
+        max_tasks: MaxTasks = None,
     ) -> None:
-        self._categories = parse_categories(categories)
+        self._categories = tuple(map(Category, categories))
         self._split, self._split_seed = split, split_seed
         self._sides = named_split(split, split_seed)
-        val = parse_categories(CATEGORIES if val_categories is None else val_categories)
+        val = tuple(map(Category, CATEGORIES if val_categories is None else val_categories))
         self._validation = draw_evenly(self._sides.held_out, val, val_size, split_seed, "data.val_size")
         self._trained = self._sides.train
         if max_tasks is not None:
@@ -93,7 +101,8 @@ class BFCL:
         return self._loaded
 
 
-def load_bfcl_tasks(categories: Sequence[str] = CATEGORIES, data_dir: str | None = None) -> tuple[Task, ...]:
+@checked
+def load_bfcl_tasks(categories: Categories = CATEGORIES, data_dir: str | None = None) -> tuple[Task, ...]:
     """Every task of the categories, in the order of the files.
 
     Raises:
@@ -101,20 +110,12 @@ def load_bfcl_tasks(categories: Sequence[str] = CATEGORIES, data_dir: str | None
         TaskFileError: for a missing file or a broken line.
     """
     folder = package_data() if data_dir is None else Path(data_dir)
-    return tuple(task for category in parse_categories(categories) for task in _tasks_of(category, folder))
+    return tuple(task for category in map(Category, categories) for task in _tasks_of(category, folder))
 
 
 def package_entries() -> dict[str, dict[str, Any]]:
     """Every entry of the installed package by its id, as the files have it, with its ``ground_truth``."""
     return {entry["id"]: entry for category in Category for _, entry in _entries_of(category, package_data())}
-
-
-def parse_categories(names: Sequence[str]) -> tuple[Category, ...]:
-    """The categories by these names; a UserError lists the allowed ones."""
-    unknown = [name for name in names if name not in CATEGORIES]
-    if isinstance(names, str) or unknown or not names or len(set(names)) < len(names):
-        raise UserError(f"categories {names!r} must be a list of one or more of {', '.join(CATEGORIES)}, each once")
-    return tuple(Category(name) for name in names)
 
 
 def package_data() -> Path:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks, parse_categories
+from envtune.checked import Among, checked
+from envtune.data.bfcl import CATEGORIES, Categories, MaxTasks, ValidationSize, load_bfcl_tasks
 from envtune.data.split import draw_evenly
 from envtune.data.verl_file import ParquetFileError, read_extra_info
 from envtune.data.verl_row import id_of_row, task_of_row
@@ -19,6 +20,7 @@ from envtune.task import Category, Split, Task
 CONTENTS = ("row", "package")
 
 
+@checked
 class ParquetTasks:
     """The tasks of the files in the folder ``path``: one file each for training, validation and test.
 
@@ -37,21 +39,19 @@ class ParquetTasks:
         train_file: str = "bfcl_train.parquet",
         val_file: str = "bfcl_val.parquet",
         test_file: str = "bfcl_test.parquet",
-        contents: str = "row",
-        categories: Sequence[str] = CATEGORIES,
-        val_categories: Sequence[str] | None = None,
-        max_tasks: int | None = None,
-        val_size: int | None = None,
+        contents: Annotated[str, Among(CONTENTS)] = "row",
+        categories: Categories = CATEGORIES,
+        val_categories: Categories | None = None,
+        max_tasks: MaxTasks = None,
+        val_size: ValidationSize | None = None,
         seed: int = 0,
     ) -> None:
-        if contents not in CONTENTS:
-            raise UserError(f"data.contents={contents!r} is unknown: use one of {', '.join(CONTENTS)}")
         self._contents, self._seed = contents, seed
         folder = Path(path)
         self._paths = {Split.TRAIN: folder / train_file, Split.VAL: folder / val_file, Split.TEST: folder / test_file}
         self._categories = {
-            Split.TRAIN: parse_categories(categories),
-            Split.VAL: parse_categories(CATEGORIES if val_categories is None else val_categories),
+            Split.TRAIN: tuple(map(Category, categories)),
+            Split.VAL: tuple(map(Category, CATEGORIES if val_categories is None else val_categories)),
             Split.TEST: tuple(Category),
         }
         self._sizes = {Split.TRAIN: ("data.max_tasks", max_tasks), Split.VAL: ("data.val_size", val_size)}

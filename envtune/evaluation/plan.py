@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from envtune.checked import Count, Seed, checked
 from envtune.errors import UserError
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Task
 from envtune.trajectory import Trajectory
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``samples`` episodes of every task, greedy or sampled. All sampling noise comes from ``seed`` and the task's id.
@@ -22,15 +24,10 @@ class Plan:
     """
 
     greedy: bool
-    samples: int
-    seed: int
+    samples: Count
+    seed: Seed
 
     def __post_init__(self) -> None:
-        if not isinstance(self.greedy, bool):
-            raise UserError(f"greedy={self.greedy} must be true or false")
-        for name, value, least in (("samples", self.samples, 1), ("seed", self.seed, 0)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise UserError(f"{name}={value} must be a whole number of {least} or more")
         if self.greedy and self.samples > 1:
             raise UserError(
                 f"samples={self.samples} would play the same greedy episodes {self.samples} times: add greedy=false to "

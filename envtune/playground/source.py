@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any, overload
+from typing import Annotated, Any, overload
 
-from envtune.data.bfcl import CATEGORIES, parse_categories
+from envtune.checked import Among, Count, EachOnce, checked
+from envtune.data.bfcl import CATEGORIES, Categories, MaxTasks, ValidationSize
 from envtune.environment.worlds import TOOLBOXES
 from envtune.errors import UserError
 from envtune.playground.categories import Shape, shaped
@@ -46,6 +47,7 @@ class Story:
     looked_up: Mapping[str, str]
 
 
+@checked
 class Playground:
     """Generated tasks on BFCL's tools; see docs/playground.md.
 
@@ -55,32 +57,29 @@ class Playground:
     on these three and on ``seed``, its split and its number, and on nothing else.
 
     Raises:
-        UserError: for a size below 0, an unknown or repeated name, or a category that none of the classes has.
+        UserError: for a size below 1, an unknown or repeated name, or a category that none of the classes has.
     """
 
     def __init__(
         self,
-        categories: Sequence[str] = CATEGORIES,
-        toolboxes: Sequence[str] = TOOLBOXES,
-        max_tasks: int | None = None,
-        train_size: int = 1_000_000,
-        val_size: int = 100,
-        test_size: int = 400,
-        val_categories: Sequence[str] | None = None,
+        categories: Categories = CATEGORIES,
+        toolboxes: EachOnce[Annotated[str, Among(TOOLBOXES)]] = TOOLBOXES,
+        max_tasks: MaxTasks = None,
+        train_size: Count = 1_000_000,
+        val_size: ValidationSize = 100,
+        test_size: Count = 400,
+        val_categories: Categories | None = None,
         seed: int = 0,
     ) -> None:
-        trained = parse_categories(categories)
-        held_out = parse_categories(CATEGORIES if val_categories is None else val_categories)
-        self._toolboxes = _parse_toolboxes(toolboxes)
+        trained = tuple(map(Category, categories))
+        held_out = tuple(map(Category, CATEGORIES if val_categories is None else val_categories))
+        # In the order of the environment, whatever the order in which they are named.
+        self._toolboxes = tuple(name for name in TOOLBOXES if name in toolboxes)
         self._categories = {Split.TRAIN: trained, Split.VAL: held_out, Split.TEST: held_out}
         self._lines = {
             category: _storylines(category, self._toolboxes) for category in dict.fromkeys((*trained, *held_out))
         }
         self._seed = seed
-        sizes = {"train_size": train_size, "val_size": val_size, "test_size": test_size, "max_tasks": max_tasks or 0}
-        for name, size in sizes.items():
-            if size < 0:
-                raise UserError(f"data.{name}={size} must be 0 or more")
         train = train_size if max_tasks is None else min(train_size, max_tasks)
         self._tasks = {
             split: GeneratedTasks(self, split, size)
@@ -164,13 +163,6 @@ def _storylines(category: Category, toolboxes: Sequence[str]) -> tuple[tuple[Sto
             f"TicketAPI, MessageAPI or TwitterAPI, or leave {category} out of data.categories and data.val_categories"
         )
     return found
-
-
-def _parse_toolboxes(names: Sequence[str]) -> tuple[str, ...]:
-    """In the order of the environment, whatever the order in which they are named."""
-    if isinstance(names, str) or not names or not set(names) <= set(TOOLBOXES) or len(set(names)) < len(names):
-        raise UserError(f"data.toolboxes={names!r} must be a list of one or more of {', '.join(TOOLBOXES)}, each once")
-    return tuple(name for name in TOOLBOXES if name in names)
 
 
 def _story(line: Storyline, tale: Tale, shape: Shape, category: Category, name: str, number: int) -> Story:

@@ -14,6 +14,7 @@ import numpy as np
 
 from envtune.chat.protocol import parse
 from envtune.chat.template import Template
+from envtune.checked import Count, checked
 from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode, Observation
@@ -32,6 +33,7 @@ class EpisodeRequest:
     seed: int
 
 
+@checked
 class Collector:
     """Plays episodes with at most ``max_episodes`` of them in flight.
 
@@ -45,19 +47,12 @@ class Collector:
         generator: Generator,
         template: Template,
         augmentation: Augmentation,
-        step_limit: int,
-        max_prompt_tokens: int,
-        max_response_tokens: int,
-        max_completion_tokens: int,
-        max_episodes: int = 64,
+        step_limit: Count,
+        max_prompt_tokens: Count,
+        max_response_tokens: Count,
+        max_completion_tokens: Count,
+        max_episodes: Count = 64,
     ) -> None:
-        _check_positive(
-            step_limit=step_limit,
-            max_prompt_tokens=max_prompt_tokens,
-            max_response_tokens=max_response_tokens,
-            max_completion_tokens=max_completion_tokens,
-            max_episodes=max_episodes,
-        )
         self.generator = generator
         self.environment_seconds = 0.0
         self.template = template
@@ -214,9 +209,3 @@ class _EpisodeInFlight:
 
     def finish(self, policy_version: int) -> Trajectory:
         return self._episode.finish().with_tokens(self._transcript.record(), self._seed, policy_version)
-
-
-def _check_positive(**settings: int) -> None:
-    for name, value in settings.items():
-        if value < 1:
-            raise ValueError(f"rollout.{name}={value} must be at least 1")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import torch
+from pydantic import Field
 from transformers import PreTrainedModel
 
 Answer = TypeVar("Answer")
+
+Timeout = Annotated[float, Field(gt=0, description="the seconds that vLLM may take for an answer")]
 
 
 class EngineError(ConnectionError):

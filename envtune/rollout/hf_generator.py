@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from transformers import PreTrainedModel
 from transformers.cache_utils import get_layer_types_and_kwargs
 
+from envtune.checked import Count, checked
 from envtune.errors import UserError
 from envtune.rollout.advances import Advances
 from envtune.rollout.end_tokens import end_tokens
 from envtune.rollout.generator import Advance, BrokenPolicy, Request
 from envtune.rollout.kv_attention import ATTENTION
 from envtune.rollout.running_batch import Limits, RunningBatch
-from envtune.rollout.sampling import NonFiniteLogits, Sampling
+from envtune.rollout.sampling import NonFiniteLogits, Sampling, Temperature
 
 
+@checked
 class HFGenerator:
     """The embedded ``Generator``. Call ``update_weights`` first, and after every change of the weights.
 
@@ -39,17 +43,11 @@ class HFGenerator:
 
     def __init__(
         self,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        max_batch_size: int = 64,
-        max_cache_tokens: int = 262_144,
+        temperature: Temperature = 1.0,
+        top_p: Annotated[float, Field(gt=0, le=1, description="1 samples from the whole vocabulary")] = 1.0,
+        max_batch_size: Annotated[int, Field(ge=1, description="completions decoded together")] = 64,
+        max_cache_tokens: Count = 262_144,
     ) -> None:
-        if not temperature > 0:
-            raise UserError(f"temperature={temperature} is not above 0; for the likeliest tokens, generate greedily")
-        if not 0 < top_p <= 1:
-            raise UserError(f"top_p={top_p} is not in (0, 1]; 1 samples from the whole vocabulary")
-        if max_batch_size < 1:
-            raise UserError(f"max_batch_size={max_batch_size} is below 1; give the number of rows to decode together")
         self.temperature = temperature
         self.top_p = top_p
         self.policy_version = -1

@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
+
+# Of a generator.
+Temperature = Annotated[float, Field(gt=0, description="the likeliest tokens come of generating greedily")]
 
 
 class NonFiniteLogits(ArithmeticError):

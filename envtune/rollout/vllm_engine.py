@@ -14,19 +14,20 @@ import os
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import torch
 from transformers import PreTrainedModel
 
+from envtune.checked import Among, checked
 from envtune.errors import UserError
-from envtune.rollout.engine import EngineError, Sampled
+from envtune.rollout.engine import EngineError, Sampled, Timeout
 from envtune.rollout.event_loop import LoopThread
 from envtune.rollout.weight_probe import TOLERANCES
 
 Answer = TypeVar("Answer")
 
-DTYPES = ("auto", *TOLERANCES)
+Dtype = Annotated[str, Among(("auto", *TOLERANCES))]
 # The mixin of vLLM's worker that takes weights; named, because the worker lives in another process.
 WORKER = "envtune.rollout.vllm_worker.WeightReceiver"
 # What the generator relies on, whoever starts the engine.
@@ -38,6 +39,7 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
+@checked
 class OwnEngine:
     """An ``Engine`` that starts with the first weights. A process has one: a new one ends the one before.
 
@@ -54,11 +56,7 @@ class OwnEngine:
     is_shared = False
     _newest: ClassVar[OwnEngine | None] = None
 
-    def __init__(self, arguments: Mapping[str, Any], dtype: str, sleep: bool | None, timeout: float) -> None:
-        if dtype not in DTYPES:
-            raise UserError(f"dtype={dtype} is no choice of the vLLM generator; choose one of {', '.join(DTYPES)}")
-        if not timeout > 0:
-            raise UserError(f"timeout={timeout} is not above 0; give the seconds that vLLM may take for an answer")
+    def __init__(self, arguments: Mapping[str, Any], dtype: Dtype, sleep: bool | None, timeout: Timeout) -> None:
         if importlib.util.find_spec("vllm") is None:
             raise UserError("rollout=vllm needs the package vllm: pip install -e '.[vllm]', or sample with rollout=hf")
         self._arguments, self._dtype, self._sleep, self._timeout = arguments, dtype, sleep, timeout

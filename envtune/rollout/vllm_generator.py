@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from envtune.checked import Count, Positive, checked
 from envtune.errors import UserError
 from envtune.rollout.end_tokens import end_tokens
 from envtune.rollout.engine import Engine, EngineError
@@ -25,6 +26,7 @@ from envtune.rollout.event_loop import all_or_none
 from envtune.rollout.generator import Advance, BrokenPolicy, Completion, Request
 from envtune.rollout.plain_weights import write_plain_weights
 from envtune.rollout.processes import first_on_this_host, process_number, together
+from envtune.rollout.sampling import Temperature
 from envtune.rollout.weight_probe import TOLERANCES, probe_difference, probe_requests
 from envtune.rollout.weight_sums import differing_layers
 
@@ -32,6 +34,7 @@ from envtune.rollout.weight_sums import differing_layers
 UNKNOWN = -1
 
 
+@checked
 class VLLMGenerator:
     """The ``Generator`` on an engine of vLLM. See conf/rollout/vllm.yaml and vllm_server.yaml.
 
@@ -51,13 +54,11 @@ class VLLMGenerator:
     def __init__(
         self,
         engine: Engine,
-        temperature: float = 1.0,
-        max_completions: int = 256,
-        probe_tolerance: float | None = None,
+        temperature: Temperature = 1.0,
+        max_completions: Count = 256,
+        probe_tolerance: Positive | None = None,
         transfer_folder: str | None = None,
     ) -> None:
-        if not temperature > 0:
-            raise UserError(f"temperature={temperature} is not above 0; for the likeliest tokens, generate greedily")
         if transfer_folder is not None and not Path(transfer_folder).is_dir():
             raise UserError(f"transfer_folder={transfer_folder} is no folder: make it, or give another")
         self.temperature = temperature

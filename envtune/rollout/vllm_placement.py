@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from envtune.rollout.vllm_engine import OwnEngine
+from pydantic import Field
+
+from envtune.checked import Count, Positive
+from envtune.rollout.engine import Timeout
+from envtune.rollout.sampling import Temperature
+from envtune.rollout.vllm_engine import Dtype, OwnEngine
 from envtune.rollout.vllm_generator import VLLMGenerator
 from envtune.rollout.vllm_server import ServedEngine
 from envtune.rollout.weight_probe import PROBE_LENGTH
 
 
 def colocated(
-    max_prompt_tokens: int,
-    max_response_tokens: int,
-    temperature: float = 1.0,
-    max_completions: int = 256,
-    dtype: str = "auto",
-    gpu_memory_utilization: float = 0.4,
+    max_prompt_tokens: Count,
+    max_response_tokens: Count,
+    temperature: Temperature = 1.0,
+    max_completions: Count = 256,
+    dtype: Dtype = "auto",
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.4,
     sleep: bool | None = None,
-    timeout: float = 600.0,
-    probe_tolerance: float | None = None,
+    timeout: Timeout = 600.0,
+    probe_tolerance: Positive | None = None,
     transfer_folder: str | None = None,
     engine: Mapping[str, Any] | None = None,
 ) -> VLLMGenerator:
@@ -49,12 +54,12 @@ def colocated(
 
 def on_server(
     url: str,
-    max_prompt_tokens: int,
-    max_response_tokens: int,
-    temperature: float = 1.0,
-    max_completions: int = 256,
-    timeout: float = 600.0,
-    probe_tolerance: float | None = None,
+    max_prompt_tokens: Count,
+    max_response_tokens: Count,
+    temperature: Temperature = 1.0,
+    max_completions: Count = 256,
+    timeout: Timeout = 600.0,
+    probe_tolerance: Positive | None = None,
     transfer_folder: str | None = None,
     key_variable: str | None = None,
 ) -> VLLMGenerator:

@@ -16,8 +16,9 @@ import torch
 from transformers import PreTrainedModel
 
 from envtune.bearer_key import bearer, key_from
+from envtune.checked import checked
 from envtune.errors import UserError
-from envtune.rollout.engine import EngineError, Sampled
+from envtune.rollout.engine import EngineError, Sampled, Timeout
 from envtune.rollout.event_loop import LoopThread
 
 Answer = TypeVar("Answer")
@@ -27,6 +28,7 @@ START = "python tools/serve_rollouts.py MODEL"
 SHAPE = ("model_type", "vocab_size", "hidden_size", "num_hidden_layers")
 
 
+@checked
 class ServedEngine:
     """An ``Engine`` that all training processes share. The server's sleep is not its business.
 
@@ -43,11 +45,9 @@ class ServedEngine:
 
     is_shared = True
 
-    def __init__(self, url: str, tokens: int, timeout: float, key_variable: str | None = None) -> None:
+    def __init__(self, url: str, tokens: int, timeout: Timeout, key_variable: str | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise UserError(f"rollout.generator.url={url} is no address: give that of a server, http://HOST:PORT")
-        if not timeout > 0:
-            raise UserError(f"timeout={timeout} is not above 0; give the seconds that vLLM may take for an answer")
         self._key_variable, self._key = key_variable, key_from(key_variable) if key_variable else None
         if key_variable and self._key is None:
             raise UserError(

@@ -12,7 +12,11 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from envtune.checked import Count, EachOnce, checked
 from envtune.errors import UserError
 from envtune.training.callbacks.last_checkpoint import LAST_CHECKPOINT
 from envtune.training.continued_run import LAST, continue_run
@@ -21,8 +25,6 @@ from envtune.training.stage_end import StageEnd
 from envtune.training.stage_record import FILE, StageRecord, read_stage_records, write_stage_records
 
 log = logging.getLogger(__name__)
-
-START_FROM = ("best", "last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class StageStart:
     interrupted: bool = False
 
 
+@checked
 class Curriculum:
     """Trains ``stages`` in their order and keeps a record of those that have finished in ``folder``/stages.json.
 
@@ -60,16 +63,12 @@ class Curriculum:
     def __init__(
         self,
         folder: str,
-        stages: Sequence[int | str],
-        start_from: str = "best",
-        max_updates: int | Sequence[int] | None = None,
+        stages: Annotated[EachOnce[int | str], Field(description="files of conf/stage, such as [1,2,3,4]")],
+        start_from: Literal["best", "last"] = "best",
+        max_updates: Count | Sequence[Count] | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.stages = [str(stage) for stage in stages]
-        if not self.stages or len(set(self.stages)) < len(self.stages):
-            raise UserError(f"curriculum.stages={list(stages)} must name one or more stages, each once: e.g. [1,2,3,4]")
-        if start_from not in START_FROM:
-            raise UserError(f"curriculum.start_from={start_from} is unknown: use one of {', '.join(START_FROM)}")
         self._start_from = start_from
         self._max_updates = _one_for_each(max_updates, len(self.stages))
 
@@ -171,9 +170,9 @@ def continue_stage(folder: Path, start: StageStart) -> str | None:
 
 def _one_for_each(max_updates: int | Sequence[int] | None, stages: int) -> list[int | None]:
     each: list[int | None] = list(max_updates) if isinstance(max_updates, Sequence) else [max_updates] * stages
-    if len(each) != stages or any(number is not None and number < 1 for number in each):
+    if len(each) != stages:
         raise UserError(
-            f"curriculum.max_updates={max_updates} must be one number of updates above 0, or a list of {stages}, one "
-            "for each stage"
+            f"curriculum.max_updates={max_updates} must be one number of updates, or a list of {stages}, one for each "
+            "stage"
         )
     return each

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from lightning import LightningDataModule
 
+from envtune.checked import Seed, checked
 from envtune.data.bfcl import tool_documents
 from envtune.environment.augmentation.annealed import Annealed
 from envtune.environment.worlds import TOOLBOXES
@@ -44,6 +45,7 @@ class TaskSource(Protocol):
         ...
 
 
+@checked
 class EnvironmentDataModule(LightningDataModule):
     """Tasks -> rollout -> reward -> batch.
 
@@ -53,7 +55,7 @@ class EnvironmentDataModule(LightningDataModule):
     """
 
     def __init__(
-        self, tasks: TaskSource, collector: Collector, reward: Reward, grpo: GRPOSettings, seed: int = 0
+        self, tasks: TaskSource, collector: Collector, reward: Reward, grpo: GRPOSettings, seed: Seed = 0
     ) -> None:
         super().__init__()
         self.source = tasks

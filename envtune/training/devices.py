@@ -9,6 +9,7 @@ import lightning
 import numpy as np
 import torch
 from lightning import Trainer
+from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from envtune.errors import UserError
@@ -33,6 +34,18 @@ def processes_of(trainer: Mapping[str, Any]) -> int:
     else:
         raise UserError(f"trainer.devices={devices} must be a number of devices, a list like [0,1], or auto")
     return max(1, count) * trainer["num_nodes"]
+
+
+def require_accelerator(name: str) -> None:
+    """Raises UserError for a `trainer.accelerator` that this machine does not have."""
+    if name == "auto":
+        return
+    kinds = ("cuda", "mps") if name == "gpu" else (name,)
+    if not any(AcceleratorRegistry[kind]["accelerator"].is_available() for kind in kinds):
+        raise UserError(
+            f"trainer.accelerator={name} cannot be had, for PyTorch sees none on this machine: use trainer=default, "
+            "which takes what there is, or trainer=cpu"
+        )
 
 
 def require_processes(trainer: Trainer, in_sweep: bool) -> None:

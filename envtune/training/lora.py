@@ -10,19 +10,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from envtune.checked import checked
 from envtune.errors import UserError
 
-ALL_LINEAR = "all-linear"
+ALL_LINEAR: Literal["all-linear"] = "all-linear"
 # Names of the two adapters within peft's layers.
 _TRAINED, _REFERENCE = "policy", "reference"
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class LoRA:
     """The settings `model.lora`: weights W [out, in] of a layer become W + alpha / r * B A with A [r, in], B [out, r].
@@ -39,20 +42,9 @@ class LoRA:
         UserError: a value out of range.
     """
 
-    r: int = 0
-    alpha: float = 32.0
-    targets: str | Sequence[str] = ALL_LINEAR
-
-    def __post_init__(self) -> None:
-        if self.r < 0:
-            raise UserError(f"model.lora.r={self.r} is below 0: give the adapter's rank, or 0 to train all weights")
-        if not self.alpha > 0:
-            raise UserError(f"model.lora.alpha={self.alpha} is not above 0: the adapter is weighted by alpha / r")
-        if self.targets != ALL_LINEAR and (isinstance(self.targets, str) or not self.targets):
-            raise UserError(
-                f"model.lora.targets={self.targets} is no choice: use {ALL_LINEAR}, or a list of names such as "
-                "[q_proj,v_proj]"
-            )
+    r: Annotated[int, Field(ge=0, description="the adapter's rank, or 0 to train all weights")] = 0
+    alpha: Annotated[float, Field(gt=0, description="the adapter is weighted by alpha / r")] = 32.0
+    targets: Literal["all-linear"] | Annotated[Sequence[str], Field(min_length=1)] = ALL_LINEAR
 
 
 def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:

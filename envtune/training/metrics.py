@@ -9,12 +9,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import stdev
+from typing import Annotated
 
+from envtune.checked import Among
+from envtune.task import Category
 from envtune.training.aggregates import Samples
 from envtune.training.resources import peak_device_memory, resident_memory
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
 from envtune.trajectory import FormatError, TokenRecord, Trajectory
 
+# What validation is reported over.
+GROUPS = ("overall", *(str(category) for category in Category))
+VALIDATED = [f"val/{measure}/{group}" for measure in ("success", "progress") for group in GROUPS]
+ValidationName = Annotated[str, Among(VALIDATED)]
 MINIMA = frozenset({"completions/min_length"})
 MAXIMA = frozenset({"completions/max_length", "sampling/logp_diff_max", "sampling/is_ratio_max", "perf/peak_memory"})
 

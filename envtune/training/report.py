@@ -17,14 +17,12 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from envtune.errors import UserError
-from envtune.task import Category
+from envtune.training.metrics import GROUPS
 from envtune.training.stage_record import StageRecord
 
 WIRING = ("module", "datamodule")
 _BEFORE_AFTER = ("success before", "success after", "progress before", "progress after")
 MAX_ROWS, BAR_WIDTH = 20, 50
-GROUPS = ("overall", *(str(category) for category in Category))
 
 
 @rank_zero_only
@@ -111,13 +109,6 @@ def validation_curve(points: Sequence[tuple[int, float]]) -> Table:
     for update, share in [*shown[:-1:step], *shown[-1:]]:
         table.add_row(str(update), Bar(1.0, 0.0, share, width=BAR_WIDTH), _percent(share))
     return table
-
-
-def require_validation_name(name: str) -> None:
-    """Raises UserError for an ``optimized_metric`` that no validation reports."""
-    names = [f"val/{measure}/{group}" for measure in ("success", "progress") for group in GROUPS]
-    if name not in names:
-        raise UserError(f"optimized_metric={name} is no result of validation; choose one of: {', '.join(names)}")
 
 
 def _percent(share: float | None) -> str:

@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from statistics import median, quantiles
+from typing import Annotated
 
+from pydantic import AllowInfNan, Field
+
+from envtune.checked import Count, NotNegative, Positive, checked
 from envtune.errors import UserError
 
 
@@ -27,6 +31,7 @@ class Signals:
     reason: str | None
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class TransitionRule:
     """A stage is over when validation gained no more than ``tolerance`` in the newest ``window`` validations, and the
@@ -37,28 +42,16 @@ class TransitionRule:
         UserError: a setting out of its range.
     """
 
-    window: int = 4
-    tolerance: float = 0.01
-    gradient_window: int = 20
-    max_spread: float = 1.0
-    min_updates: int = 20
-    max_updates: int | None = None
+    window: Annotated[int, Field(ge=1, description="validations")] = 4
+    tolerance: NotNegative = 0.01
+    gradient_window: Annotated[int, Field(ge=10, description="updates")] = 20
+    max_spread: Positive = 1.0
+    min_updates: Annotated[int, Field(ge=0)] = 20
+    max_updates: Count | None = None
 
     def __post_init__(self) -> None:
-        allowed = {
-            "window": (self.window >= 1, "1 or more validations"),
-            "tolerance": (self.tolerance >= 0, "0 or more"),
-            "gradient_window": (self.gradient_window >= 10, "10 or more updates"),
-            "max_spread": (self.max_spread > 0, "above 0"),
-            "min_updates": (self.min_updates >= 0, "0 or more updates"),
-            "max_updates": (
-                self.max_updates is None or self.max_updates >= max(1, self.min_updates),
-                "min_updates or more",
-            ),
-        }
-        for name, (holds, words) in allowed.items():
-            if not holds:
-                raise UserError(f"transition {name}={getattr(self, name)} is out of range: give {words}")
+        if self.max_updates is not None and self.max_updates < self.min_updates:
+            raise UserError(f"max_updates={self.max_updates} must be min_updates={self.min_updates} or more")
 
     def judge(self, updates: int, validations: Sequence[float], gradient_norms: Sequence[float]) -> Signals:
         """After ``updates`` updates of this stage, with its validations and gradient norms from the first on."""
@@ -98,6 +91,7 @@ class TransitionRule:
         return (tenths[-1] - tenths[0]) / median(newest) if median(newest) > 0 else 0.0
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class CollapseGuard:
     """A run has collapsed when the gradient norm is not finite or ``max_gradient_ratio`` times the median of the
@@ -107,14 +101,9 @@ class CollapseGuard:
         UserError: a setting out of its range.
     """
 
-    max_gradient_ratio: float = 50.0
-    max_kl: float = 5.0
-    window: int = 20
-
-    def __post_init__(self) -> None:
-        for name, least in (("max_gradient_ratio", 1), ("max_kl", 0), ("window", 0)):
-            if getattr(self, name) <= least:
-                raise UserError(f"collapse guard {name}={getattr(self, name)} is out of range: give more than {least}")
+    max_gradient_ratio: Annotated[float, Field(gt=1), AllowInfNan(True)] = 50.0
+    max_kl: Annotated[float, Field(gt=0), AllowInfNan(True)] = 5.0
+    window: Count = 20
 
     def judge(self, gradient_norms: Sequence[float], kl: float) -> str | None:
         """What has exploded in the newest update, or None. A ratio needs ``window`` gradient norms before it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pickle
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
+from envtune.checked import Among, checked
 from envtune.errors import UserError
 from envtune.remote_code import require_trust
 from envtune.rollout.plain_weights import plain_weights
@@ -22,15 +23,17 @@ from envtune.training.sharding import state_placed_as
 from envtune.training.starting_point import find_checkpoint
 
 DTYPES = ("auto", "float32", "bfloat16")
+Dtype = Annotated[str, Among(DTYPES)]
 # Where the LightningModule keeps the policy.
 POLICY_PREFIX = "policy."
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
+@checked
 def load_model(
     path: str,
-    dtype: str = "auto",
+    dtype: Dtype = "auto",
     attn_implementation: str | None = None,
     gradient_checkpointing: bool = False,
     trust_remote_code: bool = False,
@@ -58,14 +61,15 @@ def load_model(
     return model
 
 
-def load_causal_lm(path: str, dtype: str, attn_implementation: str | None, trust_remote_code: bool) -> PreTrainedModel:
+@checked
+def load_causal_lm(
+    path: str, dtype: Dtype, attn_implementation: str | None, trust_remote_code: bool
+) -> PreTrainedModel:
     """The model in the folder (or Hugging Face name) ``path``, on the CPU.
 
     Raises:
         UserError: one sentence that names the value, what is allowed and what to do.
     """
-    if dtype not in DTYPES:
-        raise UserError(f"dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
     _causal_config(path, trust_remote_code)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(

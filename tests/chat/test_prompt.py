@@ -81,7 +81,7 @@ def test_tools_that_arrive_later_are_introduced_and_nothing_is_said_without_any(
 
 
 def test_an_unknown_style_is_refused_with_the_valid_ones():
-    with pytest.raises(ValueError, match="tool_documents is 'short': use one of full, compact"):
+    with pytest.raises(ValueError, match="tool_documents='short' must be one of full, compact"):
         PromptStyle(tool_documents="short")
-    with pytest.raises(ValueError, match="instructions is 'tiny': use one of short, long"):
+    with pytest.raises(ValueError, match="instructions='tiny' must be one of short, long"):
         PromptStyle(instructions="tiny")

@@ -54,10 +54,10 @@ def test_episodes_are_played_in_one_go_reported_as_they_finish_and_kept_without_
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"samples": 0}, "samples=0 must be a whole number of 1 or more"),
-        ({"samples": 1.5}, "samples=1.5 must be a whole number of 1 or more"),
-        ({"seed": -1}, "seed=-1 must be a whole number of 0 or more"),
-        ({"greedy": "no"}, "greedy=no must be true or false"),
+        ({"samples": 0}, "samples=0 must be a whole number of at least 1"),
+        ({"samples": 1.5}, "samples=1.5 must be a whole number of at least 1"),
+        ({"seed": -1}, "seed=-1 must be a whole number of at least 0"),
+        ({"greedy": "no"}, "greedy='no' must be true or false"),
         ({"greedy": True, "samples": 4}, "the same greedy episodes 4 times: add greedy=false"),
     ],
 )

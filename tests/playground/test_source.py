@@ -104,9 +104,9 @@ def test_describe_says_how_to_make_the_same_tasks_again():
     ("settings", "message"),
     [
         ({"categories": ["basic"]}, "must be a list of one or more of base, miss_func"),
-        ({"toolboxes": ["WebSearch"]}, r"data.toolboxes=\['WebSearch'\] must be a list of one or more of Gorilla"),
+        ({"toolboxes": ["WebSearch"]}, r"toolboxes=\['WebSearch'\] must be a list of one or more of Gorilla"),
         ({"toolboxes": ["MathAPI"]}, "has no story with a long_context: add one of GorillaFileSystem"),
-        ({"val_size": -1}, "data.val_size=-1 must be 0 or more"),
+        ({"val_size": -1}, "val_size=-1 must be a whole number of at least 1"),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_one_sentence(settings: dict, message: str):

@@ -210,7 +210,7 @@ def test_trajectories_carry_the_generators_policy_version_and_greed_is_passed_on
 
 @pytest.mark.parametrize("limit", ["step_limit", "max_prompt_tokens", "max_response_tokens", "max_episodes"])
 def test_a_limit_below_one_is_named(tokenizer: Any, limit: str):
-    with pytest.raises(ValueError, match=f"rollout.{limit}=0 must be at least 1"):
+    with pytest.raises(ValueError, match=f"{limit}=0 must be a whole number of at least 1"):
         toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(IDLE)), **{limit: 0})
 
 

@@ -381,9 +381,9 @@ def test_generating_without_weights_is_refused():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"temperature": 0.0}, r"temperature=0\.0 is not above 0; for the likeliest tokens, generate greedily"),
-        ({"top_p": 0.0}, r"top_p=0\.0 is not in \(0, 1\]"),
-        ({"max_batch_size": 0}, "max_batch_size=0 is below 1"),
+        ({"temperature": 0.0}, r"temperature=0\.0 must be a number above 0: .* greedily"),
+        ({"top_p": 0.0}, r"top_p=0\.0 must be a number above 0 and of at most 1"),
+        ({"max_batch_size": 0}, "max_batch_size=0 must be a whole number of at least 1"),
     ],
 )
 def test_values_out_of_range_are_named(arguments, message):

@@ -147,7 +147,7 @@ def test_a_completion_has_ids_log_probs_and_the_name_of_the_weights(server, engi
 
 @pytest.mark.parametrize(
     ("url", "timeout", "message"),
-    [("localhost:8000", 1.0, "url=localhost:8000 is no address"), ("http://a", 0.0, r"timeout=0\.0 is not above 0")],
+    [("localhost:8000", 1.0, "url=localhost:8000 is no address"), ("http://a", 0.0, r"timeout=0\.0 must be a number")],
 )
 def test_values_out_of_range_are_named(url, timeout, message):
     with pytest.raises(UserError, match=message):

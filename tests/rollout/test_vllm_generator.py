@@ -92,9 +92,9 @@ def test_without_vllm_the_generator_says_what_to_install(monkeypatch):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"temperature": 0.0}, r"temperature=0\.0 is not above 0"),
-        ({"dtype": "int8"}, "dtype=int8 is no choice of the vLLM generator; choose one of auto, float32"),
-        ({"timeout": 0}, "timeout=0 is not above 0"),
+        ({"temperature": 0.0}, r"temperature=0\.0 must be a number above 0"),
+        ({"dtype": "int8"}, "dtype='int8' must be one of auto, float32"),
+        ({"timeout": 0}, "timeout=0 must be a number above 0: the seconds that vLLM may take"),
         ({"transfer_folder": "no/such"}, "transfer_folder=no/such is no folder"),
     ],
 )

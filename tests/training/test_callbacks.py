@@ -107,7 +107,7 @@ def test_a_sanity_check_before_the_first_update_plays_with_the_models_weights(to
 
 
 def test_text_must_come_at_some_update():
-    with pytest.raises(ValueError, match="text_every=0 must be at least 1"):
+    with pytest.raises(ValueError, match="text_every=0 must be a whole number of at least 1"):
         TrajectoryLog("folder", text_every=0)
 
 

@@ -188,5 +188,5 @@ def test_files_that_are_missing_or_damaged_are_told_in_a_sentence(tmp_path: Path
 
 
 def test_checkpoints_come_after_some_update():
-    with pytest.raises(UserError, match=r"callbacks.last.every=0 is below 1: it counts updates"):
+    with pytest.raises(UserError, match="every=0 must be a whole number of at least 1: updates"):
         LastCheckpoint("folder", every=0)

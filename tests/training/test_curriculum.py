@@ -135,10 +135,10 @@ def test_a_folder_with_a_record_is_not_written_to_by_another_run(tmp_path: Path)
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"stages": []}, r"curriculum\.stages=\[\] must name one or more stages, each once"),
-        ({"stages": [1, 2, 2]}, r"curriculum\.stages=\[1, 2, 2\] must name"),
-        ({"start_from": "first"}, r"curriculum\.start_from=first is unknown: use one of best, last"),
-        ({"max_updates": 0}, r"curriculum\.max_updates=0 must be one number of updates above 0, or a list of 3"),
+        ({"stages": []}, r"stages=\[\] must be a list of one or more, .* each once: files of conf/stage"),
+        ({"stages": [1, 2, 2]}, r"stages=\[1, 2, 2\] must be a list of one or more"),
+        ({"start_from": "first"}, "start_from='first' must be one of best, last"),
+        ({"max_updates": 0}, "max_updates=0 must be a whole number of at least 1 or a list"),
         ({"max_updates": [1, 2]}, r"curriculum\.max_updates=\[1, 2\] must be"),
     ],
 )

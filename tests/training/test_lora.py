@@ -263,13 +263,13 @@ def test_a_checkpoint_that_does_not_fit_is_refused_in_a_sentence(
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"r": -1}, r"model\.lora\.r=-1 is below 0: give the adapter's rank, or 0 to train all weights"),
-        ({"r": 2, "alpha": 0}, r"model\.lora\.alpha=0 is not above 0"),
+        ({"r": -1}, "r=-1 must be a whole number of at least 0: the adapter's rank, or 0 to train all weights"),
+        ({"r": 2, "alpha": 0}, "alpha=0 must be a number above 0: the adapter is weighted by alpha / r"),
         (
             {"r": 2, "targets": "q_proj"},
-            r"model\.lora\.targets=q_proj is no choice: use all-linear, or a list of names",
+            "targets='q_proj' must be all-linear or a list of one or more, each text",
         ),
-        ({"r": 2, "targets": []}, r"model\.lora\.targets=\[\] is no choice"),
+        ({"r": 2, "targets": []}, r"targets=\[\] must be all-linear or"),
         (
             {"r": 2, "targets": ["q_proj", "lm_head"]},
             r"model\.lora\.targets: lm_head is no linear layer of Qwen2ForCausalLM; valid are: all-linear, down_proj",

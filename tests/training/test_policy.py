@@ -211,7 +211,7 @@ def test_dropout_is_switched_off(tmp_path):
     ("arguments", "message"),
     [
         ({"path": "/nowhere/model"}, "model path /nowhere/model is no folder with a config.json; give the folder"),
-        ({"dtype": "float8"}, "dtype 'float8' is unknown; choose one of auto, float32, bfloat16"),
+        ({"dtype": "float8"}, "dtype='float8' must be one of auto, float32, bfloat16"),
         ({"init_from": "/nowhere/last.ckpt"}, "init_from=/nowhere/last.ckpt does not exist; give a .ckpt file"),
     ],
 )

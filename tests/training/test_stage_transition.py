@@ -148,5 +148,5 @@ def test_what_was_seen_is_part_of_the_checkpoint(tmp_path: Path) -> None:
 
 
 def test_an_unknown_answer_to_a_collapse_is_told_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="on_collapse=hope is unknown: use one of stop, restore"):
+    with pytest.raises(UserError, match="on_collapse='hope' must be one of stop, restore"):
         transition(tmp_path, "hope")

@@ -73,15 +73,15 @@ def test_a_large_kl_is_a_collapse_from_the_first_update_on() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"window": 0}, "window=0 is out of range: give 1 or more validations"),
-        ({"gradient_window": 5}, "gradient_window=5 is out of range: give 10 or more updates"),
-        ({"max_updates": 5}, "max_updates=5 is out of range: give min_updates or more"),
+        ({"window": 0}, "window=0 must be a whole number of at least 1: validations"),
+        ({"gradient_window": 5}, "gradient_window=5 must be a whole number of at least 10: updates"),
+        ({"max_updates": 5}, "max_updates=5 must be min_updates=20 or more"),
     ],
 )
 def test_settings_out_of_range_are_told_in_a_sentence(settings: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         TransitionRule(**settings)
-    with pytest.raises(UserError, match="max_kl=0 is out of range"):
+    with pytest.raises(UserError, match="max_kl=0 must be a number above 0"):
         CollapseGuard(max_kl=0)
 
 

@@ -7,7 +7,9 @@ gives as an answer though they stand for "nothing found" or "nothing done".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
+from envtune.checked import Among, EachOnce, checked
 from envtune.environment.augmentation import (
     file_system,
     mathematics,
@@ -20,7 +22,6 @@ from envtune.environment.augmentation import (
     vehicle,
 )
 from envtune.environment.augmentation.rule import Rule, View
-from envtune.errors import UserError
 from envtune.trajectory import Hint, HintKind, ToolResult
 
 # The texts of Python exceptions come last: a domain may know better what one of them means for its tools.
@@ -47,14 +48,11 @@ def _by_tool(rules: Sequence[Rule]) -> Mapping[str, tuple[Rule, ...]]:
 _OF_FAILURES, _OF_ANSWERS = _by_tool(RULES), _by_tool(NON_ANSWERS)
 
 
+@checked
 class Actionable:
     """The method's augmentation. ``kinds`` names those wanted: ``dependency``, ``constraint`` or both."""
 
-    def __init__(self, kinds: Sequence[str] = ("dependency", "constraint")) -> None:
-        known = [str(kind) for kind in HintKind]
-        unknown = [kind for kind in kinds if kind not in known]
-        if isinstance(kinds, str) or unknown or not kinds:
-            raise UserError(f"augmentation kinds {kinds!r} must be a list of one or more of {', '.join(known)}")
+    def __init__(self, kinds: EachOnce[Annotated[str, Among(HintKind)]] = ("dependency", "constraint")) -> None:
         self._kinds = frozenset(HintKind(kind) for kind in kinds)
 
     def for_episode(self, seed: int) -> Actionable:

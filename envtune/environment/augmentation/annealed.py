@@ -11,8 +11,11 @@ import random
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from pydantic import Field
+
+from envtune.checked import checked
 from envtune.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,9 +23,8 @@ if TYPE_CHECKING:
     from envtune.environment.toolbox import Toolbox
     from envtune.trajectory import Hint, ToolResult, Trajectory
 
-MEASURES = ("success", "progress")
 
-
+@checked
 class Annealed:
     """Gives each of the hints of ``hints`` with a probability that falls from 1 to 0.
 
@@ -34,16 +36,16 @@ class Annealed:
         UserError: for a setting that is not of this kind.
     """
 
-    def __init__(self, hints: Augmentation, window: int, measure: str, full_until: float, none_from: float) -> None:
-        if type(window) is not int or window < 1:
-            raise UserError(f"augmentation.window={window} must be a whole number of 1 or more: it counts episodes")
-        if measure not in MEASURES:
-            raise UserError(f"augmentation.measure={measure} is no measure: choose one of {', '.join(MEASURES)}")
-        if {type(full_until), type(none_from)} - {int, float} or not 0 <= full_until < none_from <= 1:
-            raise UserError(
-                f"augmentation.full_until={full_until} and augmentation.none_from={none_from} must be numbers with "
-                "0 <= full_until < none_from <= 1"
-            )
+    def __init__(
+        self,
+        hints: Augmentation,
+        window: Annotated[int, Field(ge=1, description="episodes")],
+        measure: Literal["success", "progress"],
+        full_until: Annotated[float, Field(ge=0, lt=1)],
+        none_from: Annotated[float, Field(gt=0, le=1)],
+    ) -> None:
+        if full_until >= none_from:
+            raise UserError(f"full_until={full_until} must be below none_from={none_from}")
         self._hints, self._measure = hints, measure
         self._full_until, self._none_from = full_until, none_from
         self._recent: deque[float] = deque(maxlen=window)

@@ -9,8 +9,11 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
+from pydantic import Field
+
+from envtune.checked import Count, NotNegative, Positive, checked
 from envtune.errors import UserError
 from envtune.evaluation.ood.record import Results
 
@@ -19,6 +22,7 @@ NO_KEY = "EMPTY"
 PROBE_SECONDS = 20
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class ChatEndpoint:
     """Where an OpenAI-compatible chat endpoint answers. ``key_variable`` names the variable that holds its key.
@@ -67,6 +71,7 @@ class ChatEndpoint:
             raise UserError(f"{self.url} has no model {self.model!r}: it serves {', '.join(names)}")
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Job:
     """One benchmark to play with one agent. ``folder`` keeps what the harness writes.
@@ -76,24 +81,16 @@ class Job:
     """
 
     agent: ChatEndpoint
-    temperature: float
-    max_tokens: int | None
+    temperature: NotNegative
+    max_tokens: Count | None
     user: ChatEndpoint | None
-    episodes_per_task: int
-    limit: int | None
-    concurrency: int
-    timeout: float | None
+    episodes_per_task: Count
+    limit: Count | None
+    concurrency: Count
+    timeout: Annotated[Positive | None, Field(description="seconds for an answer")]
     folder: Path
 
     def __post_init__(self) -> None:
-        for name, least in (("max_tokens", 1), ("episodes_per_task", 1), ("concurrency", 1), ("limit", 1)):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-                raise UserError(f"{name}={value} must be a whole number of {least} or more")
-        if self.temperature < 0 or (self.timeout is not None and self.timeout <= 0):
-            raise UserError(
-                f"temperature={self.temperature} must be 0 or more and timeout={self.timeout} more than 0 seconds"
-            )
         if self.episodes_per_task > 1 and self.temperature == 0 and self.user is None:
             raise UserError(
                 f"episodes_per_task={self.episodes_per_task} would play the same greedy episodes again: add "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
+from pydantic import Field
 
-from envtune.errors import UserError
+from envtune.checked import checked
 from envtune.training.aggregates import from_all_ranks
 from envtune.training.checkpoint_io import previous_of
 from envtune.training.devices import require_as_many_devices
@@ -18,6 +19,7 @@ from envtune.training.random_state import random_state, set_random_state
 LAST_CHECKPOINT = "last.ckpt"
 
 
+@checked
 class LastCheckpoint(Checkpoint):
     """Writes ``folder``/last.ckpt every ``every`` updates and after every validation, before the next rollout.
 
@@ -32,9 +34,7 @@ class LastCheckpoint(Checkpoint):
         UserError: ``every`` is below 1; while restoring: the checkpoint is of another number of devices.
     """
 
-    def __init__(self, folder: str, every: int = 5) -> None:
-        if every < 1:
-            raise UserError(f"callbacks.last.every={every} is below 1: it counts updates")
+    def __init__(self, folder: str, every: Annotated[int, Field(ge=1, description="updates")] = 5) -> None:
         self._path = Path(folder) / LAST_CHECKPOINT
         self._every = every
         self._validated = False

@@ -5,22 +5,23 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
+from envtune.checked import checked
 from envtune.errors import UserError
 from envtune.training.callbacks.weight_sync import give_weights
+from envtune.training.metrics import ValidationName
 from envtune.training.scalar_log import log_scalars
 from envtune.training.transition import CollapseGuard, TransitionRule
 from envtune.training.weights import load_stage_weights
 
 log = logging.getLogger(__name__)
 
-ON_COLLAPSE = ("stop", "restore")
 
-
+@checked
 class StageTransition(Callback):
     """Looks at every validation and every update, logs what it sees (``curriculum/*``) and stops the run by ``rule``.
 
@@ -36,12 +37,17 @@ class StageTransition(Callback):
         best: the file that the best validation was saved in.
 
     Raises:
-        UserError: another word for ``on_collapse``.
+        UserError: an argument that is not allowed; while validating: ``metric`` is of a category without tasks.
     """
 
-    def __init__(self, rule: TransitionRule, guard: CollapseGuard, metric: str, on_collapse: str, best: str) -> None:
-        if on_collapse not in ON_COLLAPSE:
-            raise UserError(f"on_collapse={on_collapse} is unknown: use one of {', '.join(ON_COLLAPSE)}")
+    def __init__(
+        self,
+        rule: TransitionRule,
+        guard: CollapseGuard,
+        metric: ValidationName,
+        on_collapse: Literal["stop", "restore"],
+        best: str,
+    ) -> None:
         self._rule, self._guard, self._metric = rule, guard, metric
         self._on_collapse, self._best = on_collapse, Path(best)
         self._validations: list[float] = []

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from pydantic import Field
 
 from envtune import trajectory_file
+from envtune.checked import checked
 from envtune.reward.breakdown import RewardBreakdown
 from envtune.training.rollout_batch import RolloutBatch, ValidationBatch
 from envtune.trajectory import Trajectory
 from envtune.trajectory_text import as_markdown
 
 
+@checked
 class TrajectoryLog(Callback):
     """Writes every trajectory to ``folder``/train/update_N.jsonl and ``folder``/val/update_N.jsonl.
 
@@ -23,9 +26,12 @@ class TrajectoryLog(Callback):
     ``with_tokens`` keeps ids and log-probs in the files too.
     """
 
-    def __init__(self, folder: str, text_every: int = 5, with_tokens: bool = False) -> None:
-        if text_every < 1:
-            raise ValueError(f"text_every={text_every} must be at least 1: it counts updates")
+    def __init__(
+        self,
+        folder: str,
+        text_every: Annotated[int, Field(ge=1, description="updates")] = 5,
+        with_tokens: bool = False,
+    ) -> None:
         self._folder = Path(folder)
         self._text_every = text_every
         self._with_tokens = with_tokens

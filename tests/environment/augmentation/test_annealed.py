@@ -111,15 +111,15 @@ def test_the_other_choices_are_the_same_for_every_episode():
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"window": 0}, r"augmentation\.window=0 must be a whole number of 1 or more"),
-        ({"window": 2.5}, r"augmentation\.window=2\.5 must be"),
-        ({"window": True}, r"augmentation\.window=True must be"),
-        ({"measure": "reward"}, r"augmentation\.measure=reward is no measure: choose one of success, progress"),
-        ({"full_until": 0.6}, r"full_until=0\.6 and augmentation\.none_from=0\.6 must be .*full_until < none_from"),
-        ({"full_until": -0.1}, "0 <= full_until"),
-        ({"none_from": 1.5}, "none_from <= 1"),
-        ({"none_from": float("nan")}, "must be numbers"),
-        ({"none_from": "half"}, "must be numbers"),
+        ({"window": 0}, "window=0 must be a whole number of at least 1: episodes"),
+        ({"window": 2.5}, r"window=2\.5 must be"),
+        ({"window": True}, "window=true must be"),
+        ({"measure": "reward"}, "measure='reward' must be one of success, progress"),
+        ({"full_until": 0.6}, r"full_until=0\.6 must be below none_from=0\.6"),
+        ({"full_until": -0.1}, "must be a number of at least 0 and below 1"),
+        ({"none_from": 1.5}, "must be a number above 0 and of at most 1"),
+        ({"none_from": float("nan")}, "must be a finite number"),
+        ({"none_from": "half"}, "none_from='half' must be a number"),
     ],
 )
 def test_a_wrong_setting_is_told_in_one_sentence(settings, sentence):

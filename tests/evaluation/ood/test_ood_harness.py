@@ -39,9 +39,9 @@ def test_a_wrong_key_is_told_before_anything_is_played(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"limit": 0}, "limit=0 must be a whole number of 1 or more"),
-        ({"concurrency": 1.5}, "concurrency=1.5 must be a whole number of 1 or more"),
-        ({"temperature": -1.0}, "temperature=-1.0 must be 0 or more"),
+        ({"limit": 0}, "limit=0 must be a whole number of at least 1 or null"),
+        ({"concurrency": 1.5}, "concurrency=1.5 must be a whole number of at least 1"),
+        ({"temperature": -1.0}, "temperature=-1.0 must be a number of at least 0"),
         ({"episodes_per_task": 2}, "episodes_per_task=2 would play the same greedy episodes again"),
     ],
 )

@@ -1,0 +1,223 @@
+"""What an argument may be, written once: in the annotation of the parameter that takes it.
+
+`Annotated[int, Field(ge=2, description="an advantage is relative to the rest of the group")]` gives kind and range and,
+after a colon in the sentence, the reason or the remedy. ``checked`` makes constructors and functions refuse what their
+annotations do not allow; `composed_config` reads the same annotations before anything is made. Nothing is converted:
+2.0, true and "2" are not counts.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import NoneType, SimpleNamespace, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+)
+
+from envtune.errors import UserError
+
+Target = TypeVar("Target", bound=Callable[..., Any])
+Item = TypeVar("Item")
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+# Longest value in a sentence, in characters.
+SHOWN = 100
+_SCALARS: dict[Any, Any] = {int: StrictInt, float: StrictFloat, bool: StrictBool, str: StrictStr}
+_AS_THEY_ARE = (NoneType, Path, Any, list, tuple, dict)
+_CONTAINERS = (list, tuple, dict, Sequence, Mapping)
+_KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "null": "null",
+    "object": "a mapping",
+}
+_BOUNDS = {
+    "minimum": "of at least",
+    "exclusiveMinimum": "above",
+    "maximum": "of at most",
+    "exclusiveMaximum": "below",
+}
+
+
+class Among:
+    """Annotates text that must be one of ``names``, which a Literal cannot compute."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = [str(name) for name in names]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return handler.generate_schema(Literal[tuple(self._names)])
+
+
+def _each_once(items: Sequence[Any]) -> Sequence[Any]:
+    if len(set(items)) < len(items):
+        raise ValueError("repeated")
+    return items
+
+
+# One or more different items.
+EachOnce = Annotated[
+    Sequence[Item], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_each_once)
+]
+
+
+class Allowed:
+    """The values of one parameter."""
+
+    def __init__(self, annotation: Any) -> None:
+        self._type: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+
+    def refusal(self, name: str, value: Any) -> str | None:
+        """The sentence for a ``value`` that is not allowed: the value, what is allowed, and why or what to do."""
+        try:
+            self._type.validate_python(value)
+        except ValidationError as error:
+            schema = self._type.json_schema()
+            finite = "finite " if any(fault["type"] == "finite_number" for fault in error.errors()) else ""
+            words = _words(schema).replace("a number", f"a {finite}number")
+            why = f": {schema['description']}" if "description" in schema else ""
+            return f"{name}={shown(value)} must be {words}{why}"
+        return None
+
+
+def checked(target: Target) -> Target:
+    """Makes a class or a function raise UserError for an argument that its annotation does not allow.
+
+    Parameters that take objects are not looked at, and neither are objects that are given.
+    """
+    made = _function_of(target)
+    signature = inspect.signature(made)
+
+    @functools.wraps(made)
+    def refuse_or_make(*positional: Any, **named: Any) -> Any:
+        allowed = allowed_of(target)
+        for name, value in signature.bind(*positional, **named).arguments.items():
+            if name in allowed and (refusal := _plain_value(value) and allowed[name].refusal(name, value)):
+                raise UserError(refusal)
+        return made(*positional, **named)
+
+    if isinstance(target, type):
+        target.__init__ = refuse_or_make  # type: ignore[misc]
+        return target
+    return refuse_or_make  # type: ignore[return-value]
+
+
+@functools.cache
+def allowed_of(target: Callable[..., Any]) -> Mapping[str, Allowed]:
+    """The parameters of ``target`` that take plain values: text, numbers, truth, and lists and mappings of them.
+
+    Of a union with objects, what is plain in it. A parameter whose annotation cannot be resolved is left out.
+    """
+    allowed = {}
+    for parameter in (parameters_of(target) or {}).values():
+        annotation = _plain_type(resolved(parameter.annotation, target))
+        if annotation is not None:
+            allowed[parameter.name] = Allowed(annotation)
+    return allowed
+
+
+def parameters_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """Those of a class's constructor, without ``self``; None where Python cannot see them (C code)."""
+    try:
+        return inspect.signature(target).parameters
+    except (ValueError, TypeError):
+        return None
+
+
+def is_own_class(annotation: Any) -> bool:
+    """Whether it is a class of this package."""
+    return isinstance(annotation, type) and annotation.__module__.startswith("envtune.")
+
+
+def shown(value: Any) -> str:
+    """``value`` as a sentence shows it, on one line, a long one without its middle."""
+    words = {None: "null", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    half = SHOWN // 2
+    return text if len(text) <= SHOWN else f"{text[:half]} … {text[-half:]}"
+
+
+def _function_of(target: Callable[..., Any]) -> Callable[..., Any]:
+    return target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
+
+
+def resolved(annotation: Any, target: Callable[..., Any]) -> Any:
+    """What an ``annotation`` of ``target`` stands for; None where that cannot be known."""
+    names = getattr(inspect.unwrap(_function_of(target)), "__globals__", {})
+    try:
+        return get_type_hints(SimpleNamespace(__annotations__={"it": annotation}), names, include_extras=True)["it"]
+    except (NameError, TypeError, SyntaxError, AttributeError):
+        return None
+
+
+def _plain_type(annotation: Any) -> Any:
+    """``annotation`` without conversions between scalars and without what is not plain; None if nothing is left."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        inner = _plain_type(arguments[0])
+        return None if inner is None else Annotated[(inner, *arguments[1:])]
+    if origin in (Union, UnionType):
+        members = [member for member in map(_plain_type, arguments) if member is not None]
+        return functools.reduce(operator.or_, members) if members else None
+    if origin is Literal or annotation in _AS_THEY_ARE:
+        return annotation
+    if origin in _CONTAINERS:
+        parts = [part if part is Ellipsis else _plain_type(part) for part in arguments]
+        return origin[tuple(Any if part is None else part for part in parts)]
+    return _SCALARS.get(annotation) if isinstance(annotation, type) else None
+
+
+def _plain_value(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain_value, value))
+    if isinstance(value, Mapping):
+        return all(map(_plain_value, value.values()))
+    return value is None or type(value) in _SCALARS
+
+
+def _words(schema: Mapping[str, Any]) -> str:
+    """A JSON schema in words."""
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(map(_words, schema["anyOf"])))
+    if "enum" in schema:
+        return f"one of {', '.join(map(_name, schema['enum']))}"
+    if "const" in schema:
+        return _name(schema["const"])
+    if schema.get("type") == "array":
+        return _list_words(schema)
+    bounds = [f"{words} {schema[name]}" for name, words in _BOUNDS.items() if name in schema]
+    return " ".join([_KINDS.get(schema.get("type", ""), "anything"), *[" and ".join(bounds)] * bool(bounds)])
+
+
+def _list_words(schema: Mapping[str, Any]) -> str:
+    places = schema.get("prefixItems", ())
+    count = f" of {len(places)}" if places else " of one or more" if schema.get("minItems") else ""
+    item = places[0] if places else schema.get("items") or {}
+    each = f", each {_words(item)}" if item else ""
+    if "enum" in item:
+        each = f" of {', '.join(map(_name, item['enum']))}"
+    return f"a list{count}{each}{', each once' if schema.get('uniqueItems') else ''}"
+
+
+def _name(choice: Any) -> str:
+    return choice if isinstance(choice, str) else shown(choice)
