@@ -137,10 +137,8 @@ def test_a_full_disk_names_the_file_and_the_way_on():
         ("a b=3", "a b=3 is not an override: give group=choice or setting=value"),
     ],
 )
-def test_what_hydras_grammar_refuses_is_answered_with_how_it_is_written(
-    monkeypatch: pytest.MonkeyPatch, given: str, answer: str
-):
-    assert answer in answer_to(monkeypatch, given)
+def test_what_hydras_grammar_refuses_is_answered_with_how_it_is_written(given: str, answer: str):
+    assert answer in answer_to(given)
 
 
 @pytest.mark.parametrize("name", ["", "train.log", ".hydra", "job.lock"])

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from envtune.checked import checked
 from envtune.errors import UserError
 from envtune.training.checkpoint_io import previous_of
+from envtune.training.metrics import ValidationName
 
 BEST_CHECKPOINT = "best.ckpt"
-MODES = ("max", "min")
 
 
+@checked
 class BestCheckpoint(Checkpoint):
     """Writes the weights to ``folder``/best.ckpt whenever validation is better than at all earlier ones.
 
@@ -31,12 +33,12 @@ class BestCheckpoint(Checkpoint):
         mode: "max" or "min", whichever is better.
 
     Raises:
-        UserError: another mode; at the first validation: ``monitor`` is not a result of it.
+        UserError: an argument that is not allowed; at the first validation: ``monitor`` is of a category without tasks.
     """
 
-    def __init__(self, folder: str, monitor: str = "val/progress/overall", mode: str = "max") -> None:
-        if mode not in MODES:
-            raise UserError(f"callbacks.best.mode={mode} is unknown: use one of {', '.join(MODES)}")
+    def __init__(
+        self, folder: str, monitor: ValidationName = "val/progress/overall", mode: Literal["max", "min"] = "max"
+    ) -> None:
         self.path = Path(folder) / BEST_CHECKPOINT
         self._monitor, self._mode = monitor, mode
         self.value: float | None = None
