@@ -71,7 +71,10 @@ def test_a_mistake_is_told_before_a_folder_is_made_and_before_a_config_is_printe
     [
         ("optimizer.lr=fast", "optimizer.lr='fast' must be a number above 0: the learning rate, such as 1e-6"),
         ("optimizer.betas=[0.9]", "optimizer.betas=[0.9] must be a list of 2, each a number of at least 0 and "),
-        ("callbacks.best.monitor=val/x", f"callbacks.best.monitor='val/x' must be one of {VALIDATED}, "),
+        (
+            "callbacks.best.monitor=val/x",
+            f"callbacks.best.monitor='val/x' must be one of step, epoch or one of {VALIDATED}",
+        ),
         ("optimized_metric=val/x", f"optimized_metric='val/x' must be one of {VALIDATED}, "),
         ("+trainer.gradient_clip_val=1.0", "trainer.gradient_clip_val=1.0 must be null: set grpo.gradient_clip"),
         ("+trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches=2 must be 1: set grpo.tasks_per_upd"),

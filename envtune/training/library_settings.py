@@ -54,7 +54,8 @@ def trainer(
 
 
 def checkpoint(
-    monitor: Annotated[ValidationName | None, Field(description="a result of validation")],
+    # Beside what validation reports, what Lightning itself always has.
+    monitor: Annotated[Literal["step", "epoch"] | ValidationName | None, Field(description="a result of validation")],
     mode: Literal["min", "max"],
     save_top_k: Annotated[int, Field(ge=-1, description="-1 keeps all")],
     every_n_train_steps: Count | None,
