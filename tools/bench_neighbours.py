@@ -59,14 +59,17 @@ def main() -> None:
     # So that the neighbours are ended too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     ways = list(dict.fromkeys((TORCHS_OWN, OURS, *options.ways)))
-    timed_run(OURS, 0)
-    runs = []
-    for _ in range(options.rounds):
-        for beside in (0, options.neighbours):
-            for way in ways:
-                with neighbours(beside):
-                    runs.append(timed_run(way, beside))
-                    print(runs[-1], file=sys.stderr)
+    try:
+        timed_run(OURS, 0)
+        runs = []
+        for _ in range(options.rounds):
+            for beside in (0, options.neighbours):
+                for way in ways:
+                    with neighbours(beside):
+                        runs.append(timed_run(way, beside))
+                        print(runs[-1], file=sys.stderr)
+    except KeyboardInterrupt:
+        sys.exit("error: interrupted; the neighbours have ended")
     Console(width=None if sys.stdout.isatty() else 120).print(table(runs))
 
 
@@ -133,6 +136,8 @@ def neighbours(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 def train_beside(parent: int) -> None:
     """The body of a neighbour: trains until ``parent`` is gone, and prints a line when it is at work."""
+    # Ctrl-C reaches the program, which then ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
 
     layers = [layer for _ in range(6) for layer in (torch.nn.Linear(256, 256), torch.nn.ReLU())]
