@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -105,7 +106,8 @@ def command(config_name: str, check: Task | None = None, repeats: bool = False) 
                 except MISTAKES as error:
                     sys.exit(f"error: {sentence(error, config_name, sys.argv[1:])}")
                 except KeyboardInterrupt:
-                    sys.exit("interrupted")
+                    print("interrupted", file=sys.stderr)
+                    sys.exit(128 + signal.SIGINT)
                 except ValueError as error:
                     # Of Python's logging, which Hydra opens the log of the run with.
                     if not isinstance(error.__cause__, OSError):

@@ -73,7 +73,7 @@ def test_a_mistake_is_told_before_a_folder_is_made_and_before_a_config_is_printe
         ("optimizer.betas=[0.9]", "optimizer.betas=[0.9] must be a list of 2, each a number of at least 0 and "),
         (
             "callbacks.best.monitor=val/x",
-            f"callbacks.best.monitor='val/x' must be one of step, epoch or one of {VALIDATED}",
+            f"callbacks.best.monitor='val/x' must be one of {VALIDATED}",
         ),
         ("optimized_metric=val/x", f"optimized_metric='val/x' must be one of {VALIDATED}, "),
         ("+trainer.gradient_clip_val=1.0", "trainer.gradient_clip_val=1.0 must be null: set grpo.gradient_clip"),

@@ -14,6 +14,8 @@ from envtune.repeated_overrides import CONFIG_FOLDER, may_be_repeated
 # these; if it does not, into `PLAIN_SETTINGS`.
 ASKED = {
     "callbacks.best.folder",
+    "logger.tensorboard.folder",
+    "rollout.generator.key_variable",
     "callbacks.last.folder",
     "callbacks.trajectories.folder",
     "callbacks.transition.best",
@@ -21,9 +23,6 @@ ASKED = {
     "curriculum",
     "curriculum.folder",
     "logger.csv.folder",
-    "logger.tensorboard.name",
-    "logger.tensorboard.save_dir",
-    "logger.tensorboard.version",
     "model.attn_implementation",
     "model.trust_remote_code",
     "rollout.augmentation",

@@ -110,7 +110,7 @@ def test_only_failures_of_this_command_are_told(sweep: Sweep, tmp_path: Path):
 
 
 def test_an_interrupted_job_goes_on_and_one_that_never_began_begins(sweep: Sweep):
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit, match="130"):
         sweep("seed=0,1,2", task=raising(KeyboardInterrupt(), 1))
     starts = {}
 

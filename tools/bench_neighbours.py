@@ -30,6 +30,8 @@ import envtune.process_start
 from rich.console import Console
 from rich.table import Table
 
+from envtune.program import run_program
+
 ROOT = Path(__file__).parent.parent
 RUN = ("debug=fast", "data=playground", "trainer=cpu")
 # What libgomp does if nothing is set, in its own words; envtune would set something else.
@@ -173,4 +175,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    run_program(main)

@@ -12,16 +12,18 @@ from __future__ import annotations
 import argparse
 import logging
 import random
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import envtune.process_start
+
 import torch
 
 from envtune.errors import UserError
+from envtune.program import run_program
 from envtune.training.checkpoint_io import AtomicCheckpointIO, damage_of
 from envtune.training.weights import read_checkpoint
 
@@ -152,4 +154,4 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

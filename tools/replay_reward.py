@@ -34,6 +34,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
@@ -41,6 +42,7 @@ from rich.table import Table
 from show_trajectory import WIDTH, Record, read_records, trajectory_files
 
 from envtune import command_line
+from envtune.composed_config import require_sound
 from envtune.errors import UserError
 from envtune.program import run_program
 from envtune.reward import Reward, judge
@@ -90,6 +92,7 @@ def compose_reward(arguments: Sequence[str]) -> Reward:
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(command_line.CONFIG_FOLDER), version_base="1.3"):
         config = hydra.compose(CONFIG, overrides=list(arguments))
+    require_sound(OmegaConf.masked_copy(config, ["reward"]))
     return instantiate(config.reward, _convert_="all")
 
 
