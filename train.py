@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from envtune.command_line import command, settings_of_this_run
 from envtune.composed_config import require_component, require_sound
+from envtune.errors import UserError
 from envtune.stage_config import (
     alone,
     compose_stages,
@@ -28,7 +29,7 @@ from envtune.stage_config import (
 from envtune.sweep import in_sweep, runs_here
 from envtune.training.callbacks.stage_mark import StageMark
 from envtune.training.callbacks.validation_history import ValidationHistory
-from envtune.training.continued_run import start_of_run
+from envtune.training.continued_run import LAST, keep_as_own, start_of_run
 from envtune.training.curriculum import StageStart, continue_stage
 from envtune.training.devices import require_accelerator, require_processes, seed_this_rank
 from envtune.training.hyperparameters import log_outcome
@@ -42,7 +43,7 @@ from envtune.training.report import (
     validation_table,
 )
 from envtune.training.run_files import files_written_by
-from envtune.training.run_record import add_files, write_run_record
+from envtune.training.run_record import add_files, read_run_record, write_run_record
 from envtune.training.run_settings import RunSettings
 from envtune.training.stage_end import StageEnd, stage_end
 from envtune.training.stage_record import StageRecord
@@ -66,6 +67,10 @@ def require_sound_run(config: DictConfig) -> None:
         UserError: a setting that is not allowed, or that cannot be had here.
     """
     settings = plain(config)
+    needed = (*(field.name for field in fields(RunSettings)), "module", "datamodule", "trainer", "model", "optimizer")
+    for name in needed:
+        if name not in settings:
+            raise UserError(f"{name} cannot be left out; a part of it can be: callbacks.NAME=null, logger.NAME=null")
     RunSettings(**{field.name: settings[field.name] for field in fields(RunSettings)})
     for name in ("module", "datamodule", "trainer", "model", "optimizer"):
         require_component(config[name], name)
@@ -73,6 +78,7 @@ def require_sound_run(config: DictConfig) -> None:
         for name, part in config[group].items():
             if part:
                 require_component(part, f"{group}.{name}")
+    _require_same_kind(config)
     if runs_here():
         require_accelerator(config.trainer.accelerator)
     if config.curriculum:
@@ -80,6 +86,16 @@ def require_sound_run(config: DictConfig) -> None:
         is_continued(config)
         for stage in compose_stages(instantiate(config.curriculum, _convert_="all").stages):
             require_sound(stage)
+
+
+def _require_same_kind(config: DictConfig) -> None:
+    """Raises UserError where a curriculum would be continued as a single stage, or the other way round."""
+    if config.ckpt_path != LAST:
+        return
+    record = read_run_record(Path(config.run_folder), "restore it from a copy, or give another hydra.run.dir")
+    if record and bool(record.get("settings", {}).get("curriculum")) != bool(config.curriculum):
+        kind, stage = ("one stage", "its own stage") if config.curriculum else ("a curriculum", "stage=curriculum")
+        raise UserError(f"{config.run_folder} holds the run of {kind}: continue it with {stage}, or elsewhere")
 
 
 @command("train", require_sound_run)
@@ -150,7 +166,9 @@ def train_stage(config: DictConfig, loggers: list[Logger], lifeline: Lifeline, s
     write_run_record(config.run_folder, tasks, list(config.tags), settings, start, files, collector.template.pieces)
     count_on(trainer, module, stage.updates_before)
 
-    if not start:
+    if start:
+        keep_as_own(start, config.run_folder)
+    else:
         with unlogged(trainer, stage.updates_before > 0):
             trainer.validate(module, datamodule, verbose=False)
     trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)

@@ -91,15 +91,13 @@ def command(config_name: str, check: Task | None = None, repeats: bool = False) 
         def run() -> None:
             # Makes Hydra pass errors on instead of printing them itself.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-            SettingsCheck.require = staticmethod(require)
+            SettingsCheck.require, SettingsCheck.repeats = staticmethod(require), repeats
             with on_terminal():
                 try:
                     arguments = continued_command(quote_numbers(sys.argv[1:]))
                     if launch_is_named():
                         _settle_rank_early(config_name, arguments)
                     sys.argv[1:] = arguments_of_rank(arguments)
-                    if rank_of_this_process() == 0 and not repeats:
-                        require_free_folder(sys.argv[1:], can_go_on="ckpt_path" in top_level_keys(config_name))
                     hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(started)()
                 except BrokenPipeError:
                     raise
@@ -152,10 +150,18 @@ class SettingsCheck(Callback):
 
     # Of the command that runs in this process.
     require: ClassVar[Callable[[DictConfig], None]]
+    repeats: ClassVar[bool]
 
     def on_run_start(self, config: DictConfig, **given: Any) -> None:
         with _ending_in_a_sentence(given["config_name"], config.hydra.overrides.task):
-            SettingsCheck.require(as_in_a_run(config))
+            composed = as_in_a_run(config)
+            SettingsCheck.require(composed)
+            # As Hydra resolves it: the command line may name it in several ways.
+            folder = str(HydraConfig.get().runtime.output_dir)
+            if composed.run_folder != folder:
+                raise UserError(f"run_folder={composed.run_folder} is where Hydra writes: give hydra.run.dir instead")
+            if rank_of_this_process() == 0 and not SettingsCheck.repeats:
+                require_free_folder(folder, composed.get("ckpt_path"), can_go_on="ckpt_path" in composed)
 
     def on_multirun_start(self, config: DictConfig, **given: Any) -> None:
         with _ending_in_a_sentence(given["config_name"], ()):
@@ -218,9 +224,15 @@ def _quoted(argument: str) -> str:
     except OverrideParseException:
         return argument
     value: Any = override.value()
-    if isinstance(value, (dict, list)) or override.is_interval_sweep():
+    if isinstance(value, dict) or override.is_interval_sweep():
         return argument
     options = sorted(path.stem for path in (CONFIG_FOLDER / group).glob("*.yaml"))
+    if isinstance(value, list):
+        several = ",".join(map(str, value))
+        raise UserError(
+            f"{argument} is a list, and {group} takes one of: {', '.join(options)}; to sweep over several, give -m "
+            f"{group}={several}"
+        )
     if isinstance(value, Glob):
         choices: list[Any] = value.filter(options)
     else:

@@ -64,6 +64,8 @@ def components(node: DictConfig | ListConfig, key: str = "") -> Iterator[tuple[s
 
 def _target_of(node: Mapping[Any, Any] | DictConfig, key: str) -> Callable[..., Any]:
     """Raises InstantiationException, as making it would, for a target that cannot be imported or called."""
+    if not isinstance(node["_target_"], str):
+        raise UserError(f"{key}._target_={shown(node['_target_'])} must be text that names a class or function")
     try:
         target = _locate(node["_target_"])
     except Exception as error:

@@ -45,6 +45,17 @@ def continued_command(arguments: Sequence[str]) -> list[str]:
         )
     if not value or not Path(value).is_dir():
         return arguments
+    if {"-m", "--multirun"} & {*arguments}:
+        raise UserError(
+            f"ckpt_path={value} continues one run: leave -m out, or continue a sweep with the same command and "
+            "hydra.sweep.dir=FOLDER"
+        )
+    other = value_of(_RUN_FOLDER, arguments)
+    if other and Path(other).resolve() != Path(value).resolve():
+        raise UserError(
+            f"ckpt_path={value} continues that run in its own folder: leave hydra.run.dir={other} out, or start a new "
+            f"run there from a file with ckpt_path={value}/checkpoints/last.ckpt"
+        )
     given = {_key(argument) for argument in arguments}
     started = [override for override in recorded_overrides(Path(value)) if _key(override) not in given]
     asked = [override for override in started if not may_be_repeated(override)]
@@ -54,23 +65,23 @@ def continued_command(arguments: Sequence[str]) -> list[str]:
             f"was started with may run code or reach out of the folder: read it and, if you trust it, give it again: "
             f"add {pasted(asked)}"
         )
-    others = [argument for argument in arguments if not argument.startswith(f"{_CONTINUES}=")]
+    ours = (f"{_CONTINUES}=", f"{_RUN_FOLDER}=")
+    others = [argument for argument in arguments if not argument.startswith(ours)]
     return [*started, *others, f"{_RUN_FOLDER}={quoted(value)}", f"{_CONTINUES}=last"]
 
 
-def require_free_folder(arguments: Sequence[str], can_go_on: bool = True) -> None:
-    """Checks the folder that the arguments for Hydra name, if they do, before Hydra writes the new settings to it.
+def require_free_folder(named: str, start: str | None, can_go_on: bool = True) -> None:
+    """Checks the run folder of a command, before Hydra writes the new settings to it.
 
-    ``can_go_on`` is False for a command whose runs cannot be resumed.
+    ``start`` is the value of `ckpt_path`; ``can_go_on`` is False for a command whose runs cannot be resumed.
 
     Raises:
         UserError: another process is at work in it, it holds files but not those of a run, it holds an earlier run that
             is not resumed, or it contains the folders of other runs.
     """
-    named = value_of(_RUN_FOLDER, arguments)
-    if not named or not Path(named).is_dir():
-        return
     folder = Path(named)
+    if not folder.is_dir():
+        return
     is_run = (folder / RUN_RECORD).is_file()
     if not is_run:
         # Before the lock, which is a file in the folder.
@@ -78,8 +89,8 @@ def require_free_folder(arguments: Sequence[str], can_go_on: bool = True) -> Non
     with JobFolder(folder).locked():
         if not is_run:
             return
-        start = value_of(_CONTINUES, arguments)
-        goes_on = start == "last" or Path(start).resolve().is_relative_to(folder.resolve() / "checkpoints")
+        checkpoints = folder.resolve() / "checkpoints"
+        goes_on = start == "last" or (start is not None and Path(start).resolve().is_relative_to(checkpoints))
         if not goes_on:
             remedy = f"continue it with {pasted([f'{_CONTINUES}={named}'])}, or give" if can_go_on else "give"
             raise UserError(

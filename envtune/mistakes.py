@@ -69,6 +69,9 @@ def _override_sentence(override: str) -> str:
     name, equals, value = override.partition("=")
     if not equals or not re.fullmatch(r"[+~]*[\w.@/]+", name):
         return f"{override} is not an override: give group=choice or setting=value"
+    if value.startswith("[") and value.endswith("]"):
+        example = pasted([f"{name}=['a b','ü']"])
+        return f"{override} cannot be read: quote each text in the list, as in {example}"
     return (
         f"{override} cannot be read, for quotes, commas, brackets, braces, spaces and = have a meaning in a value: if "
         f"it is a text, give it as {pasted([f'{name}={quoted(unquoted(value))}'])}"

@@ -28,6 +28,7 @@ def read_record(path: Path, kind: Any, remedy: str) -> Any:
     Raises:
         UserError: the file cannot be read, is cut off, or holds something else than a ``kind``; ends in ``remedy``.
     """
+    text = ""
     try:
         text = path.read_text(encoding="utf-8")
         content = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
@@ -40,6 +41,8 @@ def read_record(path: Path, kind: Any, remedy: str) -> Any:
         reason = str(error.strerror)
     except ValidationError as error:
         reason = _first_fault(error)
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8"
     except RecursionError:
         reason = "it is nested too deeply"
     except (ValueError, yaml.YAMLError) as error:

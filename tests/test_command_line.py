@@ -128,12 +128,21 @@ def test_a_full_disk_names_the_file_and_the_way_on():
     assert sentence(write_error(error), "evaluate").endswith("update_000003.jsonl.partial: free some space")
 
 
+@pytest.mark.parametrize(("given", "swept"), [("stage=[1,2]", "stage=1,2"), ("reward=[binary]", "reward=binary")])
+def test_a_list_of_choices_is_answered_with_how_to_sweep(given: str, swept: str):
+    with pytest.raises(
+        UserError, match=rf"is a list, and \w+ takes one of: .*; to sweep over several, give -m {swept}$"
+    ):
+        quote_numbers([given])
+
+
 @pytest.mark.parametrize(
     ("given", "answer"),
     [
         ("tags=it's", r"""it is a text, give it as 'tags='"'"'it\'"'"'s'"'"''"""),
         ("grpo.beta=[1", "grpo.beta=[1 cannot be read, for quotes, commas, brackets"),
         ("foo", "foo is not an override: give group=choice or setting=value"),
+        ("tags=[ü]", "tags=[ü] cannot be read: quote each text in the list, as in"),
         ("a b=3", "a b=3 is not an override: give group=choice or setting=value"),
     ],
 )

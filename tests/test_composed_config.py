@@ -46,6 +46,28 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return run
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("++hydra.run.dir={run}", "holds an earlier run, which would be written over"),
+        ("hydra.run.dir={parent}/g${{grpo.group_size}}", "holds an earlier run, which would be written over"),
+        ("run_folder={run}", "is where Hydra writes: give hydra.run.dir instead"),
+    ],
+)
+def test_an_earlier_run_is_not_written_over_however_its_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, said: str
+):
+    run = tmp_path / "g8"
+    run.mkdir()
+    (run / "run.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    GlobalHydra.instance().clear()
+    monkeypatch.setattr(sys, "argv", ["train.py", named.format(run=run, parent=tmp_path), "grpo.group_size=8"])
+    with pytest.raises(SystemExit, match=said):
+        command("train", train.require_sound_run)(lambda config: None)()
+    assert [path.name for path in run.iterdir() if path.name != "job.lock"] == ["run.json"]
+
+
 def refusal(*arguments: str) -> str:
     """The same without Hydra's main function, which takes most of the time."""
     GlobalHydra.instance().clear()
@@ -78,6 +100,9 @@ def test_a_mistake_is_told_before_a_folder_is_made_and_before_a_config_is_printe
         ("optimized_metric=val/x", f"optimized_metric='val/x' must be one of {VALIDATED}, "),
         ("+trainer.gradient_clip_val=1.0", "trainer.gradient_clip_val=1.0 must be null: set grpo.gradient_clip"),
         ("+trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches=2 must be 1: set grpo.tasks_per_upd"),
+        ("ckpt_path=/nowhere.ckpt", "ckpt_path=/nowhere.ckpt does not exist; give a run's folder or a .ckpt file"),
+        ("~logger", "logger cannot be left out; a part of it can be: callbacks.NAME=null, logger.NAME=null"),
+        ("reward._target_=3", "reward._target_=3 must be text that names a class or function"),
         ("trainer.max_steps=0", "trainer.max_steps=0 must be a whole number of at least 1 or -1: updates, -1 for no"),
         ("trainer.log_every_n_steps=0", "trainer.log_every_n_steps=0 must be a whole number of at least 1: updates"),
         ("data.val_size=0", "data.val_size=0 must be a whole number of at least 1: the best checkpoint and the"),

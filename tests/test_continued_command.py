@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from envtune.continued_command import continued_command, require_free_folder
+from envtune import continued_command as module
+from envtune.continued_command import continued_command
 from envtune.errors import UserError
 from envtune.job_folder import JobFolder
-from envtune.override_grammar import parsed
+from envtune.override_grammar import parsed, value_of
 
 STARTED = ["stage='2'", "grpo.beta=0.2", "trainer.max_steps=20", "ckpt_path=last"]
 
@@ -21,6 +22,12 @@ def started_with(folder: Path, overrides: object) -> Path:
     (folder / ".hydra").mkdir(parents=True)
     (folder / ".hydra/overrides.yaml").write_text(yaml.safe_dump(overrides, allow_unicode=True))
     return folder
+
+
+def require_free_folder(arguments: list[str], can_go_on: bool = True) -> None:
+    """For the folder and the start that the arguments name."""
+    start = value_of("ckpt_path", arguments) or None
+    module.require_free_folder(value_of("hydra.run.dir", arguments), start, can_go_on)
 
 
 @pytest.fixture
@@ -41,6 +48,15 @@ def test_a_folder_stands_for_the_command_that_started_the_run_in_it(run_folder: 
 def test_what_is_given_anew_takes_the_place_of_what_was_given_then(run_folder: Path):
     arguments = continued_command([f"ckpt_path='{run_folder}'", "trainer.max_steps=40", "grpo.beta=0"])
     assert arguments[:3] == ["stage='2'", "trainer.max_steps=40", "grpo.beta=0"]
+
+
+def test_a_run_is_continued_in_its_own_folder_and_alone(run_folder: Path):
+    same = continued_command([f"ckpt_path={run_folder}", f"hydra.run.dir={run_folder}/"])
+    assert same == continued_command([f"ckpt_path={run_folder}"])
+    with pytest.raises(UserError, match=r"continues that run in its own folder: leave hydra.run.dir=elsewhere out"):
+        continued_command([f"ckpt_path={run_folder}", "hydra.run.dir=elsewhere"])
+    with pytest.raises(UserError, match=r"continues one run: leave -m out"):
+        continued_command(["-m", f"ckpt_path={run_folder}", "seed=0,1"])
 
 
 def test_other_commands_are_left_alone(run_folder: Path):
@@ -73,7 +89,6 @@ def test_a_new_run_does_not_write_over_an_earlier_one(run_folder: Path, tmp_path
         require_free_folder([named], can_go_on=False)
     for start in ("last", f"'{run_folder}/checkpoints/last.ckpt'"):
         require_free_folder([named, f"ckpt_path={start}"])
-    require_free_folder(["grpo.beta=0"])
 
 
 def test_a_folder_at_work_is_found_out_before_anything_is_written_to_it(run_folder: Path):
@@ -168,7 +183,7 @@ def test_choices_and_plain_values_are_repeated(tmp_path: Path, override: str):
         "reward@module.x=mixed",
         "stage='../../evil'",
         "curriculum.stages=[1,'../../evil']",
-        "hydra.run.dir=/elsewhere",
+        "hydra.job.chdir=true",
         "hydra.searchpath=[file:///tmp/evil]",
         "hydra/launcher=joblib",
         "~callbacks.last",

@@ -102,7 +102,7 @@ def damage_of(path: Path) -> str | None:
     if fault is None:
         try:
             update_of(path)
-        except (KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError):
+        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError, pickle.UnpicklingError):
             return "it holds no run's state"
     return fault
 

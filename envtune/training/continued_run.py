@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
+
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from envtune.errors import UserError
 from envtune.training.callbacks.last_checkpoint import LAST_CHECKPOINT
 from envtune.training.checkpoint_io import damage_of, previous_of, update_of
 from envtune.training.rewind import rewind
+from envtune.whole_file import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +34,40 @@ def start_of_run(ckpt_path: str | None, folder: str) -> Path | None:
         return None
     checkpoints = Path(folder) / "checkpoints"
     path = checkpoints / LAST_CHECKPOINT if ckpt_path == LAST else Path(ckpt_path)
-    if path.resolve().is_relative_to(checkpoints.resolve()):
+    is_own = path.resolve().is_relative_to(checkpoints.resolve())
+    if ckpt_path != LAST:
+        _require_state_of_a_run(path, is_own)
+    if is_own:
         return continue_run(Path(folder), path)
-    if not path.is_file():
-        raise UserError(f"ckpt_path={ckpt_path} does not exist; give a run's folder or a .ckpt file that it saved")
-    if damage := damage_of(path):
-        raise UserError(f"checkpoint {path} cannot be read ({damage}); give one that a run has saved completely")
     log.info("a new run goes on from %s, update %d", path, update_of(path))
     return path
+
+
+def _require_state_of_a_run(path: Path, is_own: bool) -> None:
+    if not path.is_file():
+        raise UserError(f"ckpt_path={path} does not exist; give a run's folder or a .ckpt file that it saved")
+    # One of the run itself that is damaged may have one before it.
+    if damage := damage_of(path):
+        if is_own:
+            return
+        raise UserError(f"checkpoint {path} cannot be read ({damage}); give one that a run has saved completely")
+    if "optimizer_states" not in torch.load(path, map_location="cpu", weights_only=True, mmap=True):
+        raise UserError(
+            f"ckpt_path={path} holds weights alone, from which no run can be continued: give the run's folder or its "
+            f"last.ckpt, or start from the weights with init_from={path}"
+        )
+
+
+@rank_zero_only
+def keep_as_own(start: Path, folder: str) -> None:
+    """Copies the checkpoint of another run that a new one in ``folder`` starts from, as its first own.
+
+    Without it a run that is killed before its next checkpoint would be resumed from the beginning.
+    """
+    own = Path(folder) / "checkpoints" / LAST_CHECKPOINT
+    if not start.resolve().is_relative_to(own.parent.resolve()):
+        with start.open("rb") as source, whole_file(own, "wb", durable=True) as copy:
+            shutil.copyfileobj(source, copy)
 
 
 def continue_run(folder: Path, newest: Path | None = None) -> Path | None:

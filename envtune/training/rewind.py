@@ -6,9 +6,11 @@ moves to `rewound-<time>` in the run's folder. What other loggers sent elsewhere
 
 from __future__ import annotations
 
+import csv
 import itertools
 import logging
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from tensorboard.backend.event_processing.event_file_loader import RawEventFileL
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from envtune.errors import UserError
 from envtune.training.checkpoint_io import damage_of, previous_of, update_of
 from envtune.training.csv_log import METRICS_FILE, STEP, columns_of, read_rows, write_rows
 from envtune.training.run_files import recorded_files
@@ -26,6 +29,8 @@ from envtune.whole_file import PARTIAL, whole_file
 log = logging.getLogger(__name__)
 
 _TRAJECTORIES = re.compile(r"update_(\d+)(\.rank_\d+)?\.jsonl")
+# Bytes around each record of an event file: its length and two checksums.
+_FRAME = 16
 # TensorBoard's record of settings and outcome, written when a run is over and so once more when it is resumed.
 _OUTCOME = ("_hparams_/", "hp/")
 
@@ -39,7 +44,7 @@ def rewind(folder: Path, update: int, start: Path | None = None) -> None:
     before it.
 
     Raises:
-        UserError: the run's record does not list its files.
+        UserError: the run's record does not list its files, or its metrics were written by another program.
     """
     aside, checkpoints = _Aside(folder), set()
     start = start.resolve() if start else None
@@ -57,7 +62,7 @@ def rewind(folder: Path, update: int, start: Path | None = None) -> None:
         if path.resolve() != start and not _is_of(path, update):
             _rewind_checkpoint(path, update, start, aside)
     if aside.files:
-        written = f"after update {update}" if update >= 0 else "before its first checkpoint"
+        written = f"after update {update}" if update >= 0 else "without a checkpoint"
         log.info("%s: what the run wrote %s is now in %s (%d files)", folder, written, aside.place.name, aside.files)
 
 
@@ -79,33 +84,39 @@ class _Aside:
         self.files += 1
         return target
 
+    def copy(self, path: Path) -> None:
+        shutil.copyfile(path, self.new(path))
+
     def take(self, path: Path) -> None:
         path.replace(self.new(path))
 
 
 def _rewind_metrics(path: Path, update: int, aside: _Aside) -> None:
-    rows, columns = read_rows(path), columns_of(path)
-    kept = [row for row in rows if int(row[STEP]) <= update]
+    try:
+        rows, columns = read_rows(path), columns_of(path)
+        kept = [row for row in rows if int(row[STEP]) <= update]
+    except (ValueError, KeyError, csv.Error) as error:
+        raise UserError(
+            f"{path} is not as the run wrote it ({type(error).__name__}: {' '.join(str(error).split())}): restore it, "
+            "or move it out of the run's folder"
+        ) from error
     if not kept:
         aside.take(path)
         return
-    if len(kept) < len(rows):
-        write_rows(aside.new(path), columns, [row for row in rows if int(row[STEP]) > update])
-    # Also where all are kept: a row that was cut off while it was written is left out.
-    write_rows(path, columns, kept)
+    if len(kept) < len(path.read_bytes().splitlines()) - 1:
+        # Some are of later updates, were cut off while they were written, or are not of this file's columns.
+        aside.copy(path)
+        write_rows(path, columns, kept)
 
 
 def _rewind_events(path: Path, update: int, aside: _Aside) -> None:
-    kept: list[bytes] = []
-    later: list[bytes] = []
-    for record in _records(path):
-        (kept if _is_kept(Event.FromString(record), update) else later).append(record)
+    kept = [record for record in _records(path) if _is_kept(Event.FromString(record), update)]
     if not kept:
         aside.take(path)
-        return
-    if later:
-        _write_records(aside.new(path), later)
-    _write_records(path, kept)
+    elif sum(len(record) + _FRAME for record in kept) < path.stat().st_size:
+        # Some are of later updates, or cannot be read.
+        aside.copy(path)
+        _write_records(path, kept)
 
 
 def _rewind_checkpoint(path: Path, update: int, start: Path | None, aside: _Aside) -> None:

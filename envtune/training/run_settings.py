@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from envtune.checked import Seed, checked
+from envtune.errors import UserError
 from envtune.training.metrics import ValidationName
 from envtune.training.starting_point import find_checkpoint
 
@@ -17,7 +19,7 @@ class RunSettings:
     """What conf/train.yaml has at its top.
 
     Raises:
-        UserError: a value of the wrong kind or out of its range, or ``init_from`` has no checkpoint.
+        UserError: a value of the wrong kind or out of its range, or ``init_from`` or ``ckpt_path`` has no checkpoint.
     """
 
     seed: Seed
@@ -32,3 +34,7 @@ class RunSettings:
     def __post_init__(self) -> None:
         if self.init_from is not None:
             find_checkpoint(self.init_from)
+        if self.ckpt_path not in (None, "last") and not Path(self.ckpt_path).is_file():
+            raise UserError(
+                f"ckpt_path={self.ckpt_path} does not exist; give a run's folder or a .ckpt file that it saved"
+            )

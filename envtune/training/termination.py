@@ -48,9 +48,12 @@ def ended_by_signals(remedy: str) -> Iterator[None]:
     watch = _Watch(remedy)
     try:
         yield
-    except Interrupted as interrupted:
-        log.warning("ended by %s: %s", interrupted.name, remedy)
-        raise
+    except BaseException:
+        if watch.interrupted is None:
+            raise
+        log.warning("ended by %s: %s", watch.interrupted.name, remedy)
+        # In its place torch, for one, raises an error of its own, if it is interrupted while it writes.
+        raise watch.interrupted from None
     finally:
         watch.close()
 
@@ -60,7 +63,7 @@ class _Watch:
 
     def __init__(self, remedy: str) -> None:
         self._remedy = remedy
-        self._interrupted = False
+        self.interrupted: Interrupted | None = None
         self._before = {number: signal.getsignal(number) for number in _ENDING}
         self._handled = [number for number, default in _ENDING.items() if self._before[number] == default]
         self._reader, self._writer = socket.socketpair()
@@ -74,7 +77,7 @@ class _Watch:
 
     def close(self) -> None:
         """Restores the handlers. After a signal the watch goes on, for what closes then may wait for ever."""
-        if not self._interrupted:
+        if self.interrupted is None:
             self._restore()
             self._writer.close()
 
@@ -91,9 +94,9 @@ class _Watch:
 
     def _interrupt(self, number: int, _: FrameType | None) -> None:
         # A second one is for the watch alone.
-        if not self._interrupted:
-            self._interrupted = True
-            raise Interrupted(number)
+        if self.interrupted is None:
+            self.interrupted = Interrupted(number)
+            raise self.interrupted
 
     def _watch(self) -> None:
         first = self._next_signal()

@@ -18,7 +18,7 @@ from envtune.training.callbacks.last_checkpoint import LastCheckpoint
 from envtune.training.callbacks.trajectory_log import TrajectoryLog
 from envtune.training.callbacks.validation_history import ValidationHistory
 from envtune.training.checkpoint_io import AtomicCheckpointIO, update_of
-from envtune.training.continued_run import continue_run, start_of_run
+from envtune.training.continued_run import continue_run, keep_as_own, start_of_run
 from envtune.training.csv_log import CSVLog, read_rows
 from envtune.training.run_files import files_written_by
 from envtune.training.run_record import write_run_record
@@ -185,6 +185,26 @@ def test_files_that_are_missing_or_damaged_are_told_in_a_sentence(tmp_path: Path
     path.write_bytes(b"PK\x03\x04 not a checkpoint")
     with pytest.raises(UserError, match=rf"checkpoint {path} cannot be read \(it is cut off, or no checkpoint\); give"):
         start_of_run(str(path), str(tmp_path / "run"))
+
+
+def test_weights_alone_and_a_missing_file_of_the_run_itself_change_nothing(tokenizer: Any, tmp_path: Path):
+    fit(tokenizer, tmp_path, updates=4)
+    weights = tmp_path / "checkpoints/weights.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"global_step": 3, "state_dict": {}}, weights)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for name, said in (("weights.ckpt", "holds weights alone, from which no run can"), ("lst.ckpt", "does not exist")):
+        with pytest.raises(UserError, match=f"{name} {said}"):
+            start_of_run(str(tmp_path / "checkpoints" / name), str(tmp_path))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_that_starts_from_the_file_of_another_has_a_checkpoint_of_its_own_at_once(tokenizer: Any, tmp_path: Path):
+    fit(tokenizer, tmp_path / "old", updates=4)
+    last = tmp_path / "old/checkpoints/last.ckpt"
+    keep_as_own(last, str(tmp_path / "new"))
+    own = tmp_path / "new/checkpoints/last.ckpt"
+    assert own.read_bytes() == last.read_bytes()
+    assert start_of_run("last", str(tmp_path / "new")) == own
 
 
 def test_checkpoints_come_after_some_update():

@@ -75,6 +75,8 @@ def steps_of(folder: Path) -> tuple[list[int], list[int]]:
 
 def test_what_was_written_after_the_checkpoint_moves_aside_and_the_rest_stays(tmp_path: Path):
     folder = written_run(tmp_path)
+    metrics = (folder / "csv/metrics.csv").read_bytes()
+    (curves,) = (path.read_bytes() for path in (folder / "tensorboard").iterdir())
     rewind(folder, 2)
     assert [row["step"] for row in read_rows(folder / "csv/metrics.csv")] == ["0", "1", "2"]
     assert steps_of(folder) == ([0, 1, 2], [0, 1, 2])
@@ -89,7 +91,8 @@ def test_what_was_written_after_the_checkpoint_moves_aside_and_the_rest_stays(tm
     later = {f"trajectories/train/update_00000{update}{rank}.jsonl" for update in (3, 4) for rank in ("", ".rank_1")}
     litter = {"trajectories/train/update_000002.jsonl.partial", "checkpoints/last.ckpt.partial"}
     assert set(aside) == {"csv/metrics.csv", "checkpoints/best.ckpt", events, *later, *litter}
-    assert b",".join(aside["csv/metrics.csv"].split()) == b"kl,step,0.75,3,1.0,4"
+    # Of a file that stays in part, all is kept.
+    assert (aside["csv/metrics.csv"], aside[events]) == (metrics, curves)
     # TensorBoard would show a file with that in its name as another run.
     assert "tfevents" not in events
 
@@ -113,7 +116,7 @@ def test_a_run_that_begins_anew_keeps_its_record_alone(tmp_path: Path, caplog: p
     # Nothing is lost.
     assert taken_back(folder) == {name: part for name, part in before.items() if name != "run.json"}
     (aside,) = folder.glob("rewound-*")
-    said = f"{folder}: what the run wrote before its first checkpoint is now in {aside.name} (16 files)"
+    said = f"{folder}: what the run wrote without a checkpoint is now in {aside.name} (16 files)"
     assert caplog.messages == [said]
 
 
@@ -182,6 +185,27 @@ def test_the_checkpoint_that_is_resumed_stays_and_a_damaged_or_later_one_beside_
         assert not last.exists()
         assert update_of(previous) == 3
     assert len([path for aside in folder.glob("rewound-*") for path in aside.rglob("last.ckpt")]) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["kl,step\n0.5,1.0\n", "kl;step\n0.5;1\n", "kl,step\n0.5,\n", "\ufeffstep,kl\n1,0.5\n"]
+)
+def test_metrics_that_another_program_has_written_are_told_and_stay(tmp_path: Path, text: str):
+    folder = written_run(tmp_path)
+    (folder / "csv/metrics.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"csv/metrics\.csv is not as the run wrote it \(.*\): restore it, or move"):
+        rewind(folder, 2)
+    assert (folder / "csv/metrics.csv").read_text(encoding="utf-8") == text
+
+
+def test_a_damaged_event_file_is_kept_aside_as_it_was(tmp_path: Path):
+    folder = written_run(tmp_path)
+    (events,) = (folder / "tensorboard").iterdir()
+    damaged = bytearray(events.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    events.write_bytes(damaged)
+    rewind(folder, 4)
+    assert bytes(damaged) in taken_back(folder).values()
 
 
 def test_events_that_were_cut_off_end_where_they_were(tmp_path: Path):

@@ -97,16 +97,19 @@ def test_what_an_older_record_does_not_have_is_no_difference():
     assert differences({"settings": {}, "python": "3.11"}, now) == []
 
 
-@pytest.mark.parametrize("text", ["", '{"settings": {', "[]", '{"settings": []}', '{"continued": 3}', "\0", "[" * 9000])
-def test_a_broken_record_is_told_in_a_sentence_and_stays(tmp_path: Path, text: str):
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"settings": {', b"[]", b'{"settings": []}', b'{"continued": 3}', b"\0", b"[" * 9000, b"\xff\xfe"],
+)
+def test_a_broken_record_is_told_in_a_sentence_and_stays(tmp_path: Path, content: bytes):
     start = tmp_path / "checkpoints/last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"global_step": 5}, start)
-    (tmp_path / "run.json").write_text(text)
+    (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(
         UserError, match=r"^[^\n]+run\.json cannot be used \([^\n]+\): restore it from a copy, or delete it$"
     ):
         write_run_record(str(tmp_path), {}, [], {}, start)
-    assert (tmp_path / "run.json").read_text() == text
+    assert (tmp_path / "run.json").read_bytes() == content
 
 
 def test_a_record_is_kept_as_it_is_when_a_run_goes_on_and_steers_no_terminal(

@@ -20,6 +20,12 @@ def waits():
     print("begun", flush=True)
     time.sleep(60)
 
+def fails_when_interrupted():
+    try:
+        waits()
+    finally:
+        raise RuntimeError("unexpected pos")
+
 def closes_slowly():
     try:
         waits()
@@ -78,6 +84,12 @@ def test_a_signal_ends_the_program_where_it_is_with_a_line_and_the_usual_code(nu
     process = started("waits")
     process.send_signal(number)
     assert ended(process) == (code, "", f"ended by {number.name}: how to continue\n")
+
+
+def test_an_error_that_the_interruption_causes_is_not_in_its_place():
+    process = started("fails_when_interrupted")
+    process.send_signal(signal.SIGINT)
+    assert ended(process) == (130, "", "ended by SIGINT: how to continue\n")
 
 
 def test_a_second_signal_ends_at_once_what_is_still_closing():
