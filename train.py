@@ -50,6 +50,7 @@ from envtune.training.stage_record import StageRecord
 from envtune.training.starting_point import describe_start
 from envtune.training.termination import ended_by_signals
 from envtune.training.update_count import count_on, unlogged
+from envtune.training.weights import load_model, require_model
 
 
 def how_to_continue(config: DictConfig) -> str:
@@ -78,6 +79,8 @@ def require_sound_run(config: DictConfig) -> None:
         for name, part in config[group].items():
             if part:
                 require_component(part, f"{group}.{name}")
+    if config.model._target_ == f"{load_model.__module__}.{load_model.__name__}":
+        require_model(config.model.path)
     _require_same_kind(config)
     if runs_here():
         require_accelerator(config.trainer.accelerator)

@@ -101,6 +101,7 @@ def test_a_mistake_is_told_before_a_folder_is_made_and_before_a_config_is_printe
         ("+trainer.gradient_clip_val=1.0", "trainer.gradient_clip_val=1.0 must be null: set grpo.gradient_clip"),
         ("+trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches=2 must be 1: set grpo.tasks_per_upd"),
         ("ckpt_path=/nowhere.ckpt", "ckpt_path=/nowhere.ckpt does not exist; give a run's folder or a .ckpt file"),
+        ("model.path=/nowhere", "model path /nowhere is no folder with a config.json; give the folder of a causal"),
         ("~logger", "logger cannot be left out; a part of it can be: callbacks.NAME=null, logger.NAME=null"),
         ("reward._target_=3", "reward._target_=3 must be text that names a class or function"),
         ("trainer.max_steps=0", "trainer.max_steps=0 must be a whole number of at least 1 or -1: updates, -1 for no"),

@@ -160,13 +160,18 @@ def load_trained(path: str, checkpoint: str, dtype: str, trust_remote_code: bool
     return plain
 
 
-def _causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:
+def require_model(path: str) -> None:
+    """Raises UserError for a ``path`` that is neither the folder of a model nor a name on the Hugging Face hub."""
     folder = Path(path)
     if not (folder / "config.json").is_file() and (folder.exists() or not _HUB_NAME.fullmatch(path)):
         raise UserError(
             f"model path {path} is no folder with a config.json; give the folder of a causal language model or its "
             "name on the Hugging Face hub"
         )
+
+
+def _causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:
+    require_model(path)
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
