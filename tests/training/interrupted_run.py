@@ -158,6 +158,8 @@ def play(arguments: list[str], moment: str | None, output: Path) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.chdir(ROOT)
+    # A shell starts what runs in the background with SIGINT ignored, and its child processes inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     # The levels of a model that learns: otherwise hints would have the same probability all the time.
     Annealed.measured = lambda _, trajectory: (trajectory.seed % 5) / 4  # type: ignore[method-assign]

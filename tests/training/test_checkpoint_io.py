@@ -22,7 +22,8 @@ ALTERED = "its digest is wrong"
 
 
 def save(path: Path, update: int) -> None:
-    AtomicCheckpointIO().save_checkpoint({"global_step": update, "state_dict": {"weight": torch.ones(500)}}, path)
+    state = {"global_step": update, "state_dict": {"weight": torch.ones(500)}, "optimizer_states": []}
+    AtomicCheckpointIO().save_checkpoint(state, path)
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_a_checkpoint_of_an_earlier_version_has_no_digest_and_is_loaded_with_a_w
     tmp_path: Path, loader: str, caplog: pytest.LogCaptureFixture
 ):
     path = tmp_path / "best.ckpt"
-    torch.save({"global_step": 1, "state_dict": {"weight": torch.ones(500)}}, path)
+    torch.save({"global_step": 1, "state_dict": {"weight": torch.ones(500)}, "optimizer_states": []}, path)
     with caplog.at_level(logging.WARNING, logger="envtune"):
         LOADERS[loader](path)
     assert f"{path} has no digest, as none of an earlier version has: only its checksums were verified" in caplog.text

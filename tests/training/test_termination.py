@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+# A shell starts what runs in the background with SIGINT ignored, and its child processes inherit that.
+DEFAULTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 PROGRAM = """
 import ctypes, os, signal, subprocess, sys, time
 from envtune.training import termination
@@ -66,12 +68,16 @@ print("after", signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
 
 
 def started(what: str, grace: float = 60) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PROGRAM, what, str(grace)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = launched(PROGRAM, what, str(grace))
     assert process.stdout
     while not process.stdout.readline().startswith(("begun", "child")):
         assert process.poll() is None
     return process
+
+
+def launched(program: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", DEFAULTS + program, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -132,9 +138,8 @@ def test_a_signal_to_a_forked_process_does_not_end_its_parent():
 
 
 def test_a_program_that_handles_a_signal_itself_goes_on_doing_so():
-    text = "import signal; signal.signal(signal.SIGTERM, lambda *_: print('begun mine', flush=True))\n" + PROGRAM
-    command = [sys.executable, "-c", text, "waits", "60"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    own = "signal.signal(signal.SIGTERM, lambda *_: print('begun mine', flush=True))\n"
+    process = launched(own + PROGRAM, "waits", "60")
     assert process.stdout
     assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGTERM)
