@@ -106,7 +106,6 @@ def train(config: DictConfig) -> float | None:
     """Composes, trains one stage or a curriculum, and reports; returns ``optimized_metric`` after training."""
     silence_libraries()
     silence_other_ranks()
-    show(config_tree(plain(config)), f"run folder: {config.run_folder}")
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
     with ended_by_signals(how_to_continue(config)), Lifeline() as lifeline:
         stages = (
@@ -124,6 +123,7 @@ def train_curriculum(config: DictConfig, loggers: list[Logger], lifeline: Lifeli
     """Trains the stages that have not finished, each as its own config says, on the same curves."""
     curriculum = instantiate(config.curriculum, _convert_="all")
     configs = compose_stages(curriculum.stages)
+    show(config_tree(plain(config)), f"run folder: {config.run_folder}")
     goes_on = is_continued(config)
     files = files_written_by(curriculum.folder, loggers)
     if goes_on and (curriculum.folder / "run.json").is_file():
@@ -149,9 +149,7 @@ def train_stage(config: DictConfig, loggers: list[Logger], lifeline: Lifeline, s
     settings = plain(config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     start = start_of_run(config.ckpt_path, config.run_folder)
-    goes_on = str(start) if start else None
-    show(describe_start(stage.stage, config.model.path, config.init_from, goes_on, stage_before(stage.stage)))
-    # The model last: what else is wrong should not wait for its weights.
+    # The model last: what else is wrong should not wait for its weights, nor follow the whole config.
     datamodule = instantiate(config.datamodule, _convert_="all")
     history = ValidationHistory()
     callbacks = [lifeline, history, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
@@ -160,6 +158,10 @@ def train_stage(config: DictConfig, loggers: list[Logger], lifeline: Lifeline, s
     require_processes(trainer, in_sweep())
     datamodule.check_devices(trainer.world_size)
     tasks = datamodule.source.describe()
+    if not stage.in_curriculum:
+        show(config_tree(settings), f"run folder: {config.run_folder}")
+    goes_on = str(start) if start else None
+    show(describe_start(stage.stage, config.model.path, config.init_from, goes_on, stage_before(stage.stage)))
     module = instantiate(config.module, _convert_="all")
     seed_this_rank(config.seed, trainer)
     collector, model = datamodule.collector, module.policy.model.config
