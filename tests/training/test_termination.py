@@ -66,7 +66,7 @@ print("after", signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
 """
 
 
-def started(what: str, grace: float = 60) -> subprocess.Popen[str]:
+def started(what: str, grace: float = 10) -> subprocess.Popen[str]:
     process = launched(PROGRAM, what, str(grace))
     assert process.stdout
     while not process.stdout.readline().startswith("begun"):
@@ -138,7 +138,7 @@ def test_a_signal_to_a_forked_process_does_not_end_its_parent():
 
 def test_a_program_that_handles_a_signal_itself_goes_on_doing_so():
     own = "signal.signal(signal.SIGTERM, lambda *_: print('begun mine', flush=True))\n"
-    process = launched(own + PROGRAM, "waits", "60")
+    process = launched(own + PROGRAM, "waits", "10")
     assert process.stdout
     assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGTERM)
