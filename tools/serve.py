@@ -84,7 +84,7 @@ def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedMod
     listening = stack.enter_context(_listen(options.host, options.port))
     child = None
     if options.upstream is None:
-        child = stack.enter_context(_start(options, for_backend, model.folder))
+        child = _start(options, for_backend, model.folder, stack)
         child.wait_until_ready(options.start_timeout)
     url, key = (child.url, child.api_key) if child else (options.upstream, upstream_key)
     asyncio.run(_run(options, model, template, Upstream(url, options.timeout, key), child, listening, api_key))
@@ -92,7 +92,7 @@ def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedMod
         raise UserError("the completion server has ended; it says why above")
 
 
-def _start(options: argparse.Namespace, for_backend: list[str], folder: str) -> Child:
+def _start(options: argparse.Namespace, for_backend: list[str], folder: str, stack: ExitStack) -> Child:
     port = free_port()
     # Both servers take these.
     common = [folder, "--port", str(port), "--dtype", options.dtype]
@@ -106,7 +106,7 @@ def _start(options: argparse.Namespace, for_backend: list[str], folder: str) -> 
     else:
         program = [sys.executable, str(Path(__file__).with_name("completion_server.py"))]
     try:
-        return Child([*program, *common, *for_backend], port, api_key=secrets.token_urlsafe())
+        return Child([*program, *common, *for_backend], port, secrets.token_urlsafe(), stack)
     except FileNotFoundError as error:
         raise UserError(f"{program[0]} does not exist: pip install -e '.[vllm]', or add --backend hf") from error
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from types import FrameType
 
 import httpx2
 
@@ -20,20 +23,19 @@ LAST_WORDS = 10.0  # seconds between being asked to end and being ended
 class Child:
     """The server that ``command`` starts on ``port`` of this machine, with ``api_key``; what it prints goes to stderr.
 
-    Use as a context: at its end, the server is stopped.
+    The server is stopped when ``stack`` is closed, also if a signal arrives while it is being started.
     """
 
-    def __init__(self, command: Sequence[str], port: int, api_key: str) -> None:
+    def __init__(self, command: Sequence[str], port: int, api_key: str, stack: ExitStack) -> None:
         self.url, self.api_key = f"http://{HOST}:{port}", api_key
-        # A session of its own: Ctrl-C reaches the endpoint, which then ends it.
-        self._process = subprocess.Popen(
-            command, stdout=sys.stderr, env=os.environ | {"VLLM_API_KEY": api_key}, start_new_session=True
-        )
+        with _signals_deferred():
+            # A session of its own: Ctrl-C reaches the endpoint, which then ends it.
+            self._process = subprocess.Popen(
+                command, stdout=sys.stderr, env=os.environ | {"VLLM_API_KEY": api_key}, start_new_session=True
+            )
+            stack.callback(self._stop)
 
-    def __enter__(self) -> Child:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def _stop(self) -> None:
         self._process.terminate()
         try:
             self._process.wait(LAST_WORDS)
@@ -61,6 +63,28 @@ class Child:
             return httpx2.get(f"{self.url}/health", timeout=5.0, trust_env=False).status_code == 200
         except httpx2.HTTPError:
             return False
+
+
+@contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Deliver SIGINT and SIGTERM that arrive within at the end.
+
+    A handler that raises between the start of a process and the note that it has to be stopped would leave it running.
+    A mask of signals would be inherited by the process.
+    """
+    arrived: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        arrived.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in arrived:
+            signal.raise_signal(number)
 
 
 def free_port() -> int:
