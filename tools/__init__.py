@@ -1,0 +1,1 @@
+"""Commands, one file each, and the packages of those that need several files."""
