@@ -14,10 +14,10 @@ from hydra.utils import instantiate
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
-from envtune.command_line import command, settings_of_this_run
-from envtune.composed_config import require_component, require_sound
-from envtune.errors import UserError
-from envtune.stage_config import (
+from envtune.command_line.command import command, settings_of_this_run
+from envtune.command_line.composed_config import require_component, require_sound
+from envtune.command_line.run_settings import RunSettings
+from envtune.command_line.stage_config import (
     alone,
     compose_stages,
     is_continued,
@@ -26,31 +26,31 @@ from envtune.stage_config import (
     plain,
     stage_before,
 )
-from envtune.sweep import in_sweep, runs_here
-from envtune.training.callbacks.stage_mark import StageMark
-from envtune.training.callbacks.validation_history import ValidationHistory
-from envtune.training.continued_run import LAST, keep_as_own, start_of_run
-from envtune.training.curriculum import StageStart, continue_stage
-from envtune.training.devices import require_accelerator, require_processes, seed_this_rank
-from envtune.training.hyperparameters import log_outcome
-from envtune.training.library_noise import silence_libraries, silence_other_ranks
-from envtune.training.lifeline import Lifeline
-from envtune.training.report import (
+from envtune.command_line.sweep import in_sweep, runs_here
+from envtune.errors import UserError
+from envtune.training.curriculum.stage_end import StageEnd, stage_end
+from envtune.training.curriculum.stage_transition import StageMark
+from envtune.training.curriculum.stages import StageStart, continue_stage
+from envtune.training.distributed.devices import require_accelerator, require_processes, seed_this_rank
+from envtune.training.distributed.rank_watch import RankWatch
+from envtune.training.model.weights import load_model, require_model
+from envtune.training.reporting.library_logging import silence_libraries, silence_other_ranks
+from envtune.training.reporting.report import (
     config_tree,
     show,
     stages_table,
     validation_curve,
     validation_table,
 )
-from envtune.training.run_files import files_written_by
-from envtune.training.run_record import add_files, read_run_record, write_run_record
-from envtune.training.run_settings import RunSettings
-from envtune.training.stage_end import StageEnd, stage_end
-from envtune.training.stage_record import StageRecord
-from envtune.training.starting_point import describe_start
-from envtune.training.termination import ended_by_signals
-from envtune.training.update_count import count_on, unlogged
-from envtune.training.weights import load_model, require_model
+from envtune.training.reporting.scalar_log import log_outcome
+from envtune.training.reporting.update_axis import count_on, unlogged
+from envtune.training.reporting.validation_history import ValidationHistory
+from envtune.training.resume.continued_run import LAST, keep_as_own, start_of_run
+from envtune.training.resume.termination import ended_by_signals
+from envtune.training.run_folder.run_files import files_written_by
+from envtune.training.run_folder.run_record import add_files, read_run_record, write_run_record
+from envtune.training.run_folder.stage_record import StageRecord
+from envtune.training.run_folder.starting_point import describe_start
 
 
 def how_to_continue(config: DictConfig) -> str:
@@ -107,11 +107,11 @@ def train(config: DictConfig) -> float | None:
     silence_libraries()
     silence_other_ranks()
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
-    with ended_by_signals(how_to_continue(config)), Lifeline() as lifeline:
+    with ended_by_signals(how_to_continue(config)), RankWatch() as rank_watch:
         stages = (
-            train_curriculum(config, loggers, lifeline)
+            train_curriculum(config, loggers, rank_watch)
             if config.curriculum
-            else [train_stage(config, loggers, lifeline, alone())]
+            else [train_stage(config, loggers, rank_watch, alone())]
         )
     log_outcome(loggers, settings_of_this_run(), stages[-1].after, stages[-1].last_update)
     show(validation_curve([point for stage in stages for point in stage.curve]))
@@ -119,7 +119,7 @@ def train(config: DictConfig) -> float | None:
     return stages[-1].after.get(config.optimized_metric)
 
 
-def train_curriculum(config: DictConfig, loggers: list[Logger], lifeline: Lifeline) -> list[StageRecord]:
+def train_curriculum(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch) -> list[StageRecord]:
     """Trains the stages that have not finished, each as its own config says, on the same curves."""
     curriculum = instantiate(config.curriculum, _convert_="all")
     configs = compose_stages(curriculum.stages)
@@ -137,14 +137,14 @@ def train_curriculum(config: DictConfig, loggers: list[Logger], lifeline: Lifeli
         # Under its name, what the stage sets otherwise than the config printed first.
         show(config_tree(own_settings(stage, config), f"stage {start.stage}, {start.place} of {len(configs)}"))
         placed = place_stage(stage, start, continue_stage(curriculum.folder, start))
-        return train_stage(placed, loggers, lifeline, start)
+        return train_stage(placed, loggers, rank_watch, start)
 
     records = curriculum.run(train_next, goes_on)
     show(stages_table(records))
     return records
 
 
-def train_stage(config: DictConfig, loggers: list[Logger], lifeline: Lifeline, stage: StageStart) -> StageEnd:
+def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch, stage: StageStart) -> StageEnd:
     """Instantiates and fits."""
     settings = plain(config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
@@ -152,7 +152,7 @@ def train_stage(config: DictConfig, loggers: list[Logger], lifeline: Lifeline, s
     # The model last: what else is wrong should not wait for its weights, nor follow the whole config.
     datamodule = instantiate(config.datamodule, _convert_="all")
     history = ValidationHistory()
-    callbacks = [lifeline, history, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
+    callbacks = [rank_watch, history, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
     callbacks += [StageMark(stage.place)] if stage.in_curriculum else []
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers)
     require_processes(trainer, in_sweep())

@@ -15,9 +15,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 import train
-from envtune.command_line import CONFIG_FOLDER, as_in_a_run, command
-from envtune.composed_config import require_sound
-from envtune.mistakes import MISTAKES, sentence
+from envtune.command_line.command import CONFIG_FOLDER, as_in_a_run, command
+from envtune.command_line.composed_config import require_sound
+from envtune.command_line.mistakes import MISTAKES, sentence
 
 VALIDATED = "val/success/overall, val/success/base"
 Told = Callable[..., str]
@@ -160,7 +160,7 @@ def test_a_users_own_class_is_checked_as_far_as_it_is_annotated(settings: dict[s
 
 
 def test_a_value_is_named_by_the_setting_that_it_comes_from():
-    made = {"_target_": "envtune.rollout.hf_generator.HFGenerator", "temperature": "${heat}"}
+    made = {"_target_": "envtune.rollout.hf.hf_generator.HFGenerator", "temperature": "${heat}"}
     with pytest.raises(MISTAKES, match=r"^heat=-1 must be a number above 0"):
         require_sound(OmegaConf.create({"heat": -1, "generator": made}))
 

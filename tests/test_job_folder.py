@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from envtune.command_line.job_folder import Finished, Job, JobFolder, folder_name
 from envtune.errors import UserError
-from envtune.job_folder import Finished, Job, JobFolder, folder_name
 
 JOB = Job("train", ("seed=0",), {"seed": 0, "grpo": {"beta": 0.1}, "ckpt_path": None})
 

@@ -33,9 +33,9 @@ from envtune.evaluation.official.program import OfficialProgram
 from envtune.evaluation.official.results import write_results
 from envtune.evaluation.official.scores import official_table, plain_scores, read_scores
 from envtune.evaluation.official.tasks import categories_of, first_ids, played_ids
+from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
 from envtune.trajectory import Trajectory
-from envtune.whole_file import whole_file
 
 PYTHON = Path(__file__).parents[1] / ".venv-bfcl" / "bin" / "python"
 
@@ -72,7 +72,7 @@ def evaluate(given: argparse.Namespace) -> None:
     program.evaluate()
     scores = read_scores(given.folder, given.name)
     record = {"bfcl_eval": version, "name": given.name, "categories": plain_scores(scores)}
-    with whole_file(given.folder / "scores.json") as file:
+    with atomic_file(given.folder / "scores.json") as file:
         file.write(json.dumps(record, indent=1) + "\n")
     rich.print(official_table(scores, f"{given.name}, scored by bfcl-eval {version}, with 95% intervals"))
 

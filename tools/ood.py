@@ -24,15 +24,15 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from envtune.checked import checked
-from envtune.command_line import command
-from envtune.composed_config import require_component
+from envtune.command_line.command import command
+from envtune.command_line.composed_config import require_component
 from envtune.errors import UserError
 from envtune.evaluation.ood import table
 from envtune.evaluation.ood.comparison import warnings
 from envtune.evaluation.ood.harness import ChatEndpoint, Harness, Job
 from envtune.evaluation.ood.record import Endpoint, OODRecord, Results, read_records, write_record
-from envtune.training.report import config_tree
-from envtune.whole_file import whole_file
+from envtune.files.atomic_file import atomic_file
+from envtune.training.reporting.report import config_tree
 
 log = logging.getLogger("ood")
 
@@ -90,7 +90,7 @@ def write_tables(folder: Path) -> None:
     parts = [table.score_table(checkpoint), table.detail_table(records), table.interval_note(), *warnings(checkpoint)]
     text = "\n\n".join(parts) + "\n"
     for name, content in (("table.md", text), ("table.csv", table.as_csv(checkpoint))):
-        with whole_file(folder / name) as file:
+        with atomic_file(folder / name) as file:
             file.write(content)
     print(text)
 

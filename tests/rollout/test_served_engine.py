@@ -12,9 +12,9 @@ from aiohttp import web
 from test_hf_generator import tiny_model
 
 from envtune.errors import UserError
-from envtune.rollout.engine import EngineError, Sampled
-from envtune.rollout.event_loop import LoopThread
-from envtune.rollout.vllm_server import ServedEngine
+from envtune.rollout.vllm.engine import EngineError, Sampled
+from envtune.rollout.vllm.event_loop import LoopThread
+from envtune.rollout.vllm.served_engine import ServedEngine
 
 CONFIG = tiny_model().config
 SERVED = {

@@ -17,11 +17,11 @@ from test_hf_generator import tiny_model
 
 from envtune.errors import UserError
 from envtune.rollout import processes, vllm_engine, vllm_generator
-from envtune.rollout.engine import EngineError, Sampled
 from envtune.rollout.generator import BrokenPolicy, Request
-from envtune.rollout.vllm_engine import OwnEngine
-from envtune.rollout.vllm_generator import VLLMGenerator
-from envtune.rollout.vllm_placement import colocated
+from envtune.rollout.vllm.engine import EngineError, Sampled
+from envtune.rollout.vllm.own_engine import OwnEngine
+from envtune.rollout.vllm.placement import colocated
+from envtune.rollout.vllm.vllm_generator import VLLMGenerator
 from envtune.rollout.weight_sums import weight_sum
 
 BUDGETS = {"max_prompt_tokens": 100, "max_response_tokens": 200}
@@ -219,13 +219,15 @@ def test_of_several_processes_one_pushes_to_a_shared_engine_and_all_probe_it(
     differences += [0.0]
     engine, folders = ToldEngine(), []
     engine.is_shared = shared
-    monkeypatch.setattr(vllm_generator, "process_number", lambda: number)
-    monkeypatch.setattr(vllm_generator, "first_on_this_host", lambda: number)
+    monkeypatch.setattr(vllm_generator, "current_rank", lambda: number)
+    monkeypatch.setattr(vllm_generator, "first_rank_on_this_host", lambda: number)
     monkeypatch.setattr(vllm_generator, "together", lambda step: [step()] * 2)
     generator = VLLMGenerator(engine)
     monkeypatch.setattr(engine, "complete", lambda ids, wanted: _sampled_by(generator._stamp, wanted["max_tokens"]))
-    write = vllm_generator.write_plain_weights
-    monkeypatch.setattr(vllm_generator, "write_plain_weights", lambda *given: folders.append(given[2]) or write(*given))
+    write = vllm_generator.write_merged_weights
+    monkeypatch.setattr(
+        vllm_generator, "write_merged_weights", lambda *given: folders.append(given[2]) or write(*given)
+    )
     generator.update_weights(tiny_model(), 0)
     assert engine.told == told
     assert [folder is not None for folder in folders] == [told == PUSH]
@@ -243,6 +245,6 @@ def test_an_error_in_one_process_is_raised_in_all(monkeypatch):
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
     with pytest.raises(ConnectionError, match="training process 1 has ended: vLLM has ended"):
-        processes.together(lambda: 5)
+        processes.on_all_ranks(lambda: 5)
     with pytest.raises(ZeroDivisionError):
-        processes.together(lambda: 1 // 0)
+        processes.on_all_ranks(lambda: 1 // 0)

@@ -11,8 +11,8 @@ import torch
 from envtune.grpo.batch import TrainBatch
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.task import Category, ToolCall
-from envtune.training.aggregates import Aggregates
-from envtune.training.metrics import (
+from envtune.training.reporting.aggregates import Aggregates
+from envtune.training.reporting.metrics import (
     MAXIMA,
     MINIMA,
     completion_lengths,

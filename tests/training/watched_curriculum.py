@@ -20,12 +20,11 @@ import torch  # noqa: E402
 from interrupted_run import half_a_checkpoint, half_a_row  # noqa: E402
 
 import train as program  # noqa: E402
-from envtune.training import curriculum  # noqa: E402
-from envtune.training.callbacks.best_checkpoint import BestCheckpoint  # noqa: E402
-from envtune.training.callbacks.trajectory_log import TrajectoryLog  # noqa: E402
-from envtune.training.csv_log import CSVLog  # noqa: E402
+from envtune.training.curriculum.best_checkpoint import BestCheckpoint  # noqa: E402
 from envtune.training.datamodule import EnvironmentDataModule  # noqa: E402
 from envtune.training.module import GRPOModule  # noqa: E402
+from envtune.training.reporting.trajectory_log import TrajectoryLog  # noqa: E402
+from envtune.training.run_folder.csv_log import CSVLog  # noqa: E402
 
 Hook = Callable[..., Any]
 Condition = Callable[..., bool]

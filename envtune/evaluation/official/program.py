@@ -21,7 +21,7 @@ from envtune.errors import UserError
 from envtune.evaluation.official.endpoint import NO_KEY, Endpoint
 from envtune.evaluation.official.results import check_name
 from envtune.evaluation.official.tasks import Ids
-from envtune.whole_file import whole_file
+from envtune.files.atomic_file import atomic_file
 
 HARNESS = Path(__file__).with_name("harness.py")
 # What some categories need beside the environment of `make bfcl`, by the module's name.
@@ -69,7 +69,7 @@ class OfficialProgram:
         self.folder.mkdir(parents=True, exist_ok=True)
         arguments = ["--test-category", ",".join(categories)]
         if ids is not None:
-            with whole_file(self.folder / "test_case_ids_to_generate.json") as file:
+            with atomic_file(self.folder / "test_case_ids_to_generate.json") as file:
                 file.write(json.dumps({category: ids.get(category, []) for category in categories}, indent=1) + "\n")
             arguments.append("--run-ids")
         arguments += ["--temperature", str(temperature), "--num-threads", str(threads)]

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from envtune import trajectory_file
 from envtune.errors import UserError
-from envtune.evaluation.intervals import estimate
+from envtune.statistics.intervals import estimate
 
 # How the program begins the result of a task whose endpoint failed.
 BROKEN = "Error during inference"

@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 
 from envtune.errors import UserError
-from envtune.evaluation.intervals import Estimate
 from envtune.evaluation.ood.record import Endpoint, OODRecord
 from envtune.evaluation.ood.table import Column, in_order, markdown, percent, scores_of
-from envtune.evaluation.paired import METHODS, paired_difference
+from envtune.statistics.intervals import Estimate
+from envtune.statistics.paired import METHODS, paired_difference
 
 CSV_COLUMNS = ("checkpoint", "baseline", "benchmark", "part", "tasks", "difference", "low", "high", "interval")
 

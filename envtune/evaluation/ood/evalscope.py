@@ -15,7 +15,7 @@ from envtune.errors import UserError
 from envtune.evaluation.ood.evalscope_results import read_evalscope
 from envtune.evaluation.ood.harness import NO_KEY, Job
 from envtune.evaluation.ood.record import Results
-from envtune.whole_file import whole_file
+from envtune.files.atomic_file import atomic_file
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Evalscope:
             raise UserError(f"ood.local_path={self.local_path} is no folder: docs/evaluation.md says what it must hold")
         work = job.folder.resolve() / "evalscope"
         settings = job.folder / "evalscope_settings.json"
-        with whole_file(settings) as file:
+        with atomic_file(settings) as file:
             file.write(json.dumps(self.settings(job, work), indent=1) + "\n")
         keys = {"OOD_AGENT_KEY": job.agent.key, "EVALSCOPE_API_KEY": job.user.key if job.user else NO_KEY}
         said = job.folder / "evalscope.log"

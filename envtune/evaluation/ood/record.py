@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from envtune.errors import UserError
-from envtune.whole_file import whole_file
+from envtune.files.atomic_file import atomic_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class OODRecord:
 def write_record(folder: Path, record: OODRecord) -> Path:
     """Writes ``<choice>.json``, in place of an older one; returns its path."""
     path = folder / f"{record.choice}.json"
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
     return path
 
