@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from test_hf_generator import tiny_model
 
 from envtune.errors import UserError
-from envtune.rollout import processes, vllm_engine, vllm_generator
+from envtune.processes import collectives
 from envtune.rollout.generator import BrokenPolicy, Request
+from envtune.rollout.vllm import own_engine, vllm_generator
 from envtune.rollout.vllm.engine import EngineError, Sampled
 from envtune.rollout.vllm.own_engine import OwnEngine
 from envtune.rollout.vllm.placement import colocated
@@ -193,7 +194,7 @@ def test_the_engine_has_room_for_the_longest_episode(monkeypatch, tmp_path):
         started.append(arguments)
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setattr(vllm_engine, "_start", start)
+    monkeypatch.setattr(own_engine, "_start", start)
     monkeypatch.setattr(OwnEngine, "run", lambda engine, coroutine, purpose, timeout: asyncio.run(coroutine))
     engine = colocated(**BUDGETS, engine={"block_size": 64}).engine
     engine.load(tmp_path, torch.float32)
@@ -241,10 +242,10 @@ def test_an_error_in_one_process_is_raised_in_all(monkeypatch):
     def gather(told: list[Any], own: Any) -> None:
         told[:] = [own, (None, "vLLM has ended")]
 
-    monkeypatch.setattr(processes, "_several", lambda: True)
+    monkeypatch.setattr(collectives, "_is_grouped", lambda: True)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
     with pytest.raises(ConnectionError, match="training process 1 has ended: vLLM has ended"):
-        processes.on_all_ranks(lambda: 5)
+        collectives.on_all_ranks(lambda: 5)
     with pytest.raises(ZeroDivisionError):
-        processes.on_all_ranks(lambda: 1 // 0)
+        collectives.on_all_ranks(lambda: 1 // 0)
