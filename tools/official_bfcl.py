@@ -28,10 +28,10 @@ from show_trajectory import newest_file
 from envtune import trajectory_file
 from envtune.data.bfcl import load_bfcl_tasks
 from envtune.errors import UserError
-from envtune.evaluation.official.endpoint import NO_KEY, Endpoint
-from envtune.evaluation.official.program import OfficialProgram
-from envtune.evaluation.official.results import write_results
-from envtune.evaluation.official.scores import official_table, plain_scores, read_scores
+from envtune.evaluation.official.bfcl_program import OfficialProgram
+from envtune.evaluation.official.official_scores import official_table, plain_scores, read_scores
+from envtune.evaluation.official.policy_endpoint import NO_KEY, PolicyEndpoint
+from envtune.evaluation.official.result_files import write_results
 from envtune.evaluation.official.tasks import categories_of, first_ids, played_ids
 from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
@@ -59,7 +59,7 @@ def generate(given: argparse.Namespace) -> None:
         ids = played_ids(newest_file(given.tasks_of))
     elif given.limit is not None:
         ids = first_ids(categories, given.limit)
-    endpoint = Endpoint(given.endpoint.rstrip("/"), given.model, os.environ.get("OPENAI_API_KEY", NO_KEY))
+    endpoint = PolicyEndpoint(given.endpoint.rstrip("/"), given.model, os.environ.get("OPENAI_API_KEY", NO_KEY))
     program = OfficialProgram(given.python, given.folder, given.name)
     program.generate(endpoint, categories, ids, given.temperature, given.threads)
     print(f"written to {given.folder / 'result' / given.name}")

@@ -44,7 +44,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class SweepJob:
     """What one job is to do. ``config`` is composed, not resolved: it says the same wherever the folder lies."""
 
     program: str
@@ -120,17 +120,17 @@ class JobFolder:
         finally:
             lock.release()
 
-    def claim(self, job: Job) -> bool:
+    def claim(self, job: SweepJob) -> bool:
         """Makes this the folder of ``job``; True if it is so already.
 
         Raises:
             UserError: it is the folder of a job with another program or config.
         """
-        owner = read_record(self.path / "job.json", Job, "move the folder away, or give another hydra.sweep.dir")
+        owner = read_record(self.path / "job.json", SweepJob, "move the folder away, or give another hydra.sweep.dir")
         if owner is None:
             _write(self.path / "job.json", asdict(job))
             return False
-        difference = _difference(owner, Job(job.program, job.overrides, json.loads(json.dumps(job.config))))
+        difference = _difference(owner, SweepJob(job.program, job.overrides, json.loads(json.dumps(job.config))))
         if difference:
             self._restore(owner)
             raise UserError(
@@ -172,7 +172,7 @@ class JobFolder:
                         f"leads to in its place (link the whole folder instead, if it belongs on another disk)"
                     )
 
-    def _restore(self, owner: Job) -> None:
+    def _restore(self, owner: SweepJob) -> None:
         """Hydra has written the refused config into the folder before anybody could refuse it."""
         for name, content in (("config", owner.config), ("overrides", list(owner.overrides))):
             path = self.path / f".hydra/{name}.yaml"
@@ -181,7 +181,7 @@ class JobFolder:
                     yaml.safe_dump(content, file, sort_keys=False, allow_unicode=True)
 
 
-def _difference(owner: Job, job: Job) -> str | None:
+def _difference(owner: SweepJob, job: SweepJob) -> str | None:
     """The first setting in which two jobs differ, with both values."""
     if owner.program != job.program:
         return f"of {owner.program}, not {job.program}"

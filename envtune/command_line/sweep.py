@@ -20,7 +20,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from envtune.command_line.job_folder import Job, JobFolder, folder_name
+from envtune.command_line.job_folder import JobFolder, SweepJob, folder_name
 from envtune.command_line.mistakes import MISTAKES
 from envtune.command_line.override_grammar import pasted
 from envtune.errors import UserError
@@ -105,7 +105,7 @@ def _follow(task: Task, config: DictConfig, folder: JobFolder) -> Any:
 def _job(task: Task, config: DictConfig, folder: JobFolder, program: str, tell: Tell) -> Any:
     """Goes on with what has begun, and not at all with what has finished. An error ends this job, not the sweep."""
     settings: Any = OmegaConf.to_container(config, resolve=False)
-    begun = folder.claim(Job(program, tuple(HydraConfig.get().overrides.task), settings))
+    begun = folder.claim(SweepJob(program, tuple(HydraConfig.get().overrides.task), settings))
     if finished := folder.finished:
         log.info("skipped, it has finished: %s", folder.path)
         return finished.result

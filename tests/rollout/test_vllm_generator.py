@@ -19,7 +19,7 @@ from envtune.errors import UserError
 from envtune.processes import collectives
 from envtune.rollout.generator import BrokenPolicy, Request
 from envtune.rollout.vllm import own_engine, vllm_generator
-from envtune.rollout.vllm.engine import EngineError, Sampled
+from envtune.rollout.vllm.engine import EngineCompletion, EngineError
 from envtune.rollout.vllm.own_engine import OwnEngine
 from envtune.rollout.vllm.placement import colocated
 from envtune.rollout.vllm.vllm_generator import VLLMGenerator
@@ -64,9 +64,9 @@ class ToldEngine:
     def wake(self) -> None:
         self.told.append("wake")
 
-    async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> Sampled:
+    async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> EngineCompletion:
         count = parameters["max_tokens"]
-        return Sampled((1,) * count, (0.0,) * count, "length", 0, self.stamps)
+        return EngineCompletion((1,) * count, (0.0,) * count, "length", 0, self.stamps)
 
     def run(self, coroutine: Any, purpose: str) -> Any:
         self.told.append(purpose)
@@ -177,8 +177,8 @@ def test_log_probs_of_an_engine_that_are_no_numbers_are_told_with_the_update(dif
     differences.append(0.0)
     generator.update_weights(tiny_model(), 3)
 
-    async def broken(ids: Any, parameters: Any) -> Sampled:
-        return Sampled((1, 1), (0.0, logprob), "length", 0, engine.stamps)
+    async def broken(ids: Any, parameters: Any) -> EngineCompletion:
+        return EngineCompletion((1, 1), (0.0, logprob), "length", 0, engine.stamps)
 
     monkeypatch.setattr(engine, "complete", broken)
     with pytest.raises(BrokenPolicy, match=r"^the policy after update 3 gives logits "):
@@ -222,7 +222,7 @@ def test_of_several_processes_one_pushes_to_a_shared_engine_and_all_probe_it(
     engine.is_shared = shared
     monkeypatch.setattr(vllm_generator, "current_rank", lambda: number)
     monkeypatch.setattr(vllm_generator, "first_rank_on_this_host", lambda: number)
-    monkeypatch.setattr(vllm_generator, "together", lambda step: [step()] * 2)
+    monkeypatch.setattr(vllm_generator, "on_all_ranks", lambda step: [step()] * 2)
     generator = VLLMGenerator(engine)
     monkeypatch.setattr(engine, "complete", lambda ids, wanted: _sampled_by(generator._stamp, wanted["max_tokens"]))
     write = vllm_generator.write_merged_weights
@@ -234,8 +234,8 @@ def test_of_several_processes_one_pushes_to_a_shared_engine_and_all_probe_it(
     assert [folder is not None for folder in folders] == [told == PUSH]
 
 
-async def _sampled_by(stamp: str, count: int) -> Sampled:
-    return Sampled((1,) * count, (0.0,) * count, "length", 0, frozenset({stamp}))
+async def _sampled_by(stamp: str, count: int) -> EngineCompletion:
+    return EngineCompletion((1,) * count, (0.0,) * count, "length", 0, frozenset({stamp}))
 
 
 def test_an_error_in_one_process_is_raised_in_all(monkeypatch):

@@ -27,7 +27,7 @@ class EngineError(ConnectionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class EngineCompletion:
     """One completion: its ids and their log-probs, and why it ended: "stop", "length" or something that went wrong.
 
     ``cached_tokens`` of the prompt were not computed again. ``stamps`` name the weights that sampled it.
@@ -71,7 +71,7 @@ class Engine(Protocol):
 
     def wake(self) -> None: ...
 
-    async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> Sampled:
+    async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> EngineCompletion:
         """One completion, by names and values of vLLM's SamplingParams. To be awaited in ``run``."""
         ...
 

@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 
 from envtune.checked import Among, checked
 from envtune.errors import UserError
-from envtune.rollout.vllm.engine import EngineError, Sampled, Timeout
+from envtune.rollout.vllm.engine import EngineCompletion, EngineError, Timeout
 from envtune.rollout.vllm.event_loop import LoopThread
 from envtune.rollout.vllm.weight_probe import TOLERANCES
 
@@ -104,7 +104,7 @@ class OwnEngine:
         if self._sleeps:
             self._ask(self._llm_call("wake_up"), "wake up")
 
-    async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> Sampled:
+    async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> EngineCompletion:
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
         wanted = SamplingParams(**parameters, output_kind=RequestOutputKind.FINAL_ONLY)
@@ -114,7 +114,7 @@ class OwnEngine:
         except (TimeoutError, asyncio.TimeoutError) as error:
             raise EngineError(f"did not finish a completion within {self._timeout:g} s") from error
         found = answer.outputs[0]
-        return Sampled(
+        return EngineCompletion(
             tuple(found.token_ids),
             tuple(step[token].logprob for step, token in zip(found.logprobs or (), found.token_ids, strict=True)),
             found.finish_reason,

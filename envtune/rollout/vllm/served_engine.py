@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from envtune.bearer_key import bearer, key_from
 from envtune.checked import checked
 from envtune.errors import UserError
-from envtune.rollout.vllm.engine import EngineError, Sampled, Timeout
+from envtune.rollout.vllm.engine import EngineCompletion, EngineError, Timeout
 from envtune.rollout.vllm.event_loop import LoopThread
 
 Answer = TypeVar("Answer")
@@ -102,11 +102,11 @@ class ServedEngine:
     def wake(self) -> None:
         """It is awake."""
 
-    async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> Sampled:
+    async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> EngineCompletion:
         body = {"token_ids": ids, "sampling_params": dict(parameters)}
         answer = await self._post("inference/v1/generate", "complete a prompt", body)
         found, usage = answer["choices"][0], answer["usage"]
-        return Sampled(
+        return EngineCompletion(
             tuple(found["token_ids"]),
             tuple(token["logprob"] for token in found["logprobs"]["content"]),
             found["finish_reason"],

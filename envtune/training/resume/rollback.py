@@ -53,14 +53,14 @@ def roll_back(folder: Path, update: int, start: Path | None = None) -> None:
         if path.name.endswith(PARTIAL) or (trajectories and int(trajectories[1]) > update):
             aside.take(path)
         elif path.name == METRICS_FILE:
-            _rewind_metrics(path, update, aside)
+            _roll_back_metrics(path, update, aside)
         elif path.name.startswith("events.out.tfevents."):
-            _rewind_events(path, update, aside)
+            _roll_back_events(path, update, aside)
         elif path.suffix == ".ckpt":
             checkpoints.add(path.with_name(path.name.replace(".previous", "")))
     for path in sorted(checkpoints):
         if path.resolve() != start and not _is_of(path, update):
-            _rewind_checkpoint(path, update, start, aside)
+            _roll_back_checkpoint(path, update, start, aside)
     if aside.files:
         written = f"after update {update}" if update >= 0 else "without a checkpoint"
         log.info("%s: what the run wrote %s is now in %s (%d files)", folder, written, aside.place.name, aside.files)
@@ -91,7 +91,7 @@ class _Aside:
         path.replace(self.new(path))
 
 
-def _rewind_metrics(path: Path, update: int, aside: _Aside) -> None:
+def _roll_back_metrics(path: Path, update: int, aside: _Aside) -> None:
     try:
         rows, columns = read_rows(path), columns_of(path)
         kept = [row for row in rows if int(row[STEP]) <= update]
@@ -109,7 +109,7 @@ def _rewind_metrics(path: Path, update: int, aside: _Aside) -> None:
         write_rows(path, columns, kept)
 
 
-def _rewind_events(path: Path, update: int, aside: _Aside) -> None:
+def _roll_back_events(path: Path, update: int, aside: _Aside) -> None:
     kept = [record for record in _records(path) if _is_kept(Event.FromString(record), update)]
     if not kept:
         aside.take(path)
@@ -119,7 +119,7 @@ def _rewind_events(path: Path, update: int, aside: _Aside) -> None:
         _write_records(path, kept)
 
 
-def _rewind_checkpoint(path: Path, update: int, start: Path | None, aside: _Aside) -> None:
+def _roll_back_checkpoint(path: Path, update: int, start: Path | None, aside: _Aside) -> None:
     """Of a checkpoint that is missing, damaged or of a later update: the one before it takes its place."""
     previous, was_there = previous_of(path), path.is_file()
     if was_there:

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envtune.errors import UserError
-from envtune.evaluation.official.endpoint import NO_KEY, Endpoint
-from envtune.evaluation.official.results import check_name
+from envtune.evaluation.official.policy_endpoint import NO_KEY, PolicyEndpoint
+from envtune.evaluation.official.result_files import check_name
 from envtune.evaluation.official.tasks import Ids
 from envtune.files.atomic_file import atomic_file
 
-HARNESS = Path(__file__).with_name("harness.py")
+HARNESS = Path(__file__).with_name("bfcl_harness.py")
 # What some categories need beside the environment of `make bfcl`, by the module's name.
 NEEDS = {"memory_vector": {"sentence_transformers": "sentence-transformers", "faiss": "faiss-cpu"}}
 SEARCH_KEY = "SERPAPI_API_KEY"
@@ -52,7 +52,7 @@ class OfficialProgram:
 
     def generate(
         self,
-        endpoint: Endpoint,
+        endpoint: PolicyEndpoint,
         categories: Sequence[str],
         ids: Ids | None = None,
         temperature: float = 0.001,

@@ -17,7 +17,7 @@ _USABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class PolicyEndpoint:
     """OpenAI-compatible: its URL up to ``/v1``, what it calls the model (None: the only one that it has), its key."""
 
     url: str

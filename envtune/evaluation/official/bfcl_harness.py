@@ -1,6 +1,6 @@
 """BFCL's own program, as it comes, with one model: what `program.py` starts in the environment of `make bfcl`.
 
-    .venv-bfcl/bin/python envtune/evaluation/official/harness.py NAME SERVED evaluate --model NAME …
+    .venv-bfcl/bin/python envtune/evaluation/official/bfcl_harness.py NAME SERVED evaluate --model NAME …
 
 The package has no way to add a model, and the module that lists its models imports some eighty vendors' SDKs. So a
 module of that name, with this one model, is put in its place before anything else is imported; all the rest is the
