@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import envtune.process_start
 
-from envtune.command_line.command.run_check import require_sound_run
-from envtune.command_line.command.training_run import train_and_report
 from omegaconf import DictConfig
 
 from envtune.command_line.command import command
+from envtune.command_line.run_check import require_sound_run
+from envtune.command_line.training_run import train_and_report
 
 
 @command("train", require_sound_run)

@@ -10,7 +10,6 @@ from typing import Any
 
 import hydra
 import pytest
-from envtune.command_line.command.run_check import require_sound_run
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -18,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from envtune.command_line.command import CONFIG_FOLDER, as_in_a_run, command
 from envtune.command_line.composed_config import require_sound
 from envtune.command_line.mistakes import MISTAKES, sentence
+from envtune.command_line.run_check import require_sound_run
 
 VALIDATED = "val/success/overall, val/success/base"
 Told = Callable[..., str]
