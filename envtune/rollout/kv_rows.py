@@ -1,16 +1,18 @@
-"""Keys and values of token sequences in buffers that grow. Feeds no model, knows neither tokens nor requests."""
+"""A KV cache: keys and values of token sequences in buffers that grow. Does not run a model."""
 
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
+States = Float[Tensor, "row kv_head slot dim"]
 # Buffers grow to at least this factor of their size, so that few growths copy them.
 GROWTH = 1.5
 
 
 class KvRows:
-    """Sequences of keys and values, one row each: in every layer two buffers [row, head, slot, dimension].
+    """Sequences of keys and values, one row each: in every layer two buffers [row, kv_head, slot, dim].
 
     A row holds its tokens from slot 0 on, without holes; ``lengths[row]`` says how many. A layer's buffers are
     allocated when it first stores something.
@@ -18,19 +20,19 @@ class KvRows:
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
-        self.keys: list[Tensor] = []
-        self.values: list[Tensor] = []
+        self.keys: list[States] = []
+        self.values: list[States] = []
         self._rows = 0
         self._capacity = 0
 
     def needed_slots(self, rows: int, length: int) -> int:
-        """Slots that would be allocated for ``rows`` rows of which the longest is to hold ``length`` tokens."""
+        """Return the slots to be allocated for ``rows`` rows of which the longest holds ``length`` tokens."""
         if length > self._capacity:
             return rows * length
         return max(rows, self._rows) * self._capacity
 
     def reserve(self, rows: int, length: int, max_slots: int) -> None:
-        """Makes room for ``rows`` rows up to ``length`` tokens; beyond what is needed only within ``max_slots``."""
+        """Make room for ``rows`` rows up to ``length`` tokens; beyond what is needed only within ``max_slots``."""
         if rows <= self._rows and length <= self._capacity:
             return
         capacity = self._capacity
@@ -49,16 +51,23 @@ class KvRows:
         self._rows, self._capacity = rows, capacity
 
     def append(self) -> int:
-        """Begins an empty row behind the others, for which there must be room, and returns its place."""
+        """Append an empty row, for which there must be room, and return its place."""
         self.lengths.append(0)
         return len(self.lengths) - 1
 
     def pop(self) -> None:
-        """Forgets the last row; its slots are used again by the next."""
+        """Remove the last row; the next one reuses its slots."""
         self.lengths.pop()
 
-    def write(self, layer: int, rows: Tensor, slots: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Stores keys and values [1, head, token, dimension] at ``rows`` [token] and ``slots`` [token]."""
+    def write(
+        self,
+        layer: int,
+        rows: Int[Tensor, "token"],
+        slots: Int[Tensor, "token"],
+        keys: Float[Tensor, "1 kv_head token dim"],
+        values: Float[Tensor, "1 kv_head token dim"],
+    ) -> None:
+        """Store each token's keys and values at its row and slot."""
         if layer == len(self.keys):
             for buffers, states in ((self.keys, keys), (self.values, values)):
                 buffers.append(states.new_zeros(self._rows, states.shape[1], self._capacity, states.shape[3]))
@@ -66,7 +75,7 @@ class KvRows:
         self.values[layer][rows, :, slots] = values[0].transpose(0, 1)
 
     def swap(self, row: int, other: int) -> None:
-        """Exchanges two rows."""
+        """Exchange two rows."""
         if row == other:
             return
         length = max(self.lengths[row], self.lengths[other])
@@ -75,23 +84,25 @@ class KvRows:
         self.lengths[row], self.lengths[other] = self.lengths[other], self.lengths[row]
 
     def copy(self, source: int, row: int, length: int) -> None:
-        """Lets ``row`` hold what the first ``length`` slots of the row ``source`` hold."""
+        """Copy the first ``length`` slots of the row ``source`` to ``row``."""
         for buffer in (*self.keys, *self.values):
             buffer[row, :, :length] = buffer[source, :, :length]
         self.lengths[row] = length
 
-    def read(self, layer: int, row: int) -> tuple[Tensor, Tensor]:
-        """The keys and the values [1, head, token, dimension] of one row."""
+    def read(
+        self, layer: int, row: int
+    ) -> tuple[Float[Tensor, "1 kv_head token dim"], Float[Tensor, "1 kv_head token dim"]]:
+        """Return the keys and the values of one row."""
         length = self.lengths[row]
         return self.keys[layer][row : row + 1, :, :length], self.values[layer][row : row + 1, :, :length]
 
-    def read_first(self, layer: int, rows: int) -> tuple[Tensor, Tensor]:
-        """Keys and values [row, head, slot, dimension] of the first ``rows`` rows, with slots up to their longest."""
+    def read_first(self, layer: int, rows: int) -> tuple[States, States]:
+        """Return keys and values of the first ``rows`` rows, with slots up to their longest."""
         extent = max(self.lengths[:rows])
         return self.keys[layer][:rows, :, :extent], self.values[layer][:rows, :, :extent]
 
-    def bias_of_first(self, rows: int, device: torch.device) -> Tensor:
-        """What to add to scores over ``read_first``: float32 [row, 1, 1, slot], 0 where a row holds something."""
+    def bias_of_first(self, rows: int, device: torch.device) -> Float32[Tensor, "row 1 1 slot"]:
+        """Return what to add to scores over ``read_first``: 0 where a row holds something, else the lowest number."""
         lengths = self.lengths[:rows]
         held = torch.arange(max(lengths), device=device) < torch.tensor(lengths, device=device)[:, None]
         # Finite: a row that holds nothing has no greatest score to subtract, and -inf less -inf is NaN.
