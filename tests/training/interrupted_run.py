@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
+import shape_checks  # noqa: E402, F401
 import torch  # noqa: E402
 
 import train as program  # noqa: E402
