@@ -18,7 +18,7 @@ from envtune.environment.augmentation import Hints
 from envtune.environment.episode import Episode, Observation
 from envtune.environment.toolbox import Toolbox
 from envtune.playground import values
-from envtune.playground.reading import leaves, stands_in
+from envtune.playground.readable_values import leaves, stands_in
 from envtune.task import Task, ToolCall
 from envtune.trajectory import Hint, ToolResult
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from tiny_demonstrators import Told
 
 from envtune.playground import values
-from envtune.playground.reading import leaves
+from envtune.playground.readable_values import leaves
 from envtune.task import Task
 
 REWORDED_MESSAGES = 0.6

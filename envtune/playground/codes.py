@@ -11,7 +11,7 @@ from itertools import permutations
 from typing import Any
 
 from envtune.environment.toolbox import Toolbox
-from envtune.playground.tale import all_documents
+from envtune.playground.story_builder import all_documents
 from envtune.task import Category, Task, ToolCall
 
 MAX_DIGITS = 8

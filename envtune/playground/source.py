@@ -14,8 +14,8 @@ from envtune.data.bfcl import CATEGORIES, Categories, MaxTasks, ValidationSize
 from envtune.environment.worlds import TOOLBOXES
 from envtune.errors import UserError
 from envtune.playground.categories import Shape, shaped
+from envtune.playground.story_builder import StoryBuilder, Storyline, StorylineError
 from envtune.playground.storylines import STORYLINES
-from envtune.playground.tale import Storyline, StorylineError, Tale
 from envtune.task import Category, Split, Task
 
 # Raised whenever the same seed gives other tasks than before.
@@ -103,11 +103,11 @@ class Playground:
         category = categories[number % len(categories)]
         line = rng.choice(rng.choice(self._lines[category]))
         for _ in range(MAX_TALES):
-            tale = Tale(line.toolboxes, rng, rng.choice(LENGTHS[category]), category is Category.LONG_CONTEXT)
-            line.tell(tale)
-            shape = shaped(tale, category, split, rng)
+            story = StoryBuilder(line.toolboxes, rng, rng.choice(LENGTHS[category]), category is Category.LONG_CONTEXT)
+            line.tell(story)
+            shape = shaped(story, category, split, rng)
             if shape is not None:
-                return _story(line, tale, shape, category, f"playground_{split}_{category}_{number}", number)
+                return _story(line, story, shape, category, f"playground_{split}_{category}_{number}", number)
         raise StorylineError(f"{line.name} has been told {MAX_TALES} times, and has nothing to withhold for {category}")
 
     def describe(self) -> dict[str, Any]:
@@ -165,12 +165,12 @@ def _storylines(category: Category, toolboxes: Sequence[str]) -> tuple[tuple[Sto
     return found
 
 
-def _story(line: Storyline, tale: Tale, shape: Shape, category: Category, name: str, number: int) -> Story:
-    task = Task(name, category, number, tale.toolboxes, tale.initial_state, shape.tools, shape.turns)
+def _story(line: Storyline, story: StoryBuilder, shape: Shape, category: Category, name: str, number: int) -> Story:
+    task = Task(name, category, number, story.toolboxes, story.initial_state, shape.tools, shape.turns)
     prerequisites = frozenset(
         (index, place)
         for index, origin in enumerate(shape.origins)
         if origin >= 0
-        for place in tale.turns[origin].prerequisites
+        for place in story.turns[origin].prerequisites
     )
-    return Story(task, line.name, prerequisites, tale.looked_up)
+    return Story(task, line.name, prerequisites, story.looked_up)

@@ -23,7 +23,7 @@ from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.environment.worlds import TOOLBOXES
-from envtune.playground.reading import leaves, stands_in, unreadable_values
+from envtune.playground.readable_values import leaves, stands_in, unreadable_values
 from envtune.playground.source import Story
 from envtune.playground.storylines import STORYLINES
 from envtune.task import Category, Split

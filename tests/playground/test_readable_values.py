@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from envtune.playground.reading import leaves, stands_in, unreadable_values
-from envtune.playground.tale import all_documents
+from envtune.playground.readable_values import leaves, stands_in, unreadable_values
+from envtune.playground.story_builder import all_documents
 from envtune.task import Category, Task, ToolCall, UserTurn
 
 

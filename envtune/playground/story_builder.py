@@ -1,6 +1,6 @@
 """A story in the making: told turn by turn to the user's side, and played at once with the real tools.
 
-A storyline is a function of a tale. It sets the worlds up, says what the user says, and makes the calls that answer
+A storyline is a function of a story. It sets the worlds up, says what the user says, and makes the calls that answer
 it; each call runs when it is made, and what it returns is there for the turns that follow. How a story becomes a task
 of a category is decided in ``categories.py``.
 """
@@ -16,11 +16,12 @@ from typing import Any
 
 from envtune.data.bfcl import tool_documents
 from envtune.environment.toolbox import Toolbox
-from envtune.playground.wording import CREDENTIALS, Phrase
+from envtune.playground.phrase import Phrase, read_phrases
 from envtune.task import Category, Task, ToolCall, ToolDocument
 
 # A turn must fit the usual step limit of 5 with one call a step and an answer.
 MAX_CALLS = 4
+CONVERSATION = read_phrases("conversation")
 
 
 class StorylineError(AssertionError):
@@ -28,7 +29,7 @@ class StorylineError(AssertionError):
 
 
 @dataclass(slots=True)
-class ToldTurn:
+class StoryTurn:
     """One turn: what is said, as phrases with their values; what is called; what the calls returned.
 
     ``prerequisites`` are the positions of calls that nobody asked for, without which a later one fails.
@@ -40,7 +41,7 @@ class ToldTurn:
     prerequisites: set[int] = field(default_factory=set)
 
 
-class Tale:
+class StoryBuilder:
     """What a storyline tells with.
 
     ``rng`` decides whatever is free. ``length`` is how many turns the story should have at most. ``crowded`` is True
@@ -53,7 +54,7 @@ class Tale:
         self.length = length
         self.crowded = crowded
         self.initial_state: dict[str, Any] = {}
-        self.turns: list[ToldTurn] = []
+        self.turns: list[StoryTurn] = []
         self.looked_up: dict[str, str] = {}
         self.toolboxes = tuple(toolboxes)
         self._tools: Toolbox | None = None
@@ -69,7 +70,7 @@ class Tale:
 
     def say(self, phrase: Phrase, **slots: Any) -> None:
         """Begins a turn with what the user says. Texts should be quoted by the phrase."""
-        self.turns.append(ToldTurn([(phrase, slots)]))
+        self.turns.append(StoryTurn([(phrase, slots)]))
 
     def add(self, phrase: Phrase, **slots: Any) -> None:
         """What the user says in the same turn besides, before or after."""
@@ -102,7 +103,7 @@ class Tale:
 
     def log_in(self, tool: str, user: str, password: str) -> None:
         """The user says who it is, and the agent has to log in first."""
-        self.add(CREDENTIALS, user=user, password=password)
+        self.add(CONVERSATION["credentials"], user=user, password=password)
         self.first(tool, username=user, password=password)
 
     def go_on(self, acts: Sequence[Callable[[], None]], last: Sequence[Callable[[], None]] = ()) -> None:
@@ -121,7 +122,7 @@ class Tale:
         if self._tools is None:
             category = Category.LONG_CONTEXT if self.crowded else Category.BASE
             tools = all_documents(self.toolboxes)
-            self._tools = Toolbox(Task("tale", category, 0, self.toolboxes, self.initial_state, tools, ()))
+            self._tools = Toolbox(Task("story", category, 0, self.toolboxes, self.initial_state, tools, ()))
         return self._tools
 
 
@@ -132,10 +133,10 @@ class Storyline:
     name: str
     toolboxes: tuple[str, ...]
     can_crowd: bool
-    tell: Callable[[Tale], None]
+    tell: Callable[[StoryBuilder], None]
 
 
-def storyline(*toolboxes: str, can_crowd: bool = False) -> Callable[[Callable[[Tale], None]], Storyline]:
+def storyline(*toolboxes: str, can_crowd: bool = False) -> Callable[[Callable[[StoryBuilder], None]], Storyline]:
     """Makes a function of a tale a storyline of its own name. ``can_crowd``: it suits long contexts."""
     return lambda tell: Storyline(tell.__name__, toolboxes, can_crowd, tell)
 
