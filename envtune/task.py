@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -94,3 +94,14 @@ class Task:
             return self.tools_offered_at(0)
         new = set(self.turns[turn_index].new_tools)
         return tuple(tool for tool in self.tools if tool.name in new)
+
+
+def leaves(argument: Any) -> Iterator[Any]:
+    """Yield the texts, numbers and truth values in an argument, however deep in lists and mappings."""
+    if isinstance(argument, Mapping):
+        argument = argument.values()
+    elif not isinstance(argument, list | tuple):
+        yield argument
+        return
+    for part in argument:
+        yield from leaves(part)

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from envtune.errors import UserError
+from envtune.json_lines import read_objects
 from envtune.task import Category, ToolCall
 from envtune.trajectory import (
     Action,
@@ -72,25 +72,12 @@ def write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON lines.
+    """Yield the objects of a JSON-lines file.
 
     Raises:
-        UserError: there is no such file, or a line is no JSON object; names the line, from 1.
+        UserError: the file cannot be read, or a line is not a JSON object; the message has the line number, from 1.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}): give a .jsonl file of a run's trajectories") from error
-    # JSON strings may hold other characters that end a line for str.splitlines.
-    lines = text.removesuffix("\n").split("\n") if text else []
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}, line {number} is not JSON ({error}): was the file cut off?") from error
-        if not isinstance(record, dict):
-            raise UserError(f"{path}, line {number} holds no JSON object: give a .jsonl file of a run's trajectories")
-        yield record
+    return read_objects(path, "a run's trajectories")
 
 
 def _kind(action: Action) -> str:

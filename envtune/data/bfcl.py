@@ -6,7 +6,6 @@ open the worlds of a user's own files, so that a world that cannot be opened is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
@@ -17,12 +16,13 @@ from typing import Annotated, Any
 from bfcl_eval.constants.executable_backend_config import MULTI_TURN_FUNC_DOC_FILE_MAPPING
 from pydantic import Field
 
+from envtune.call_text import parse_call
 from envtune.checked import Among, Count, EachOnce, checked
-from envtune.data.call_string import parse_call
 from envtune.data.split import SPLITS, draw_evenly, named_split, task_id
 from envtune.environment.worlds import new_worlds
 from envtune.errors import UserError
-from envtune.task import Category, Split, Task, ToolCall, ToolDocument, UserTurn
+from envtune.json_lines import read_objects
+from envtune.task import Category, Split, Task, ToolDocument, UserTurn
 
 CATEGORIES = tuple(str(category) for category in Category)
 
@@ -30,10 +30,6 @@ CATEGORIES = tuple(str(category) for category in Category)
 Categories = EachOnce[Annotated[str, Among(CATEGORIES)]]
 ValidationSize = Annotated[int, Field(ge=1, description="the best checkpoint and the curves come of validation")]
 MaxTasks = Annotated[Count | None, Field(description="null for all")]
-
-
-class TaskFileError(UserError):
-    """A benchmark file has a line that is no task. The message names the file, the line and the fault."""
 
 
 @checked
@@ -74,7 +70,7 @@ class BFCL:
 
         Raises:
             UserError: if there is no such split.
-            TaskFileError: if a line of the task files is broken.
+            UserError: if a line of the task files is broken.
         """
         if split not in list(Split):
             raise UserError(f"split {split!r} is unknown: use one of {', '.join(Split)}")
@@ -106,8 +102,7 @@ def load_bfcl_tasks(categories: Categories = CATEGORIES, data_dir: str | None = 
     """Every task of the categories, in the order of the files.
 
     Raises:
-        UserError: for an unknown category.
-        TaskFileError: for a missing file or a broken line.
+        UserError: a category is unknown, a file cannot be read, or a line is not a valid task.
     """
     folder = package_data() if data_dir is None else Path(data_dir)
     return tuple(task for category in map(Category, categories) for task in _tasks_of(category, folder))
@@ -130,8 +125,10 @@ def package_data() -> Path:
 def tool_documents(toolbox: str) -> tuple[ToolDocument, ...]:
     """The documents of one tool class's tools; a KeyError names a class that has none."""
     path = package_data() / "multi_turn_func_doc" / MULTI_TURN_FUNC_DOC_FILE_MAPPING[toolbox]
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return tuple(ToolDocument(e["name"], e["description"], e["parameters"], e["response"], toolbox) for e in entries)
+    return tuple(
+        ToolDocument(entry["name"], entry["description"], entry["parameters"], entry["response"], toolbox)
+        for entry in read_objects(path, "tool documents")
+    )
 
 
 def make_task(category: Category, entry: Mapping[str, Any]) -> Task:
@@ -147,7 +144,11 @@ def make_task(category: Category, entry: Mapping[str, Any]) -> Task:
     _check_turns(len(entry["question"]), len(entry["ground_truth"]), withheld, {tool.name for tool in tools})
     parameters = {tool.name: tuple(tool.parameters["properties"]) for tool in tools}
     turns = tuple(
-        UserTurn(_message(messages), _calls(calls, parameters), withheld.get(index, ()))
+        UserTurn(
+            "\n".join(message["content"] for message in messages),
+            tuple(parse_call(text, parameters) for text in calls),
+            withheld.get(index, ()),
+        )
         for index, (messages, calls) in enumerate(zip(entry["question"], entry["ground_truth"], strict=True))
     )
     scenario = int(entry["id"].rpartition("_")[2])
@@ -165,38 +166,21 @@ def _tasks_of(category: Category, folder: Path) -> Iterator[Task]:
                 new_worlds(task)
             yield task
         except KeyError as error:
-            raise TaskFileError(f"{place}: {error} is missing or unknown") from None
+            raise UserError(f"{place}: {error} is missing or unknown") from None
         except (ValueError, TypeError, AttributeError) as error:
-            raise TaskFileError(f"{place}: {error}") from None
+            raise UserError(f"{place}: {error}") from None
 
 
 def _entries_of(category: Category, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The entries of a category, each with its ``ground_truth`` and the file and line it stands in."""
     name = f"BFCL_v4_multi_turn_{category}.json"
-    answers = {entry["id"]: entry for _, entry in _lines(folder / "possible_answer" / name)}
-    for number, entry in _lines(folder / name):
+    answers = {entry.get("id"): entry for entry in read_objects(folder / "possible_answer" / name, "tasks")}
+    for number, entry in enumerate(read_objects(folder / name, "tasks"), start=1):
         place = f"{folder / name}, line {number}"
         try:
             yield place, entry | {"ground_truth": answers[entry["id"]]["ground_truth"]}
         except KeyError as error:
-            raise TaskFileError(f"{place}: {error} is missing or unknown") from None
-
-
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a JSON-lines file with their line numbers, from 1."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskFileError(f"{path} cannot be read as a task file: {error}") from None
-    # JSON strings may hold other characters that end a line for str.splitlines.
-    for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise TaskFileError(f"{path}, line {number}: not valid JSON ({error})") from None
-        if not isinstance(entry, dict) or "id" not in entry:
-            raise TaskFileError(f"{path}, line {number}: not a JSON object with an 'id'")
-        yield number, entry
+            raise UserError(f"{place}: {error} is missing or unknown") from None
 
 
 def _check_turns(questions: int, answers: int, withheld: dict[int, tuple[str, ...]], tools: set[str]) -> None:
@@ -205,11 +189,3 @@ def _check_turns(questions: int, answers: int, withheld: dict[int, tuple[str, ..
     for turn, names in withheld.items():
         if not 0 < turn < questions or not tools.issuperset(names):
             raise ValueError(f"turn {turn} cannot hand over {', '.join(names)}")
-
-
-def _message(messages: list[dict[str, str]]) -> str:
-    return "\n".join(message["content"] for message in messages)
-
-
-def _calls(texts: list[str], parameters: dict[str, tuple[str, ...]]) -> tuple[ToolCall, ...]:
-    return tuple(parse_call(text, parameters) for text in texts)

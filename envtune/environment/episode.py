@@ -7,15 +7,13 @@ and nowhere else.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from envtune.environment.augmentation import Hints
-from envtune.environment.checker import judge_responses, judge_state
+from envtune.environment.judge import Judge
 from envtune.environment.limits import ResultBudget
 from envtune.environment.toolbox import Toolbox
-from envtune.environment.twin import twin_turns
 from envtune.task import Task, ToolCall, ToolDocument
 from envtune.trajectory import (
     Action,
@@ -29,7 +27,6 @@ from envtune.trajectory import (
     Trajectory,
     Turn,
     TurnEnd,
-    TurnVerdict,
 )
 
 MORE_TOOLS = "You now have more tools than before. Use them to do what could not be done with the earlier ones."
@@ -59,10 +56,10 @@ class Episode:
 
     def reset(self) -> Observation:
         """Begins afresh in the task's initial state: the first user message, with the tools of turn 0."""
-        self._agent, self._twin = Toolbox(self._task), twin_turns(self._task)
+        self._agent = Toolbox(self._task)
+        self._judge = Judge(self._task, self._agent)
         self._turns: list[Turn] = []
         self._steps: list[Step] = []
-        self._seen: Counter[str] = Counter()
         self._end = None
         self._started = True
         self._offer_tools()
@@ -78,7 +75,7 @@ class Episode:
         action = self._read(completion, clipped)
         results = self._run(action.calls) if isinstance(action, ToolCalls) else ()
         if results:
-            self._seen.update(result.text for result in results)
+            self._judge.see(result.text for result in results)
         observation = self._observation(action, results)
         self._steps.append(Step(completion, action, results, observation.text, clipped))
         if isinstance(action, FinalAnswer):
@@ -141,7 +138,8 @@ class Episode:
     def _close_turn(self, end: TurnEnd) -> None:
         index = len(self._turns)
         ground_truth = self._task.turns[index].ground_truth
-        verdict = self._judge(index, answered=end is TurnEnd.ANSWERED)
+        called = any(step.results for step in self._steps)
+        verdict = self._judge.verdict(index, called, answered=end is TurnEnd.ANSWERED)
         self._turns.append(Turn(self._message(index), ground_truth, tuple(self._steps), end, verdict))
         self._steps = []
         if end is TurnEnd.ANSWERED and len(self._turns) < len(self._task.turns):
@@ -149,16 +147,6 @@ class Episode:
                 self._offer_tools()
         else:
             self._end = _EPISODE_END.get(end, EpisodeEnd.TERMINATED)
-
-    def _judge(self, turn_index: int, answered: bool) -> TurnVerdict:
-        twin = self._twin[turn_index]
-        return TurnVerdict(
-            state=judge_state(self._agent, twin),
-            response=judge_responses(self._seen, twin.results),
-            called=any(step.results for step in self._steps),
-            expects_answer=not self._task.turns[turn_index].ground_truth,
-            answered=answered,
-        )
 
 
 def render_results(results: tuple[ToolResult, ...]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from envtune.environment.toolbox import Toolbox
-from envtune.task import Task
+from envtune.task import Task, leaves
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]|\.\d)")
 
@@ -34,21 +34,10 @@ def unreadable_values(task: Task) -> list[tuple[int, str, Any]]:
         documents = [json.dumps([tool.description, tool.parameters]) for tool in task.tools_offered_at(index)]
         for call in turn.ground_truth:
             texts = [*read, *documents]
-            missing = [value for value in leaves(call.arguments.values()) if not _is_in(value, texts)]
+            missing = [value for value in leaves(call.arguments) if not _is_in(value, texts)]
             found.extend((index, call.name, value) for value in missing)
             read.append(toolbox.call(call).text)
     return found
-
-
-def leaves(values: Iterable[Any]) -> Iterator[Any]:
-    """Texts, numbers and truth values in arguments, however deep in lists and dicts."""
-    for value in values:
-        if isinstance(value, dict):
-            yield from leaves(value.values())
-        elif isinstance(value, list | tuple):
-            yield from leaves(value)
-        else:
-            yield value
 
 
 def _is_in(value: Any, texts: Iterable[str]) -> bool:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from envtune.playground.readable_values import leaves, stands_in, unreadable_values
+from envtune.playground.readable_values import stands_in, unreadable_values
 from envtune.playground.story_builder import all_documents
-from envtune.task import Category, Task, ToolCall, UserTurn
+from envtune.task import Category, Task, ToolCall, UserTurn, leaves
 
 
 @pytest.mark.parametrize(

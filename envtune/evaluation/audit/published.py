@@ -10,10 +10,10 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from envtune.evaluation.audit.arguments import argument_findings
+from envtune.evaluation.audit.argument_findings import argument_findings
 from envtune.evaluation.audit.finding import Finding, Reason
-from envtune.evaluation.audit.turns import turn_findings
-from envtune.evaluation.audit.twins import twin_findings
+from envtune.evaluation.audit.retold_findings import retold_findings
+from envtune.evaluation.audit.turn_findings import turn_findings
 from envtune.task import Category, Task
 
 FILE_NAME = "bfcl_audit.json"
@@ -29,7 +29,7 @@ def audit(tasks: Sequence[Task], base: Mapping[int, Task]) -> dict[str, list[Fin
 
 
 def _findings(task: Task, base: Task) -> list[Finding]:
-    findings = {*turn_findings(task), *twin_findings(task, base), *argument_findings(task)}
+    findings = {*turn_findings(task), *retold_findings(task, base), *argument_findings(task)}
     return sorted(findings, key=lambda f: (f.turn, list(Reason).index(f.reason), f.subject, f.text))
 
 

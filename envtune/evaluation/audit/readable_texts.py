@@ -19,7 +19,7 @@ from envtune.environment.toolbox import PARAMETERS, Toolbox
 from envtune.evaluation.audit.arithmetic import numbers_in
 from envtune.task import Task, ToolCall
 
-# Reading tools by what they are called with. None of them changes a world.
+# ReadableTexts tools by what they are called with. None of them changes a world.
 WITHOUT_ARGUMENT = (
     "check_tire_pressure",
     "du",
@@ -57,7 +57,7 @@ MAX_ITEMS_OF_OPERANDS = 20
 MAX_CHARACTERS_OF_OPERANDS = 500
 
 
-class Reading:
+class ReadableTexts:
     """What can be read in the turn ``turn`` of a task, after the first ``calls`` ground-truth calls of the turn."""
 
     def __init__(self, task: Task, turn: int, calls: int) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from envtune.call_text import render_call
 from envtune.evaluation.audit.finding import Finding, Reason
-from envtune.evaluation.audit.playing import written
-from envtune.evaluation.audit.turns import empty_turn
+from envtune.evaluation.audit.turn_findings import empty_turn
 from envtune.task import Category, Task, UserTurn
 
 SAME_WORLD = (Category.MISS_FUNC, Category.MISS_PARAM)
 
 
-def twin_findings(task: Task, base: Task) -> Iterator[Finding]:
+def retold_findings(task: Task, base: Task) -> Iterator[Finding]:
     """The findings on turns of ``task`` whose message is also one of ``base``, the same scenario's."""
     if task.category not in SAME_WORLD:
         return
@@ -36,8 +36,8 @@ def _waits_for_tools(task: Task, index: int) -> bool:
 
 
 def _compare(index: int, turn: UserTurn, twin: UserTurn, base: str) -> Finding | None:
-    here = [written(call) for call in turn.ground_truth]
-    there = [written(call) for call in twin.ground_truth]
+    here = [render_call(call) for call in turn.ground_truth]
+    there = [render_call(call) for call in twin.ground_truth]
     if not here and not there:
         return empty_turn(index, turn.message)
     if not here:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hand_made import call, task, turn
 
-from envtune.evaluation.audit.arguments import argument_findings
+from envtune.evaluation.audit.argument_findings import argument_findings
 from envtune.task import Task
 
 USER: dict[str, Any] = {"current_user": "Ada"}

@@ -1,10 +1,11 @@
-"""Calls written as Python source -> ToolCall. The text is read, never evaluated: arguments are literals."""
+"""Tool calls as Python source, ``name(key='value')``: written, and read without evaluating anything."""
 
 from __future__ import annotations
 
 import ast
 import warnings
 from collections.abc import Mapping, Sequence
+from keyword import iskeyword
 from typing import Any
 
 from envtune.task import ToolCall
@@ -12,14 +13,47 @@ from envtune.task import ToolCall
 MAX_CHARACTERS = 100_000
 
 
-def parse_call(text: str, parameters: Mapping[str, Sequence[str]]) -> ToolCall:
-    """The call that ``text`` spells, such as ``mv(source='a', destination='b')``.
+def render_call(call: ToolCall) -> str:
+    """Return the call as Python source with keyword arguments."""
+    return f"{call.name}({', '.join(f'{name}={value!r}' for name, value in call.arguments.items())})"
 
-    ``parameters`` maps each tool to its parameters in order; positional arguments are bound by it. Whether the tool
-    exists and accepts the arguments is decided where the call runs.
+
+def render_call_list(calls: Sequence[ToolCall]) -> str | None:
+    """Return the calls as a Python list, ``[f(a=1), g()]``, for harnesses that send no tools.
+
+    Returns:
+        None if a name is not a plain identifier: a harness may run the text, so a name must not smuggle in code.
+    """
+    names = [name for call in calls for name in (call.name, *call.arguments)]
+    if not all(name.isidentifier() and not iskeyword(name) for name in names):
+        return None
+    return f"[{', '.join(map(render_call, calls))}]"
+
+
+def parse_call_list(text: str) -> tuple[ToolCall, ...]:
+    """Return the calls in a list as ``render_call_list`` writes it; an empty tuple for any other text."""
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]")):
+        return ()
+    try:
+        entries = _expression(text)
+        if isinstance(entries, ast.List) and all(map(_is_call, entries.elts)):
+            return tuple(_call(entry, {}) for entry in entries.elts)
+    except ValueError:
+        pass
+    return ()
+
+
+def parse_call(text: str, parameters: Mapping[str, Sequence[str]]) -> ToolCall:
+    """Return the call in ``text``, such as ``mv(source='a', destination='b')``.
+
+    Args:
+        text: the source. It is parsed and never evaluated: arguments must be literals.
+        parameters: the parameters of each tool in order, which positional arguments are bound to. Whether the tool
+            exists and accepts the arguments is decided where the call runs.
 
     Raises:
-        ValueError: the text is no call of a plain name with literal arguments, or an argument cannot be bound.
+        ValueError: the text is not a call of a plain name with literal arguments, or an argument cannot be bound.
     """
     node = _expression(text)
     if not _is_call(node):
@@ -27,24 +61,12 @@ def parse_call(text: str, parameters: Mapping[str, Sequence[str]]) -> ToolCall:
     return _call(node, parameters)
 
 
-def parse_calls(text: str) -> tuple[ToolCall, ...]:
-    """The calls in a list such as ``[ls(), mv(source='a')]``, whose arguments all have names.
-
-    Raises:
-        ValueError: the text is not a list of such calls.
-    """
-    entries = _expression(text)
-    if not isinstance(entries, ast.List) or not all(map(_is_call, entries.elts)):
-        raise ValueError(f"{_shown(text)} is not a list of calls of tools by their names")
-    return tuple(_call(entry, {}) for entry in entries.elts)
-
-
 def _is_call(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
 
 
 def _call(call: Any, parameters: Mapping[str, Sequence[str]]) -> ToolCall:
-    """``call`` is an ``ast.Call`` of a name."""
+    """Return the call of ``call``, an ``ast.Call`` of a name."""
     name = call.func.id
     if call.args and name not in parameters:
         raise ValueError(f"the arguments of '{name}' need names, because no such tool is known")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from envtune.evaluation.audit.wording import is_readable, nearest, quotation
+from envtune.evaluation.audit.text_matching import is_readable, nearest, quotation
 
 
 @pytest.mark.parametrize(

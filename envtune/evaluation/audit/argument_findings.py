@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from envtune.call_text import render_call
 from envtune.evaluation.audit.arithmetic import ROUNDING, is_computable, numbers_in
 from envtune.evaluation.audit.finding import Finding, Reason
-from envtune.evaluation.audit.playing import Place, leaves, passes_with, written
-from envtune.evaluation.audit.reading import Reading
-from envtune.evaluation.audit.wording import is_readable, nearest, quotation
-from envtune.task import Task, ToolCall
+from envtune.evaluation.audit.ground_truth_replay import Place, passes_with
+from envtune.evaluation.audit.readable_texts import ReadableTexts
+from envtune.evaluation.audit.text_matching import is_readable, nearest, quotation
+from envtune.task import Task, ToolCall, leaves
 
 # Parameters that take sentences. Their texts are compared character by character.
 FREE_TEXT = frozenset({"content", "message", "description", "title", "resolution", "comment_content"})
@@ -33,36 +34,36 @@ def argument_findings(task: Task) -> Iterator[Finding]:
     """The findings on every value of every ground-truth call, in order."""
     for turn_index, turn in enumerate(task.turns):
         for call_index, call in enumerate(turn.ground_truth):
-            reading = Reading(task, turn_index, call_index)
+            readable = ReadableTexts(task, turn_index, call_index)
             for parameter, argument in call.arguments.items():
                 place = Place(turn_index, call_index, parameter)
                 for value in leaves(argument):
-                    yield from _findings(task, reading, place, call, value)
+                    yield from _findings(task, readable, place, call, value)
 
 
-def _findings(task: Task, reading: Reading, place: Place, call: ToolCall, value: Any) -> Iterator[Finding]:
+def _findings(task: Task, readable: ReadableTexts, place: Place, call: ToolCall, value: Any) -> Iterator[Finding]:
     if isinstance(value, bool) or value is None or value in CONVENTIONS:
         return
     if isinstance(value, str):
-        found = _text_finding(task, reading, place, call, value)
+        found = _text_finding(task, readable, place, call, value)
     else:
-        found = _number_finding(task, reading, place, call, value)
+        found = _number_finding(task, readable, place, call, value)
     if found is not None:
         yield found
 
 
-def _text_finding(task: Task, reading: Reading, place: Place, call: ToolCall, value: str) -> Finding | None:
+def _text_finding(task: Task, readable: ReadableTexts, place: Place, call: ToolCall, value: str) -> Finding | None:
     if place.parameter in CHOICES:
-        return _choice_finding(task, reading, place, call, value)
+        return _choice_finding(task, readable, place, call, value)
     free = place.parameter in FREE_TEXT
-    told = next((q for m in reading.messages if (q := quotation(value, m))), None) if free else None
+    told = next((q for m in readable.messages if (q := quotation(value, m))), None) if free else None
     if told is not None and value.split() != told.split() and not passes_with(task, place, value, told):
         return _altered(place, value, told)
-    if is_readable(value, reading.stated) or passes_with(task, place, value, f"{value} (other)"):
+    if is_readable(value, readable.stated) or passes_with(task, place, value, f"{value} (other)"):
         return None
-    if any(is_readable(value, texts) for texts in reading.widening()):
+    if any(is_readable(value, texts) for texts in readable.widening()):
         return None
-    near = nearest(value, (*reading.messages, *reading.results, *reading.shown)) if free else None
+    near = nearest(value, (*readable.messages, *readable.results, *readable.shown)) if free else None
     if near is not None:
         return _altered(place, value, near)
     if free:
@@ -71,24 +72,24 @@ def _text_finding(task: Task, reading: Reading, place: Place, call: ToolCall, va
     return _unreadable(place, call, value)
 
 
-def _number_finding(task: Task, reading: Reading, place: Place, call: ToolCall, value: float) -> Finding | None:
+def _number_finding(task: Task, readable: ReadableTexts, place: Place, call: ToolCall, value: float) -> Finding | None:
     if place.parameter in ("priority", "updates"):
-        return _priority_finding(task, reading, place, call, value)
-    told = (*reading.messages, *reading.results)
+        return _priority_finding(task, readable, place, call, value)
+    told = (*readable.messages, *readable.results)
     if float(value) in numbers_in(told) or passes_with(task, place, value, value + 1):
         return None
-    if any(float(value) in numbers_in(texts) for texts in reading.widening()):
+    if any(float(value) in numbers_in(texts) for texts in readable.widening()):
         return None
-    rounded = any(ROUNDING.search(message) for message in reading.messages)
-    limits = {number for number in numbers_in([reading.document(call.name)]) if number >= LEAST_OF_A_DOCUMENT}
-    return None if is_computable(value, reading.operands | limits, rounded) else _unreadable(place, call, value)
+    rounded = any(ROUNDING.search(message) for message in readable.messages)
+    limits = {number for number in numbers_in([readable.document(call.name)]) if number >= LEAST_OF_A_DOCUMENT}
+    return None if is_computable(value, readable.operands | limits, rounded) else _unreadable(place, call, value)
 
 
-def _choice_finding(task: Task, reading: Reading, place: Place, call: ToolCall, value: str) -> Finding | None:
+def _choice_finding(task: Task, readable: ReadableTexts, place: Place, call: ToolCall, value: str) -> Finding | None:
     """For a choice by name: no message names any of the choices, and another one does not pass."""
     choices = CHOICES[place.parameter]
     named = re.compile("|".join([*choices.values(), value]), re.IGNORECASE)
-    if any(named.search(message) for message in reading.messages):
+    if any(named.search(message) for message in readable.messages):
         return None
     if all(passes_with(task, place, value, other) for other in choices if other != value):
         return None
@@ -96,9 +97,11 @@ def _choice_finding(task: Task, reading: Reading, place: Place, call: ToolCall, 
     return Finding(Reason.UNSTATED_CHOICE, place.turn, value, text)
 
 
-def _priority_finding(task: Task, reading: Reading, place: Place, call: ToolCall, value: float) -> Finding | None:
+def _priority_finding(
+    task: Task, readable: ReadableTexts, place: Place, call: ToolCall, value: float
+) -> Finding | None:
     """For a ticket's priority: no number, no extreme and not the default is asked for."""
-    asked = "\n".join(reading.messages)
+    asked = "\n".join(readable.messages)
     if value == DEFAULT_PRIORITY or float(value) in numbers_in([asked]) or EXTREMES.search(asked):
         return None
     if passes_with(task, place, value, value - 1):
@@ -113,5 +116,5 @@ def _altered(place: Place, value: str, told: str) -> Finding:
 
 
 def _unreadable(place: Place, call: ToolCall, value: Any) -> Finding:
-    text = f"{written(call)}: {place.parameter} stands in no message, document or result, and no tool shows it"
+    text = f"{render_call(call)}: {place.parameter} stands in no message, document or result, and no tool shows it"
     return Finding(Reason.UNREADABLE_ARGUMENT, place.turn, str(value), text)

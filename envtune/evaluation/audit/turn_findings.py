@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from envtune.call_text import render_call
 from envtune.environment.toolbox import Toolbox
 from envtune.evaluation.audit.finding import Finding, Reason
-from envtune.evaluation.audit.playing import ground_truth, passes, passes_without, written
+from envtune.evaluation.audit.ground_truth_replay import ground_truth, passes, passes_without
 from envtune.task import Category, Task
 
 NOTHING_MISSING = (Category.BASE, Category.LONG_CONTEXT)
@@ -28,7 +29,7 @@ def _withheld_tools(task: Task) -> Iterator[Finding]:
         for call in turn.ground_truth:
             if call.name not in offered:
                 text = f"the result of {call.name} is expected in a turn that does not offer it yet"
-                yield Finding(Reason.WITHHELD_TOOL, index, written(call), text)
+                yield Finding(Reason.WITHHELD_TOOL, index, render_call(call), text)
 
 
 def _unneeded_tools(task: Task) -> Iterator[Finding]:
@@ -50,7 +51,7 @@ def _failing_calls(task: Task) -> Iterator[Finding]:
             result = toolbox.call(call)
             if not result.ok and not passes_without(task, index, position):
                 text = f"this call fails ({result.text}), and its failure is expected among the agent's results"
-                yield Finding(Reason.FAILING_GROUND_TRUTH, index, written(call), text)
+                yield Finding(Reason.FAILING_GROUND_TRUTH, index, render_call(call), text)
 
 
 def _empty_turns(task: Task) -> Iterator[Finding]:

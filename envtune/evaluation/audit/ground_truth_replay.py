@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from envtune.environment.checker import judge_responses, judge_state
+from envtune.environment.judge import Judge
 from envtune.environment.toolbox import Toolbox
-from envtune.environment.twin import twin_turns
 from envtune.task import Task, ToolCall
 
 Calls = Sequence[Sequence[ToolCall]]
@@ -34,12 +32,12 @@ def passes(task: Task, calls: Calls, as_offered: bool = False) -> bool:
     Not judged here: that a turn with ground truth needs a call.
     """
     agent = Toolbox(task)
-    seen: Counter[str] = Counter()
-    for index, (turn, twin) in enumerate(zip(task.turns, twin_turns(task), strict=True)):
+    judge = Judge(task, agent)
+    for index in range(len(task.turns)):
         if as_offered:
             agent.offer(tool.name for tool in task.tools_offered_at(index))
-        seen.update(agent.call(call).text for call in calls[index])
-        if turn.ground_truth and not (judge_state(agent, twin) and judge_responses(seen, twin.results)):
+        judge.see(agent.call(call).text for call in calls[index])
+        if not judge.verdict(index, called=True, answered=True).passed_officially:
             return False
     return True
 
@@ -58,23 +56,6 @@ def passes_without(task: Task, turn: int, call: int) -> bool:
     calls = ground_truth(task)
     del calls[turn][call]
     return passes(task, calls)
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """The texts and numbers inside an argument."""
-    if isinstance(value, Mapping):
-        for part in value.values():
-            yield from leaves(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from leaves(part)
-    else:
-        yield value
-
-
-def written(call: ToolCall) -> str:
-    """The call as Python source."""
-    return f"{call.name}({', '.join(f'{name}={value!r}' for name, value in call.arguments.items())})"
 
 
 def _replaced(argument: Any, value: Any, other: Any) -> Any:

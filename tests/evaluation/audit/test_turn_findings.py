@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from hand_made import call, task, turn
 
-from envtune.evaluation.audit.turns import turn_findings
-from envtune.evaluation.audit.twins import twin_findings
+from envtune.evaluation.audit.retold_findings import retold_findings
+from envtune.evaluation.audit.turn_findings import turn_findings
 from envtune.task import Category, Task
 
 FILES = "GorillaFileSystem"
@@ -16,7 +16,7 @@ def _turns(audited: Task) -> list[tuple[str, int, str]]:
 
 
 def _twins(audited: Task, base: Task) -> list[tuple[str, int, str]]:
-    return [(str(finding.reason), finding.turn, finding.subject) for finding in twin_findings(audited, base)]
+    return [(str(finding.reason), finding.turn, finding.subject) for finding in retold_findings(audited, base)]
 
 
 def test_a_withheld_tool_whose_result_is_expected_early_cannot_pass() -> None:
