@@ -1,6 +1,6 @@
-"""Trajectories as JSON lines: one object a line, everything that happened, readable by other programs.
+"""Trajectories as JSON-lines files: one object per trajectory, with every fact of the episode.
 
-Token ids and log-probs are kept only when asked for: they are several times as long as the text.
+Token ids and log-probs are optional, because they are several times as long as the text.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _ACTIONS: dict[str, type] = {"tool_calls": ToolCalls, "final_answer": FinalAnswe
 
 
 def to_json(trajectory: Trajectory, with_tokens: bool = False) -> dict[str, Any]:
-    """A trajectory as plain JSON values.
+    """Return a trajectory as JSON values.
 
-    ``success`` and ``progress``, and of each hint ``recovered``, are written beside the facts that they follow from.
+    The derived values ``success`` and ``progress``, and ``recovered`` of each hint, are included.
     """
     record = asdict(trajectory if with_tokens else replace(trajectory, tokens=None))
     record |= {"success": trajectory.success, "progress": trajectory.progress}
@@ -52,7 +52,11 @@ def to_json(trajectory: Trajectory, with_tokens: bool = False) -> dict[str, Any]
 
 
 def from_json(record: Mapping[str, Any]) -> Trajectory:
-    """The trajectory that ``to_json`` wrote; KeyError, TypeError or ValueError if it is none."""
+    """Return the trajectory that ``to_json`` wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError: the record is not a trajectory.
+    """
     return Trajectory(
         task_id=record["task_id"],
         category=Category(record["category"]),
@@ -66,7 +70,7 @@ def from_json(record: Mapping[str, Any]) -> Trajectory:
 
 
 def write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a whole file of JSON lines, or none of it: a reader never sees half of one."""
+    """Write a JSON-lines file atomically."""
     with whole_file(path) as file:
         file.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
 

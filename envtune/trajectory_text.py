@@ -1,4 +1,4 @@
-"""A trajectory for people: Markdown that a terminal, TensorBoard or an issue shows alike."""
+"""Trajectories as Markdown, for terminals, TensorBoard and issues."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LONGEST_CODE = 1500
 
 
 def as_markdown(trajectory: Trajectory, headline: str = "") -> str:
-    """Turn by turn: what the user said, what the agent thought and did, what came back, and the checker's verdict."""
+    """Return a trajectory as Markdown: each turn with messages, thoughts, actions, results, hints and verdict."""
     outcome = "success" if trajectory.success else f"{trajectory.turns_passed} of {trajectory.turn_count} turns passed"
     title = f"# {trajectory.task_id}: {outcome}"
     facts = f"ended: {trajectory.end} · policy version {trajectory.policy_version} · seed {trajectory.seed}"

@@ -1,4 +1,4 @@
-"""Bounds on the results that the agent reads: of one call, and of all calls of one response together."""
+"""Limits on the results that the agent reads: per call, and for all calls of one response together."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ MAX_RESPONSE_CHARACTERS = 400_000
 
 
 class ResultBudget:
-    """What the results of one response's calls may come to. Results that are too long to show count as well."""
+    """The characters left for the results of one response's calls, including results too long to show."""
 
     def __init__(self) -> None:
         self._left = MAX_RESPONSE_CHARACTERS
 
     def check_room(self) -> None:
-        """Before a call.
+        """Check before a call that the budget is not used up.
 
         Raises:
-            LimitExceeded: if the calls before it have used the budget up; the call must not run then.
+            LimitExceeded: the results so far have used up the budget; the call must not run.
         """
         if self._left <= 0:
             raise LimitExceeded(
@@ -27,10 +27,10 @@ class ResultBudget:
             )
 
     def take(self, text: str) -> None:
-        """After a call.
+        """Subtract the result of a call from the budget.
 
         Raises:
-            LimitExceeded: if ``text``, its result, is too long to show.
+            LimitExceeded: the result is too long to show.
         """
         self._left -= len(text)
         if len(text) > MAX_RESULT_CHARACTERS:
