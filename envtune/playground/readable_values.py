@@ -1,4 +1,4 @@
-"""Whether a value stands in a text: what an agent can read, and so can write into a call."""
+"""The values that an agent can read before a call, and so write into it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]|\.\d)")
 
 
 def stands_in(value: Any, text: str) -> bool:
-    """True for a text that stands there letter by letter, for a number in any notation; not as part of another."""
+    """Return True if a text contains the value as a whole: a text literally, a number in any notation."""
     if isinstance(value, str):
         return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
     return any(float(number) == value for number in _NUMBER.findall(text))
 
 
 def unreadable_values(task: Task) -> list[tuple[int, str, Any]]:
-    """Turn, tool and value, for every value in a ground-truth call that could not be read before the call.
+    """Return turn, tool and value for every value of a ground-truth call that could not be read before the call.
 
-    Readable is what stands in the messages so far, in the results of earlier ground-truth calls, or in the documents
-    of the tools offered. True and False are meanings and no values.
+    A value is readable if it is in the messages so far, in the results of earlier ground-truth calls, or in the
+    documents of the tools offered. Truth values are not checked, because they are not quoted from texts.
     """
     found: list[tuple[int, str, Any]] = []
     read: list[str] = []

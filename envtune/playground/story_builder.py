@@ -1,8 +1,7 @@
-"""A story in the making: told turn by turn to the user's side, and played at once with the real tools.
+"""The builder of stories, and storylines, the functions that tell them.
 
-A storyline is a function of a story. It sets the worlds up, says what the user says, and makes the calls that answer
-it; each call runs when it is made, and what it returns is there for the turns that follow. How a story becomes a task
-of a category is decided in ``categories.py``.
+A storyline sets up the worlds, adds what the user says, and makes the calls that answer it. Each call runs on the real
+tools at once, so later turns can use its result. ``categories.py`` turns a story into a task of a category.
 """
 
 from __future__ import annotations
@@ -19,34 +18,39 @@ from envtune.environment.toolbox import Toolbox
 from envtune.playground.phrase import Phrase, read_phrases
 from envtune.task import Category, Task, ToolCall, ToolDocument
 
-# A turn must fit the usual step limit of 5 with one call a step and an answer.
+# One call per step and an answer fit the usual step limit of 5.
 MAX_CALLS = 4
 CONVERSATION = read_phrases("conversation")
 
 
 class StorylineError(AssertionError):
-    """A storyline is wrong: a call of it failed, or it does not fit a category that it claims."""
+    """A storyline is wrong: one of its calls failed, or it does not suit a category."""
 
 
 @dataclass(slots=True)
 class StoryTurn:
-    """One turn: what is said, as phrases with their values; what is called; what the calls returned.
-
-    ``prerequisites`` are the positions of calls that nobody asked for, without which a later one fails.
-    """
+    """One turn of a story."""
 
     parts: list[tuple[Phrase, Mapping[str, Any]]]
+    """The phrases of the user's message, each with the values of its slots."""
     calls: list[ToolCall] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
+    """The texts that the calls returned."""
     prerequisites: set[int] = field(default_factory=set)
+    """The positions of calls that no phrase asks for and without which a later call fails."""
 
 
 class StoryBuilder:
-    """What a storyline tells with.
+    """A story that is told turn by turn.
 
-    ``rng`` decides whatever is free. ``length`` is how many turns the story should have at most. ``crowded`` is True
-    where the items that matter should be hidden among many. ``looked_up`` maps each value that a prerequisite found
-    to what it was found by, which is what an agent might write that did not look it up.
+    ``looked_up`` maps each code that a prerequisite returned to the user's name for it, which an agent without the
+    look-up would write instead.
+
+    Args:
+        toolboxes: the tool classes of the story.
+        rng: makes all random choices.
+        length: the largest number of turns.
+        crowded: hide the items that matter among many others.
     """
 
     def __init__(self, toolboxes: Sequence[str], rng: random.Random, length: int, crowded: bool) -> None:
@@ -60,27 +64,27 @@ class StoryBuilder:
         self._tools: Toolbox | None = None
 
     def world(self, toolbox: str, **state: Any) -> None:
-        """The initial state of one class, before the first call."""
+        """Set the initial state of one class; only before the first call."""
         assert self._tools is None, "the worlds are running already"
         self.initial_state[toolbox] = state
 
     def many(self, low: int, high: int, crowd: int) -> int:
-        """How many similar items there are: a few, or about a ``crowd`` where the story is crowded."""
+        """Draw a number of similar items: in [low, high], or about ``crowd`` in a crowded story."""
         return self.rng.randint(crowd - 3, crowd + 3) if self.crowded else self.rng.randint(low, high)
 
     def say(self, phrase: Phrase, **slots: Any) -> None:
-        """Begins a turn with what the user says. Texts should be quoted by the phrase."""
+        """Begin a turn with what the user says. The phrase should quote texts."""
         self.turns.append(StoryTurn([(phrase, slots)]))
 
     def add(self, phrase: Phrase, **slots: Any) -> None:
-        """What the user says in the same turn besides, before or after."""
+        """Add a phrase to the message of the current turn."""
         self.turns[-1].parts.append((phrase, slots))
 
     def call(self, tool: str, **arguments: Any) -> Any:
-        """Makes a call of the ground truth; returns what it returned, a dict read as one.
+        """Run a ground-truth call in the current turn; return its result, parsed if it is a dict.
 
         Raises:
-            StorylineError: if it fails.
+            StorylineError: the call failed, or the turn has too many calls.
         """
         result = self._toolbox().call(ToolCall(tool, arguments))
         turn = self.turns[-1]
@@ -91,23 +95,23 @@ class StoryBuilder:
         return json.loads(result.text) if result.text.startswith("{") else result.text
 
     def first(self, tool: str, **arguments: Any) -> Any:
-        """As ``call``, for a prerequisite: nobody asks for it, but a later call of this turn fails without it."""
+        """Run a prerequisite: a call that no phrase asks for and without which a later call of the turn fails."""
         self.turns[-1].prerequisites.add(len(self.turns[-1].calls))
         return self.call(tool, **arguments)
 
     def look_up(self, tool: str, key: str, **argument: str) -> str:
-        """As ``first``, for a code that stands for the one ``argument`` that the user says."""
+        """Run a prerequisite that returns the code, under ``key``, for the user's name in the one ``argument``."""
         code = self.first(tool, **argument)[key]
         (self.looked_up[code],) = argument.values()
         return code
 
     def log_in(self, tool: str, user: str, password: str) -> None:
-        """The user says who it is, and the agent has to log in first."""
+        """Add the user's credentials to the message and a login as prerequisite."""
         self.add(CONVERSATION["credentials"], user=user, password=password)
         self.first(tool, username=user, password=password)
 
     def go_on(self, acts: Sequence[Callable[[], None]], last: Sequence[Callable[[], None]] = ()) -> None:
-        """Tells further turns until the story is long enough, each act once; one of ``last`` may only end it."""
+        """Tell further turns up to the story's length, each act at most once; one of ``last`` can only end it."""
         left = max(0, self.length - len(self.turns))
         chosen = self.rng.sample(list(acts), min(left, len(acts)))
         if chosen and last and self.rng.random() < 0.4:
@@ -116,6 +120,7 @@ class StoryBuilder:
             act()
 
     def sometimes(self, share: float = 0.5) -> bool:
+        """Return True with probability ``share``."""
         return self.rng.random() < share
 
     def _toolbox(self) -> Toolbox:
@@ -128,19 +133,22 @@ class StoryBuilder:
 
 @dataclass(frozen=True, slots=True)
 class Storyline:
-    """A family of stories. The first of its classes is the one it is counted under."""
+    """A family of stories."""
 
     name: str
     toolboxes: tuple[str, ...]
+    """Its tool classes; it is counted under the first."""
     can_crowd: bool
+    """True if it suits long contexts."""
     tell: Callable[[StoryBuilder], None]
 
 
 def storyline(*toolboxes: str, can_crowd: bool = False) -> Callable[[Callable[[StoryBuilder], None]], Storyline]:
-    """Makes a function of a tale a storyline of its own name. ``can_crowd``: it suits long contexts."""
+    """Make a function of a story a storyline with the function's name. ``can_crowd``: it suits long contexts."""
     return lambda tell: Storyline(tell.__name__, toolboxes, can_crowd, tell)
 
 
 @cache
 def all_documents(toolboxes: tuple[str, ...]) -> tuple[ToolDocument, ...]:
+    """Return the documents of all tools of the classes."""
     return tuple(document for toolbox in toolboxes for document in tool_documents(toolbox))

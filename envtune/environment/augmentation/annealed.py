@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 class Annealed:
     """Give each hint of an augmentation with a probability that falls from 1 to 0.
 
-    The agent's level, in [0, 1], is the mean of ``measure`` over the last ``window`` episodes, or over all if fewer
-    were played. The probability falls linearly between the levels ``full_until`` (1) and ``none_from`` (0); before the first
-    episode it is 1.
+    The agent's level, in [0, 1], is the mean of ``measure`` over the last ``window`` episodes, or over all if
+    fewer were played. The probability falls linearly between the levels ``full_until`` (1) and ``none_from``
+    (0); before the first episode it is 1.
 
     Args:
         hints: the augmentation whose hints are given.

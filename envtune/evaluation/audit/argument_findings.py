@@ -1,7 +1,7 @@
-"""Findings on the values in ground-truth calls: what the agent could nowhere read, was not told, or was told otherwise.
+"""Findings on values in ground-truth calls that the agent cannot read anywhere, or reads differently.
 
-A value is looked at only if the verdict hangs on it: the ground truth is played with another value in its place, and
-where that passes too, the value is nobody's concern (the text of a message to customer support, for instance).
+A value is examined only if the verdict depends on it: if the ground truth also passes with another value in its place,
+such as another text of a message to customer support, there is no finding.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from envtune.evaluation.audit.readable_texts import ReadableTexts
 from envtune.evaluation.audit.text_matching import is_readable, nearest, quotation
 from envtune.task import Task, ToolCall, leaves
 
-# Parameters that take sentences. Their texts are compared character by character.
+# Parameters that take sentences, which the checker compares character by character.
 FREE_TEXT = frozenset({"content", "message", "description", "title", "resolution", "comment_content"})
-# Where the user has to name one of the choices, and how they are named: no other everyday word stands for one.
+# Parameters with choices that the user has to name, and patterns of their names; they have no everyday synonyms.
 CHOICES = {"travel_class": {"economy": "economy", "business": "business", "first": "first.?class"}}
-# What everybody knows to write.
+# Values that do not have to be stated.
 CONVENTIONS = ("", ".", "..")
 DEFAULT_PRIORITY = 1
 EXTREMES = re.compile(r"\b(max|maximum|top|highest|most|utmost)\b", re.IGNORECASE)
-# Smaller numbers of a tool's document count its options; larger ones are its limits, such as a tank of 50 gallons.
+# Smaller numbers in a tool's document count options; larger ones are limits, such as a tank of 50 gallons.
 LEAST_OF_A_DOCUMENT = 10
 
 
 def argument_findings(task: Task) -> Iterator[Finding]:
-    """The findings on every value of every ground-truth call, in order."""
+    """Yield the findings on every value of every ground-truth call, in order."""
     for turn_index, turn in enumerate(task.turns):
         for call_index, call in enumerate(turn.ground_truth):
             readable = ReadableTexts(task, turn_index, call_index)
@@ -86,7 +86,7 @@ def _number_finding(task: Task, readable: ReadableTexts, place: Place, call: Too
 
 
 def _choice_finding(task: Task, readable: ReadableTexts, place: Place, call: ToolCall, value: str) -> Finding | None:
-    """For a choice by name: no message names any of the choices, and another one does not pass."""
+    """Return a finding on a choice if no message names any choice and another choice fails."""
     choices = CHOICES[place.parameter]
     named = re.compile("|".join([*choices.values(), value]), re.IGNORECASE)
     if any(named.search(message) for message in readable.messages):
@@ -100,7 +100,7 @@ def _choice_finding(task: Task, readable: ReadableTexts, place: Place, call: Too
 def _priority_finding(
     task: Task, readable: ReadableTexts, place: Place, call: ToolCall, value: float
 ) -> Finding | None:
-    """For a ticket's priority: no number, no extreme and not the default is asked for."""
+    """Return a finding on a ticket's priority that is not the default and that no number or extreme asks for."""
     asked = "\n".join(readable.messages)
     if value == DEFAULT_PRIORITY or float(value) in numbers_in([asked]) or EXTREMES.search(asked):
         return None

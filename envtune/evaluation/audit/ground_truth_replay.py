@@ -1,4 +1,4 @@
-"""Playing ground truths and changed copies of them against the checker, without a model."""
+"""Replay of ground truths, and of changed copies of them, against the checker."""
 
 from __future__ import annotations
 
@@ -15,21 +15,27 @@ Calls = Sequence[Sequence[ToolCall]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value stands in a ground truth: the turn, the call in it (both from 0) and the call's parameter."""
+    """The place of a value in a ground truth."""
 
     turn: int
+    """From 0."""
     call: int
+    """Its position in the turn, from 0."""
     parameter: str
 
 
 def ground_truth(task: Task) -> list[list[ToolCall]]:
+    """Return the ground-truth calls of each turn, as a copy that can be changed."""
     return [list(turn.ground_truth) for turn in task.turns]
 
 
 def passes(task: Task, calls: Calls, as_offered: bool = False) -> bool:
-    """BFCL's verdict on these calls, turn by turn. ``as_offered``: with the tools that each turn offers, else all.
+    """Return BFCL's verdict on the calls of all turns, without its rule that a turn with ground truth needs a call.
 
-    Not judged here: that a turn with ground truth needs a call.
+    Args:
+        task: the task.
+        calls: the calls of each turn.
+        as_offered: allow only the tools that each turn offers, instead of all.
     """
     agent = Toolbox(task)
     judge = Judge(task, agent)
@@ -43,7 +49,7 @@ def passes(task: Task, calls: Calls, as_offered: bool = False) -> bool:
 
 
 def passes_with(task: Task, place: Place, value: Any, other: Any) -> bool:
-    """The verdict on the ground truth with ``other`` in the place of ``value``."""
+    """Return the verdict on the ground truth with ``value`` at one place replaced by ``other``."""
     calls = ground_truth(task)
     call = calls[place.turn][place.call]
     argument = _replaced(call.arguments[place.parameter], value, other)
@@ -52,7 +58,7 @@ def passes_with(task: Task, place: Place, value: Any, other: Any) -> bool:
 
 
 def passes_without(task: Task, turn: int, call: int) -> bool:
-    """The verdict on the ground truth without one of its calls."""
+    """Return the verdict on the ground truth without one of its calls."""
     calls = ground_truth(task)
     del calls[turn][call]
     return passes(task, calls)

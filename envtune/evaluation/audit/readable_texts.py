@@ -1,10 +1,9 @@
-"""What an agent could have read before a call of the ground truth. Generous: rather too much than too little.
+"""The texts that an agent could have read before a ground-truth call; rather too many than too few.
 
-Stated: the user's messages so far, the tools' documents, and the results of all ground-truth calls so far. Shown: the
-whole file tree, names and contents, what the reading tools return when they are called without an argument, or with
-any name or number that was read before (in two rounds, the second with what the first has shown), and the messages'
-numbers in every currency. Not tried: other tools of two arguments or more; what the ground truth needs of those, it
-calls itself.
+Stated texts are the user's messages, the tools' documents and the results of all ground-truth calls so far. Shown texts
+are the names and contents of the whole file tree, the results of reading tools without an argument or with any name or
+number read before (in two rounds, the second with the texts of the first), and the messages' numbers in every currency.
+Other tools with two or more arguments are not tried: the ground truth itself calls those that it needs.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from envtune.environment.toolbox import PARAMETERS, Toolbox
 from envtune.evaluation.audit.arithmetic import numbers_in
 from envtune.task import Task, ToolCall
 
-# ReadableTexts tools by what they are called with. None of them changes a world.
+# Reading tools by their argument. They do not change a world.
 WITHOUT_ARGUMENT = (
     "check_tire_pressure",
     "du",
@@ -52,13 +51,13 @@ ROUNDS = 2
 MAX_WORDS_OF_A_NAME = 3
 MAX_CHARACTERS_OF_A_WORD = 40
 MAX_CHARACTERS_OF_WORDS = 20_000
-# One does not compute with a number among a thousand: any value would come out.
+# Numbers in long lists are not operands, because with a thousand of them any value could be computed.
 MAX_ITEMS_OF_OPERANDS = 20
 MAX_CHARACTERS_OF_OPERANDS = 500
 
 
 class ReadableTexts:
-    """What can be read in the turn ``turn`` of a task, after the first ``calls`` ground-truth calls of the turn."""
+    """The texts readable in one turn of a task after the first ``calls`` ground-truth calls of the turn."""
 
     def __init__(self, task: Task, turn: int, calls: int) -> None:
         toolbox = Toolbox(task)
@@ -74,14 +73,16 @@ class ReadableTexts:
         self._tried: set[str] = set()
 
     def document(self, tool: str) -> str:
+        """Return a tool's document."""
         return self._documents[tool]
 
     @property
     def stated(self) -> tuple[str, ...]:
+        """The messages, results and documents so far."""
         return (*self.messages, *self.results, *self._documents.values())
 
     def widening(self) -> Iterator[tuple[str, ...]]:
-        """What is stated; then more and more of what is shown beside it. Computed as far as it is asked for."""
+        """Yield the stated texts together with more and more of the shown ones, computed on demand."""
         for count in range(1 + ROUNDS + 1):
             if count == len(self._shown):
                 self._shown.append(tuple(self._look(count)))
@@ -89,13 +90,13 @@ class ReadableTexts:
 
     @property
     def operands(self) -> frozenset[float]:
-        """The numbers one may compute with: those of messages and results, but for the items of long lists."""
+        """The numbers in messages and results that a value may be computed from, without the items of long lists."""
         texts = (*self.messages, *(part for text in (*self.results, *self.shown) for part in _few_scalars(text)))
         return numbers_in(texts)
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """All that files and reading tools show."""
+        """All texts of files and reading tools."""
         for _ in self.widening():
             pass
         return tuple(itertools.chain(*self._shown))
@@ -115,7 +116,7 @@ class ReadableTexts:
 
 
 def _read_with(toolbox: Toolbox, words: set[str], documents: Mapping[str, str]) -> Iterator[str]:
-    """What the tools of one argument return for these words, and for those of the tool's own document."""
+    """Yield the results of tools with one argument for these words and those of the tool's document."""
     numbers = sorted(int(word) for word in words if word.isdecimal())
     for tool in WITH_TEXT:
         for word in sorted(words.union(_words(documents.get(tool, "")))):
@@ -126,7 +127,7 @@ def _read_with(toolbox: Toolbox, words: set[str], documents: Mapping[str, str]) 
 
 
 def _exchanged(toolbox: Toolbox, messages: Iterable[str], documents: Mapping[str, str]) -> Iterator[str]:
-    """Every number of the messages in every currency."""
+    """Yield every number of the messages in every currency."""
     tool = "compute_exchange_rate"
     if tool in toolbox.tools:
         currencies = sorted(set(re.findall(r"\b[A-Z]{3}\b", documents[tool])))
@@ -135,7 +136,7 @@ def _exchanged(toolbox: Toolbox, messages: Iterable[str], documents: Mapping[str
 
 
 def _read(toolbox: Toolbox, tool: str, arguments: Mapping[str, Any]) -> list[str]:
-    """The texts in what the tool returns; nothing for a failure, or for a tool that the task does not have."""
+    """Return the texts in a call's result; none for a failure or a tool that the task does not have."""
     if tool not in toolbox.tools:
         return []
     result = toolbox.call(ToolCall(tool, arguments))
@@ -143,17 +144,18 @@ def _read(toolbox: Toolbox, tool: str, arguments: Mapping[str, Any]) -> list[str
 
 
 def _texts(result: str) -> list[str]:
-    """A result as it is, and the texts and numbers in it if it is JSON: there, quotes and line ends are escaped."""
+    """Return a result and, if it is JSON, the texts and numbers in it, whose quotes and line ends it escapes."""
     return [result, *_scalars(json.loads(result))] if _is_json(result) else [result]
 
 
 def _scalars(value: Any) -> Iterator[str]:
-    """Every text and number in a JSON value or a file tree, keys and names too. A file points back to its folder."""
+    """Yield every text and number in a JSON value or file tree, including keys and names."""
     waiting, seen = [value], set()
     while waiting:
         part = waiting.pop()
         if isinstance(part, str | int | float):
             yield str(part)
+        # A file refers to its folder, so parts recur.
         elif part is not None and id(part) not in seen:
             seen.add(id(part))
             if isinstance(part, dict):
@@ -161,12 +163,12 @@ def _scalars(value: Any) -> Iterator[str]:
             elif isinstance(part, list | tuple | set):
                 waiting.extend(part)
             else:
-                # Times of change have no parts.
+                # Modification times have no attributes.
                 waiting.extend(getattr(part, "__dict__", {}).values())
 
 
 def _few_scalars(result: str) -> Iterator[str]:
-    """The numbers and short texts in a result that is JSON, without those in long lists; nothing for other texts."""
+    """Yield the numbers and short texts in a JSON result, without those in long lists; nothing for other texts."""
     waiting = [json.loads(result)] if result[:1] in "{[" and _is_json(result) else []
     while waiting:
         part = waiting.pop()
@@ -187,7 +189,7 @@ def _is_json(text: str) -> bool:
 
 
 def _words(text: str) -> Iterator[str]:
-    """The words of a text's beginning, and what begins with a capitalised one, with and without a full stop."""
+    """Yield the first words of a text, and phrases that begin with a capitalised one, with and without a full stop."""
     words = re.findall(r"[\w.$#@-]+", text[:MAX_CHARACTERS_OF_WORDS].replace("’", " ").replace("'", " "))
     for start, word in enumerate(words):
         for end in range(start + 1, start + 1 + (MAX_WORDS_OF_A_NAME if word[:1].isupper() else 1)):
@@ -198,5 +200,5 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _is_name(word: str) -> bool:
-    """True for what may name something: it begins with a capital or has a digit or another sign in it."""
+    """Return True if a word may be a name: it begins with a capital or contains a digit or sign."""
     return word[:1].isupper() or not word.isalpha()

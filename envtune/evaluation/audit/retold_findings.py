@@ -1,7 +1,7 @@
-"""Findings from telling a story twice: the same message, and another ground truth than in the scenario's base task.
+"""Findings from retold stories: a message of the scenario's base task with another ground truth.
 
-For the two categories whose worlds are those of base. Long-context worlds hold more, so that other values are right
-there. Where one side only has calls the other lacks, nothing is concluded: they may read what the other need not.
+Only for the two categories with the worlds of base: in the larger worlds of long_context other values are right. If one
+ground truth only has more calls than the other, there is no finding, because they may just read something.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ SAME_WORLD = (Category.MISS_FUNC, Category.MISS_PARAM)
 
 
 def retold_findings(task: Task, base: Task) -> Iterator[Finding]:
-    """The findings on turns of ``task`` whose message is also one of ``base``, the same scenario's."""
+    """Yield the findings on turns of ``task`` whose message is also in ``base``, the scenario's base task."""
     if task.category not in SAME_WORLD:
         return
     told = {turn.message: turn for turn in base.turns}
     for index, turn in enumerate(task.turns):
-        twin = told.get(turn.message) if turn.message else None
-        if twin is None or _waits_for_tools(task, index):
+        retold = told.get(turn.message) if turn.message else None
+        if retold is None or _waits_for_tools(task, index):
             continue
-        finding = _compare(index, turn, twin, base.id)
+        finding = _compare(index, turn, retold, base.id)
         if finding is not None:
             yield finding
 
 
 def _waits_for_tools(task: Task, index: int) -> bool:
-    """True for the turn before tools are handed over: its ground truth stands in the next."""
+    """Return True for the turn before tools are handed over, whose ground truth is in the next turn."""
     return index + 1 < len(task.turns) and bool(task.turns[index + 1].new_tools)
 
 
-def _compare(index: int, turn: UserTurn, twin: UserTurn, base: str) -> Finding | None:
+def _compare(index: int, turn: UserTurn, retold: UserTurn, base: str) -> Finding | None:
     here = [render_call(call) for call in turn.ground_truth]
-    there = [render_call(call) for call in twin.ground_truth]
+    there = [render_call(call) for call in retold.ground_truth]
     if not here and not there:
         return empty_turn(index, turn.message)
     if not here:

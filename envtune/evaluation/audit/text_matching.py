@@ -1,4 +1,4 @@
-"""Comparing a text of the ground truth with texts that can be read. Pure: characters only, no meaning."""
+"""Comparison of a ground-truth text with readable texts, by characters and not by meaning."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ORDINALS = (
     "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth",
 )
 # fmt: on
-# Texts alike to this share of their characters are taken for one text with a change; below it, for two texts.
+# Texts with at least this similarity count as one text with a change; below it, as two texts.
 ALIKE = 0.95
 
 
 def is_readable(text: str, sources: Sequence[str]) -> bool:
-    """True if the text stands in a source, or is a date, a tag or an assembly of what stands there."""
+    """Return True if a source contains the text, or its parts if it is a date, a tag or an assembly of parts."""
     bare = text[1:] if text[:1] in "#@" else text
     return (
         any(bare in source for source in sources)
@@ -33,9 +33,10 @@ def is_readable(text: str, sources: Sequence[str]) -> bool:
 
 
 def nearest(text: str, sources: Iterable[str]) -> str | None:
-    """The passage of a source that equals ``text`` but for case, spaces, punctuation, order of words or few characters.
+    """Return the passage that equals ``text`` except for case, spaces, punctuation, word order or a few characters.
 
-    None if there is none, or if the text is a single word, which is too short to be recognised in another.
+    Returns:
+        None if there is no such passage, or if the text is a single word, which is too short to compare.
     """
     words = set(_words(text))
     if len(words) < 2:
@@ -47,9 +48,9 @@ def nearest(text: str, sources: Iterable[str]) -> str | None:
 
 
 def quotation(text: str, message: str) -> str | None:
-    """What ``message`` has in quotation marks if it is ``text`` with other punctuation; None if it is not, or equal.
+    """Return the quotation in ``message`` that is ``text`` with other punctuation; None if it is equal or absent.
 
-    A comma at the end counts as the sentence's own.
+    A comma at the end of a quotation belongs to the sentence around it.
     """
     quoted = [a or b for a, b in re.findall(r"(?<!\w)'((?:[^'\n]|(?<=\w)'(?=\w))+)'|\"([^\"\n]+)\"", message)]
     if text in quoted or not _letters(text):
@@ -72,7 +73,7 @@ def _likeness(text: str, passage: str) -> float:
 
 
 def _passages(source: str, text: str) -> list[str]:
-    """The whole source, and the stretch of it that shares most with ``text``, as long as ``text``."""
+    """Return the stretch of a source that shares most with ``text``, at its length; also a short source as a whole."""
     match = SequenceMatcher(None, source, text, autojunk=False).find_longest_match()
     start = max(0, match.a - match.b)
     stretch = source[start : start + len(text)]
@@ -80,14 +81,14 @@ def _passages(source: str, text: str) -> list[str]:
 
 
 def _is_date_of(text: str, sources: Sequence[str]) -> bool:
-    """True for a date whose year, month and day (or month and year) are all written in one source, in any form."""
+    """Return True for a date whose year, month and day (or year and month) are all in one source, in any form."""
     for form in (*DATE_FORMS, *MONTH_FORMS):
         try:
             date = datetime.strptime(text, form)
         except ValueError:
             continue
         months = {date.strftime("%B").lower(), date.strftime("%b").lower(), str(date.month), f"{date.month:02}"}
-        months |= {_ordinal_word(date.month), "christmas"} - {""}
+        months |= {ORDINALS[date.month - 1], "christmas"}
         years = {str(date.year), f"{date.year % 100:02}"}
         return any(_has_date(source.lower(), date.day, months, years, form) for source in sources)
     return False
@@ -99,21 +100,17 @@ def _has_date(source: str, day: int, months: set[str], years: set[str], form: st
     return bool(words & months and words & years and (form in MONTH_FORMS or words & (days | {"days", "last"})))
 
 
-def _ordinal_word(number: int) -> str:
-    return ORDINALS[number - 1]
-
-
 def _is_assembled(text: str, sources: Sequence[str]) -> bool:
-    """True if the text has several words and is made of numbers, lines and list items that all stand in the sources.
+    """Return True if the text has several words and consists of numbers, lines and list items from the sources.
 
-    So filled-in forms (``'Distance: X km'``) and lists of names are recognised, and reworded sentences are not.
+    This matches completed forms (``'Distance: X km'``) and lists of names, and does not match reworded sentences.
     """
     parts = [part for part in re.split(rf"({NUMBER.pattern})|\n|, ", text) if part and part.strip()]
     return " " in text and len(parts) > 1 and all(any(part in source for source in sources) for part in parts)
 
 
 def _is_assembled_file_name(text: str, sources: Sequence[str]) -> bool:
-    """The same for the name of a file, whose parts stand between full stops and numbers."""
+    """Return True for a file name whose parts, separated by full stops and numbers, are all in the sources."""
     if " " in text or "." not in text:
         return False
     parts = [part for part in re.split(r"(\d+)|\.", text) if part]

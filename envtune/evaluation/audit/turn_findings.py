@@ -14,6 +14,7 @@ NOTHING_MISSING = (Category.BASE, Category.LONG_CONTEXT)
 
 
 def turn_findings(task: Task) -> Iterator[Finding]:
+    """Yield the findings on the turns of a task."""
     yield from _withheld_tools(task)
     yield from _unneeded_tools(task)
     yield from _failing_calls(task)
@@ -21,7 +22,7 @@ def turn_findings(task: Task) -> Iterator[Finding]:
 
 
 def _withheld_tools(task: Task) -> Iterator[Finding]:
-    """Calls of tools that are not offered yet, if the ground truth does not pass without them."""
+    """Yield calls of tools that are not offered yet, if the ground truth fails without them."""
     if passes(task, ground_truth(task), as_offered=True):
         return
     for index, turn in enumerate(task.turns):
@@ -33,7 +34,7 @@ def _withheld_tools(task: Task) -> Iterator[Finding]:
 
 
 def _unneeded_tools(task: Task) -> Iterator[Finding]:
-    """Turns that hand over tools and need none of them, so that the turn before could have been answered by acting."""
+    """Yield turns that hand over tools without needing them, so that the turn before could be acted on."""
     for index, turn in enumerate(task.turns):
         called = {call.name for call in turn.ground_truth}
         if turn.new_tools and called and not called.intersection(turn.new_tools):
@@ -44,7 +45,7 @@ def _unneeded_tools(task: Task) -> Iterator[Finding]:
 
 
 def _failing_calls(task: Task) -> Iterator[Finding]:
-    """Calls that report a failure, and whose failure the agent has to bring about as well."""
+    """Yield failing calls whose failure is expected among the agent's results."""
     toolbox = Toolbox(task)
     for index, turn in enumerate(task.turns):
         for position, call in enumerate(turn.ground_truth):
@@ -55,7 +56,7 @@ def _failing_calls(task: Task) -> Iterator[Finding]:
 
 
 def _empty_turns(task: Task) -> Iterator[Finding]:
-    """Turns without ground truth where nothing is withheld: the request is one that tools are there for."""
+    """Yield turns without ground truth although nothing is withheld."""
     if task.category in NOTHING_MISSING:
         for index, turn in enumerate(task.turns):
             if not turn.ground_truth:
@@ -63,5 +64,6 @@ def _empty_turns(task: Task) -> Iterator[Finding]:
 
 
 def empty_turn(index: int, message: str) -> Finding:
+    """Return the finding on a turn without ground truth."""
     text = "the turn has no ground truth although nothing is withheld: an agent that looks into the request fails it"
     return Finding(Reason.EMPTY_TURN, index, message, text)

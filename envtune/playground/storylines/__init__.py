@@ -1,4 +1,4 @@
-"""Every storyline there is. A new one is a function of a story, listed in its file and so here."""
+"""All storylines. A new one is added to ``STORYLINES`` of its file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stories on a file system: put things in order, find, compare and write files, and ask about them."""
+"""Stories on a file system: move, find, list, compare and write files, then work on one."""
 
 from __future__ import annotations
 
@@ -17,51 +17,60 @@ UNITS = {"lines": "l", "words": "w", "characters": "c"}
 
 
 class Desk:
-    """One file that the story is about, and what can be asked about it. ``away`` is a folder to enter before."""
+    """The file that a story is about. ``away`` is a folder to enter before the first call on it."""
 
     def __init__(self, story: StoryBuilder, file: str, text: str, away: str | None = None) -> None:
         self.story, self.file, self.text, self.away = story, file, text, away
 
     def go_on(self) -> None:
+        """Continue with turns about the file."""
         self.story.go_on(
             [self.count, self.show, self.tail, self.sort, self.search, self.copy, self.rename], [self.delete]
         )
 
     def count(self) -> None:
+        """Ask for the number of lines, words or characters."""
         unit = self.story.rng.choice(tuple(UNITS))
         self._say(PHRASES["count"], unit=unit)
         self.story.call("wc", file_name=self.file, mode=UNITS[unit])
 
     def show(self) -> None:
+        """Ask for the file's text."""
         self._say(PHRASES["show"])
         self.story.call("cat", file_name=self.file)
 
     def tail(self) -> None:
+        """Ask for the last lines."""
         lines = self.story.rng.randint(2, 3)
         self._say(PHRASES["tail"], lines=lines)
         self.story.call("tail", file_name=self.file, lines=lines)
 
     def sort(self) -> None:
+        """Ask for the sorted lines."""
         self._say(PHRASES["sort"])
         self.story.call("sort", file_name=self.file)
 
     def search(self) -> None:
+        """Ask for the lines with a word of the file."""
         pattern = self.story.rng.choice([word for word in self.text.split() if len(word) > 3] or [self.text])
         self._say(PHRASES["search"], pattern=pattern)
         self.story.call("grep", file_name=self.file, pattern=pattern)
 
     def copy(self) -> None:
+        """Ask for a copy under a new name."""
         new = f"copy_{values.file_name(self.story.rng)}"
         self._say(PHRASES["copy"], new=new)
         self.story.call("cp", source=self.file, destination=new)
 
     def rename(self) -> None:
+        """Ask for a new name."""
         new = f"new_{values.file_name(self.story.rng)}"
         self._say(PHRASES["rename"], new=new)
         self.story.call("mv", source=self.file, destination=new)
         self.file = new
 
     def delete(self) -> None:
+        """Ask to delete the file."""
         self._say(PHRASES["delete"])
         self.story.call("rm", file_name=self.file)
 
@@ -73,11 +82,12 @@ class Desk:
 
 
 def text(story: StoryBuilder) -> str:
+    """Return two to four lines of text."""
     return "\n".join(values.sentence(story.rng) for _ in range(story.rng.randint(2, 4)))
 
 
 def folder(contents: Mapping[str, Any]) -> dict[str, Any]:
-    """As the class loads it; texts are files."""
+    """Return a folder in the form that the class loads; texts are files."""
     entries = {
         name: {"type": "file", "content": entry} if isinstance(entry, str) else entry
         for name, entry in contents.items()
@@ -88,7 +98,7 @@ def folder(contents: Mapping[str, Any]) -> dict[str, Any]:
 def two_folders(
     story: StoryBuilder, files: Sequence[str], inner: Mapping[str, Any] | None = None, one_line: bool = False
 ) -> tuple[str, dict[str, str]]:
-    """A world with two folders, the files and ``inner`` in the first; returns its name and the files' texts."""
+    """Set up two folders, the files and ``inner`` in the first; return its name and the files' texts."""
     rng = story.rng
     first, second = rng.sample(("docs", "work", "home", "notes", "office", "shared", "team"), 2)
     texts = {name: values.sentence(rng) if one_line or place > 4 else text(story) for place, name in enumerate(files)}
@@ -101,6 +111,7 @@ def two_folders(
 
 @storyline(FILES)
 def files_tidy(story: StoryBuilder) -> None:
+    """Move a file into a new folder, then work on it."""
     files = values.distinct_files(story.rng, story.rng.randint(2, 4))
     where, texts = two_folders(story, files)
     target = f"for_{values.word(story.rng)}"
@@ -113,6 +124,7 @@ def files_tidy(story: StoryBuilder) -> None:
 
 @storyline(FILES)
 def files_find(story: StoryBuilder) -> None:
+    """Find a file by a part of its name, then work on it."""
     files = values.distinct_files(story.rng, story.rng.randint(2, 4))
     where, texts = two_folders(story, files)
     story.say(PHRASES["find"], part=stem(files[0]))
@@ -122,8 +134,9 @@ def files_find(story: StoryBuilder) -> None:
 
 @storyline(FILES, can_crowd=True)
 def files_inventory(story: StoryBuilder) -> None:
+    """List a folder, then delete or rename a file of it."""
     files = values.distinct_files(story.rng, story.many(3, 5, crowd=24))
-    # A folder inside, for BFCL fills every folder without one with its own long names.
+    # With an inner folder, because BFCL fills every folder without one with its own long names.
     where, _ = two_folders(story, files, {"old": folder({})})
     chosen, new = story.rng.sample(files, 2), f"new_{values.file_name(story.rng)}"
     story.say(PHRASES["list"], folder=where)
@@ -141,6 +154,7 @@ def files_inventory(story: StoryBuilder) -> None:
 
 @storyline(FILES)
 def files_compare(story: StoryBuilder) -> None:
+    """Compare two files, then work on the first."""
     files = values.distinct_files(story.rng, story.rng.randint(2, 4))
     where, texts = two_folders(story, files)
     story.say(PHRASES["compare"], a=files[0], b=files[1], folder=where)
@@ -151,6 +165,7 @@ def files_compare(story: StoryBuilder) -> None:
 
 @storyline(FILES)
 def files_write(story: StoryBuilder) -> None:
+    """Write a text to a file, then work on it."""
     files = values.distinct_files(story.rng, story.rng.randint(2, 4))
     where, _ = two_folders(story, files)
     new_text = values.sentence(story.rng)
@@ -162,7 +177,7 @@ def files_write(story: StoryBuilder) -> None:
 
 
 def stem(file: str) -> str:
-    """The word that only this one of the story's files has in its name."""
+    """Return the word of a file's name that no other file of the story has."""
     return file.split(".")[0].split("_")[0]
 
 

@@ -1,4 +1,4 @@
-"""Stories with numbers: statistics, units, and counting in files, each step from the result of the one before."""
+"""Stories with numbers: statistics, units and counts in files, each step on the result of the previous one."""
 
 from __future__ import annotations
 
@@ -13,38 +13,43 @@ from envtune.playground.storylines import file_stories
 
 MATHS = "MathAPI"
 PHRASES = read_phrases("maths")
-# What a user says, and the tool that does it.
+# What a user says, and the tool for it.
 STATISTICS = {"mean": "mean", "sum": "sum_values", "minimum": "min_value", "maximum": "max_value"}
 LENGTHS = (("km", "miles"), ("m", "ft"), ("m", "yd"), ("kg", "lb"), ("miles", "km"), ("ft", "m"), ("lb", "kg"))
 
 
 class Sums:
-    """Work on a result: each step takes the result of the one before."""
+    """Steps of a calculation, each on the result of the previous one."""
 
     def __init__(self, story: StoryBuilder, result: Any) -> None:
         self.story, self.result = story, result
 
     def go_on(self) -> None:
+        """Continue with steps on the result; rounding can only be the last."""
         self.story.go_on(
             [self.multiply, self.add, self.subtract], [self.round] if isinstance(self.result, float) else []
         )
 
     def multiply(self) -> None:
+        """Ask to multiply the result."""
         self._step(PHRASES["multiply"], "multiply", operator.mul)
 
     def add(self) -> None:
+        """Ask to add to the result."""
         self._step(PHRASES["add"], "add", operator.add)
 
     def subtract(self) -> None:
+        """Ask to subtract from the result."""
         self._step(PHRASES["subtract"], "subtract", operator.sub)
 
     def round(self) -> None:
+        """Ask to round the result."""
         places = self.story.rng.randint(1, 2)
         self.story.say(PHRASES["round"], places=places)
         self.story.call("round_number", number=self.result, decimal_places=places)
 
     def _step(self, what: Phrase, tool: str, operation: Callable[[float, float], float]) -> None:
-        # A short result is copied more easily into the next call.
+        # Of eight numbers the one with the shortest result, which is easier to copy into the next call.
         number = min(self.story.rng.sample(range(2, 60), 8), key=lambda other: len(str(operation(self.result, other))))
         self.story.say(what, number=number)
         self.result = self.story.call(tool, a=self.result, b=number)["result"]
@@ -52,6 +57,7 @@ class Sums:
 
 @storyline(MATHS)
 def maths_statistics(story: StoryBuilder) -> None:
+    """Compute a statistic of four numbers, then go on with the result."""
     what, tool = story.rng.choice(tuple(STATISTICS.items()))
     numbers = [story.rng.randint(2, 400) for _ in range(4)]
     story.world(MATHS)
@@ -61,6 +67,7 @@ def maths_statistics(story: StoryBuilder) -> None:
 
 @storyline(MATHS)
 def maths_units(story: StoryBuilder) -> None:
+    """Convert a length or weight, then round it or add to it."""
     unit, other = story.rng.choice(LENGTHS)
     units = {"unit_in": unit, "unit_out": other}
     value = story.rng.choice(codes.neat(MATHS, "imperial_si_conversion", "value", range(2, 200), **units))
@@ -73,6 +80,7 @@ def maths_units(story: StoryBuilder) -> None:
 
 @storyline(MATHS, file_stories.FILES)
 def maths_files(story: StoryBuilder) -> None:
+    """Count in two files, then compute with the counts."""
     names = values.distinct_files(story.rng, 3)
     where, _ = file_stories.two_folders(story, names)
     unit = _unit(story)
@@ -83,6 +91,7 @@ def maths_files(story: StoryBuilder) -> None:
 
 @storyline(MATHS, file_stories.FILES, can_crowd=True)
 def maths_listed(story: StoryBuilder) -> None:
+    """List a folder, count in two of its files, then compute with the counts."""
     names = values.distinct_files(story.rng, story.many(3, 5, crowd=24))
     where, _ = file_stories.two_folders(story, names, {"old": file_stories.folder({})})
     unit = _unit(story)

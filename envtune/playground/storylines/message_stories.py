@@ -1,4 +1,4 @@
-"""Stories with messages: to people whose id must be looked up, to new contacts, and about what was sent before."""
+"""Stories with messages: to users whose id must be looked up, to new contacts, and about messages sent before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PHRASES = read_phrases("messages")
 
 
 class Phone:
-    """A user's contacts and messages. Ids are looked up once; after that they are known."""
+    """A user's contacts and messages. Each id is looked up once."""
 
     def __init__(self, story: StoryBuilder) -> None:
         self.story = story
@@ -25,7 +25,7 @@ class Phone:
         self.others = names[1:]
         self.known: dict[str, str] = {}
         self.logged_in = story.sometimes(0.25)
-        # What was sent before: one message about one thing to each of some people.
+        # Sent before: one message to each of some users, each about another thing.
         about = values.distinct_words(rng, min(len(self.others), story.many(2, 3, crowd=11)))
         self.sent = dict(zip(about, rng.sample(self.others, len(about)), strict=True))
         story.world(
@@ -39,35 +39,40 @@ class Phone:
         )
 
     def enter(self) -> None:
-        """In the turn that has begun: the user logs in, unless that was done."""
+        """Add a login to the current turn unless the user is logged in."""
         if not self.logged_in:
             self.story.add(PHRASES["who"], user=self.me)
             self.story.first("message_login", user_id=self.me)
             self.logged_in = True
 
     def id_of(self, name: str) -> str:
+        """Return the id of a user, which is looked up in the current turn if it is not known."""
         if name not in self.known:
             self.known[name] = self.story.look_up("get_user_id", "user_id", user=name)
         return self.known[name]
 
     def send(self, name: str) -> None:
+        """Ask to send a message to a user."""
         self._send(PHRASES["send"], name)
 
     def send_too(self) -> None:
+        """Ask to send a message to a user whose id is not known yet."""
         name = self.story.rng.choice([name for name in self.others if name not in self.known])
         self._send(PHRASES["send_too"], name)
 
     def take_back(self, name: str) -> None:
+        """Ask to delete the last message to a user."""
         self.story.say(PHRASES["take_back"], name=name)
         self.story.call("delete_message", receiver_id=self.known[name])
 
     def view(self) -> None:
+        """Ask for the messages sent."""
         self.story.say(PHRASES["view"])
         self.enter()
         self.story.call("view_messages_sent")
 
     def view_and_act(self) -> None:
-        """Two turns: all that was sent, and then something with the person who got one of the messages."""
+        """Tell two turns: the messages sent, then an action for the receiver of one of them."""
         self.view()
         word = self.story.rng.choice(tuple(self.sent))
         receiver = self.ids[self.sent[word]]
@@ -79,13 +84,23 @@ class Phone:
             self.story.say(PHRASES["answer_found"], word=word, text=text)
             self.story.call("send_message", receiver_id=receiver, message=text)
 
+    def act(self, *others: Callable[[], None]) -> None:
+        """View the messages and act on one in a crowded story; else send one and go on, also with ``others``."""
+        if self.story.crowded:
+            self.view_and_act()
+        else:
+            self.send(self.story.rng.choice(self.others))
+            self.story.go_on([self.send_too, self.view, *others])
+
     def look_for(self) -> None:
+        """Ask for the messages with a keyword."""
         word = self.story.rng.choice(tuple(self.sent))
         self.story.say(PHRASES["look_for"], word=word)
         self.enter()
         self.story.call("search_messages", keyword=word)
 
     def stats(self) -> None:
+        """Ask for the message statistics."""
         self.story.say(PHRASES["stats"])
         self.enter()
         self.story.call("get_message_stats")
@@ -103,6 +118,7 @@ class Phone:
 
 @storyline(MESSAGES)
 def message_send(story: StoryBuilder) -> None:
+    """Send a message, then more."""
     phone = Phone(story)
     name = story.rng.choice(phone.others)
     phone.send(name)
@@ -112,6 +128,7 @@ def message_send(story: StoryBuilder) -> None:
 
 @storyline(MESSAGES)
 def message_contact(story: StoryBuilder) -> None:
+    """Add a contact and send a message to them."""
     phone = Phone(story)
     new = story.rng.choice([name for name in values.FIRST_NAMES if name not in phone.ids])
     story.say(PHRASES["add"], name=new)
@@ -125,6 +142,7 @@ def message_contact(story: StoryBuilder) -> None:
 
 @storyline(MESSAGES, can_crowd=True)
 def message_sent(story: StoryBuilder) -> None:
+    """View the messages sent, then act on one."""
     phone = Phone(story)
     phone.view_and_act()
     story.go_on([phone.send_too, phone.stats])
@@ -132,6 +150,7 @@ def message_sent(story: StoryBuilder) -> None:
 
 @storyline(MESSAGES)
 def message_search(story: StoryBuilder) -> None:
+    """Search for a message, then send others."""
     phone = Phone(story)
     phone.look_for()
     story.go_on([phone.send_too, phone.stats, phone.view])

@@ -1,4 +1,4 @@
-"""Stories in a ticket system: open a ticket, find one, and see it through."""
+"""Stories in a ticket system: open or find a ticket, then edit, resolve or close it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PHRASES = read_phrases("tickets")
 
 
 class TicketDesk:
-    """A user's tickets, and one of them that the story is about."""
+    """A user's tickets and the one that the story is about."""
 
     def __init__(self, story: StoryBuilder) -> None:
         self.story = story
@@ -28,13 +28,13 @@ class TicketDesk:
         story.world(TICKETS, ticket_queue=queue, ticket_counter=ids[-1] + rng.randint(1, 9), current_user=user)
 
     def enter(self) -> None:
-        """In the turn that has begun: the user logs in, unless that was done."""
+        """Add a login to the current turn unless the user is logged in."""
         if not self.logged_in:
             self.story.log_in("ticket_login", self.user, self.password)
             self.logged_in = True
 
     def find(self) -> None:
-        """Two turns: all tickets, and then one of them by its title."""
+        """Tell two turns: the list of tickets, then an action on one by its title."""
         self.story.say(PHRASES["mine"])
         self.enter()
         self.story.call("get_user_tickets")
@@ -43,32 +43,39 @@ class TicketDesk:
         self.story.rng.choice((self._close_titled, self._resolve_titled, self._priority_titled))(title)
 
     def go_on(self) -> None:
+        """Continue with turns about the ticket."""
         self.story.go_on([self.read, self.resolve, self.priority, self.retitle], [self.close, self.log_out])
 
     def read(self) -> None:
+        """Ask for the ticket."""
         self.story.say(PHRASES["read"])
         self.story.call("get_ticket", ticket_id=self.ticket)
 
     def resolve(self) -> None:
+        """Ask to resolve the ticket with a text."""
         text = values.sentence(self.story.rng)
         self.story.say(PHRASES["resolve"], text=text)
         self.story.call("resolve_ticket", ticket_id=self.ticket, resolution=text)
 
     def priority(self) -> None:
+        """Ask to change the ticket's priority."""
         priority = self.story.rng.randint(2, 5)
         self.story.say(PHRASES["priority"], priority=priority)
         self.story.call("edit_ticket", ticket_id=self.ticket, updates={"priority": priority})
 
     def retitle(self) -> None:
+        """Ask to change the ticket's title."""
         title = values.title(self.story.rng)
         self.story.say(PHRASES["retitle"], title=title)
         self.story.call("edit_ticket", ticket_id=self.ticket, updates={"title": title})
 
     def close(self) -> None:
+        """Ask to close the ticket."""
         self.story.say(PHRASES["close"])
         self.story.call("close_ticket", ticket_id=self.ticket)
 
     def log_out(self) -> None:
+        """Ask to log out."""
         self.story.say(PHRASES["log_out"])
         self.story.call("logout")
 
@@ -96,6 +103,7 @@ class TicketDesk:
 
 @storyline(TICKETS)
 def ticket_open(story: StoryBuilder) -> None:
+    """Open a ticket, then work on it."""
     desk = TicketDesk(story)
     title, text, priority = values.title(story.rng), values.sentence(story.rng), story.rng.randint(2, 5)
     story.say(PHRASES["open"], title=title, text=text, priority=priority)
@@ -106,6 +114,7 @@ def ticket_open(story: StoryBuilder) -> None:
 
 @storyline(TICKETS)
 def ticket_known(story: StoryBuilder) -> None:
+    """Look at a ticket whose id the user gives, then work on it."""
     desk = TicketDesk(story)
     desk.ticket = story.rng.choice(tuple(desk.titles.values()))
     story.say(PHRASES["look"], id=desk.ticket)
@@ -115,6 +124,7 @@ def ticket_known(story: StoryBuilder) -> None:
 
 @storyline(TICKETS, can_crowd=True)
 def ticket_find(story: StoryBuilder) -> None:
+    """List the tickets, then act on one by its title."""
     desk = TicketDesk(story)
     desk.find()
     story.go_on([desk.read], [desk.log_out])

@@ -1,4 +1,4 @@
-"""Stories of a trader: quotes by company, orders and what becomes of them, the account, the watchlist."""
+"""Stories of a trader: quotes by company, orders, the account, the watchlist."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ TRADING = "TradingBot"
 PHRASES = read_phrases("trading")
 
 
-class Depot:
-    """An account with orders and a watchlist, on a market that is open."""
+class Trader:
+    """A trader with an account, orders and a watchlist, on an open market."""
 
     def __init__(self, story: StoryBuilder) -> None:
         self.story = story
@@ -24,7 +24,7 @@ class Depot:
         self.order = 0
         self.prices = {name: values.price(rng) for name in rng.sample(tuple(codes.symbols()), 7)}
         self.watched = [codes.symbols()[name] for name in list(self.prices)[:2]]
-        # Ids of which no two begin with the same three digits.
+        # Ids that differ in their first three digits, by which a user names them.
         self.orders = [rng.randint(0, 99) + 100 * start for start in rng.sample(range(100, 980), story.many(2, 4, 26))]
         story.world(
             TRADING,
@@ -39,53 +39,62 @@ class Depot:
         )
 
     def enter(self) -> None:
-        """In the turn that has begun: the user logs in, unless that was done."""
+        """Add a login to the current turn unless the user is logged in."""
         if not self.logged_in:
             self.story.log_in("trading_login", self.user, self.password)
             self.logged_in = True
 
     def account(self) -> None:
+        """Ask for the account's details."""
         self.story.say(PHRASES["account"])
         self.enter()
         self.story.call("get_account_info")
 
     def deposit(self) -> None:
+        """Ask to deposit money."""
         amount = 50 * self.story.rng.randint(3, 99)
         self.story.say(PHRASES["deposit"], amount=amount)
         self.enter()
         self.story.call("fund_account", amount=amount)
 
     def withdraw(self) -> None:
+        """Ask to withdraw money."""
         amount = 50 * self.story.rng.randint(3, 99)
         self.story.say(PHRASES["withdraw"], amount=amount)
         self.enter()
         self.story.call("withdraw_funds", amount=amount)
 
     def details(self) -> None:
+        """Ask for the details of the order."""
         self.story.say(PHRASES["details"])
         self.story.call("get_order_details", order_id=self.order)
 
     def cancel(self) -> None:
+        """Ask to cancel the order."""
         self.story.say(PHRASES["cancel"])
         self.story.call("cancel_order", order_id=self.order)
 
     def watch_list(self) -> None:
+        """Ask for the watchlist."""
         self.story.say(PHRASES["watched"])
         self.enter()
         self.story.call("get_watchlist")
 
     def watch(self) -> None:
+        """Ask to add a company to the watchlist."""
         company = self.story.rng.choice(list(self.prices)[2:])
         self.story.say(PHRASES["watch"], company=company)
         self.story.call("add_to_watchlist", stock=self.symbol_of(company))
 
     def unwatch(self) -> None:
+        """Ask to remove a symbol from the watchlist."""
         symbol = self.story.rng.choice(self.watched)
         self.story.say(PHRASES["unwatch"], symbol=symbol)
         self.enter()
         self.story.call("remove_stock_from_watchlist", symbol=symbol)
 
     def symbol_of(self, company: str) -> str:
+        """Return the symbol of a company, which is looked up in the current turn."""
         return self.story.look_up("get_symbol_by_name", "symbol", name=company)
 
     def _order(self, number: int) -> dict[str, Any]:
@@ -101,69 +110,71 @@ class Depot:
 
 @storyline(TRADING)
 def trade_quote(story: StoryBuilder) -> None:
-    depot = Depot(story)
-    company, amount = story.rng.choice(tuple(depot.prices)), story.rng.randint(2, 40)
+    """Get a quote by company name, then buy at it."""
+    trader = Trader(story)
+    company, amount = story.rng.choice(tuple(trader.prices)), story.rng.randint(2, 40)
     story.say(PHRASES["quote"], company=company)
-    symbol = depot.symbol_of(company)
+    symbol = trader.symbol_of(company)
     price = story.call("get_stock_info", symbol=symbol)["price"]
     if story.length > 1:
         story.say(PHRASES["buy_at_it"], amount=amount)
-        depot.enter()
+        trader.enter()
         bought = story.call("place_order", order_type="Buy", symbol=symbol, price=price, amount=amount)
-        depot.order = bought["order_id"]
-    story.go_on([depot.details, depot.account], [depot.cancel])
+        trader.order = bought["order_id"]
+    story.go_on([trader.details, trader.account], [trader.cancel])
 
 
 @storyline(TRADING)
 def trade_order(story: StoryBuilder) -> None:
-    depot = Depot(story)
-    symbol = codes.symbols()[story.rng.choice(tuple(depot.prices))]
+    """Place an order at a given price, then look after it."""
+    trader = Trader(story)
+    symbol = codes.symbols()[story.rng.choice(tuple(trader.prices))]
     order = {"symbol": symbol, "price": values.price(story.rng), "amount": story.rng.randint(2, 40)}
     side = story.rng.choice(("Buy", "Sell"))
     story.say(PHRASES["order"], side=side, **order)
-    depot.enter()
-    depot.order = story.call("place_order", order_type=side, **order)["order_id"]
-    story.go_on([depot.details, depot.account, depot.deposit], [depot.cancel])
+    trader.enter()
+    trader.order = story.call("place_order", order_type=side, **order)["order_id"]
+    story.go_on([trader.details, trader.account, trader.deposit], [trader.cancel])
 
 
 @storyline(TRADING)
 def trade_account(story: StoryBuilder) -> None:
-    depot = Depot(story)
-    begin, *then = story.rng.sample([depot.account, depot.deposit, depot.withdraw], 3)
+    """Look at the account and move money."""
+    trader = Trader(story)
+    begin, *then = story.rng.sample([trader.account, trader.deposit, trader.withdraw], 3)
     begin()
-    story.go_on([*then, depot.watch])
+    story.go_on([*then, trader.watch])
 
 
 @storyline(TRADING)
 def trade_watch(story: StoryBuilder) -> None:
-    depot = Depot(story)
-    depot.watch_list()
-    story.go_on([depot.watch, depot.unwatch, depot.account])
+    """Look at the watchlist, then change it."""
+    trader = Trader(story)
+    trader.watch_list()
+    story.go_on([trader.watch, trader.unwatch, trader.account])
 
 
 @storyline(TRADING, can_crowd=True)
 def trade_history(story: StoryBuilder) -> None:
-    depot = Depot(story)
+    """List the orders, then cancel one by the beginning of its id."""
+    trader = Trader(story)
     story.say(PHRASES["orders"])
-    depot.enter()
+    trader.enter()
     story.call("get_order_history")
-    order = story.rng.choice(depot.orders)
+    order = story.rng.choice(trader.orders)
     story.say(PHRASES["cancel_starting"], start=order // 100)
     story.call("cancel_order", order_id=order)
-    story.go_on([depot.account, depot.deposit, depot.withdraw])
+    story.go_on([trader.account, trader.deposit, trader.withdraw])
 
 
 @storyline(TRADING, MESSAGES, can_crowd=True)
 def trade_message(story: StoryBuilder) -> None:
-    depot, phone = Depot(story), Phone(story)
-    depot.logged_in = True
+    """Look at the account or move money, then send a message."""
+    trader, phone = Trader(story), Phone(story)
+    trader.logged_in = True
     story.initial_state[TRADING]["authenticated"] = True
-    story.rng.choice((depot.deposit, depot.withdraw, depot.account))()
-    if story.crowded:
-        phone.view_and_act()
-    else:
-        phone.send(story.rng.choice(phone.others))
-        story.go_on([phone.send_too, phone.view])
+    story.rng.choice((trader.deposit, trader.withdraw, trader.account))()
+    phone.act()
 
 
 STORYLINES: tuple[Storyline, ...] = (

@@ -1,4 +1,4 @@
-"""Stories of a traveler: what flights cost, booking and what follows from it, cards, tokens and money."""
+"""Stories of a traveler: costs of flights, bookings, cards, tokens and money."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CURRENCIES = ("EUR", "RMB", "JPY", "CAD", "AUD", "INR", "MXN")
 
 
 class Trip:
-    """A traveler with a card and, unless ``signed_out``, an access token; and at last a booking."""
+    """A traveler with a card, a booking and, unless ``signed_out``, an access token."""
 
     def __init__(self, story: StoryBuilder, signed_out: bool = False) -> None:
         self.story = story
@@ -46,14 +46,14 @@ class Trip:
         )
 
     def ask_cost(self) -> dict[str, str]:
-        """The cost of a flight, and the flight as the tools want it."""
+        """Ask for the cost of a flight; return the flight as arguments of the tools."""
         self.story.say(PHRASES["cost"], start=self.start, end=self.end, date=self.date, level=self.level)
         flight = self.flight()
         self.story.call("get_flight_cost", **flight)
         return flight
 
     def flight(self) -> dict[str, str]:
-        """In the turn that has begun: both airports are looked up."""
+        """Look up both airports in the current turn; return the flight as arguments of the tools."""
         codes_of = [
             self.story.look_up("get_nearest_airport_by_city", "nearest_airport", location=city)
             for city in (self.start, self.end)
@@ -66,17 +66,21 @@ class Trip:
         }
 
     def book(self, flight: dict[str, str]) -> None:
+        """Call the booking of a flight in the current turn and keep its id."""
         result = self.story.call("book_flight", access_token=self.token, card_id=self.card, **flight)
         self.booking = result["booking_id"]
 
     def go_on(self) -> None:
+        """Continue with turns about the booking."""
         self.story.go_on([self.invoice, self.insure, self.support, self.balance], [self.cancel])
 
     def invoice(self) -> None:
+        """Ask for the invoice."""
         self.story.say(PHRASES["invoice"])
         self.story.call("retrieve_invoice", access_token=self.token, booking_id=self.booking)
 
     def insure(self) -> None:
+        """Ask to insure the booking."""
         kind, cost = self.story.rng.choice(("travel", "medical", "luggage")), 10 * self.story.rng.randint(3, 40)
         self.story.say(PHRASES["insure"], kind=kind, cost=cost)
         self.story.call(
@@ -89,33 +93,39 @@ class Trip:
         )
 
     def support(self) -> None:
+        """Ask to write to customer support."""
         text = values.sentence(self.story.rng)
         self.story.say(PHRASES["support"], text=text)
         self.story.call("contact_customer_support", booking_id=self.booking, message=text)
 
     def cancel(self) -> None:
+        """Ask to cancel the booking."""
         self.story.say(PHRASES["cancel"])
         self.story.call("cancel_booking", access_token=self.token, booking_id=self.booking)
 
     def cancel_known(self) -> None:
+        """Ask to cancel a booking whose id the user gives."""
         self.story.say(PHRASES["cancel_known"], booking=self.booking, token=self.token)
         self.story.call("cancel_booking", access_token=self.token, booking_id=self.booking)
 
     def balance(self) -> None:
+        """Ask for the card's balance."""
         self.story.say(PHRASES["balance"])
         self.story.call("get_credit_card_balance", access_token=self.token, card_id=self.card)
 
     def budget(self) -> None:
+        """Ask to set a budget limit."""
         amount = 100 * self.story.rng.randint(5, 90)
         self.story.say(PHRASES["budget"], amount=amount)
         self.story.call("set_budget_limit", access_token=self.token, budget_limit=amount)
 
     def airport(self) -> None:
+        """Ask for the airport of the destination."""
         self.story.say(PHRASES["airport"], city=self.end)
         self.story.call("get_nearest_airport_by_city", location=self.end)
 
     def sign_in(self) -> None:
-        """In the turn that has begun: the user says who it is, and the agent gets a token."""
+        """Add the credentials to the current turn and get an access token."""
         rng = self.story.rng
         client, secret, refresh = values.password(rng), values.secret(rng), values.secret(rng)
         grant = rng.choice(("read_write", "read", "write"))
@@ -134,6 +144,7 @@ class Trip:
 
 @storyline(TRAVEL)
 def travel_cost(story: StoryBuilder) -> None:
+    """Ask for the cost of a flight, then book it."""
     trip = Trip(story)
     flight = trip.ask_cost()
     if story.length > 1:
@@ -144,6 +155,7 @@ def travel_cost(story: StoryBuilder) -> None:
 
 @storyline(TRAVEL)
 def travel_book(story: StoryBuilder) -> None:
+    """Book a flight, then act on the booking."""
     trip = Trip(story)
     slots = {"start": trip.start, "end": trip.end, "date": trip.date, "level": trip.level}
     story.say(PHRASES["book"], card=trip.card, token=trip.token, **slots)
@@ -153,6 +165,7 @@ def travel_book(story: StoryBuilder) -> None:
 
 @storyline(TRAVEL)
 def travel_token(story: StoryBuilder) -> None:
+    """Sign in for the card's balance, then use the token."""
     trip = Trip(story, signed_out=True)
     story.say(PHRASES["balance_first"], card=trip.card)
     trip.sign_in()
@@ -162,6 +175,7 @@ def travel_token(story: StoryBuilder) -> None:
 
 @storyline(TRAVEL)
 def travel_money(story: StoryBuilder) -> None:
+    """Convert money, then use it as the budget limit."""
     trip = Trip(story)
     target = story.rng.choice(CURRENCIES)
     rate = {"base_currency": "USD", "target_currency": target}
@@ -176,6 +190,7 @@ def travel_money(story: StoryBuilder) -> None:
 
 @storyline(TRAVEL, TICKETS, can_crowd=True)
 def travel_ticket(story: StoryBuilder) -> None:
+    """Cancel a booking or look up an airport, then act on a ticket."""
     trip, desk = Trip(story), TicketDesk(story)
     story.rng.choice((trip.cancel_known, trip.airport))()
     desk.find()
@@ -184,13 +199,10 @@ def travel_ticket(story: StoryBuilder) -> None:
 
 @storyline(TRAVEL, MESSAGES, can_crowd=True)
 def travel_message(story: StoryBuilder) -> None:
+    """Cancel a booking or look up an airport, then send a message."""
     trip, phone = Trip(story), Phone(story)
     story.rng.choice((trip.cancel_known, trip.airport))()
-    if story.crowded:
-        phone.view_and_act()
-    else:
-        phone.send(story.rng.choice(phone.others))
-        story.go_on([phone.send_too, phone.view])
+    phone.act()
 
 
 STORYLINES: tuple[Storyline, ...] = (

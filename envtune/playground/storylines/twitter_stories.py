@@ -1,4 +1,4 @@
-"""Stories on a social network: post and what follows from it, find a tweet, follow people, tweet a file's text."""
+"""Stories on a social network: post or find a tweet, follow users, post a file's text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PHRASES = read_phrases("tweets")
 
 
 class Account:
-    """A user of the network with some tweets of others, and one tweet that the story is about."""
+    """A user of the network, tweets of another user, and the tweet that the story is about."""
 
     def __init__(self, story: StoryBuilder) -> None:
         self.story = story
@@ -40,13 +40,13 @@ class Account:
         )
 
     def enter(self) -> None:
-        """In the turn that has begun: the user logs in, unless that was done."""
+        """Add a login to the current turn unless the user is logged in."""
         if not self.logged_in:
             self.story.log_in("authenticate_twitter", self.user, self.password)
             self.logged_in = True
 
     def find(self) -> None:
-        """Two turns: a user's tweets, and then one of them by what it is about."""
+        """Tell two turns: the tweets of a user, then a retweet or comment of one by its subject."""
         self.story.say(PHRASES["of_user"], user=self.author)
         self.story.call("get_user_tweets", username=self.author)
         word = self.story.rng.choice(tuple(self.about))
@@ -62,43 +62,51 @@ class Account:
             self.story.call("comment", tweet_id=self.tweet, comment_content=text)
 
     def comment(self) -> None:
+        """Ask to comment on the tweet."""
         text = values.sentence(self.story.rng)
         self.story.say(PHRASES["comment"], text=text)
         self.enter()
         self.story.call("comment", tweet_id=self.tweet, comment_content=text)
 
     def mention(self) -> None:
+        """Ask to mention users in the tweet."""
         names = self.story.rng.sample(self.others, self.story.rng.randint(1, 2))
         self.story.say(PHRASES["mention"], names=names)
         self.story.call("mention", tweet_id=self.tweet, mentioned_usernames=names)
 
     def retweet(self) -> None:
+        """Ask to retweet the tweet."""
         self.story.say(PHRASES["retweet"])
         self.enter()
         self.story.call("retweet", tweet_id=self.tweet)
 
     def comments(self) -> None:
+        """Ask for the tweet's comments."""
         self.story.say(PHRASES["comments"])
         self.story.call("get_tweet_comments", tweet_id=self.tweet)
 
     def follow(self) -> None:
+        """Ask to follow a user."""
         user = self.story.rng.choice(self.others[3:])
         self.story.say(PHRASES["follow"], user=user)
         self.enter()
         self.story.call("follow_user", username_to_follow=user)
 
     def unfollow(self) -> None:
+        """Ask to unfollow a user."""
         user = self.story.rng.choice(self.following)
         self.story.say(PHRASES["unfollow"], user=user)
         self.enter()
         self.story.call("unfollow_user", username_to_unfollow=user)
 
     def list_following(self) -> None:
+        """Ask for the users who are followed."""
         self.story.say(PHRASES["following"])
         self.enter()
         self.story.call("list_all_following")
 
     def stats(self) -> None:
+        """Ask for the author's statistics."""
         self.story.say(PHRASES["stats"], user=self.author)
         self.story.call("get_user_stats", username=self.author)
 
@@ -109,6 +117,7 @@ class Account:
 
 @storyline(TWEETS)
 def tweet_post(story: StoryBuilder) -> None:
+    """Post a tweet, then act on it."""
     account = Account(story)
     text, tag = values.sentence(story.rng), f"#{values.word(story.rng)}"
     story.say(PHRASES["post"], text=text, tag=tag)
@@ -119,6 +128,7 @@ def tweet_post(story: StoryBuilder) -> None:
 
 @storyline(TWEETS, can_crowd=True)
 def tweet_find(story: StoryBuilder) -> None:
+    """Find a tweet of a user by its subject, then act on it."""
     account = Account(story)
     account.find()
     story.go_on([account.mention, account.stats, account.follow])
@@ -126,6 +136,7 @@ def tweet_find(story: StoryBuilder) -> None:
 
 @storyline(TWEETS)
 def tweet_follow(story: StoryBuilder) -> None:
+    """Follow and unfollow users."""
     account = Account(story)
     begin, then = story.rng.sample([account.follow, account.unfollow], 2)
     begin()
@@ -134,6 +145,7 @@ def tweet_follow(story: StoryBuilder) -> None:
 
 @storyline(TWEETS, file_stories.FILES)
 def tweet_file(story: StoryBuilder) -> None:
+    """Show a file and post its text."""
     account = Account(story)
     where, _ = file_stories.two_folders(story, names := values.distinct_files(story.rng, 2), one_line=True)
     story.say(file_stories.PHRASES["show_in"], file=names[0], folder=where)
