@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,17 +29,15 @@ from typing import Any
 
 import envtune.process_start
 
+from envtune.call_text import parse_call
 from envtune.data.bfcl import load_bfcl_tasks
-from envtune.data.call_string import parse_call
-from envtune.environment.checker import judge_responses, judge_state
+from envtune.environment.judge import Judge
 from envtune.environment.toolbox import PARAMETERS, Toolbox
-from envtune.environment.twin import twin_turns
 from envtune.errors import UserError
 from envtune.evaluation.audit.published import listed_tasks
 from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
 from envtune.task import Task
-from envtune.trajectory import TurnVerdict
 
 Decoded = list[list[list[str]]]
 
@@ -118,20 +115,14 @@ def read_records(source: Path, tasks: Mapping[str, Task]) -> Iterator[tuple[Task
 
 def score(task: Task, decoded: Decoded) -> dict[str, Any]:
     """The output line for one record."""
-    agent, twin = Toolbox(task), twin_turns(task)
-    seen: Counter[str] = Counter()
+    agent = Toolbox(task)
+    judge = Judge(task, agent)
     turns: list[dict[str, bool]] = []
-    for index, turn in enumerate(task.turns):
+    for index in range(len(task.turns)):
         steps = decoded[index] if index < len(decoded) else []
         calls = [text for step in steps for text in step]
-        seen.update(_result(agent, text) for text in calls)
-        verdict = TurnVerdict(
-            state=judge_state(agent, twin[index]),
-            response=judge_responses(seen, twin[index].results),
-            called=bool(calls),
-            expects_answer=not turn.ground_truth,
-            answered=True,
-        )
+        judge.see(_result(agent, text) for text in calls)
+        verdict = judge.verdict(index, called=bool(calls), answered=True)
         # For BFCL a turn of several steps is one with a call, even if every step is empty.
         official = replace(verdict, called=verdict.called or len(steps) > 1)
         turns.append(

@@ -14,8 +14,7 @@ from dataclasses import replace
 from tiny_demonstrators import Told
 
 from envtune.playground import values
-from envtune.playground.reading import leaves
-from envtune.task import Task
+from envtune.task import Task, leaves
 
 REWORDED_MESSAGES = 0.6
 # Of the plain words of a message: left out, exchanged with the next, followed by a filler.
@@ -64,7 +63,7 @@ def reworded(told: Told, rng: random.Random) -> Told:
 
 
 def _argument_words(task: Task) -> frozenset[str]:
-    found = [leaf for turn in task.turns for call in turn.ground_truth for leaf in leaves(call.arguments.values())]
+    found = [leaf for turn in task.turns for call in turn.ground_truth for leaf in leaves(call.arguments)]
     return frozenset(word for value in found for word in str(value).lower().split())
 
 
