@@ -1,7 +1,7 @@
 """Damages a checkpoint in every way that a disk can, and counts what is noticed.
 
-    python tools/fuzz_checkpoint.py                # every bit that is not a tensor's, and 20,000 other damages
-    python tools/fuzz_checkpoint.py --every 50     # of the first, one bit in 50
+    python -m tools.fuzz.checkpoint                # every bit that is not a tensor's, and 20,000 other damages
+    python -m tools.fuzz.checkpoint --every 50     # of the first, one bit in 50
 
 A damage is noticed if a run cannot be continued from the file and no weights can be loaded from it: each ends in a
 sentence. It is harmless if what is loaded equals what was saved, bit for bit. What is neither fails the program.

@@ -1,7 +1,7 @@
 """How the time of a rollout and of an update grows with turns, group size and prompt length.
 
-    python tools/bench_growth.py --plot docs/growth.png                       # all three, up to prompts of 16k tokens
-    python tools/bench_growth.py --axes turns --turns 1 2 4 --threads 1       # one of them, smaller
+    python -m tools.bench.growth --plot docs/growth.png                       # all three, up to prompts of 16k tokens
+    python -m tools.bench.growth --axes turns --turns 1 2 4 --threads 1       # one of them, smaller
 
 One number grows, the others stay. An episode is played by `Collector.play` on a model of random weights whose
 completions are all `--completion` tokens long and end their turn, whatever they say; every turn brings a user message
@@ -30,11 +30,7 @@ from unittest import mock
 import envtune.process_start
 
 import numpy as np
-import peer_work
 import torch
-from fixed_length import FixedLength
-from operations import forward_operations, update_operations
-from random_update import Shape, random_model, rollout_of, run_updates
 
 from envtune.chat.template import Template
 from envtune.data.bfcl import BFCL
@@ -45,6 +41,10 @@ from envtune.task import Split, Task, UserTurn
 from envtune.training.library_noise import silence_libraries
 from envtune.training.policy import Policy
 from envtune.trajectory import FinalAnswer, Trajectory
+from tools.bench.fixed_length import FixedLength
+from tools.bench.operations import forward_operations, update_operations
+from tools.bench.peer import work as peer_work
+from tools.bench.random_update import Shape, random_model, rollout_of, run_updates
 
 # About the embedded model's widths, the size of its vocabulary, and half of its layers.
 SHAPE = Shape(192, 448, 2, 6, 2, 4096)

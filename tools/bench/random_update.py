@@ -1,4 +1,4 @@
-"""Updates of a model of random weights on batches of random ids: what `bench_gpu.py` and `bench_growth.py` time.
+"""Updates of a model of random weights on batches of random ids: what `tools.bench.gpu` and `tools.bench.growth` time.
 
 The model and the ids mean nothing. Everything else is training's own code: batches, policy and reference, loss,
 optimiser step, and the clock that names the phases.

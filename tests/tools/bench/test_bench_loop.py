@@ -5,22 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from envtune.chat.protocol import render_answer, render_calls
 from envtune.task import ToolCall
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import bench_loop  # noqa: E402
-import peer_comparison  # noqa: E402
-import peer_ours  # noqa: E402
-import peer_work  # noqa: E402
-from peer_work import Report, Update, Work  # noqa: E402
+from tools.bench import loop
+from tools.bench.peer import comparison, ours
+from tools.bench.peer import work as peer_work
+from tools.bench.peer.work import Report, Update, Work
 
 WARM_UP = Update(seconds=100.0, rollout_seconds=100.0, tokens=7, sampled=7)
 
@@ -32,7 +26,7 @@ def report(*updates: Update, prompts: str = "same") -> Report:
 def test_ratios_are_of_medians_and_of_each_round_without_the_first_update():
     ours = [report(Update(1.0, 0.5, 100, 10), Update(3.0, 1.5, 300, 30)), report(Update(2.0, 1.0, 200, 20))]
     theirs = [report(Update(4.0, 1.0, 120, 12), Update(4.0, 3.0, 120, 12)), report(Update(16.0, 8.0, 240, 24))]
-    compared = peer_comparison.summary(Work(), "trl", {"envtune": ours, "trl": theirs})
+    compared = comparison.summary(Work(), "trl", {"envtune": ours, "trl": theirs})
     assert compared["sides"]["envtune"] == {
         "updates": 3,
         "seconds_per_update": 2.0,
@@ -53,14 +47,14 @@ def test_ratios_are_of_medians_and_of_each_round_without_the_first_update():
 def test_other_prompts_are_no_comparison():
     reports = {"envtune": [report(WARM_UP)], "trl": [report(WARM_UP, prompts="other")]}
     with pytest.raises(SystemExit, match="error: the two sides were given different prompts"):
-        peer_comparison.summary(Work(), "trl", reports)
+        comparison.summary(Work(), "trl", reports)
 
 
 def test_a_peer_that_is_not_installed_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(peer_comparison, "find_spec", lambda name: None)
-    monkeypatch.setattr(sys, "argv", ["bench_loop.py", "--peer", "trl", "--updates", "1"])
+    monkeypatch.setattr(comparison, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["tools.bench.loop", "--peer", "trl", "--updates", "1"])
     with pytest.raises(SystemExit, match=r"error: trl is not installed: pip install -c constraints.txt -e '.\[peer\]'"):
-        bench_loop.main()
+        loop.main()
 
 
 def test_the_tasks_are_single_turns_that_call_a_tool():
@@ -75,8 +69,8 @@ def test_without_tools_our_side_samples_exactly_the_length(
     work = Work(tasks=1, group_size=2, updates=1, plain_tokens=3, threads=1)
     # The other tests' threads are theirs.
     monkeypatch.setattr(peer_work, "start", lambda work: None)
-    monkeypatch.setattr(sys, "argv", ["peer_ours.py", json.dumps(asdict(work))])
-    peer_ours.main()
+    monkeypatch.setattr(sys, "argv", ["ours.py", json.dumps(asdict(work))])
+    ours.main()
     measured = Report.read(capsys.readouterr().out.splitlines()[-1])
     (task,) = peer_work.first_turns(work)
     prompt = peer_work.template().open(task.turns[0].message, task.tools)
@@ -87,9 +81,9 @@ def test_without_tools_our_side_samples_exactly_the_length(
 @pytest.fixture
 def peer_trl() -> Any:
     pytest.importorskip("trl")
-    import peer_trl
+    from tools.bench.peer import trl
 
-    return peer_trl
+    return trl
 
 
 def test_trl_reads_the_same_prompt_to_the_token(peer_trl: Any):

@@ -1,12 +1,12 @@
 """Times the default training run from outside: seconds to the first update, updates, memory from update to update.
 
-    python tools/bench_loop.py --minutes 10
+    python -m tools.bench.loop --minutes 10
 
 Starts `python train.py stage=3 reward=progress` (further arguments are passed on), reads its log lines as they come and
 prints one JSON object with the goals beside what was measured.
 
-    python tools/bench_loop.py --peer trl                      # episodes of one user turn, with BFCL's tools
-    python tools/bench_loop.py --peer trl --plain-tokens 128   # no tools, completions of one length
+    python -m tools.bench.loop --peer trl                      # episodes of one user turn, with BFCL's tools
+    python -m tools.bench.loop --peer trl --plain-tokens 128   # no tools, completions of one length
 
 compares envtune with TRL on the same work instead, both in turn and each in processes of its own: seconds per update,
 tokens per second, and what was and was not equal.
@@ -29,7 +29,7 @@ import envtune.process_start
 
 from envtune.program import run_program
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 GOALS = {"seconds_to_first_update": 60, "updates_in_10_minutes": 10}
 
 _UPDATE = re.compile(r"update (\d+)/\d+ .*resident memory ([\d.]+) GiB")
@@ -101,7 +101,7 @@ def main() -> None:
     options, overrides = parser.parse_known_args()
     if options.peer:
         # Loads transformers, which the other measurement has no use for.
-        from peer_comparison import compare
+        from tools.bench.peer.comparison import compare
 
         print(json.dumps(compare(options.peer, overrides), indent=2))
         return

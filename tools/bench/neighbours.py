@@ -1,7 +1,7 @@
 """Times a short training run alone and beside other busy programs, for several ways in which OpenMP's threads wait.
 
-    python tools/bench_neighbours.py                                  # torch's own way, and envtune's
-    python tools/bench_neighbours.py GOMP_SPINCOUNT=10000 OMP_WAIT_POLICY=PASSIVE --rounds 3
+    python -m tools.bench.neighbours                                  # torch's own way, and envtune's
+    python -m tools.bench.neighbours GOMP_SPINCOUNT=10000 OMP_WAIT_POLICY=PASSIVE --rounds 3
 
 The neighbours are made up: two programs that train a small network on all cores, with torch's own way of waiting. They
 end with this program, however it ends. Rounds alternate alone and beside, and all ways within each; a first run, which
@@ -32,7 +32,7 @@ from rich.table import Table
 
 from envtune.program import run_program
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 RUN = ("debug=fast", "data=playground", "trainer=cpu")
 # What libgomp does if nothing is set, in its own words; envtune would set something else.
 TORCHS_OWN = "GOMP_SPINCOUNT=300000"
@@ -121,11 +121,11 @@ def environment(way: str) -> Mapping[str, str]:
 @contextmanager
 def neighbours(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """``count`` busy programs, all at work; they are gone at the end, however it comes."""
-    command = [sys.executable, __file__, "--neighbour", str(os.getpid())]
+    command = [sys.executable, "-m", "tools.bench.neighbours", "--neighbour", str(os.getpid())]
     programs: list[subprocess.Popen[bytes]] = []
     try:
         for _ in range(count):
-            programs.append(subprocess.Popen(command, env=environment(TORCHS_OWN), stdout=subprocess.PIPE))
+            programs.append(subprocess.Popen(command, cwd=ROOT, env=environment(TORCHS_OWN), stdout=subprocess.PIPE))
         for program in programs:
             assert program.stdout
             program.stdout.readline()

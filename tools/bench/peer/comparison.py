@@ -1,4 +1,4 @@
-"""Runs envtune and another trainer in turn on the same work and compares them (`bench_loop.py --peer`)."""
+"""Runs envtune and another trainer in turn on the same work and compares them (`tools.bench.loop --peer`)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from peer_work import Report, Work
+from tools.bench.peer.work import Report, Work
 
-TOOLS = Path(__file__).parent
+ROOT = Path(__file__).parents[3]
 GOAL = "seconds per update at most a third of the peer's"
 
 EQUAL = (
@@ -61,7 +61,7 @@ def compare(peer: str, arguments: Sequence[str]) -> dict[str, Any]:
         sys.exit(f"error: {peer} is not installed: pip install -c constraints.txt -e '.[peer]'")
     reports: dict[str, list[Report]] = {"envtune": [], peer: []}
     for number in range(rounds):
-        for side, program in (("envtune", "peer_ours.py"), (peer, f"peer_{peer}.py")):
+        for side, program in (("envtune", "ours"), (peer, peer)):
             print(f"round {number + 1} of {rounds}: {side}", file=sys.stderr)
             reports[side].append(run(program, work))
     return summary(work, peer, reports) | {
@@ -72,8 +72,8 @@ def compare(peer: str, arguments: Sequence[str]) -> dict[str, Any]:
 def run(program: str, work: Work) -> Report:
     """One side in a process of its own; what it reports is its last line."""
     environment = os.environ | {"OMP_NUM_THREADS": str(work.threads), "TOKENIZERS_PARALLELISM": "false"}
-    command = [sys.executable, str(TOOLS / program), json.dumps(asdict(work))]
-    side = subprocess.run(command, env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-m", f"tools.bench.peer.{program}", json.dumps(asdict(work))]
+    side = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if side.returncode:
         last = (side.stderr.strip().splitlines() or ["no message"])[-1]
         sys.exit(last if last.startswith("error:") else f"error: {program} failed: {last}")
@@ -123,7 +123,7 @@ def figures(reports: Sequence[Report]) -> dict[str, Any]:
 
 def _options(arguments: Sequence[str]) -> tuple[Work, int]:
     parser = argparse.ArgumentParser(
-        prog="bench_loop.py --peer trl", description="Times envtune against another trainer on the same work."
+        prog="tools.bench.loop --peer trl", description="Times envtune against another trainer on the same work."
     )
     parser.add_argument("--rounds", type=int, default=2, help="both sides run that often, in turn")
     parser.add_argument("--updates", type=int, default=4, help="updates of a process that count, after a first one")

@@ -1,4 +1,4 @@
-"""envtune's side of `bench_loop.py --peer`: prints a report of its updates on the work given as JSON."""
+"""envtune's side of `tools.bench.loop --peer`: prints a report of its updates on the work given as JSON."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from typing import Any
 import envtune.process_start
 
 import lightning
-import peer_work
 import torch
-from fixed_length import FixedLength
-from peer_work import Report, Update, Work
 
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.grpo.settings import GRPOSettings
@@ -30,6 +27,9 @@ from envtune.training.policy import Policy
 from envtune.training.rollout_batch import RolloutBatch
 from envtune.training.weights import load_model
 from envtune.trajectory import Trajectory
+from tools.bench.fixed_length import FixedLength
+from tools.bench.peer import work as peer_work
+from tools.bench.peer.work import Report, Update, Work
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Plays real tasks with responses from right to hostile, and counts what comes of them.
 
-    python tools/fuzz_environment.py --episodes 20000 --seed 0
+    python -m tools.fuzz.environment --episodes 20000 --seed 0
 
 One episode of eight consists of hostile responses that build on each other, the others are mixed; a quarter of them
 end as at a token limit. Steps are timed in seconds of processor time, as a step waits for nothing and other programs
@@ -27,7 +27,6 @@ from dataclasses import dataclass, field
 
 import envtune.process_start
 
-from fuzz_responses import response
 from rich.console import Console
 from rich.progress import track
 
@@ -39,6 +38,7 @@ from envtune.environment.episode import Episode, Observation
 from envtune.program import run_program
 from envtune.task import Task
 from envtune.trajectory import FormatError, ToolResult, Trajectory
+from tools.fuzz.responses import response
 
 MAX_SECONDS, MAX_BYTES = 1.0, 64 * 1024**2
 TRACED_SHARE = 0.04

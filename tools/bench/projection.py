@@ -1,7 +1,7 @@
 """Memory and time of log-probs and entropies: in chunks, as the update takes them, and from the whole logits.
 
-    python tools/bench_projection.py                       # both ways at 2k tokens, chunks also at 32k
-    python tools/bench_projection.py --tokens 4096         # both ways at another number of tokens
+    python -m tools.bench.projection                       # both ways at 2k tokens, chunks also at 32k
+    python -m tools.bench.projection --tokens 4096         # both ways at another number of tokens
 
 Each measurement is a process of its own: forward and backward of a weighted sum of log-probs and entropies, float32,
 at a vocabulary of 152k. The whole logits of 32k tokens do not fit most machines (20 GB, several times over), so their

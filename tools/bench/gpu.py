@@ -1,8 +1,8 @@
 """Times the update on models of random weights with the shapes of Qwen2.5, and how much of the device it uses.
 
-    python tools/bench_gpu.py                                                  # 0.5B, 1.5B and 7B (LoRA) on the GPU
-    python tools/bench_gpu.py --shape 1.5B --attention flash --compile mlp     # one choice of each
-    python tools/bench_gpu.py --shape tiny --prompt 32 --response 8 16         # seconds, without a GPU
+    python -m tools.bench.gpu                                                  # 0.5B, 1.5B and 7B (LoRA) on the GPU
+    python -m tools.bench.gpu --shape 1.5B --attention flash --compile mlp     # one choice of each
+    python -m tools.bench.gpu --shape tiny --prompt 32 --response 8 16         # seconds, without a GPU
 
 The update is a training run's: bfloat16 arithmetic on a GPU, reference, policy, loss, gradient clipping, AdamW. The
 7B model has low-rank adapters on all linear layers of its decoder (package `peft`) and frozen bfloat16 weights; the
@@ -31,14 +31,14 @@ from typing import Any
 import envtune.process_start
 
 import torch
-from operations import update_operations
-from random_update import SHAPES, Shape, Work, random_model, random_rollout, run_updates
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 
 from envtune.grpo.batch import TrainBatch
 from envtune.program import run_program
 from envtune.training.policy import Policy
+from tools.bench.operations import update_operations
+from tools.bench.random_update import SHAPES, Shape, Work, random_model, random_rollout, run_updates
 
 # Whose kernel PyTorch's attention takes; auto leaves it the choice.
 ATTENTIONS = {

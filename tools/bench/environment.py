@@ -1,7 +1,7 @@
 """Times ground-truth episodes against BFCL's own executor and checker, and watches memory over many episodes.
 
-    python tools/bench_environment.py                     # all 800 tasks, both ways, in turn
-    python tools/bench_environment.py --episodes 50000    # also plays that many and reports resident memory on the way
+    python -m tools.bench.environment                     # all 800 tasks, both ways, in turn
+    python -m tools.bench.environment --episodes 50000    # also plays that many and reports resident memory on the way
 
 Both get the ground truth as decoded calls: `multi_turn_checker`, and an `Episode` that builds the agent's world, runs
 the calls, words the observations and judges every turn. Each task is done by both, one after the other, `--rounds`

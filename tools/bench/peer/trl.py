@@ -1,4 +1,4 @@
-"""TRL's side of `bench_loop.py --peer trl`: prints a report of its updates on the work given as JSON.
+"""TRL's side of `tools.bench.loop --peer trl`: prints a report of its updates on the work given as JSON.
 
 TRL's `GRPOTrainer` plays the episodes by its own tool loop and generates by `model.generate`. Its environment is an
 envtune episode behind one tool: whatever is no final answer is handed to it and answered by it, as in envtune, so both
@@ -19,9 +19,7 @@ import envtune.process_start
 # Announcements that the interfaces used here may change.
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
-import peer_work
 from datasets import Dataset
-from peer_work import Report, Update, Work
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
@@ -34,6 +32,8 @@ from envtune.grpo.settings import GRPOSettings
 from envtune.program import run_program
 from envtune.task import Task
 from envtune.trajectory import FinalAnswer
+from tools.bench.peer import work as peer_work
+from tools.bench.peer.work import Report, Update, Work
 
 # The model's own template, with what TRL asks of one: calls are rendered, and results are user messages.
 CHAT_TEMPLATE = (

@@ -1,8 +1,8 @@
 """Compares rollouts with a loop that calls `model.generate` for every step: the same episodes, tokens and tools.
 
-    python tools/bench_rollout.py                                  # the embedded model, 2 tasks x 8 episodes
-    python tools/bench_rollout.py --tasks 8 --group 8 --rounds 1
-    python tools/bench_rollout.py --model path/to/model --device cuda --dtype bfloat16 --max-prompt 8192
+    python -m tools.bench.rollout                                  # the embedded model, 2 tasks x 8 episodes
+    python -m tools.bench.rollout --tasks 8 --group 8 --rounds 1
+    python -m tools.bench.rollout --model path/to/model --device cuda --dtype bfloat16 --max-prompt 8192
 
 The other side is what one writes with transformers alone: all running episodes take a step together, their whole
 conversations padded on the left, and then all tools run. It is made to sample the tokens that the first round of ours

@@ -1,7 +1,7 @@
 """Times the update's forward and backward passes over groups that share a prompt, in three ways.
 
-    python tools/bench_update.py                                     # 100M parameters, lengths that fit two cores
-    python tools/bench_update.py --prompt 5120 --completion 1024 3072 --threads 2    # the lengths of a real run
+    python -m tools.bench.update                                     # 100M parameters, lengths that fit two cores
+    python -m tools.bench.update --prompt 5120 --completion 1024 3072 --threads 2    # the lengths of a real run
 
 - `padded`: rows padded on the right, as most trainers do it: every row repeats its prompt.
 - `packed`: rows laid end to end without padding; every row still repeats its prompt.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from random_update import Shape
-
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.packing import pack
+from tools.bench.random_update import Shape
 
 
 def forward_operations(shape: Shape, batch: TrainBatch) -> float:
