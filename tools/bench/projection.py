@@ -1,21 +1,16 @@
-"""Memory and time of log-probs and entropies: in chunks, as the update takes them, and from the whole logits.
+"""Memory and time of log-probs and entropies: in chunks, as in the update, and from the whole logits.
 
     python -m tools.bench.projection                       # both ways at 2k tokens, chunks also at 32k
     python -m tools.bench.projection --tokens 4096         # both ways at another number of tokens
 
-Each measurement is a process of its own: forward and backward of a weighted sum of log-probs and entropies, float32,
-at a vocabulary of 152k. The whole logits of 32k tokens do not fit most machines (20 GB, several times over), so their
-peak there is computed from the measured one, which is in proportion to the tokens. Prints JSON.
+Each measurement is one forward and backward pass of a weighted sum of log-probs and entropies in a process of its own,
+in float32 at a vocabulary of 152k. The whole logits of 32k tokens exceed the memory of most machines (20 GB, several
+times over), so their peak is extrapolated from the measured one, to which it is proportional. Prints JSON.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
-import resource
-import time
-from typing import Any
 
 import envtune.process_start
 
@@ -24,17 +19,26 @@ from torch import Tensor, nn
 
 from envtune.program import run_program
 from envtune.training.projection import project
+from tools.bench.measuring import alternate, command_line, in_a_process, peak_memory, print_figures, timed
 
 TEMPERATURE = 0.7
+NAMES = ("logprobs", "entropy", "states_gradient", "head_gradient")
 
 
-def main() -> int:
-    options = _options()
-    rows: dict[str, list[dict[str, Any]]] = {"whole": [], "chunked": []}
-    for _ in range(options.rounds):
-        for way in rows:
-            rows[way].append(in_a_process(way, options.tokens, options))
-    long = in_a_process("chunked", options.long_tokens, options)
+def main() -> None:
+    """Print least seconds and peak memory of both ways, and their differences."""
+    parser = command_line(
+        __doc__,
+        tokens=(2048, "tokens at which both ways run"),
+        long_tokens=(32768, "tokens at which only chunks run"),
+        vocabulary=152064,
+        hidden=64,
+        threads=2,
+        rounds=3,
+    )
+    options = parser.parse_args()
+    rows = alternate(WAYS, options.rounds, lambda way: in_a_process(measure, way, options.tokens, options))
+    long = in_a_process(measure, "chunked", options.long_tokens, options)
     best = {
         way: {"seconds": min(r["seconds"] for r in runs), "peak_mib": runs[0]["peak_mib"]} for way, runs in rows.items()
     }
@@ -50,52 +54,49 @@ def main() -> int:
         "chunked_time_over_whole": best["chunked"]["seconds"] / best["whole"]["seconds"],
         "greatest_difference": difference(options),
     }
-    print(json.dumps(figures, indent=2, default=lambda value: round(value, 3)))
-    return 0
-
-
-def in_a_process(way: str, tokens: int, options: argparse.Namespace) -> dict[str, float]:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(measure, (way, tokens, options))
+    print_figures(figures)
 
 
 def measure(way: str, tokens: int, options: argparse.Namespace) -> dict[str, float]:
-    """Seconds of one forward and backward pass, and peak memory beyond the inputs and the head."""
+    """Return the seconds of one forward and backward pass, and the peak in MiB beyond the inputs and the head."""
     torch.set_num_threads(options.threads)
     head, states, targets, weights = _inputs(tokens, options)
-    before, started = _resident_mib(), time.perf_counter()
-    logprobs, entropy = _WAYS[way](head, states, targets)
-    (weights * (logprobs + 0.5 * entropy)).sum().backward()
-    return {"seconds": round(time.perf_counter() - started, 2), "peak_mib": round(_resident_mib() - before)}
+    before = peak_memory()
+
+    def run() -> None:
+        logprobs, entropy = WAYS[way](head, states, targets)
+        (weights * (logprobs + 0.5 * entropy)).sum().backward()
+
+    seconds = timed(run)[1]
+    return {"seconds": round(seconds, 2), "peak_mib": round(peak_memory() - before)}
 
 
 def difference(options: argparse.Namespace) -> dict[str, float]:
-    """Between the two ways at 256 tokens: values in nats, gradients relative to their norm."""
+    """Return the differences between both ways at 256 tokens: of values in nats, of gradients relative to the norm."""
     values = {}
-    for way, run in _WAYS.items():
+    for way, run in WAYS.items():
         head, states, targets, weights = _inputs(256, options)
         logprobs, entropy = run(head, states, targets)
         gradients = torch.autograd.grad((weights * (logprobs + 0.5 * entropy)).sum(), [states, head.weight])
         values[way] = (logprobs.detach(), entropy.detach(), *gradients)
-    names = ("logprobs", "entropy", "states_gradient", "head_gradient")
-    pairs = zip(names, values["chunked"], values["whole"], strict=True)
     return {
         name: float((ours - theirs).abs().max() if "gradient" not in name else (ours - theirs).norm() / theirs.norm())
-        for name, ours, theirs in pairs
+        for name, ours, theirs in zip(NAMES, values["chunked"], values["whole"], strict=True)
     }
 
 
 def whole(head: nn.Linear, states: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """From all logits at once."""
+    """Return log-probs [N] and entropies [N] from all logits [N, V] at once; ``states`` are [N, H]."""
     distribution = torch.log_softmax(head(states).float() / TEMPERATURE, dim=-1)
     return distribution.gather(-1, targets[:, None])[:, 0], -(distribution.exp() * distribution).sum(dim=-1)
 
 
 def chunked(head: nn.Linear, states: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log-probs [N] and entropies [N] from logits of a chunk of tokens at a time, as the update does."""
     return project(head, states, targets, TEMPERATURE)
 
 
-_WAYS = {"whole": whole, "chunked": chunked}
+WAYS = {"whole": whole, "chunked": chunked}
 
 
 def _inputs(tokens: int, options: argparse.Namespace) -> tuple[nn.Linear, Tensor, Tensor, Tensor]:
@@ -103,21 +104,6 @@ def _inputs(tokens: int, options: argparse.Namespace) -> tuple[nn.Linear, Tensor
     head = nn.Linear(options.hidden, options.vocabulary, bias=False)
     states = torch.randn(tokens, options.hidden, requires_grad=True)
     return head, states, torch.randint(options.vocabulary, (tokens,)), torch.rand(tokens)
-
-
-def _resident_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Memory and time of log-probs, chunked and from the whole logits.")
-    parser.add_argument("--tokens", type=int, default=2048, help="tokens at which both ways run")
-    parser.add_argument("--long-tokens", type=int, default=32768, help="tokens at which only chunks run")
-    parser.add_argument("--vocabulary", type=int, default=152064)
-    parser.add_argument("--hidden", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

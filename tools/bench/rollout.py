@@ -1,19 +1,19 @@
-"""Compares rollouts with a loop that calls `model.generate` for every step: the same episodes, tokens and tools.
+"""Compares rollouts with a loop that calls `model.generate` for every step, on the same episodes, tokens and tools.
 
     python -m tools.bench.rollout                                  # the embedded model, 2 tasks x 8 episodes
     python -m tools.bench.rollout --tasks 8 --group 8 --rounds 1
     python -m tools.bench.rollout --model path/to/model --device cuda --dtype bfloat16 --max-prompt 8192
 
-The other side is what one writes with transformers alone: all running episodes take a step together, their whole
-conversations padded on the left, and then all tools run. It is made to sample the tokens that the first round of ours
-did (by a logits processor that allows no other), so both sides play the same episodes, and the trajectories must turn
-out equal. Rounds alternate, and the ratio of the times within a round counts.
+The other side is a loop on transformers alone: all running episodes take a step together, their whole conversations
+padded on the left, and then all tools run. A logits processor makes it sample the tokens of envtune's first round, so
+that both sides play the same episodes, and the trajectories must be equal. Rounds alternate; the speedup is the ratio
+of the times within a round.
 
 Prints JSON. Of each side, medians over the rounds: seconds of the whole rollout, its tools included; sampled tokens per
 second; `fed_per_distinct_token`, tokens that went through the model, padding included, per distinct token of the
-trajectories (a prompt that several episodes begin with counts once); `idle_row_steps`, the share of rows of decoding
-steps from which no token was kept. `environment_seconds` is the time of the tools, `overlapped_seconds` the part of it
-during which others were sampled.
+trajectories (a prompt that several episodes share counts once); `idle_row_steps`, the share of rows of decoding steps
+from which no token was kept. `environment_seconds` is the time of the tools, `overlapped_seconds` the part of it during
+which other episodes were sampled.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import envtune.process_start
@@ -34,27 +33,25 @@ import envtune.process_start
 import torch
 from transformers import AutoModelForCausalLM, LogitsProcessor, PreTrainedModel
 
-import envtune
-from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import Template
 from envtune.chat.tokenizer import load_tokenizer
 from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.program import run_program
 from envtune.rollout.collector import Collector, EpisodeRequest
-from envtune.rollout.generator import Advance, Completion, Generator, Request
+from envtune.rollout.generator import Advance, Completion, Request
 from envtune.rollout.hf_generator import HFGenerator
 from envtune.task import Split, Task
-from envtune.trajectory import TokenRecord, Trajectory
+from envtune.trajectory import Trajectory
+from tools.bench.measuring import alternate, command_line, medians, print_figures, timed
+from tools.bench.peer.work import MODEL, STYLE
 
-TINY = Path(envtune.__file__).parent / "models" / "tiny"
-STYLE = PromptStyle("compact", "long")
 GOALS = {"fed_per_distinct_token": "<= 1.1", "speedup": ">= 3", "idle_row_steps": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One rollout of one side; the fields are explained at the top of the file."""
+    """Figures of one rollout of one side, explained in the docstring of the module."""
 
     seconds: float
     tokens_per_second: float
@@ -65,16 +62,17 @@ class Measured:
 
 
 class Passes:
-    """Counts what goes through a model: ``fed`` tokens, padding included, and ``rows`` that give a next token."""
+    """Counts of a model's forward passes: ``fed`` tokens, padding included, and ``rows`` of logits."""
 
     def __init__(self) -> None:
         self.fed = self.rows = 0
 
     @contextmanager
-    def of(self, model: PreTrainedModel) -> Iterator[Passes]:
+    def of(self, model: PreTrainedModel) -> Iterator[None]:
+        """Count the passes of ``model`` within the context."""
         hook = model.register_forward_hook(self._count, with_kwargs=True)
         try:
-            yield self
+            yield
         finally:
             hook.remove()
 
@@ -84,7 +82,7 @@ class Passes:
 
 
 class RecordedGenerator(HFGenerator):
-    """Keeps its ``completions`` by the seeds of their requests."""
+    """The embedded generator, with the ``completions`` that it sampled by the seeds of their requests."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -104,7 +102,7 @@ class RecordedGenerator(HFGenerator):
 
 
 class OnlyThese(LogitsProcessor):
-    """Allows one token at each step: ``tokens`` [row, step], after which a row gets ``end``."""
+    """Allow one token per row at each step: ``tokens`` [row, step], then ``end``."""
 
     def __init__(self, tokens: Sequence[Sequence[int]], end: int, device: torch.device) -> None:
         length = max(map(len, tokens))
@@ -118,7 +116,7 @@ class OnlyThese(LogitsProcessor):
 
 
 class PlainGenerator:
-    """A step of all episodes is one call of ``model.generate``; the tokens are those of ``completions``."""
+    """A generator that calls ``model.generate`` once per step of all episodes and samples ``completions`` again."""
 
     def __init__(self, model: PreTrainedModel, completions: dict[int, Completion], pad: int, batch_size: int) -> None:
         self.temperature, self.policy_version, self.fed_tokens, self.waiting_seconds = 1.0, 0, 0, 0.0
@@ -167,7 +165,7 @@ class PlainGenerator:
 
 
 def main() -> int:
-    """Prints the figures; 1 if the two sides did not play the same episodes."""
+    """Print the figures and return 1 if the two sides did not play the same episodes, else 0."""
     options = _options()
     tokenizer = load_tokenizer(options.model)
     model: Any = AutoModelForCausalLM.from_pretrained(options.model, dtype=getattr(torch, options.dtype))
@@ -175,59 +173,53 @@ def main() -> int:
     ours = RecordedGenerator(max_batch_size=options.batch_size)
     ours.update_weights(model, 0)
     plain = PlainGenerator(model, ours.completions, tokenizer.pad_token_id or 0, options.batch_size)
-    sides = {"envtune": _collector(options, tokenizer, ours), "generate": _collector(options, tokenizer, plain)}
+    template = Template(tokenizer, STYLE, options.max_observation)
+    limits = (5, options.max_prompt, options.max_response, options.max_tokens, options.max_episodes)
+    sides = {
+        side: Collector(generator, template, Actionable(), *limits)
+        for side, generator in (("envtune", ours), ("generate", plain))
+    }
+    # Whether a prompt fits is decided before the limit of observations shortens its message.
     requests = _requests(options, Template(tokenizer, STYLE))
-    rounds: dict[str, list[Measured]] = {name: [] for name in sides}
-    played: list[list[Trajectory]] = []
-    for _ in range(options.rounds):
-        for name, collector in sides.items():
-            measured, trajectories = measure(collector, model, requests)
-            rounds[name].append(measured)
-            played.append(trajectories)
-            print(name, json.dumps(asdict(measured)), file=sys.stderr, flush=True)
+    rounds = alternate(sides, options.rounds, lambda side: measure(sides[side], model, requests))
+    played = [trajectories for side in rounds.values() for _, trajectories in side]
     same = all(trajectories == played[0] for trajectories in played)
-    print(json.dumps(_figures(options, rounds, played[0], same), indent=2))
+    print_figures(
+        _figures(options, {side: [m for m, _ in of_side] for side, of_side in rounds.items()}, played[0], same)
+    )
     return 0 if same else 1
 
 
 def measure(
     collector: Collector, model: PreTrainedModel, requests: Sequence[EpisodeRequest]
 ) -> tuple[Measured, list[Trajectory]]:
-    """Plays the episodes once."""
+    """Play the episodes once and return the figures and the trajectories."""
     generator: Any = collector.generator
     environment, waiting = collector.environment_seconds, generator.waiting_seconds
-    with Passes().of(model) as passes:
-        started = time.perf_counter()
-        trajectories = collector.play(requests)
-        seconds = time.perf_counter() - started
+    passes = Passes()
+    with passes.of(model):
+        trajectories, seconds = timed(lambda: collector.play(requests), model.device.type)
     environment = collector.environment_seconds - environment
     records = [trajectory.tokens for trajectory in trajectories if trajectory.tokens]
     sampled = sum(sum(record.completion_mask) for record in records)
-    # Ours takes the first token of all episodes with the same prompt from one pass over it.
-    kept = sampled if isinstance(generator, PlainGenerator) else sampled - len(records) + len(prompts_of(records))
+    prompts = {record.ids[: record.prompt_length] for record in records}
+    distinct = sum(len(record.ids) - record.prompt_length for record in records) + sum(map(len, prompts))
+    # The embedded generator samples the first token of all episodes with an equal prompt from one row of logits.
+    kept = sampled if isinstance(generator, PlainGenerator) else sampled - len(records) + len(prompts)
     measured = Measured(
         seconds=seconds,
         tokens_per_second=sampled / seconds,
-        fed_per_distinct_token=passes.fed / distinct_tokens(records),
+        fed_per_distinct_token=passes.fed / distinct,
         idle_row_steps=1 - kept / passes.rows,
         environment_seconds=environment,
         overlapped_seconds=environment - (generator.waiting_seconds - waiting),
     )
+    print(json.dumps(asdict(measured)), file=sys.stderr, flush=True)
     return measured, trajectories
 
 
-def prompts_of(records: Sequence[TokenRecord]) -> set[tuple[int, ...]]:
-    return {record.ids[: record.prompt_length] for record in records}
-
-
-def distinct_tokens(records: Sequence[TokenRecord]) -> int:
-    """Tokens of the episodes; those with the same prompt share it."""
-    behind = sum(len(record.ids) - record.prompt_length for record in records)
-    return behind + sum(map(len, prompts_of(records)))
-
-
 def _figures(
-    options: argparse.Namespace, rounds: dict[str, list[Measured]], played: Sequence[Trajectory], same: bool
+    options: argparse.Namespace, rounds: Mapping[str, list[Measured]], played: Sequence[Trajectory], same: bool
 ) -> dict[str, Any]:
     pairs = list(zip(rounds["envtune"], rounds["generate"], strict=True))
     lengths = [len(trajectory.tokens.ids) for trajectory in played if trajectory.tokens]
@@ -240,7 +232,7 @@ def _figures(
             "same_on_both_sides": same,
         },
         "goals": GOALS,
-        **{name: _medians(measured) for name, measured in rounds.items()},
+        **{side: medians([asdict(m) for m in measured]) for side, measured in rounds.items()},
         "speedup": {
             "median": round(statistics.median(b.seconds / a.seconds for a, b in pairs), 2),
             "of_each_round": [round(b.seconds / a.seconds, 2) for a, b in pairs],
@@ -248,24 +240,13 @@ def _figures(
     }
 
 
-def _medians(measured: Sequence[Measured]) -> dict[str, float]:
-    rows = [asdict(m) for m in measured]
-    return {name: round(statistics.median(row[name] for row in rows), 4) for name in rows[0]}
-
-
-def _collector(options: argparse.Namespace, tokenizer: Any, generator: Generator) -> Collector:
-    template = Template(tokenizer, STYLE, options.max_observation)
-    limits = (5, options.max_prompt, options.max_response, options.max_tokens, options.max_episodes)
-    return Collector(generator, template, Actionable(), *limits)
-
-
 def _requests(options: argparse.Namespace, template: Template) -> list[EpisodeRequest]:
-    """Groups of episodes of training tasks, spread over the categories, whose prompts fit."""
+    """Requests for groups of episodes of training tasks, spread over the categories, whose prompts fit."""
 
     def fits(task: Task) -> bool:
         return len(template.open(task.turns[0].message, task.tools_offered_at(0))) <= options.max_prompt
 
-    tasks = [task for task in BFCL(list(CATEGORIES), val_size=0).tasks(Split.TRAIN) if fits(task)]
+    tasks = [task for task in BFCL(list(CATEGORIES), val_size=1).tasks(Split.TRAIN) if fits(task)]
     chosen = tasks[:: max(1, len(tasks) // options.tasks)][: options.tasks]
     return [
         EpisodeRequest(task, options.seed + i * options.group + j)
@@ -275,18 +256,20 @@ def _requests(options: argparse.Namespace, template: Template) -> list[EpisodeRe
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=str(TINY), help="a folder with a causal model and its tokenizer")
-    parser.add_argument("--tasks", type=int, default=2)
-    parser.add_argument("--group", type=int, default=8, help="episodes of each task")
-    parser.add_argument("--rounds", type=int, default=3, help="how often both sides play")
-    parser.add_argument("--max-tokens", type=int, default=160, help="of one completion")
-    parser.add_argument("--max-prompt", type=int, default=2560)
-    parser.add_argument("--max-response", type=int, default=2048, help="tokens behind the prompt")
-    parser.add_argument("--max-observation", type=int, default=256)
-    parser.add_argument("--max-episodes", type=int, default=64, help="episodes in flight")
-    parser.add_argument("--batch-size", type=int, default=64, help="sequences sampled together")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = command_line(
+        __doc__,
+        tasks=2,
+        group=(8, "episodes of each task"),
+        rounds=(3, "how often both sides play"),
+        max_tokens=(160, "tokens of one completion"),
+        max_prompt=(2560, "tokens of the prompt"),
+        max_response=(2048, "tokens after the prompt"),
+        max_observation=(256, "tokens of an observation"),
+        max_episodes=(64, "episodes in flight"),
+        batch_size=(64, "sequences sampled together"),
+        seed=0,
+    )
+    parser.add_argument("--model", default=MODEL, help="a folder with a causal model and its tokenizer")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
     return parser.parse_args()

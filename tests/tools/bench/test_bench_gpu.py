@@ -10,9 +10,9 @@ import torch
 from envtune.grpo.batch import TrainBatch
 from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
-from tools.bench import gpu
+from tools.bench import gpu, measuring
 from tools.bench.operations import forward_operations, update_operations
-from tools.bench.random_update import Shape, Work
+from tools.bench.random_update import BatchSize, Shape
 
 SMALL = Shape(hidden=4, intermediate=8, layers=3, heads=2, key_heads=1, vocabulary=10)
 
@@ -57,7 +57,7 @@ def test_figures_are_medians_and_their_parts_add_up():
 
 
 def test_the_smallest_shape_runs_without_a_gpu():
-    settings = gpu.Settings("tiny", Work(1, 2, 16, (4, 4)), 8192, 1, "math", "nothing", True, 0, "cpu")
+    settings = gpu.Settings("tiny", BatchSize(1, 2, 16, (4, 4)), 8192, 1, "math", "nothing", True, 0, "cpu")
     run = gpu.measure(settings)
     # Embedding 512 x 64; a layer: 64 x (64 + 32 + 32 + 64) + 128 biases, 3 x 64 x 128, two norms; a last norm.
     assert run["parameters"] == run["trained_parameters"] == 512 * 64 + 2 * (12416 + 24576 + 128) + 64
@@ -67,7 +67,7 @@ def test_the_smallest_shape_runs_without_a_gpu():
 
 def test_adapters_without_peft_are_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "argv", ["tools.bench.gpu", "--shape", "7B"])
-    monkeypatch.setattr(bench_gpu, "find_spec", lambda name: None)
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None)
     with pytest.raises(SystemExit) as end:
         gpu.main()
     assert end.value.code == "error: low-rank adapters need the package peft: pip install peft, or use --lora-rank 0"

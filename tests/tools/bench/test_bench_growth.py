@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tools.bench import growth
+from tools.bench import growth, measuring
 from tools.bench.growth import Point
 from tools.bench.peer import work as peer_work
 
@@ -23,7 +23,7 @@ def test_every_turn_is_one_completion_and_every_token_is_fed_once():
     point = Point(turns=3, group_size=2, prompt=320, completion=4)
     measured = growth.measure(point, rounds=1)
     # Between two of an episode's three completions: an end token and the next user message of four words.
-    between = 1 + len(peer_work.template().append(growth.WORD * 4))
+    between = 1 + len(peer_work.tiny_template().append(growth.WORD * 4))
     response = 3 * 4 + 2 * between
     assert measured["tokens"] == 2 * (320 + response)
     assert measured["different_tokens"] == 320 + 2 * response
@@ -33,15 +33,15 @@ def test_every_turn_is_one_completion_and_every_token_is_fed_once():
 
 def test_a_prompt_that_the_task_does_not_fit_is_refused_in_one_sentence():
     with pytest.raises(SystemExit, match=r"error: a prompt of 10 tokens is too short: give at least \d+$") as end:
-        growth.task_of(Point(prompt=10), peer_work.template())
+        growth.task_of(Point(prompt=10), peer_work.tiny_template())
     least = int(str(end.value.code).split()[-1])
-    task = growth.task_of(Point(prompt=least), peer_work.template())
-    assert len(peer_work.template().open(task.turns[0].message, task.tools)) == least
+    task = growth.task_of(Point(prompt=least), peer_work.tiny_template())
+    assert len(peer_work.tiny_template().open(task.turns[0].message, task.tools)) == least
 
 
 def test_without_matplotlib_nothing_is_measured_for_a_plot(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "argv", ["tools.bench.growth", "--plot", "growth.png"])
-    monkeypatch.setattr(bench_growth, "find_spec", lambda name: None)
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match="error: a plot needs matplotlib: pip install"):
         growth.main()
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import asdict
 from typing import Any
 
 import pytest
+import torch
 
 from envtune.chat.protocol import render_answer, render_calls
 from envtune.task import ToolCall
-from tools.bench import loop
+from tools.bench import loop, measuring
 from tools.bench.peer import comparison, ours
 from tools.bench.peer import work as peer_work
 from tools.bench.peer.work import Report, Update, Work
@@ -51,7 +50,7 @@ def test_other_prompts_are_no_comparison():
 
 
 def test_a_peer_that_is_not_installed_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(comparison, "find_spec", lambda name: None)
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None)
     monkeypatch.setattr(sys, "argv", ["tools.bench.loop", "--peer", "trl", "--updates", "1"])
     with pytest.raises(SystemExit, match=r"error: trl is not installed: pip install -c constraints.txt -e '.\[peer\]'"):
         loop.main()
@@ -67,13 +66,13 @@ def test_without_tools_our_side_samples_exactly_the_length(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     work = Work(tasks=1, group_size=2, updates=1, plain_tokens=3, threads=1)
-    # The other tests' threads are theirs.
-    monkeypatch.setattr(peer_work, "start", lambda work: None)
-    monkeypatch.setattr(sys, "argv", ["ours.py", json.dumps(asdict(work))])
+    # The threads of the other tests stay as they are.
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    monkeypatch.setattr(sys, "argv", ["ours.py", *work.arguments])
     ours.main()
     measured = Report.read(capsys.readouterr().out.splitlines()[-1])
     (task,) = peer_work.first_turns(work)
-    prompt = peer_work.template().open(task.turns[0].message, task.tools)
+    prompt = peer_work.tiny_template().open(task.turns[0].message, task.tools)
     assert measured.prompts == peer_work.digest([prompt])
     assert [(update.sampled, update.tokens) for update in measured.updates] == [(6, 2 * len(prompt) + 6)] * 2
 
@@ -88,15 +87,15 @@ def peer_trl() -> Any:
 
 def test_trl_reads_the_same_prompt_to_the_token(peer_trl: Any):
     (task,) = peer_work.first_turns(Work(tasks=1))
-    tokenizer = peer_trl._tokenizer(peer_work.template())
+    tokenizer = peer_trl._tokenizer(peer_work.tiny_template())
     ids = tokenizer.apply_chat_template(peer_trl._messages(task), add_generation_prompt=True, return_dict=False)
-    assert ids == peer_work.template().open(task.turns[0].message, task.tools)
+    assert ids == peer_work.tiny_template().open(task.turns[0].message, task.tools)
 
 
 def test_trls_episode_ends_as_ours_does(peer_trl: Any):
     work = Work(tasks=1)
     (task,) = tasks = peer_work.first_turns(work)
-    tokenizer, env = peer_trl._tokenizer(peer_work.template()), peer_trl._environment(work, tasks)()
+    tokenizer, env = peer_trl._tokenizer(peer_work.tiny_template()), peer_trl._environment(work, tasks)()
 
     def said(text: str) -> dict[str, Any]:
         return tokenizer.parse_response([*tokenizer.encode(text), tokenizer.eos_token_id])
