@@ -23,9 +23,9 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import envtune.process_start
@@ -49,36 +49,20 @@ from tools.bench.peer.work import MODEL, STYLE
 GOALS = {"fed_per_distinct_token": "<= 1.1", "speedup": ">= 3", "idle_row_steps": 0}
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Figures of one rollout of one side, explained in the docstring of the module."""
+@contextmanager
+def counted_passes(model: PreTrainedModel) -> Iterator[Counter[str]]:
+    """Count, within the context, the tokens ``fed`` to a model, padding included, and the ``rows`` of its logits."""
+    counts: Counter[str] = Counter()
 
-    seconds: float
-    tokens_per_second: float
-    fed_per_distinct_token: float
-    idle_row_steps: float
-    environment_seconds: float
-    overlapped_seconds: float
+    def count(_: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+        counts["fed"] += kwargs["input_ids"].numel()
+        counts["rows"] += output.logits.shape[:-1].numel()
 
-
-class Passes:
-    """Counts of a model's forward passes: ``fed`` tokens, padding included, and ``rows`` of logits."""
-
-    def __init__(self) -> None:
-        self.fed = self.rows = 0
-
-    @contextmanager
-    def of(self, model: PreTrainedModel) -> Iterator[None]:
-        """Count the passes of ``model`` within the context."""
-        hook = model.register_forward_hook(self._count, with_kwargs=True)
-        try:
-            yield
-        finally:
-            hook.remove()
-
-    def _count(self, _: Any, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-        self.fed += kwargs["input_ids"].numel()
-        self.rows += output.logits.shape[:-1].numel()
+    hook = model.register_forward_hook(count, with_kwargs=True)
+    try:
+        yield counts
+    finally:
+        hook.remove()
 
 
 class RecordedGenerator(HFGenerator):
@@ -182,22 +166,38 @@ def main() -> int:
     # Whether a prompt fits is decided before the limit of observations shortens its message.
     requests = _requests(options, Template(tokenizer, STYLE))
     rounds = alternate(sides, options.rounds, lambda side: measure(sides[side], model, requests))
-    played = [trajectories for side in rounds.values() for _, trajectories in side]
+    played = [trajectories for measured in rounds.values() for _, trajectories in measured]
     same = all(trajectories == played[0] for trajectories in played)
+    lengths = [len(trajectory.tokens.ids) for trajectory in played[0] if trajectory.tokens]
+    figures = {side: [figures for figures, _ in measured] for side, measured in rounds.items()}
+    speedups = [b["seconds"] / a["seconds"] for a, b in zip(*figures.values(), strict=True)]
     print_figures(
-        _figures(options, {side: [m for m, _ in of_side] for side, of_side in rounds.items()}, played[0], same)
+        {
+            "settings": vars(options) | {"threads": torch.get_num_threads(), "torch": torch.__version__},
+            "episodes": {
+                "played": len(played[0]),
+                "steps": sum(len(trajectory.steps) for trajectory in played[0]),
+                "tokens": {"mean": round(statistics.mean(lengths)), "longest": max(lengths)},
+                "same_on_both_sides": same,
+            },
+            "goals": GOALS,
+            **{side: medians(measured) for side, measured in figures.items()},
+            "speedup": {
+                "median": round(statistics.median(speedups), 2),
+                "of_each_round": [round(speedup, 2) for speedup in speedups],
+            },
+        }
     )
     return 0 if same else 1
 
 
 def measure(
     collector: Collector, model: PreTrainedModel, requests: Sequence[EpisodeRequest]
-) -> tuple[Measured, list[Trajectory]]:
+) -> tuple[dict[str, float], list[Trajectory]]:
     """Play the episodes once and return the figures and the trajectories."""
     generator: Any = collector.generator
     environment, waiting = collector.environment_seconds, generator.waiting_seconds
-    passes = Passes()
-    with passes.of(model):
+    with counted_passes(model) as passes:
         trajectories, seconds = timed(lambda: collector.play(requests), model.device.type)
     environment = collector.environment_seconds - environment
     records = [trajectory.tokens for trajectory in trajectories if trajectory.tokens]
@@ -206,38 +206,16 @@ def measure(
     distinct = sum(len(record.ids) - record.prompt_length for record in records) + sum(map(len, prompts))
     # The embedded generator samples the first token of all episodes with an equal prompt from one row of logits.
     kept = sampled if isinstance(generator, PlainGenerator) else sampled - len(records) + len(prompts)
-    measured = Measured(
-        seconds=seconds,
-        tokens_per_second=sampled / seconds,
-        fed_per_distinct_token=passes.fed / distinct,
-        idle_row_steps=1 - kept / passes.rows,
-        environment_seconds=environment,
-        overlapped_seconds=environment - (generator.waiting_seconds - waiting),
-    )
-    print(json.dumps(asdict(measured)), file=sys.stderr, flush=True)
-    return measured, trajectories
-
-
-def _figures(
-    options: argparse.Namespace, rounds: Mapping[str, list[Measured]], played: Sequence[Trajectory], same: bool
-) -> dict[str, Any]:
-    pairs = list(zip(rounds["envtune"], rounds["generate"], strict=True))
-    lengths = [len(trajectory.tokens.ids) for trajectory in played if trajectory.tokens]
-    return {
-        "settings": vars(options) | {"threads": torch.get_num_threads(), "torch": torch.__version__},
-        "episodes": {
-            "played": len(played),
-            "steps": sum(len(trajectory.steps) for trajectory in played),
-            "tokens": {"mean": round(statistics.mean(lengths)), "longest": max(lengths)},
-            "same_on_both_sides": same,
-        },
-        "goals": GOALS,
-        **{side: medians([asdict(m) for m in measured]) for side, measured in rounds.items()},
-        "speedup": {
-            "median": round(statistics.median(b.seconds / a.seconds for a, b in pairs), 2),
-            "of_each_round": [round(b.seconds / a.seconds, 2) for a, b in pairs],
-        },
+    measured = {
+        "seconds": seconds,
+        "tokens_per_second": sampled / seconds,
+        "fed_per_distinct_token": passes["fed"] / distinct,
+        "idle_row_steps": 1 - kept / passes["rows"],
+        "environment_seconds": environment,
+        "overlapped_seconds": environment - (generator.waiting_seconds - waiting),
     }
+    print(json.dumps(measured), file=sys.stderr, flush=True)
+    return measured, trajectories
 
 
 def _requests(options: argparse.Namespace, template: Template) -> list[EpisodeRequest]:
