@@ -1,4 +1,4 @@
-"""Operations and figures worked out on paper; no time is looked at."""
+"""Operations and figures worked out on paper; no test depends on time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fits and counts worked out on paper; no time is looked at."""
+"""Fits and counts worked out on paper; no test depends on time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_every_turn_is_one_completion_and_every_token_is_fed_once():
     assert measured["fed_tokens"] == 320 + 2 * response - 2
 
 
-def test_a_prompt_that_the_task_does_not_fit_is_refused_in_one_sentence():
+def test_a_prompt_length_below_the_system_prompt_is_refused_in_one_sentence():
     with pytest.raises(SystemExit, match=r"error: a prompt of 10 tokens is too short: give at least \d+$") as end:
         growth.task_of(Point(prompt=10), peer_work.tiny_template())
     least = int(str(end.value.code).split()[-1])
@@ -39,7 +39,7 @@ def test_a_prompt_that_the_task_does_not_fit_is_refused_in_one_sentence():
     assert len(peer_work.tiny_template().open(task.turns[0].message, task.tools)) == least
 
 
-def test_without_matplotlib_nothing_is_measured_for_a_plot(monkeypatch: pytest.MonkeyPatch):
+def test_a_plot_without_matplotlib_is_refused_before_measuring(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "argv", ["tools.bench.growth", "--plot", "growth.png"])
     monkeypatch.setattr(measuring, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match="error: a plot needs matplotlib: pip install"):

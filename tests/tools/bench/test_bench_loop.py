@@ -1,4 +1,4 @@
-"""The comparison's arithmetic on reports made by hand; no time is looked at."""
+"""The comparison's arithmetic on reports made by hand; no test depends on time."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def test_ratios_are_of_medians_and_of_each_round_without_the_first_update():
     }
 
 
-def test_other_prompts_are_no_comparison():
+def test_different_prompts_are_refused():
     reports = {"envtune": [report(WARM_UP)], "trl": [report(WARM_UP, prompts="other")]}
     with pytest.raises(SystemExit, match="error: the two sides were given different prompts"):
         comparison.summary(Work(), "trl", reports)
 
 
-def test_a_peer_that_is_not_installed_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_peer_ends_in_one_sentence(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(measuring, "find_spec", lambda name: None)
     monkeypatch.setattr(sys, "argv", ["tools.bench.loop", "--peer", "trl", "--updates", "1"])
     with pytest.raises(SystemExit, match=r"error: trl is not installed: pip install -c constraints.txt -e '.\[peer\]'"):
@@ -62,7 +62,7 @@ def test_the_tasks_are_single_turns_that_call_a_tool():
     assert all(len(task.turns) == 1 and task.turns[0].ground_truth for task in tasks)
 
 
-def test_without_tools_our_side_samples_exactly_the_length(
+def test_without_tools_every_completion_has_the_given_length(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     work = Work(tasks=1, group_size=2, updates=1, plain_tokens=3, threads=1)
@@ -92,7 +92,7 @@ def test_trl_reads_the_same_prompt_to_the_token(peer_trl: Any):
     assert ids == peer_work.tiny_template().open(task.turns[0].message, task.tools)
 
 
-def test_trls_episode_ends_as_ours_does(peer_trl: Any):
+def test_trls_tool_loop_scores_an_episode_as_envtune_does(peer_trl: Any):
     work = Work(tasks=1)
     (task,) = tasks = peer_work.first_turns(work)
     tokenizer, env = peer_trl._tokenizer(peer_work.tiny_template()), peer_trl._environment(work, tasks)()
@@ -109,9 +109,9 @@ def test_trls_episode_ends_as_ours_does(peer_trl: Any):
     assert "tool_calls" not in answer
     assert "no such tool is offered" in env.respond(**wrong["tool_calls"][0]["function"]["arguments"])
     env.respond(**right["tool_calls"][0]["function"]["arguments"])
-    # The answer is no tool call, so TRL's loop stops before it.
+    # The answer is not a tool call, so TRL's loop stops before it.
     assert env.finish_([wrong, {"role": "tool"}, right, {"role": "tool"}, answer]) == 1.0
-    # What was carried out is not carried out again, if there was no room for what follows.
+    # A response that was run is not run again where the next observation exceeded the limit.
     env.reset(task=0)
     env.respond(**wrong["tool_calls"][0]["function"]["arguments"])
     assert env.finish_([wrong]) == 0.0

@@ -1,4 +1,4 @@
-"""The table on runs made by hand, and the neighbours' end; no time is looked at."""
+"""The table of runs made by hand, and the end of the neighbours; no test depends on time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_ratios_are_of_medians():
     ]
 
 
-def test_a_way_is_the_only_setting_of_openmp(monkeypatch: pytest.MonkeyPatch):
+def test_the_environment_sets_one_openmp_variable(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("GOMP_SPINCOUNT", "5")
     given = neighbours.environment("OMP_WAIT_POLICY=PASSIVE")
@@ -41,14 +41,14 @@ def test_a_way_is_the_only_setting_of_openmp(monkeypatch: pytest.MonkeyPatch):
     assert given["PATH"] == os.environ["PATH"]
 
 
-def test_neighbours_are_at_work_and_gone_when_the_program_is_interrupted():
+def test_neighbours_train_within_the_context_and_end_on_an_interrupt():
     with pytest.raises(KeyboardInterrupt), neighbours.neighbours(1) as programs:  # noqa: PT012
         assert programs[0].poll() is None
         raise KeyboardInterrupt
     assert not psutil.pid_exists(programs[0].pid)
 
 
-def test_neighbours_end_by_themselves_when_the_program_is_killed():
+def test_neighbours_end_when_the_parent_process_is_killed():
     body = """
 import os
 from tools.bench.neighbours import neighbours

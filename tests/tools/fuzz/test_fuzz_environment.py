@@ -17,7 +17,7 @@ def tasks():
     return load_bfcl_tasks()
 
 
-def test_a_seed_names_the_counts_and_every_kind_of_outcome_is_counted(tasks) -> None:
+def test_a_seed_determines_the_counts_of_every_kind_of_outcome(tasks) -> None:
     first, again, other = (fuzz(tasks, EPISODES, seed) for seed in (9, 9, 12))
     assert first.counts == again.counts != other.counts
     assert first.raised == []
@@ -29,7 +29,7 @@ def test_a_seed_names_the_counts_and_every_kind_of_outcome_is_counted(tasks) -> 
     assert all(line in report(first) for line in ("raised: 0", "slowest step: 0.", f"ends: {EPISODES} ("))
 
 
-def test_what_raises_is_shown_and_fails_the_run(tasks, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_an_exception_is_printed_and_fails_the_run(tasks, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(Toolbox, "_answer", lambda toolbox, call: 1 / 0)
     monkeypatch.setattr(sys, "argv", ["tools.fuzz.environment", "--episodes", "3"])
     assert fuzz_environment.main() == 1
