@@ -11,7 +11,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from envtune.json_lines import read_objects
+from envtune.files.atomic_file import atomic_file
+from envtune.files.json_lines import read_objects
 from envtune.task import Category, ToolCall
 from envtune.trajectory import (
     Action,
@@ -30,7 +31,6 @@ from envtune.trajectory import (
     TurnEnd,
     TurnVerdict,
 )
-from envtune.whole_file import whole_file
 
 _ACTIONS: dict[str, type] = {"tool_calls": ToolCalls, "final_answer": FinalAnswer, "format_error": FormatError}
 
@@ -71,7 +71,7 @@ def from_json(record: Mapping[str, Any]) -> Trajectory:
 
 def write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Write a JSON-lines file atomically."""
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
 
 

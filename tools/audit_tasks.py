@@ -27,9 +27,9 @@ from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks
 from envtune.errors import UserError
 from envtune.evaluation.audit.finding import Finding, Reason
 from envtune.evaluation.audit.published import audit, by_scenario, written_list
+from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
 from envtune.task import Task
-from envtune.whole_file import whole_file
 
 # Of the table and the findings, where they go to a file or a pipe.
 WIDTH = 160
@@ -53,7 +53,7 @@ def main() -> int:
         for task in track(chosen, "auditing", console=console, transient=True, disable=not console.is_terminal):
             findings |= audit([task], base)
         if options.write:
-            with whole_file(options.write) as file:
+            with atomic_file(options.write) as file:
                 file.write(written_list(findings))
     except UserError as error:
         print(f"audit_tasks: {error}", file=sys.stderr)

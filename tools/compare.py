@@ -29,10 +29,10 @@ from show_trajectory import WIDTH
 from sweep_runs import Run, Setting, Sweep, read_sweep
 
 from envtune.errors import UserError
-from envtune.evaluation.seeds import SeedMean, mean_over_seeds
+from envtune.files.atomic_file import WriteError, atomic_file
 from envtune.program import run_program
+from envtune.statistics.seeds import SeedMean, mean_over_seeds
 from envtune.task import Category
-from envtune.whole_file import WriteError, whole_file
 
 MEASURES = {"success": "tasks passed", "progress": "turns passed"}
 POINTS = ("final", "best")
@@ -203,7 +203,7 @@ def _write_tables(sweep: Sweep, baseline: Setting | None, folder: Path) -> list[
     tables = grids(sweep, rows, baseline)
     csv_text = as_csv(rows, baseline.name if baseline else "")
     for name, text in {"compare.md": as_markdown(tables, notes(sweep)), "compare.csv": csv_text}.items():
-        with whole_file(folder / name) as file:
+        with atomic_file(folder / name) as file:
             file.write(text)
     return tables
 

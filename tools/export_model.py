@@ -22,12 +22,12 @@ import torch
 
 from envtune.chat.tokenizer import load_tokenizer
 from envtune.errors import UserError
+from envtune.files.atomic_file import atomic_folder
 from envtune.program import run_program
-from envtune.training.library_noise import silence_libraries
-from envtune.training.run_record import Settings, read_run_record
-from envtune.training.starting_point import find_checkpoint
-from envtune.training.weights import load_trained
-from envtune.whole_file import whole_folder
+from envtune.training.model.weights import load_trained
+from envtune.training.reporting.library_logging import silence_libraries
+from envtune.training.run_folder.run_record import Settings, read_run_record
+from envtune.training.run_folder.starting_point import find_checkpoint
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -99,7 +99,7 @@ def export(trained: Trained, folder: Path, dtype: str) -> None:
         raise UserError(f"{folder} exists and is no empty folder: give another name, or remove it")
     tokenizer = load_tokenizer(trained.model, trained.trust_remote_code)
     model: Any = load_trained(trained.model, str(trained.checkpoint), trained.dtype, trained.trust_remote_code)
-    with whole_folder(folder) as staged:
+    with atomic_folder(folder) as staged:
         model.to(DTYPES[dtype]).save_pretrained(staged)
         tokenizer.save_pretrained(staged)
         for weights in staged.glob("*.safetensors"):

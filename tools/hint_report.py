@@ -30,8 +30,8 @@ from rich.table import Table
 from show_trajectory import CONTROL, WIDTH, read_records, trajectory_files
 
 from envtune.errors import UserError
-from envtune.evaluation.intervals import wilson
 from envtune.program import run_program
+from envtune.statistics.intervals import wilson
 from envtune.trajectory import ToolResult, Trajectory
 
 TRAIN, VALIDATION, EVALUATION = "train", "val", "evaluation"

@@ -17,8 +17,8 @@ import envtune.process_start
 from envtune.errors import UserError
 from envtune.evaluation.ood import comparison, table
 from envtune.evaluation.ood.record import OODRecord, read_records
+from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
-from envtune.whole_file import whole_file
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
     try:
         files = compare(read_checkpoints(options.folders), options.baseline)
         for name, text in files.items():
-            with whole_file(options.output / name) as file:
+            with atomic_file(options.output / name) as file:
                 file.write(text)
     except (UserError, OSError) as error:
         print(f"ood_compare: {error}", file=sys.stderr)

@@ -41,8 +41,9 @@ from rich.markup import escape
 from rich.table import Table
 from show_trajectory import WIDTH, Record, read_records, trajectory_files
 
-from envtune import command_line
-from envtune.composed_config import require_sound
+from envtune.command_line.command import require_known_choices
+from envtune.command_line.composed_config import require_sound
+from envtune.command_line.mistakes import CONFIG_FOLDER, sentence
 from envtune.errors import UserError
 from envtune.program import run_program
 from envtune.reward import Reward, judge
@@ -68,7 +69,7 @@ def main() -> int:
         reward = compose_reward(options.reward)
         numbers = summary(rescore(options.run, reward))
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(f"replay_reward: {command_line.sentence(error, CONFIG)}", file=sys.stderr)
+        print(f"replay_reward: {sentence(error, CONFIG)}", file=sys.stderr)
         return 1
     if options.json:
         print(json.dumps({"reward": options.reward, **numbers}, indent=2))
@@ -88,9 +89,9 @@ def compose_reward(arguments: Sequence[str]) -> Reward:
     for argument in arguments:
         if not _OF_THE_REWARD.fullmatch(argument):
             raise UserError(f"{argument} is nothing of the reward: give reward=NAME and, if need be, reward.SETTING=…")
-    command_line.require_known_choices(arguments)
+    require_known_choices(arguments)
     GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(command_line.CONFIG_FOLDER), version_base="1.3"):
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         config = hydra.compose(CONFIG, overrides=list(arguments))
     require_sound(OmegaConf.masked_copy(config, ["reward"]))
     return instantiate(config.reward, _convert_="all")

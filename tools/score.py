@@ -35,9 +35,9 @@ from envtune.environment.judge import Judge
 from envtune.environment.toolbox import PARAMETERS, Toolbox
 from envtune.errors import UserError
 from envtune.evaluation.audit.published import listed_tasks
+from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
 from envtune.task import Task
-from envtune.whole_file import whole_file
 
 Decoded = list[list[list[str]]]
 
@@ -72,7 +72,7 @@ def score_file(source: Path, target: Path) -> list[tuple[str, bool]]:
     tasks = {task.id: task for task in load_bfcl_tasks()}
     successes: list[tuple[str, bool]] = []
     try:
-        with whole_file(target) as lines:
+        with atomic_file(target) as lines:
             for task, decoded in read_records(source, tasks):
                 scored = score(task, decoded)
                 successes.append((task.id, scored["success"]))

@@ -21,7 +21,7 @@ from envtune.checked import Among, Count, EachOnce, checked
 from envtune.data.split import SPLITS, draw_evenly, named_split, task_id
 from envtune.environment.worlds import new_worlds
 from envtune.errors import UserError
-from envtune.json_lines import read_objects
+from envtune.files.json_lines import read_objects
 from envtune.task import Category, Split, Task, ToolDocument, UserTurn
 
 CATEGORIES = tuple(str(category) for category in Category)

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from rich.table import Table
 
-from envtune.evaluation.intervals import Estimate, estimate
+from envtune.statistics.intervals import Estimate, estimate
 from envtune.task import Category
 from envtune.trajectory import Trajectory
 

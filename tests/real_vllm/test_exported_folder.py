@@ -12,9 +12,9 @@ import torch
 from server import ROOT, serving
 from transformers import AutoModelForCausalLM
 
-from envtune.training.lora import LoRA
-from envtune.training.policy import Policy
-from envtune.training.weights import load_model
+from envtune.training.model.lora import LoRA
+from envtune.training.model.policy import Policy
+from envtune.training.model.weights import load_model
 
 sys.path.insert(0, str(ROOT / "tools"))
 

@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, d
 from transformers.utils import hub
 
 from envtune.errors import UserError
-from envtune.training.lora import LoRA, adapter_tensors
-from envtune.training.policy import Policy
-from envtune.training.weights import load_model
+from envtune.training.model.lora import LoRA, adapter_tensors
+from envtune.training.model.policy import Policy
+from envtune.training.model.weights import load_model
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 import serve_rollouts
 
-from envtune.rollout.vllm_guard import GUARD
+from envtune.rollout.vllm.guard import GUARD
 
 
 def outcome(monkeypatch, capsys, *words: str, key: str | None = None, has_vllm: bool = True) -> str:

@@ -18,6 +18,7 @@ from unittest.mock import patch
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
+import shape_checks  # noqa: E402, F401
 import torch  # noqa: E402
 
 import train as program  # noqa: E402

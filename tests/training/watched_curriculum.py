@@ -20,12 +20,12 @@ import torch  # noqa: E402
 from interrupted_run import half_a_checkpoint, half_a_row  # noqa: E402
 
 import train as program  # noqa: E402
-from envtune.training import curriculum  # noqa: E402
-from envtune.training.callbacks.best_checkpoint import BestCheckpoint  # noqa: E402
-from envtune.training.callbacks.trajectory_log import TrajectoryLog  # noqa: E402
-from envtune.training.csv_log import CSVLog  # noqa: E402
+from envtune.command_line.command import training_run  # noqa: E402
+from envtune.training.curriculum.best_checkpoint import BestCheckpoint  # noqa: E402
 from envtune.training.datamodule import EnvironmentDataModule  # noqa: E402
 from envtune.training.module import GRPOModule  # noqa: E402
+from envtune.training.reporting.trajectory_log import TrajectoryLog  # noqa: E402
+from envtune.training.run_folder.csv_log import CSVLog  # noqa: E402
 
 Hook = Callable[..., Any]
 Condition = Callable[..., bool]
@@ -121,7 +121,7 @@ def play(arguments: list[str], moment: str | None, output: Path) -> None:
         os.dup2(file.fileno(), 2)
     os.chdir(ROOT)
     torch.set_num_threads(1)
-    program.count_on = _before(program.count_on, lambda *_: True, _keep_start)
+    training_run.count_on = _before(training_run.count_on, lambda *_: True, _keep_start)
     # Better at every validation, so that the best checkpoint is a later one than the first.
     BestCheckpoint._measure = lambda _, trainer: float(trainer.global_step)  # type: ignore[method-assign]
     if moment:

@@ -12,7 +12,7 @@ from bfcl_eval.constants.category_mapping import ALL_CATEGORIES, TEST_COLLECTION
 from envtune import trajectory_file
 from envtune.data.bfcl import package_data
 from envtune.errors import UserError
-from envtune.json_lines import read_objects
+from envtune.files.json_lines import read_objects
 
 Ids = dict[str, list[str]]
 """The ids to play, by category."""

@@ -1,0 +1,109 @@
+"""A KV cache: keys and values of token sequences in buffers that grow. Does not run a model."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+
+States = Float[Tensor, "row kv_head token dim"]
+# Buffers grow to at least this factor of their size, so that few growths copy them.
+GROWTH = 1.5
+
+
+class KvRows:
+    """Sequences of keys and values, one row each: in every layer two buffers [row, kv_head, token, dim].
+
+    A row holds ``lengths[row]`` tokens from position 0 on. The buffers of a layer are allocated when it first writes.
+    """
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+        self.keys: list[States] = []
+        self.values: list[States] = []
+        self._rows = 0
+        self._capacity = 0
+
+    def needed_tokens(self, rows: int, length: int) -> int:
+        """Return the tokens to be allocated for ``rows`` rows of which the longest holds ``length`` tokens."""
+        if length > self._capacity:
+            return rows * length
+        return max(rows, self._rows) * self._capacity
+
+    def reserve(self, rows: int, length: int, max_tokens: int) -> None:
+        """Make room for ``rows`` rows up to ``length`` tokens; beyond what is needed only within ``max_tokens``."""
+        if rows <= self._rows and length <= self._capacity:
+            return
+        capacity = self._capacity
+        if length > capacity:
+            rows = max(rows, len(self.lengths))
+            roomy = max(length, int(capacity * GROWTH))
+            capacity = max(length, min(roomy, max_tokens // rows))
+        else:
+            rows = max(rows, min(int(self._rows * GROWTH), max_tokens // capacity))
+        kept = min(rows, self._rows)
+        for buffers in (self.keys, self.values):
+            for layer, buffer in enumerate(buffers):
+                # Zeros: a masked position still enters a product with 0, and 0 * NaN is NaN.
+                buffers[layer] = buffer.new_zeros(rows, buffer.shape[1], capacity, buffer.shape[3])
+                buffers[layer][:kept, :, : self._capacity] = buffer[:kept]
+        self._rows, self._capacity = rows, capacity
+
+    def append(self) -> int:
+        """Append an empty row, for which there must be room, and return its place."""
+        self.lengths.append(0)
+        return len(self.lengths) - 1
+
+    def pop(self) -> None:
+        """Remove the last row; the next one uses its memory."""
+        self.lengths.pop()
+
+    def write(
+        self,
+        layer: int,
+        rows: Int[Tensor, "token"],
+        positions: Int[Tensor, "token"],
+        keys: Float[Tensor, "1 kv_head token dim"],
+        values: Float[Tensor, "1 kv_head token dim"],
+    ) -> None:
+        """Store each token's keys and values at its row and position."""
+        if layer == len(self.keys):
+            for buffers, states in ((self.keys, keys), (self.values, values)):
+                buffers.append(states.new_zeros(self._rows, states.shape[1], self._capacity, states.shape[3]))
+        self.keys[layer][rows, :, positions] = keys[0].transpose(0, 1)
+        self.values[layer][rows, :, positions] = values[0].transpose(0, 1)
+
+    def swap(self, row: int, other: int) -> None:
+        """Exchange two rows."""
+        if row == other:
+            return
+        length = max(self.lengths[row], self.lengths[other])
+        for buffer in (*self.keys, *self.values):
+            buffer[[row, other], :, :length] = buffer[[other, row], :, :length]
+        self.lengths[row], self.lengths[other] = self.lengths[other], self.lengths[row]
+
+    def copy(self, source: int, row: int, length: int) -> None:
+        """Copy the first ``length`` tokens of the row ``source`` to ``row``."""
+        for buffer in (*self.keys, *self.values):
+            buffer[row, :, :length] = buffer[source, :, :length]
+        self.lengths[row] = length
+
+    def read(
+        self, layer: int, row: int
+    ) -> tuple[Float[Tensor, "1 kv_head token dim"], Float[Tensor, "1 kv_head token dim"]]:
+        """Return the keys and the values of one row."""
+        length = self.lengths[row]
+        return self.keys[layer][row : row + 1, :, :length], self.values[layer][row : row + 1, :, :length]
+
+    def read_first(self, layer: int, rows: int) -> tuple[States, States]:
+        """Return keys and values of the first ``rows`` rows, as long as the longest."""
+        extent = max(self.lengths[:rows])
+        return self.keys[layer][:rows, :, :extent], self.values[layer][:rows, :, :extent]
+
+    def bias_of_first(self, rows: int, device: torch.device) -> Float32[Tensor, "row 1 1 token"]:
+        """Return what to add to scores over ``read_first``: 0 where a row holds something, else the lowest number."""
+        lengths = self.lengths[:rows]
+        held = torch.arange(max(lengths), device=device) < torch.tensor(lengths, device=device)[:, None]
+        # Finite: softmax over a row without tokens would compute -inf - -inf, which is NaN.
+        lowest = torch.finfo(torch.float32).min
+        return torch.zeros(held.shape, device=device).masked_fill_(~held, lowest)[:, None, None]
