@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ended_command import status
 
 from envtune import command_line, trajectory_file
 from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, FinalAnswer, Step, Trajectory, Turn, TurnEnd, TurnVerdict
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import replay_reward  # noqa: E402
-from replay_reward import Rescored, average_ranks, spearman, summary  # noqa: E402
+from tools import replay_reward
+from tools.replay_reward import Rescored, average_ranks, spearman, summary
 
 
 def episode(task: str, version: int, *passed: bool) -> dict[str, Any]:
@@ -49,7 +46,7 @@ def run(tmp_path: Path) -> Path:
 
 def replay(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["replay_reward.py", *arguments])
-    return replay_reward.main()
+    return status(replay_reward.main)
 
 
 def test_both_rewards_are_summed_up_side_by_side(
