@@ -41,14 +41,17 @@ def on_terminal() -> Iterator[None]:
         raise
 
 
-def run_program(main: Callable[[], int | None]) -> NoReturn:
+def run_program(main: Callable[[], int | None], name: str | None = None) -> NoReturn:
     """Run a command and exit with the status that it returns; None is 0.
 
-    A UserError is printed on standard error as `name: sentence`, where the name is the command's file without `.py`;
-    the status is 1.
+    A UserError is printed on standard error as `name: sentence`, with status 1.
+
+    Args:
+        main: The command.
+        name: What errors call it; by default its file without `.py`.
     """
     # Before the command runs: it may replace its arguments by those of the program that it becomes.
-    name = Path(sys.argv[0]).stem
+    name = name or Path(sys.argv[0]).stem
     with on_terminal():
         try:
             sys.exit(main())

@@ -12,13 +12,10 @@ import torch
 from server import ROOT, serving
 from transformers import AutoModelForCausalLM
 
+from envtune.training.export import export, find_trained
 from envtune.training.lora import LoRA
 from envtune.training.policy import Policy
 from envtune.training.weights import load_model
-
-sys.path.insert(0, str(ROOT / "tools"))
-
-from export_model import export, find_trained
 
 TINY = ROOT / "envtune/models/tiny"
 IDS = list(range(100, 140))

@@ -19,23 +19,21 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+import torch
+
+import train as program
+from envtune.environment.augmentation.annealed import Annealed
+from envtune.reward.breakdown import RewardBreakdown, RewardPart
+from envtune.rollout.collector import Collector
+from envtune.training.callbacks.best_checkpoint import BestCheckpoint
+from envtune.training.callbacks.last_checkpoint import LastCheckpoint
+from envtune.training.callbacks.trajectory_log import TrajectoryLog
+from envtune.training.csv_log import CSVLog
+from envtune.training.module import GRPOModule
+from envtune.trajectory import Trajectory
+
 ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT))
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-
-import train as program  # noqa: E402
-from envtune.environment.augmentation.annealed import Annealed  # noqa: E402
-from envtune.reward.breakdown import RewardBreakdown, RewardPart  # noqa: E402
-from envtune.rollout.collector import Collector  # noqa: E402
-from envtune.training.callbacks.best_checkpoint import BestCheckpoint  # noqa: E402
-from envtune.training.callbacks.last_checkpoint import LastCheckpoint  # noqa: E402
-from envtune.training.callbacks.trajectory_log import TrajectoryLog  # noqa: E402
-from envtune.training.csv_log import CSVLog  # noqa: E402
-from envtune.training.module import GRPOModule  # noqa: E402
-from envtune.trajectory import Trajectory  # noqa: E402
-
 Condition = Callable[..., bool]
 Last = Callable[..., None]
 

@@ -15,13 +15,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import torch
+
+import train as program
+
 ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT))
-
-import torch  # noqa: E402
-
-import train as program  # noqa: E402
-
 RANKS = 2
 
 

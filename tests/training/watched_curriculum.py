@@ -13,20 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+from interrupted_run import half_a_checkpoint, half_a_row
+
+import train as program
+from envtune.training import curriculum
+from envtune.training.callbacks.best_checkpoint import BestCheckpoint
+from envtune.training.callbacks.trajectory_log import TrajectoryLog
+from envtune.training.csv_log import CSVLog
+from envtune.training.datamodule import EnvironmentDataModule
+from envtune.training.module import GRPOModule
+
 ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT))
-
-import torch  # noqa: E402
-from interrupted_run import half_a_checkpoint, half_a_row  # noqa: E402
-
-import train as program  # noqa: E402
-from envtune.training import curriculum  # noqa: E402
-from envtune.training.callbacks.best_checkpoint import BestCheckpoint  # noqa: E402
-from envtune.training.callbacks.trajectory_log import TrajectoryLog  # noqa: E402
-from envtune.training.csv_log import CSVLog  # noqa: E402
-from envtune.training.datamodule import EnvironmentDataModule  # noqa: E402
-from envtune.training.module import GRPOModule  # noqa: E402
-
 Hook = Callable[..., Any]
 Condition = Callable[..., bool]
 

@@ -11,15 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import harness  # Of envtune/evaluation/official, which the test puts on the path.
 import requests
 import serpapi
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[2] / "envtune" / "evaluation" / "official"))
-
-import harness  # noqa: E402
-
-RECORDED = json.loads((HERE / "recorded_search.json").read_text(encoding="utf-8"))
+RECORDED = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 
 
 class RecordedSearch:
