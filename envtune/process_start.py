@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from envtune.ranks import ignore_malformed
+from envtune.processes.ranks import ignore_malformed
 
 # How often an idle OpenMP thread looks for work before it sleeps. libgomp's 300,000 looks take 8 ms: beside other busy
 # programs, which share the cores in slices of some 3 ms, threads spend their slices waiting for threads that do not

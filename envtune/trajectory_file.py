@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from envtune.errors import UserError
+from envtune.files.atomic_file import atomic_file
 from envtune.task import Category, ToolCall
 from envtune.trajectory import (
     Action,
@@ -30,7 +31,6 @@ from envtune.trajectory import (
     TurnEnd,
     TurnVerdict,
 )
-from envtune.whole_file import whole_file
 
 _ACTIONS: dict[str, type] = {"tool_calls": ToolCalls, "final_answer": FinalAnswer, "format_error": FormatError}
 
@@ -67,7 +67,7 @@ def from_json(record: Mapping[str, Any]) -> Trajectory:
 
 def write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Writes a whole file of JSON lines, or none of it: a reader never sees half of one."""
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
 
 

@@ -13,10 +13,10 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from envtune.command_line import CONFIG_FOLDER, command, quote_numbers, require_known_keys, sentence
-from envtune.composed_config import require_sound
+from envtune.command_line.command import CONFIG_FOLDER, command, quote_numbers, require_known_keys, sentence
+from envtune.command_line.composed_config import require_sound
 from envtune.errors import UserError
-from envtune.whole_file import write_error
+from envtune.files.atomic_file import write_error
 
 
 def answer_to(*arguments: str, part: str = "reward") -> str:

@@ -14,10 +14,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-import train
-from envtune.command_line import CONFIG_FOLDER, as_in_a_run, command
-from envtune.composed_config import require_sound
-from envtune.mistakes import MISTAKES, sentence
+from envtune.command_line.command import CONFIG_FOLDER, as_in_a_run, command
+from envtune.command_line.composed_config import require_sound
+from envtune.command_line.mistakes import MISTAKES, sentence
+from envtune.command_line.run_check import require_sound_run
 
 VALIDATED = "val/success/overall, val/success/base"
 Told = Callable[..., str]
@@ -39,7 +39,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         GlobalHydra.instance().clear()
         monkeypatch.setattr(sys, "argv", ["train.py", f"hydra.run.dir={tmp_path}/run", *arguments])
         with pytest.raises(SystemExit) as caught:
-            command("train", train.require_sound_run)(begun.append)()
+            command("train", require_sound_run)(begun.append)()
         assert (begun, list(tmp_path.iterdir()), capsys.readouterr().out) == ([], [], "")
         return str(caught.value).removeprefix("error: ")
 
@@ -64,7 +64,7 @@ def test_an_earlier_run_is_not_written_over_however_its_folder_is_named(
     GlobalHydra.instance().clear()
     monkeypatch.setattr(sys, "argv", ["train.py", named.format(run=run, parent=tmp_path), "grpo.group_size=8"])
     with pytest.raises(SystemExit, match=said):
-        command("train", train.require_sound_run)(lambda config: None)()
+        command("train", require_sound_run)(lambda config: None)()
     assert [path.name for path in run.iterdir() if path.name != "job.lock"] == ["run.json"]
 
 
@@ -77,7 +77,7 @@ def refusal(*arguments: str) -> str:
             with pytest.raises(MISTAKES) as caught:  # noqa: PT012
                 config = as_in_a_run(composed)
                 require_sound(config)
-                train.require_sound_run(config)
+                require_sound_run(config)
         finally:
             HydraConfig.instance().cfg = None
     return sentence(caught.value, "train", arguments)
@@ -160,7 +160,7 @@ def test_a_users_own_class_is_checked_as_far_as_it_is_annotated(settings: dict[s
 
 
 def test_a_value_is_named_by_the_setting_that_it_comes_from():
-    made = {"_target_": "envtune.rollout.hf_generator.HFGenerator", "temperature": "${heat}"}
+    made = {"_target_": "envtune.rollout.hf.hf_generator.HFGenerator", "temperature": "${heat}"}
     with pytest.raises(MISTAKES, match=r"^heat=-1 must be a number above 0"):
         require_sound(OmegaConf.create({"heat": -1, "generator": made}))
 

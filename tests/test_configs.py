@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from envtune.command_line import CONFIG_FOLDER, quote_numbers, require_known_keys
+from envtune.command_line.command import CONFIG_FOLDER, quote_numbers, require_known_keys
 
 # The benchmarks of tools/ood.py are no choices of train.py: tests/tools/test_ood.py composes them.
 CHOICES = sorted(

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from envtune import continued_command as module
-from envtune.continued_command import continued_command
+from envtune.command_line.command import continued_command as module
+from envtune.command_line.continued_command import continued_command
+from envtune.command_line.job_folder import JobFolder
+from envtune.command_line.override_grammar import parsed, value_of
 from envtune.errors import UserError
-from envtune.job_folder import JobFolder
-from envtune.override_grammar import parsed, value_of
 
 STARTED = ["stage='2'", "grpo.beta=0.2", "trainer.max_steps=20", "ckpt_path=last"]
 

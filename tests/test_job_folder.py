@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from envtune.command_line.job_folder import Finished, JobFolder, SweepJob, folder_name
 from envtune.errors import UserError
-from envtune.job_folder import Finished, Job, JobFolder, folder_name
 
-JOB = Job("train", ("seed=0",), {"seed": 0, "grpo": {"beta": 0.1}, "ckpt_path": None})
+JOB = SweepJob("train", ("seed=0",), {"seed": 0, "grpo": {"beta": 0.1}, "ckpt_path": None})
 
 
 def test_a_folder_is_named_by_what_the_job_is_choices_and_seed_first():
@@ -44,18 +44,18 @@ def test_a_job_finds_its_folder_again_and_its_result(tmp_path: Path):
 
 def test_where_a_job_goes_on_and_how_it_is_tagged_make_no_other_job_of_it(tmp_path: Path):
     JobFolder(tmp_path).claim(JOB)
-    JobFolder(tmp_path).claim(Job("train", JOB.overrides, JOB.config | {"ckpt_path": "last", "tags": ["again"]}))
+    JobFolder(tmp_path).claim(SweepJob("train", JOB.overrides, JOB.config | {"ckpt_path": "last", "tags": ["again"]}))
 
 
 @pytest.mark.parametrize(
     ("job", "difference"),
     [
-        (Job("train", ("seed=0",), JOB.config | {"grpo": {"beta": 0.2}}), "grpo.beta was 0.1 and is 0.2"),
-        (Job("train", ("seed=0",), JOB.config | {"budget": 1}), "budget was not there and is 1"),
-        (Job("evaluate", ("seed=0",), JOB.config), "of train, not evaluate"),
+        (SweepJob("train", ("seed=0",), JOB.config | {"grpo": {"beta": 0.2}}), "grpo.beta was 0.1 and is 0.2"),
+        (SweepJob("train", ("seed=0",), JOB.config | {"budget": 1}), "budget was not there and is 1"),
+        (SweepJob("evaluate", ("seed=0",), JOB.config), "of train, not evaluate"),
     ],
 )
-def test_the_folder_of_another_job_is_refused_and_stays_as_it_was(tmp_path: Path, job: Job, difference: str):
+def test_the_folder_of_another_job_is_refused_and_stays_as_it_was(tmp_path: Path, job: SweepJob, difference: str):
     folder = JobFolder(tmp_path)
     folder.claim(JOB)
     (tmp_path / ".hydra").mkdir()

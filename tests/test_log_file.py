@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from full_disk import files_end_after
 
-from envtune.log_file import LogFile
+from envtune.files.log_file import LogFile
 
 
 def test_a_log_that_cannot_be_written_says_so_once_and_ends_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

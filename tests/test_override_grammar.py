@@ -12,9 +12,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from envtune.command_line.override_grammar import parsed, pasted, quote_paths, quoted, unquoted, value_of
+from envtune.command_line.repeated_overrides import CONFIG_FOLDER
 from envtune.errors import UserError
-from envtune.override_grammar import parsed, pasted, quote_paths, quoted, unquoted, value_of
-from envtune.repeated_overrides import CONFIG_FOLDER
 
 # Any text that can be the name of a file, with what the two grammars give a meaning drawn more often.
 SPECIAL = st.sampled_from(["'", '"', "\\", "$", "{", "}", "${", "${seed}", "=", ",", " ", "[", "(", "-", "\n", "~"])

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from envtune.errors import UserError
-from envtune.ranks import (
+from envtune.processes.ranks import (
     arguments_of_rank,
     ignore_malformed,
     launch_is_named,

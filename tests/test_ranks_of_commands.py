@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from test_ranks import LIGHTNING, SRUN, TORCHRUN, put
 
-from envtune.command_line import command
+from envtune.command_line.command import command
 
 ROOT = Path(__file__).parent.parent
 TWO_DEVICES = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.precision=32-true")

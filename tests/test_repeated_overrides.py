@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from envtune.repeated_overrides import CONFIG_FOLDER, may_be_repeated
+from envtune.command_line.repeated_overrides import CONFIG_FOLDER, may_be_repeated
 
 # What names code to run, a component, a place to write to, or an address. Put a new setting here if it does one of
 # these; if it does not, into `PLAIN_SETTINGS`.

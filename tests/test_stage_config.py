@@ -14,10 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from envtune.command_line import CONFIG_FOLDER, quote_numbers
+from envtune.command_line.command import CONFIG_FOLDER, quote_numbers
+from envtune.command_line.stage_config import compose_stages, is_continued, own_settings, place_stage, stage_before
 from envtune.errors import UserError
-from envtune.stage_config import compose_stages, is_continued, own_settings, place_stage, stage_before
-from envtune.training.curriculum import StageStart
+from envtune.training.curriculum.stages import StageStart
 
 STAGES = ("1", "2", "3", "4")
 

@@ -17,9 +17,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 
-from envtune.command_line import CONFIG_FOLDER, command, sentence
+from envtune.command_line.command import CONFIG_FOLDER, command, sentence
+from envtune.command_line.job_folder import Finished, JobFolder
 from envtune.errors import UserError
-from envtune.job_folder import Finished, JobFolder
 
 Sweep = Callable[..., list[tuple[int, float]]]
 

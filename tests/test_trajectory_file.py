@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from envtune import trajectory_file
 from envtune.errors import UserError
+from envtune.files.atomic_file import WriteError
 from envtune.task import Category, ToolCall
 from envtune.trajectory import (
     Action,
@@ -30,7 +31,6 @@ from envtune.trajectory import (
     TurnEnd,
     TurnVerdict,
 )
-from envtune.whole_file import WriteError
 
 # With every kind of character that a file format might trip over.
 texts = st.text(st.characters(categories=["L", "N", "P", "Zs", "Zl", "Zp", "Cc", "Cs", "So"]), max_size=12)

@@ -9,13 +9,13 @@ import torch
 from full_disk import FULL, files_end_after
 from safetensors.torch import save_file
 
-from envtune import whole_file as files
-from envtune.whole_file import PARTIAL, WriteError, opened, whole_file, whole_folder, write_error
+from envtune.files import atomic_file as files
+from envtune.files.atomic_file import PARTIAL, WriteError, atomic_file, atomic_folder, opened, write_error
 
 
 def write(path: Path, lines: int = 1, mode: str = "w", durable: bool = False) -> None:
     """Lines of ten characters."""
-    with whole_file(path, mode, durable) as file:
+    with atomic_file(path, mode, durable) as file:
         for _ in range(lines):
             file.write("123456789\n" if mode == "w" else b"123456789\n")
 
@@ -51,7 +51,7 @@ def test_a_line_that_does_not_fit_an_open_file_is_told_too(tmp_path: Path):
 
 def test_what_a_library_makes_of_a_failed_write_is_seen_through(tmp_path: Path):
     def as_torch_does(path: Path) -> None:
-        with whole_file(path, "wb") as file:
+        with atomic_file(path, "wb") as file:
             try:
                 file.write(bytes(100_000))
             except OSError:
@@ -64,9 +64,9 @@ def test_what_a_library_makes_of_a_failed_write_is_seen_through(tmp_path: Path):
 
 
 def test_other_errors_stay_what_they_are(tmp_path: Path):
-    with pytest.raises(RuntimeError, match="a mistake of ours"), whole_file(tmp_path / "file"):
+    with pytest.raises(RuntimeError, match="a mistake of ours"), atomic_file(tmp_path / "file"):
         raise RuntimeError("a mistake of ours")
-    with pytest.raises(FileNotFoundError, match="another"), whole_file(tmp_path / "file"):
+    with pytest.raises(FileNotFoundError, match="another"), atomic_file(tmp_path / "file"):
         (tmp_path / "another").read_text()
     assert not list(tmp_path.iterdir())
 
@@ -93,7 +93,7 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path):
 
 def test_a_folder_that_does_not_fit_is_not_made(tmp_path: Path):
     def export(path: Path) -> None:
-        with whole_folder(path) as folder:
+        with atomic_folder(path) as folder:
             save_file({"weight": torch.ones(1000)}, folder / "model.safetensors")
 
     path = tmp_path / "exported"

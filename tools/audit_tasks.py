@@ -26,11 +26,11 @@ from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks
 from envtune.errors import UserError
 from envtune.evaluation.audit.finding import Finding, Reason
 from envtune.evaluation.audit.published import audit, by_scenario, written_list
+from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
 from envtune.report_text import console as report_console
 from envtune.report_text import table as empty_table
 from envtune.task import Task
-from envtune.whole_file import whole_file
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
     for task in track(chosen, "auditing", console=console, transient=True, disable=not console.is_terminal):
         findings |= audit([task], base)
     if options.write:
-        with whole_file(options.write) as file:
+        with atomic_file(options.write) as file:
             file.write(written_list(findings))
     if options.show:
         _show(console, findings)

@@ -38,7 +38,7 @@ from transformers import PreTrainedModel
 
 from envtune.grpo.batch import TrainBatch
 from envtune.program import run_program
-from envtune.training.policy import Policy
+from envtune.training.model.policy import Policy
 
 # Whose kernel PyTorch's attention takes; auto leaves it the choice.
 ATTENTIONS = {

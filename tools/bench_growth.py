@@ -42,8 +42,8 @@ from envtune.environment.augmentation.none import NoAugmentation
 from envtune.program import run_program
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split, Task, UserTurn
-from envtune.training.library_noise import silence_libraries
-from envtune.training.policy import Policy
+from envtune.training.model.policy import Policy
+from envtune.training.reporting.library_logging import silence_libraries
 from envtune.trajectory import FinalAnswer, Trajectory
 
 # About the embedded model's widths, the size of its vocabulary, and half of its layers.

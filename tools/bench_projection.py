@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from envtune.program import run_program
-from envtune.training.projection import project
+from envtune.training.model.projection import project
 
 TEMPERATURE = 0.7
 

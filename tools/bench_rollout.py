@@ -43,7 +43,7 @@ from envtune.environment.augmentation.actionable import Actionable
 from envtune.program import run_program
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.rollout.generator import Advance, Completion, Generator, Request
-from envtune.rollout.hf_generator import HFGenerator
+from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.task import Split, Task
 from envtune.trajectory import TokenRecord, Trajectory
 

@@ -36,8 +36,8 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from envtune.grpo.batch import TrainBatch
 from envtune.program import run_program
 from envtune.task import Category
-from envtune.training.policy import Policy
-from envtune.training.projection import project
+from envtune.training.model.policy import Policy
+from envtune.training.model.projection import project
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
 
 WAYS = ("padded", "packed", "shared")

@@ -25,13 +25,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from envtune.errors import UserError
-from envtune.evaluation.seeds import SeedMean, mean_over_seeds
 from envtune.evaluation.sweeps import plots
 from envtune.evaluation.sweeps.runs import Run, Setting, Sweep, read_sweep
+from envtune.files.atomic_file import WriteError, atomic_file
 from envtune.program import run_program
 from envtune.report_text import console, markdown_table, percent, table
+from envtune.statistics.seeds import SeedMean, mean_over_seeds
 from envtune.task import Category
-from envtune.whole_file import WriteError, whole_file
 
 MEASURES = {"success": "tasks passed", "progress": "turns passed"}
 POINTS = ("final", "best")
@@ -199,7 +199,7 @@ def _write_tables(sweep: Sweep, baseline: Setting | None, folder: Path) -> list[
     tables = grids(sweep, rows, baseline)
     csv_text = as_csv(rows, baseline.name if baseline else "")
     for name, text in {"compare.md": as_markdown(tables, notes(sweep)), "compare.csv": csv_text}.items():
-        with whole_file(folder / name) as file:
+        with atomic_file(folder / name) as file:
             file.write(text)
     return tables
 

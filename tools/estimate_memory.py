@@ -28,10 +28,11 @@ from rich.console import Console
 from rich.table import Table
 from simulated_memory import MicroBatch
 
-from envtune import command_line
+from envtune.command_line.command import quote_numbers, require_known_choices, require_known_keys
+from envtune.command_line.mistakes import CONFIG_FOLDER, sentence
 from envtune.errors import UserError
 from envtune.program import run_program
-from envtune.training.library_noise import silence_libraries
+from envtune.training.reporting.library_logging import silence_libraries
 
 CONFIG = "train"
 WIDTH = 140
@@ -48,7 +49,7 @@ def main() -> int:
         parts = estimate(config, capacity)
         title = f"{config.model.path}, {describe(micro_batch(config))}"
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(f"estimate_memory: {command_line.sentence(error, CONFIG)}", file=sys.stderr)
+        print(f"estimate_memory: {sentence(error, CONFIG)}", file=sys.stderr)
         return 1
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     console.print(table(parts, title, capacity))
@@ -61,12 +62,12 @@ def compose(arguments: Sequence[str]) -> DictConfig:
     Raises:
         UserError, HydraException, OmegaConfBaseException: an argument that train.py would refuse, or a curriculum.
     """
-    arguments = command_line.quote_numbers(arguments)
-    command_line.require_known_choices(arguments)
+    arguments = quote_numbers(arguments)
+    require_known_choices(arguments)
     GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(command_line.CONFIG_FOLDER), version_base="1.3"):
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         config = hydra.compose(CONFIG, overrides=arguments)
-    command_line.require_known_keys(config, CONFIG)
+    require_known_keys(config, CONFIG)
     if config.curriculum:
         raise UserError("stage=curriculum is several stages of different lengths: give one, the longest are 3 and 4")
     return config

@@ -25,21 +25,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from envtune import trajectory_file
 from envtune.checked import Among, checked
-from envtune.command_line import command
-from envtune.composed_config import require_component
+from envtune.command_line.command import command
+from envtune.command_line.composed_config import require_component
 from envtune.errors import UserError
 from envtune.evaluation.audit.published import listed_tasks
-from envtune.evaluation.intervals import LEVEL, METHODS
 from envtune.evaluation.plan import Plan
 from envtune.evaluation.scores import Score, audited_scores, scores_by_category, scores_table
+from envtune.files.atomic_file import atomic_file
 from envtune.rollout.collector import Collector, EpisodeRequest
+from envtune.statistics.intervals import LEVEL, METHODS
 from envtune.task import Split
-from envtune.training.library_noise import silence_libraries
-from envtune.training.report import config_tree
-from envtune.training.run_record import write_run_record
-from envtune.training.starting_point import find_checkpoint
+from envtune.training.reporting.library_logging import silence_libraries
+from envtune.training.reporting.report import config_tree
+from envtune.training.run_folder.run_record import write_run_record
+from envtune.training.run_folder.starting_point import find_checkpoint
 from envtune.trajectory import Trajectory
-from envtune.whole_file import whole_file
 
 log = logging.getLogger("evaluate")
 LOG_EVERY = 50  # episodes
@@ -87,7 +87,7 @@ def evaluate(config: DictConfig) -> None:
     scores, audited = scores_by_category(trajectories), audited_scores(trajectories, listed_tasks())
     folder = Path(config.run_folder)
     trajectory_file.write(folder / "trajectories.jsonl", map(trajectory_file.to_json, trajectories))
-    with whole_file(folder / "scores.json") as file:
+    with atomic_file(folder / "scores.json") as file:
         file.write(json.dumps(_record(config, scores, audited, seconds), indent=2) + "\n")
     rich.print(scores_table(scores, audited, f"{config.split} split, with 95% intervals"))
     rich.print(f"{len(trajectories)} episodes in {seconds:.1f} s, written to {folder}")

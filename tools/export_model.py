@@ -16,8 +16,8 @@ from pathlib import Path
 import envtune.process_start
 
 from envtune.program import run_program
-from envtune.training.export import DTYPES, export, find_trained
-from envtune.training.library_noise import silence_libraries
+from envtune.training.model.export import DTYPES, export, find_trained
+from envtune.training.reporting.library_logging import silence_libraries
 
 
 def main() -> None:

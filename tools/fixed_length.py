@@ -8,7 +8,7 @@ from dataclasses import replace
 from transformers import PreTrainedModel
 
 from envtune.rollout.generator import Advance, Completion, Request
-from envtune.rollout.hf_generator import HFGenerator
+from envtune.rollout.hf.hf_generator import HFGenerator
 
 # No token has it.
 NO_TOKEN = -1

@@ -24,8 +24,8 @@ import torch
 
 from envtune.errors import UserError
 from envtune.program import run_program
-from envtune.training.checkpoint_io import AtomicCheckpointIO, damage_of
-from envtune.training.weights import read_checkpoint
+from envtune.training.model.weights import read_checkpoint
+from envtune.training.run_folder.checkpoint_io import AtomicCheckpointIO, damage_of
 
 SHAPE = (64, 64)
 BLOCKS = (1, 16, 64, 512, 4096)

@@ -27,10 +27,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from envtune.errors import UserError
-from envtune.evaluation.intervals import wilson
 from envtune.evaluation.recorded_episodes import read_episodes, trajectory_files
 from envtune.program import run_program
 from envtune.report_text import console, percent, table, without_control
+from envtune.statistics.intervals import wilson
 from envtune.trajectory import ToolResult, Trajectory
 
 TRAIN, VALIDATION, EVALUATION = "train", "val", "evaluation"

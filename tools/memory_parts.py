@@ -31,11 +31,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from envtune.errors import UserError
 from envtune.remote_code import require_trust
-from envtune.rollout.hf_generator import HFGenerator
-from envtune.rollout.prompts import PASS_TOKENS
-from envtune.training.lora import add_adapter, keep_as_reference
-from envtune.training.projection import CPU_CHUNK, GPU_CHUNK
-from envtune.training.weights import DTYPES
+from envtune.rollout.hf.hf_generator import HFGenerator
+from envtune.rollout.hf.prefix_cache import PASS_TOKENS
+from envtune.training.model.lora import add_adapter, keep_as_reference
+from envtune.training.model.projection import CPU_CHUNK, GPU_CHUNK
+from envtune.training.model.weights import DTYPES
 
 GIB = 2**30
 
@@ -69,7 +69,7 @@ def estimate(config: DictConfig, capacity: int | None = None) -> list[Part]:
 
 
 def build_model(settings: DictConfig) -> PreTrainedModel:
-    """The model as `envtune.training.weights.load_model` prepares it, with arbitrary weights on the default device.
+    """The model as `load_model` prepares it, with arbitrary weights on the default device.
 
     Raises:
         UserError: no configuration of a causal language model can be read, or a setting has no such value.

@@ -24,14 +24,14 @@ import envtune.process_start
 import rich
 
 from envtune.data.bfcl import load_bfcl_tasks
-from envtune.evaluation.official.endpoint import NO_KEY, Endpoint
-from envtune.evaluation.official.program import OfficialProgram
-from envtune.evaluation.official.results import write_results
-from envtune.evaluation.official.scores import official_table, plain_scores, read_scores
+from envtune.evaluation.official.bfcl_program import OfficialProgram
+from envtune.evaluation.official.official_scores import official_table, plain_scores, read_scores
+from envtune.evaluation.official.policy_endpoint import NO_KEY, PolicyEndpoint
+from envtune.evaluation.official.result_files import write_results
 from envtune.evaluation.official.tasks import categories_of, first_ids, played_ids
 from envtune.evaluation.recorded_episodes import newest_file, read_episodes
+from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
-from envtune.whole_file import whole_file
 
 PYTHON = Path(__file__).parents[1] / ".venv-bfcl" / "bin" / "python"
 
@@ -50,7 +50,7 @@ def generate(given: argparse.Namespace) -> None:
         ids = played_ids(newest_file(given.tasks_of))
     elif given.limit is not None:
         ids = first_ids(categories, given.limit)
-    endpoint = Endpoint(given.endpoint.rstrip("/"), given.model, os.environ.get("OPENAI_API_KEY", NO_KEY))
+    endpoint = PolicyEndpoint(given.endpoint.rstrip("/"), given.model, os.environ.get("OPENAI_API_KEY", NO_KEY))
     program = OfficialProgram(given.python, given.folder, given.name)
     program.generate(endpoint, categories, ids, given.temperature, given.threads)
     print(f"written to {given.folder / 'result' / given.name}")
@@ -63,7 +63,7 @@ def evaluate(given: argparse.Namespace) -> None:
     program.evaluate()
     scores = read_scores(given.folder, given.name)
     record = {"bfcl_eval": version, "name": given.name, "categories": plain_scores(scores)}
-    with whole_file(given.folder / "scores.json") as file:
+    with atomic_file(given.folder / "scores.json") as file:
         file.write(json.dumps(record, indent=1) + "\n")
     rich.print(official_table(scores, f"{given.name}, scored by bfcl-eval {version}, with 95% intervals"))
 

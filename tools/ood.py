@@ -24,15 +24,15 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from envtune.checked import checked
-from envtune.command_line import command
-from envtune.composed_config import require_component
+from envtune.command_line.command import command
+from envtune.command_line.composed_config import require_component
 from envtune.errors import UserError
 from envtune.evaluation.ood import table
 from envtune.evaluation.ood.comparison import warnings
-from envtune.evaluation.ood.harness import ChatEndpoint, Harness, Job
-from envtune.evaluation.ood.record import Endpoint, OODRecord, Results, read_records, write_record
-from envtune.training.report import config_tree
-from envtune.whole_file import whole_file
+from envtune.evaluation.ood.harness import BenchmarkJob, ChatEndpoint, Harness
+from envtune.evaluation.ood.record import OODRecord, Results, TestedEndpoint, read_records, write_record
+from envtune.files.atomic_file import atomic_file
+from envtune.training.reporting.report import config_tree
 
 log = logging.getLogger("ood")
 
@@ -90,18 +90,18 @@ def write_tables(folder: Path) -> None:
     parts = [table.score_table(checkpoint), table.detail_table(records), table.interval_note(), *warnings(checkpoint)]
     text = "\n\n".join(parts) + "\n"
     for name, content in (("table.md", text), ("table.csv", table.as_csv(checkpoint))):
-        with whole_file(folder / name) as file:
+        with atomic_file(folder / name) as file:
             file.write(content)
     print(text)
 
 
-def _job(config: DictConfig) -> Job:
+def _job(config: DictConfig) -> BenchmarkJob:
     """Raises UserError for settings that make no job."""
     settings: Any = OmegaConf.to_container(config, resolve=True)
     agent, user = settings["agent"], settings["user"]
     if (user["url"] is None) != (user["model"] is None):
         raise UserError("user.url and user.model belong together: give both or none")
-    return Job(
+    return BenchmarkJob(
         agent=ChatEndpoint(agent["url"], agent["model"], agent["key_variable"]),
         temperature=agent["temperature"],
         max_tokens=agent["max_tokens"],
@@ -111,7 +111,7 @@ def _job(config: DictConfig) -> Job:
     )
 
 
-def _require_user(choice: str, harness: Harness, job: Job) -> None:
+def _require_user(choice: str, harness: Harness, job: BenchmarkJob) -> None:
     if harness.user_decoding is not None and job.user is None:
         raise UserError(
             f"ood={choice} plays against a simulated user: give the endpoint that plays it, user.url=… user.model=…"
@@ -133,17 +133,19 @@ def _require_whole(results: Results, count_broken: bool, folder: Path) -> None:
     log.warning("%d of the episodes broke off, counted as failed; the first: %s", count, first)
 
 
-def _record(name: str, harness: Harness, version: str, job: Job, results: Results, seconds: float) -> OODRecord:
+def _record(
+    name: str, harness: Harness, version: str, job: BenchmarkJob, results: Results, seconds: float
+) -> OODRecord:
     """``seconds``: the wall time of this call; of a run that was continued, only of its last part."""
     asked = {"temperature": job.temperature} | ({} if job.max_tokens is None else {"max_tokens": job.max_tokens})
-    user = None if job.user is None else Endpoint(job.user.url, job.user.model, harness.user_decoding or {})
+    user = None if job.user is None else TestedEndpoint(job.user.url, job.user.model, harness.user_decoding or {})
     return OODRecord(
         checkpoint=name,
         choice=_choice(),
         benchmark=harness.benchmark,
         harness=version,
         data=harness.source,
-        agent=Endpoint(job.agent.url, job.agent.model, asked),
+        agent=TestedEndpoint(job.agent.url, job.agent.model, asked),
         user=user,
         episodes_per_task=job.episodes_per_task,
         limit=job.limit,

@@ -16,8 +16,8 @@ import envtune.process_start
 from envtune.errors import UserError
 from envtune.evaluation.ood import comparison, table
 from envtune.evaluation.ood.record import OODRecord, read_records
+from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
-from envtune.whole_file import whole_file
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     try:
         files = compare(read_checkpoints(options.folders), options.baseline)
         for name, text in files.items():
-            with whole_file(options.output / name) as file:
+            with atomic_file(options.output / name) as file:
                 file.write(text)
     except OSError as error:
         raise UserError(str(error)) from error

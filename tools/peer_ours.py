@@ -21,14 +21,14 @@ from envtune.grpo.settings import GRPOSettings
 from envtune.program import run_program
 from envtune.reward import ProgressReward, RewardBreakdown, RewardPart
 from envtune.rollout.collector import Collector
-from envtune.rollout.hf_generator import HFGenerator
+from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.task import Split, Task
-from envtune.training.callbacks.weight_sync import WeightSync
 from envtune.training.datamodule import EnvironmentDataModule
+from envtune.training.model.policy import Policy
+from envtune.training.model.weights import load_model
 from envtune.training.module import GRPOModule
-from envtune.training.policy import Policy
 from envtune.training.rollout_batch import RolloutBatch
-from envtune.training.weights import load_model
+from envtune.training.weight_sync import WeightSync
 from envtune.trajectory import Trajectory
 
 

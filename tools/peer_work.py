@@ -17,7 +17,7 @@ from envtune.chat.template import Template
 from envtune.chat.tokenizer import load_tokenizer
 from envtune.data.bfcl import BFCL
 from envtune.task import Split, Task, UserTurn
-from envtune.training.library_noise import silence_libraries
+from envtune.training.reporting.library_logging import silence_libraries
 
 MODEL = str(Path(envtune.__file__).parent / "models" / "tiny")
 STYLE = PromptStyle("compact", "long")

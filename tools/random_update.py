@@ -23,9 +23,9 @@ from envtune.grpo.settings import GRPOSettings
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.task import Category
 from envtune.training.datamodule import RolloutLoader
-from envtune.training.library_noise import silence_libraries
+from envtune.training.model.policy import Policy
 from envtune.training.module import GRPOModule
-from envtune.training.policy import Policy
+from envtune.training.reporting.library_logging import silence_libraries
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, reward_matrix
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
 

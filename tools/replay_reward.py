@@ -38,8 +38,9 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.markup import escape
 from rich.table import Table
 
-from envtune import command_line
-from envtune.composed_config import require_sound
+from envtune.command_line.command import require_known_choices
+from envtune.command_line.composed_config import require_sound
+from envtune.command_line.mistakes import CONFIG_FOLDER, sentence
 from envtune.errors import UserError
 from envtune.evaluation.recorded_episodes import RecordedEpisode, read_episodes, trajectory_files
 from envtune.program import run_program
@@ -68,7 +69,7 @@ def main() -> None:
     try:
         numbers = summary(rescore(options.run, compose_reward(options.reward)))
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        raise UserError(command_line.sentence(error, CONFIG)) from error
+        raise UserError(sentence(error, CONFIG)) from error
     if options.json:
         print(json.dumps({"reward": options.reward, **numbers}, indent=2))
     else:
@@ -85,9 +86,9 @@ def compose_reward(arguments: Sequence[str]) -> Reward:
     for argument in arguments:
         if not _OF_THE_REWARD.fullmatch(argument):
             raise UserError(f"{argument} is nothing of the reward: give reward=NAME and, if need be, reward.SETTING=…")
-    command_line.require_known_choices(arguments)
+    require_known_choices(arguments)
     GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(command_line.CONFIG_FOLDER), version_base="1.3"):
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         config = hydra.compose(CONFIG, overrides=list(arguments))
     require_sound(OmegaConf.masked_copy(config, ["reward"]))
     return instantiate(config.reward, _convert_="all")

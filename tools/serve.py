@@ -40,7 +40,7 @@ from envtune.chat.prompt import INSTRUCTIONS, TOOL_DOCUMENTS  # noqa: E402
 from envtune.chat.template import Template  # noqa: E402
 from envtune.chat.tokenizer import load_tokenizer  # noqa: E402
 from envtune.errors import UserError  # noqa: E402
-from envtune.rollout.vllm_guard import GUARD  # noqa: E402
+from envtune.rollout.vllm.guard import GUARD  # noqa: E402
 from envtune.serving.chat_request import Limits  # noqa: E402
 from envtune.serving.child import HOST, Child, free_port  # noqa: E402
 from envtune.serving.endpoint import Endpoint, Served, application  # noqa: E402
@@ -48,7 +48,7 @@ from envtune.serving.gate import Gate  # noqa: E402
 from envtune.serving.listening import http_server  # noqa: E402
 from envtune.serving.model_folder import Prompting, ServedModel, find_model  # noqa: E402
 from envtune.serving.upstream import Upstream  # noqa: E402
-from envtune.training.library_noise import silence_libraries  # noqa: E402
+from envtune.training.reporting.library_logging import silence_libraries  # noqa: E402
 
 
 def main() -> None:

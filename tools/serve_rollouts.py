@@ -28,8 +28,8 @@ import envtune.process_start
 from envtune.bearer_key import is_loopback, key_from
 from envtune.errors import UserError
 from envtune.program import run_program
-from envtune.rollout.vllm_engine import WORKER, whole_prompts
-from envtune.rollout.vllm_guard import GUARD, KEY_VARIABLE
+from envtune.rollout.vllm.guard import GUARD, KEY_VARIABLE
+from envtune.rollout.vllm.own_engine import WORKER, whole_prompts
 
 # Options of `vllm serve` that would bypass the key.
 REFUSED = {

@@ -1,4 +1,4 @@
-"""What a device holds of a divided model beside its share of it (envtune/training/sharding.py): whole weights."""
+"""What a device holds of a divided model beside its share of it (envtune/training/model/sharding.py): whole weights."""
 
 from __future__ import annotations
 

@@ -23,10 +23,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import PreTrainedModel
 
 from envtune.grpo.packing import Branches
-from envtune.rollout.kv_attention import ATTENTION, PromptPass
-from envtune.rollout.kv_rows import KvRows
-from envtune.training import prompt_attention
-from envtune.training.projection import project
+from envtune.rollout.hf.kv_attention import ATTENTION, PromptPass
+from envtune.rollout.hf.kv_rows import KvRows
+from envtune.training.model import prompt_attention
+from envtune.training.model.projection import project
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class _Kernel(torch.autograd.Function):
 
 
 def layers_memory(model: PreTrainedModel, micro: MicroBatch, autocast: torch.dtype | None, masks: bool) -> LayersMemory:
-    """What forward and backward pass of `envtune.training.policy.token_statistics` hold, up to the hidden states.
+    """What forward and backward pass of `envtune.training.model.policy.token_statistics` hold, up to the hidden states.
 
     ``model`` is in training mode and has fake weights; ``masks`` as in `kernel_without_scores`. Gradients are taken to
     be there already, as in every micro-batch after the first.

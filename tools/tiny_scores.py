@@ -13,7 +13,7 @@ from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import Template
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.rollout.collector import Collector, EpisodeRequest
-from envtune.rollout.hf_generator import HFGenerator
+from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.task import Task, ToolCall
 from envtune.trajectory import FormatError, Trajectory, Turn
 

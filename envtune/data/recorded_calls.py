@@ -19,9 +19,9 @@ from envtune.environment.checker import judge_responses, judge_state
 from envtune.environment.toolbox import PARAMETERS, Toolbox
 from envtune.environment.twin import twin_turns
 from envtune.errors import UserError
+from envtune.files.atomic_file import atomic_file
 from envtune.task import Task
 from envtune.trajectory import TurnVerdict
-from envtune.whole_file import whole_file
 
 Decoded = list[list[list[str]]]
 """Call strings by turn and step."""
@@ -44,7 +44,7 @@ def score_file(source: Path, target: Path) -> list[tuple[str, bool]]:
     tasks = {task.id: task for task in load_bfcl_tasks()}
     successes: list[tuple[str, bool]] = []
     try:
-        with whole_file(target) as lines:
+        with atomic_file(target) as lines:
             for task, decoded in read_records(source, tasks):
                 scored = score(task, decoded)
                 successes.append((task.id, scored["success"]))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from envtune.errors import UserError
-from envtune.whole_file import whole_file
+from envtune.files.atomic_file import atomic_file
 
 
 class ParquetFileError(UserError):
@@ -26,7 +26,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     pyarrow, parquet = _pyarrow()
     table = pyarrow.Table.from_pylist(rows, schema=_schema(pyarrow))
-    with whole_file(path, "wb") as file:
+    with atomic_file(path, "wb") as file:
         parquet.write_table(table, file)
 
 

@@ -9,8 +9,8 @@ from statistics import fmean
 
 from rich.table import Table
 
-from envtune.evaluation.intervals import Estimate, estimate
 from envtune.report_text import percent, table
+from envtune.statistics.intervals import Estimate, estimate
 from envtune.task import Category
 from envtune.trajectory import Trajectory
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from envtune.errors import UserError
 from envtune.trajectory import Trajectory
 
-# What is logged as reward/<name> for the reward as a whole (envtune/training/metrics.py).
+# What is logged as reward/<name> for the reward as a whole (envtune/training/reporting/metrics.py).
 RESERVED = frozenset({"mean", "std", "frac_zero_std", "frac_all_fail", "frac_all_success", "refills"})
 # Advantages are computed in float32, which ends at 3.4e38 and has to hold the sum over a group.
 LARGEST = 1e30

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Annotated, Protocol, TypeAlias
 
+from pydantic import Field
 from transformers import PreTrainedModel
 
 from envtune.errors import UserError
+
+Temperature = Annotated[float, Field(gt=0, description="the likeliest tokens come of generating greedily")]
 
 
 class BrokenPolicy(UserError):

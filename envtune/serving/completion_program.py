@@ -21,8 +21,8 @@ from envtune.bearer_key import key_from  # noqa: E402
 from envtune.serving.completion_server import Model, application  # noqa: E402
 from envtune.serving.listening import http_server  # noqa: E402
 from envtune.serving.sampler import Sampler  # noqa: E402
-from envtune.training.library_noise import silence_libraries  # noqa: E402
-from envtune.training.weights import load_causal_lm  # noqa: E402
+from envtune.training.model.weights import load_causal_lm  # noqa: E402
+from envtune.training.reporting.library_logging import silence_libraries  # noqa: E402
 
 HOST = "127.0.0.1"
 

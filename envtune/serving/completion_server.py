@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from envtune.rollout.generator import Request
-from envtune.rollout.sampling import Sampling
+from envtune.rollout.hf.sampling import Sampling
 from envtune.serving.chat_request import MAX_SEED
 from envtune.serving.http import HANDLERS, Bodies, require_key
 from envtune.serving.refusal import Refusal

@@ -14,7 +14,7 @@ from envtune.chat.prompt import PromptStyle
 from envtune.errors import UserError
 from envtune.remote_code import require_trust
 from envtune.rollout.end_tokens import end_tokens
-from envtune.training.export import Trained, export, find_trained, run_settings
+from envtune.training.model.export import Trained, export, find_trained, run_settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Samples what many requests ask for, in one running batch that they join and leave at any time, in a thread.
 
-It is the sampler of `rollout=hf` (envtune/rollout/running_batch.py), fed from outside.
+It is the sampler of `rollout=hf` (envtune/rollout/hf/running_batch.py), fed from outside.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from transformers import PreTrainedModel
 
 from envtune.rollout.end_tokens import end_tokens
 from envtune.rollout.generator import Completion, Request
-from envtune.rollout.hf_generator import HFGenerator
-from envtune.rollout.kv_attention import ATTENTION
-from envtune.rollout.running_batch import Limits, RunningBatch
-from envtune.rollout.sampling import Sampling
+from envtune.rollout.hf.hf_generator import HFGenerator
+from envtune.rollout.hf.kv_attention import ATTENTION
+from envtune.rollout.hf.running_batch import BatchLimits, RunningBatch
+from envtune.rollout.hf.sampling import Sampling
 
 
 class Sampler:
@@ -35,7 +35,7 @@ class Sampler:
         HFGenerator().update_weights(model, 0)
         self._model = model.eval()
         model.set_attn_implementation(ATTENTION)
-        self._limits = Limits(max_batch_size, max_cache_tokens)
+        self._limits = BatchLimits(max_batch_size, max_cache_tokens)
         self._stop_ids = end_tokens(model)
         self._numbers = itertools.count()
         self._waiting: deque[tuple[Request, Sampling, Future[Completion]]] = deque()
@@ -65,10 +65,10 @@ class Sampler:
         try:
             self._admit(batch, sampling, running)
             while batch.busy:
-                for seat in batch.step():
-                    completion = seat.chain.completion
-                    batch.resume(seat, None)
-                    _settle(running.pop(seat.chain.number), completion)
+                for slot in batch.step():
+                    completion = slot.sequence.completion
+                    batch.resume(slot, None)
+                    _settle(running.pop(slot.sequence.number), completion)
                 self._admit(batch, sampling, running)
         # Out of memory, or a request that the model cannot take: those in the batch hear of it, the next ones do not.
         except Exception as error:

@@ -16,7 +16,7 @@ _NEEDED = "give one that takes and returns token ids, such as vLLM 0.10.2 or lat
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class UpstreamCompletion:
     """The sampled ids, the end token included if one was sampled; ``clipped``: the length limit stopped them."""
 
     ids: tuple[int, ...]
@@ -73,7 +73,7 @@ class Upstream:
             raise UserError(f"{self.url} cannot be used ({refusal.message}): {_NEEDED}") from refusal
         return window
 
-    async def complete(self, order: Order) -> Sampled:
+    async def complete(self, order: Order) -> UpstreamCompletion:
         """Samples one completion.
 
         Raises:
@@ -113,7 +113,7 @@ def _body(order: Order, model: str) -> dict[str, Any]:
     return body if order.seed is None else body | {"seed": order.seed}
 
 
-def _sampled(response: httpx2.Response) -> Sampled:
+def _sampled(response: httpx2.Response) -> UpstreamCompletion:
     try:
         choice = response.json()["choices"][0]
         ids, reason = choice.get("token_ids"), choice.get("finish_reason")
@@ -123,4 +123,4 @@ def _sampled(response: httpx2.Response) -> Sampled:
         raise Refusal(502, "the completion server returned no token ids")
     if reason not in ("stop", "length"):
         raise Refusal(502, f"the completion server broke off a completion ({reason})")
-    return Sampled(tuple(ids), reason == "length")
+    return UpstreamCompletion(tuple(ids), reason == "length")

@@ -6,10 +6,10 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from lightning import LightningDataModule
+from lightning import LightningDataModule, LightningModule, Trainer
 
 from envtune.checked import Seed, checked
 from envtune.data.bfcl import tool_documents
@@ -18,13 +18,12 @@ from envtune.environment.worlds import TOOLBOXES
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.settings import GRPOSettings
+from envtune.processes.collectives import gather
 from envtune.reward.breakdown import Reward, judge
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split, Task
-from envtune.training.aggregates import from_all_ranks
-from envtune.training.devices import require_as_many_devices
+from envtune.training.distributed.devices import require_as_many_devices
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, reward_matrix
-from envtune.training.rollout_start import announce_rollout
 from envtune.training.task_stream import Draw, TaskStream
 from envtune.trajectory import Trajectory
 
@@ -98,7 +97,7 @@ class EnvironmentDataModule(LightningDataModule):
 
         All ranks must call this together, as they do when Lightning saves.
         """
-        state: dict[str, Any] = {"drawn": from_all_ranks(self._drawn)}
+        state: dict[str, Any] = {"drawn": gather(self._drawn)}
         return state | {"hints": self._annealed.state_dict()} if self._annealed else state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -155,7 +154,7 @@ class EnvironmentDataModule(LightningDataModule):
         """Tells annealed hints how the episodes of all devices went, and all devices the same."""
         if self._annealed:
             levels = [self._annealed.measured(t) for group in groups for t in group.trajectories]
-            self._annealed.observe(level for rank in from_all_ranks(levels) for level in rank)
+            self._annealed.observe(level for rank in gather(levels) for level in rank)
 
     def _choose(self, groups: list[RewardedGroup]) -> list[RewardedGroup]:
         """The groups to train on, always as many: with the filter, those with variance first."""
@@ -214,3 +213,21 @@ def _share(tasks_per_update: int, world_size: int) -> int:
             "so that all do the same work"
         )
     return tasks_per_update // world_size
+
+
+@runtime_checkable
+class RolloutStart(Protocol):
+    """A callback with this method is called right before a training rollout begins.
+
+    Lightning has no hook there: ``on_train_batch_end`` comes before the validation and the logged row of its update,
+    ``on_train_batch_start`` when the next rollout has been played.
+    """
+
+    def on_rollout_start(self, trainer: Trainer, module: LightningModule) -> None: ...
+
+
+def announce_rollout(trainer: Any) -> None:
+    """Calls the callbacks of ``trainer`` that wait for a rollout, in their order."""
+    for callback in trainer.callbacks:
+        if isinstance(callback, RolloutStart):
+            callback.on_rollout_start(trainer, trainer.lightning_module)

@@ -14,10 +14,13 @@ from torch.optim import Optimizer
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.loss import LossParts, averaged_count, grpo_loss, token_weights
 from envtune.grpo.settings import GRPOSettings
-from envtune.training.aggregates import Aggregates, from_all_ranks
-from envtune.training.fsdp_strategy import FSDP2Strategy
-from envtune.training.gradient_average import averaged_gradients, share_of_mean
-from envtune.training.metrics import (
+from envtune.processes.collectives import gather
+from envtune.training.distributed.gradient_average import averaged_gradients, share_of_mean
+from envtune.training.model.fsdp_strategy import FSDP2Strategy
+from envtune.training.model.policy import Policy
+from envtune.training.model.sharding import whole
+from envtune.training.reporting.aggregates import Aggregates
+from envtune.training.reporting.metrics import (
     MAXIMA,
     MINIMA,
     group_samples,
@@ -25,12 +28,10 @@ from envtune.training.metrics import (
     trajectory_samples,
     validation_samples,
 )
-from envtune.training.phase_clock import PhaseClock
-from envtune.training.policy import Policy
+from envtune.training.reporting.phase_clock import PhaseClock
+from envtune.training.reporting.scalar_log import log_scalars
+from envtune.training.reporting.update_statistics import UpdateStatistics
 from envtune.training.rollout_batch import RolloutBatch, ValidationBatch
-from envtune.training.scalar_log import log_scalars
-from envtune.training.sharding import whole
-from envtune.training.update_statistics import UpdateStatistics
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -128,7 +129,7 @@ class GRPOModule(LightningModule):
         weights *= share_of_mean(int(averaged_count(batch.completion_mask, self.grpo.aggregation)))
         micro_batches = batch.micro_batches(self.grpo.max_tokens_per_batch)
         # Before the first pass: from then on ranks whose weights are sharded exchange nothing but those.
-        idle = max(from_all_ranks(len(micro_batches))) - len(micro_batches)
+        idle = max(gather(len(micro_batches))) - len(micro_batches)
         for rows in micro_batches:
             micro = batch.select(rows)
             parts, logprobs = self._loss(micro, weights[rows.to(weights.device), : micro.ids.shape[1]], clock)
@@ -200,7 +201,7 @@ class GRPOModule(LightningModule):
         toolbox_of = self.trainer.datamodule.toolbox_of  # type: ignore[attr-defined]
         self._train_aggregates.add(group_samples(batch.groups))
         self._train_aggregates.add(trajectory_samples(trajectories, toolbox_of))
-        advantages = [a for rank in from_all_ranks(batch.tensors.advantages.tolist()) for a in rank]
+        advantages = [a for rank in gather(batch.tensors.advantages.tolist()) for a in rank]
         mean = sum(advantages) / len(advantages)
         variance = sum((advantage - mean) ** 2 for advantage in advantages) / len(advantages)
         self._train_aggregates.add({"advantage/mean": [mean], "advantage/std": [variance**0.5]})

@@ -16,8 +16,8 @@ from envtune.data.parquet import ParquetTasks
 from envtune.data.verl_file import ParquetFileError, read_extra_info, write_rows
 from envtune.data.verl_row import to_row
 from envtune.errors import UserError
+from envtune.files.atomic_file import WriteError
 from envtune.task import Category, Split, Task
-from envtune.whole_file import WriteError
 
 TRAINED = ("multi_turn_long_context_1", "multi_turn_base_1", "multi_turn_base_3", "multi_turn_miss_func_3")
 HELD_OUT = ("multi_turn_base_2", "multi_turn_miss_param_4")

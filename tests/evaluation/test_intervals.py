@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from envtune.evaluation.intervals import bootstrap, estimate, wilson
+from envtune.statistics.intervals import bootstrap, estimate, wilson
 
 
 def test_wilsons_interval_of_five_out_of_ten_is_the_hand_computed_one():

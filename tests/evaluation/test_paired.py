@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from envtune.evaluation.paired import paired_difference
+from envtune.statistics.paired import paired_difference
 
 
 def near(value: float) -> object:

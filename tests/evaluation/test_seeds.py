@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from envtune.evaluation.seeds import SeedMean, mean_over_seeds, student_quantile
+from envtune.statistics.seeds import SeedMean, mean_over_seeds, student_quantile
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from small_engine import engine_process
 
 from envtune import trajectory_file
 from envtune.rollout.generator import Advance, Completion, Request
-from envtune.rollout.hf_generator import HFGenerator
-from envtune.rollout.vllm_generator import VLLMGenerator
-from envtune.rollout.vllm_placement import colocated
+from envtune.rollout.hf.hf_generator import HFGenerator
+from envtune.rollout.vllm.placement import colocated
+from envtune.rollout.vllm.vllm_generator import VLLMGenerator
 from envtune.trajectory import TokenRecord
 
 

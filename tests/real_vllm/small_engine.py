@@ -10,8 +10,8 @@ import torch
 from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
 from envtune.rollout.generator import Completion, Request
-from envtune.rollout.vllm_generator import VLLMGenerator
-from envtune.rollout.vllm_placement import colocated
+from envtune.rollout.vllm.placement import colocated
+from envtune.rollout.vllm.vllm_generator import VLLMGenerator
 
 TEMPERATURE = 0.8
 # vLLM's kernels for CPUs know attention heads of 32 and wider.

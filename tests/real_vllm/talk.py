@@ -6,7 +6,7 @@ from small_engine import trainer_logprobs
 from transformers import PreTrainedModel
 
 from envtune.rollout.generator import Completion, Request
-from envtune.rollout.vllm_generator import VLLMGenerator
+from envtune.rollout.vllm.vllm_generator import VLLMGenerator
 
 LONG = tuple(range(10, 150))
 PROMPTS = (LONG, (5, 6, 7), LONG, (*LONG[:70], 300, 301))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from small_engine import engine_process, small_generator, small_model
 
-from envtune.rollout.engine import EngineError
 from envtune.rollout.generator import Completion, Request
-from envtune.rollout.vllm_generator import VLLMGenerator
+from envtune.rollout.vllm.engine import EngineError
+from envtune.rollout.vllm.vllm_generator import VLLMGenerator
 
 CHAINS = [Request((1, 2, 3), seed, 300) for seed in range(4)]
 

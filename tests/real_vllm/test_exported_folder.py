@@ -12,10 +12,10 @@ import torch
 from server import ROOT, serving
 from transformers import AutoModelForCausalLM
 
-from envtune.training.export import export, find_trained
-from envtune.training.lora import LoRA
-from envtune.training.policy import Policy
-from envtune.training.weights import load_model
+from envtune.training.model.export import export, find_trained
+from envtune.training.model.lora import LoRA
+from envtune.training.model.policy import Policy
+from envtune.training.model.weights import load_model
 
 TINY = ROOT / "envtune/models/tiny"
 IDS = list(range(100, 140))

@@ -11,9 +11,9 @@ import torch
 from small_engine import small_generator, small_model, take_a_small_step
 from talk import Talk
 
-from envtune.rollout.engine import EngineError
-from envtune.rollout.vllm_engine import OwnEngine
-from envtune.rollout.vllm_generator import VLLMGenerator
+from envtune.rollout.vllm.engine import EngineError
+from envtune.rollout.vllm.own_engine import OwnEngine
+from envtune.rollout.vllm.vllm_generator import VLLMGenerator
 
 
 @pytest.fixture(scope="module")

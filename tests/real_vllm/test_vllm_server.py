@@ -17,11 +17,11 @@ from talk import LONG, Talk
 from transformers import PreTrainedModel, Qwen2Config
 
 from envtune.errors import UserError
-from envtune.rollout.engine import EngineError
 from envtune.rollout.generator import Completion, Request
-from envtune.rollout.vllm_generator import VLLMGenerator
-from envtune.rollout.vllm_placement import on_server
-from envtune.rollout.vllm_server import ServedEngine
+from envtune.rollout.vllm.engine import EngineError
+from envtune.rollout.vllm.placement import on_server
+from envtune.rollout.vllm.served_engine import ServedEngine
+from envtune.rollout.vllm.vllm_generator import VLLMGenerator
 
 OPTIONS = ("--max-model-len=1024", "--dtype=float32", "--enforce-eager", "--block-size=32")
 KEY_VARIABLE, KEY = "VLLM_API_KEY", "secret"

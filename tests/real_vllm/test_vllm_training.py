@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from envtune.training.csv_log import METRICS_FILE, read_rows
+from envtune.training.run_folder.csv_log import METRICS_FILE, read_rows
 
 ROOT = Path(__file__).parent.parent.parent
 TINY = ROOT / "envtune/models/tiny/model.safetensors"

@@ -11,12 +11,12 @@ from small_engine import small_generator, small_model, take_a_small_step, traine
 from talk import LONG, PROMPTS, Talk
 from transformers import PreTrainedModel
 
-from envtune.rollout import vllm_generator
-from envtune.rollout.engine import EngineError
 from envtune.rollout.generator import Completion, Request
-from envtune.rollout.plain_weights import write_plain_weights
-from envtune.rollout.vllm_engine import OwnEngine
-from envtune.rollout.vllm_generator import VLLMGenerator
+from envtune.rollout.merged_weights import write_merged_weights
+from envtune.rollout.vllm import vllm_generator
+from envtune.rollout.vllm.engine import EngineError
+from envtune.rollout.vllm.own_engine import OwnEngine
+from envtune.rollout.vllm.vllm_generator import VLLMGenerator
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["untied", "tied"])
@@ -86,12 +86,12 @@ def test_a_single_weight_that_was_left_out_is_found_out(sampler, monkeypatch, na
 
     def write_with_an_old_one(model: PreTrainedModel, dtype: torch.dtype, folder: Path | None) -> dict[str, int]:
         model.get_parameter(name).data.copy_(old)
-        write_plain_weights(model, dtype, folder)
+        write_merged_weights(model, dtype, folder)
         model.get_parameter(name).data.copy_(new)
-        return write_plain_weights(model, dtype, None)
+        return write_merged_weights(model, dtype, None)
 
     with monkeypatch.context() as patch:
-        patch.setattr(vllm_generator, "write_plain_weights", write_with_an_old_one)
+        patch.setattr(vllm_generator, "write_merged_weights", write_with_an_old_one)
         with pytest.raises(EngineError, match=f"policy version 8: they differ in {place}"):
             generator.update_weights(model, 8)
 

@@ -13,7 +13,7 @@ from played_episodes import answer, call, calls, episode, turn
 from envtune.errors import UserError
 from envtune.reward import RewardBreakdown, RewardPart, ToolRLReward, judge
 from envtune.reward.breakdown import RESERVED
-from envtune.training.metrics import group_samples
+from envtune.training.reporting.metrics import group_samples
 from envtune.training.rollout_batch import RewardedGroup
 
 

@@ -29,7 +29,7 @@ from envtune.environment.augmentation.annealed import Annealed
 from envtune.errors import UserError
 from envtune.rollout.collector import EpisodeRequest
 from envtune.rollout.generator import Request
-from envtune.rollout.hf_generator import HFGenerator
+from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.trajectory import EpisodeEnd, FormatError, FormatFault, TokenRecord, TurnEnd
 
 

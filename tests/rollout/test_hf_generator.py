@@ -11,11 +11,11 @@ from reference import completions, passes, plain_completion
 from transformers import Gemma2Config, Gemma2ForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from envtune.errors import UserError
-from envtune.rollout import prompts as prompts_module
-from envtune.rollout import running_batch as running_batch_module
 from envtune.rollout.generator import BrokenPolicy, Completion, Request
-from envtune.rollout.hf_generator import HFGenerator
-from envtune.rollout.kv_rows import KvRows
+from envtune.rollout.hf import prefix_cache as prompts_module
+from envtune.rollout.hf import running_batch as running_batch_module
+from envtune.rollout.hf.hf_generator import HFGenerator
+from envtune.rollout.hf.kv_rows import KvRows
 
 TEMPERATURE = 0.8
 # Of several lengths; the last repeats the first.

@@ -2,8 +2,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-from envtune.rollout.kv_attention import ATTENTION, Feed, PromptPass, StepPass, kv_rows_attention
-from envtune.rollout.kv_rows import KvRows
+from envtune.rollout.hf.kv_attention import ATTENTION, Feed, PromptPass, StepPass, kv_rows_attention
+from envtune.rollout.hf.kv_rows import KvRows
 
 CPU = torch.device("cpu")
 LONG, SHORT = tuple(range(1, 21)), (33, 32, 31)

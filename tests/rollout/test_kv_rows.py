@@ -1,6 +1,6 @@
 import torch
 
-from envtune.rollout.kv_rows import KvRows
+from envtune.rollout.hf.kv_rows import KvRows
 
 LAYERS = 2
 PLENTY = 10_000
@@ -82,19 +82,19 @@ def test_the_slots_of_a_row_that_was_taken_away_are_used_again():
 
 def test_the_slots_needed_are_those_that_reserving_allocates():
     rows = three_rows()
-    assert rows.needed_slots(2, 3) == rows.needed_slots(3, 4) == 3 * 4
-    assert rows.needed_slots(4, 1) == 4 * 4
+    assert rows.needed_tokens(2, 3) == rows.needed_tokens(3, 4) == 3 * 4
+    assert rows.needed_tokens(4, 1) == 4 * 4
     # Longer rows are allocated anew, as many as are needed.
-    assert rows.needed_slots(2, 5) == 2 * 5
-    rows.reserve(3, 5, max_slots=3 * 5)
+    assert rows.needed_tokens(2, 5) == 2 * 5
+    rows.reserve(3, 5, max_tokens=3 * 5)
     assert tuple(rows.keys[0].shape) == (3, 1, 5, 1)
 
 
 def test_rows_grow_by_half_where_that_is_allowed():
     rows = three_rows()
-    rows.reserve(3, 5, max_slots=PLENTY)
+    rows.reserve(3, 5, max_tokens=PLENTY)
     assert tuple(rows.keys[0].shape) == (3, 1, 6, 1)
-    rows.reserve(4, 6, max_slots=PLENTY)
+    rows.reserve(4, 6, max_tokens=PLENTY)
     assert tuple(rows.keys[0].shape) == (4, 1, 6, 1)
-    rows.reserve(4, 8, max_slots=4 * 8)
+    rows.reserve(4, 8, max_tokens=4 * 8)
     assert tuple(rows.keys[0].shape) == (4, 1, 8, 1)

@@ -7,7 +7,7 @@ import torch
 from test_hf_generator import tiny_model
 from transformers import AutoModelForCausalLM
 
-from envtune.rollout.plain_weights import plain_weights, write_plain_weights
+from envtune.rollout.merged_weights import merged_weights, write_merged_weights
 
 IDS = torch.tensor([[5, 6, 7, 8]])
 
@@ -27,7 +27,7 @@ def with_adapter(model):
 @pytest.mark.parametrize("adapted", [False, True], ids=["plain", "adapter"])
 def test_transformers_reads_a_model_that_computes_the_same(tmp_path: Path, adapted: bool):
     model = with_adapter(tiny_model()) if adapted else tiny_model()
-    write_plain_weights(model, torch.float32, tmp_path)
+    write_merged_weights(model, torch.float32, tmp_path)
     with torch.no_grad():
         expected = model.eval()(IDS).logits
         assert torch.allclose(AutoModelForCausalLM.from_pretrained(tmp_path).eval()(IDS).logits, expected, atol=1e-5)
@@ -41,7 +41,7 @@ def test_an_adapter_is_added_before_weights_are_rounded():
     matrices = layer.lora_B["policy"].weight @ layer.lora_A["policy"].weight
     # Weighted by alpha / r = 3.
     expected = (layer.base_layer.weight + 3 * matrices).to(torch.bfloat16)
-    weights = dict(plain_weights(model, torch.bfloat16))
+    weights = dict(merged_weights(model, torch.bfloat16))
     assert torch.equal(weights["model.layers.0.self_attn.q_proj.weight"], expected)
     assert {tensor.dtype for tensor in weights.values()} == {torch.bfloat16}
     assert set(weights) == set(tiny_model().state_dict())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from envtune.rollout.sampling import NonFiniteLogits, Sampling, choose, inverse_cdf, nucleus
+from envtune.rollout.hf.sampling import NonFiniteLogits, Sampling, choose, inverse_cdf, nucleus
 
 
 def test_a_uniform_number_falls_into_the_cumulative_distribution():

@@ -12,9 +12,9 @@ from aiohttp import web
 from test_hf_generator import tiny_model
 
 from envtune.errors import UserError
-from envtune.rollout.engine import EngineError, Sampled
-from envtune.rollout.event_loop import LoopThread
-from envtune.rollout.vllm_server import ServedEngine
+from envtune.rollout.vllm.engine import EngineCompletion, EngineError
+from envtune.rollout.vllm.event_loop import LoopThread
+from envtune.rollout.vllm.served_engine import ServedEngine
 
 CONFIG = tiny_model().config
 SERVED = {
@@ -141,7 +141,7 @@ def test_what_the_server_says_of_an_error_is_handed_on(server, engine):
 def test_a_completion_has_ids_log_probs_and_the_name_of_the_weights(server, engine):
     server[0].answers["/inference/v1/generate"] = GENERATED
     found = engine.run(engine.complete((1, 2), {"max_tokens": 5}), "sample")
-    assert found == Sampled((7, 8), (-0.5, -1.0), "stop", 32, frozenset({"a"}))
+    assert found == EngineCompletion((7, 8), (-0.5, -1.0), "stop", 32, frozenset({"a"}))
     assert server[0].asked == [{"token_ids": [1, 2], "sampling_params": {"max_tokens": 5}}]
 
 

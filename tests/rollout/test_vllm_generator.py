@@ -16,12 +16,13 @@ from safetensors.torch import load_file
 from test_hf_generator import tiny_model
 
 from envtune.errors import UserError
-from envtune.rollout import processes, vllm_engine, vllm_generator
-from envtune.rollout.engine import EngineError, Sampled
+from envtune.processes import collectives
 from envtune.rollout.generator import BrokenPolicy, Request
-from envtune.rollout.vllm_engine import OwnEngine
-from envtune.rollout.vllm_generator import VLLMGenerator
-from envtune.rollout.vllm_placement import colocated
+from envtune.rollout.vllm import own_engine, vllm_generator
+from envtune.rollout.vllm.engine import EngineCompletion, EngineError
+from envtune.rollout.vllm.own_engine import OwnEngine
+from envtune.rollout.vllm.placement import colocated
+from envtune.rollout.vllm.vllm_generator import VLLMGenerator
 from envtune.rollout.weight_sums import weight_sum
 
 BUDGETS = {"max_prompt_tokens": 100, "max_response_tokens": 200}
@@ -63,9 +64,9 @@ class ToldEngine:
     def wake(self) -> None:
         self.told.append("wake")
 
-    async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> Sampled:
+    async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> EngineCompletion:
         count = parameters["max_tokens"]
-        return Sampled((1,) * count, (0.0,) * count, "length", 0, self.stamps)
+        return EngineCompletion((1,) * count, (0.0,) * count, "length", 0, self.stamps)
 
     def run(self, coroutine: Any, purpose: str) -> Any:
         self.told.append(purpose)
@@ -176,8 +177,8 @@ def test_log_probs_of_an_engine_that_are_no_numbers_are_told_with_the_update(dif
     differences.append(0.0)
     generator.update_weights(tiny_model(), 3)
 
-    async def broken(ids: Any, parameters: Any) -> Sampled:
-        return Sampled((1, 1), (0.0, logprob), "length", 0, engine.stamps)
+    async def broken(ids: Any, parameters: Any) -> EngineCompletion:
+        return EngineCompletion((1, 1), (0.0, logprob), "length", 0, engine.stamps)
 
     monkeypatch.setattr(engine, "complete", broken)
     with pytest.raises(BrokenPolicy, match=r"^the policy after update 3 gives logits "):
@@ -193,7 +194,7 @@ def test_the_engine_has_room_for_the_longest_episode(monkeypatch, tmp_path):
         started.append(arguments)
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setattr(vllm_engine, "_start", start)
+    monkeypatch.setattr(own_engine, "_start", start)
     monkeypatch.setattr(OwnEngine, "run", lambda engine, coroutine, purpose, timeout: asyncio.run(coroutine))
     engine = colocated(**BUDGETS, engine={"block_size": 64}).engine
     engine.load(tmp_path, torch.float32)
@@ -219,30 +220,32 @@ def test_of_several_processes_one_pushes_to_a_shared_engine_and_all_probe_it(
     differences += [0.0]
     engine, folders = ToldEngine(), []
     engine.is_shared = shared
-    monkeypatch.setattr(vllm_generator, "process_number", lambda: number)
-    monkeypatch.setattr(vllm_generator, "first_on_this_host", lambda: number)
-    monkeypatch.setattr(vllm_generator, "together", lambda step: [step()] * 2)
+    monkeypatch.setattr(vllm_generator, "current_rank", lambda: number)
+    monkeypatch.setattr(vllm_generator, "first_rank_on_this_host", lambda: number)
+    monkeypatch.setattr(vllm_generator, "on_all_ranks", lambda step: [step()] * 2)
     generator = VLLMGenerator(engine)
     monkeypatch.setattr(engine, "complete", lambda ids, wanted: _sampled_by(generator._stamp, wanted["max_tokens"]))
-    write = vllm_generator.write_plain_weights
-    monkeypatch.setattr(vllm_generator, "write_plain_weights", lambda *given: folders.append(given[2]) or write(*given))
+    write = vllm_generator.write_merged_weights
+    monkeypatch.setattr(
+        vllm_generator, "write_merged_weights", lambda *given: folders.append(given[2]) or write(*given)
+    )
     generator.update_weights(tiny_model(), 0)
     assert engine.told == told
     assert [folder is not None for folder in folders] == [told == PUSH]
 
 
-async def _sampled_by(stamp: str, count: int) -> Sampled:
-    return Sampled((1,) * count, (0.0,) * count, "length", 0, frozenset({stamp}))
+async def _sampled_by(stamp: str, count: int) -> EngineCompletion:
+    return EngineCompletion((1,) * count, (0.0,) * count, "length", 0, frozenset({stamp}))
 
 
 def test_an_error_in_one_process_is_raised_in_all(monkeypatch):
     def gather(told: list[Any], own: Any) -> None:
         told[:] = [own, (None, "vLLM has ended")]
 
-    monkeypatch.setattr(processes, "_several", lambda: True)
+    monkeypatch.setattr(collectives, "_is_grouped", lambda: True)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
     with pytest.raises(ConnectionError, match="training process 1 has ended: vLLM has ended"):
-        processes.together(lambda: 5)
+        collectives.on_all_ranks(lambda: 5)
     with pytest.raises(ZeroDivisionError):
-        processes.together(lambda: 1 // 0)
+        collectives.on_all_ranks(lambda: 1 // 0)

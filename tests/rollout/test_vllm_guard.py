@@ -13,7 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from envtune.rollout.vllm_guard import GUARD, Guard
+from envtune.rollout.vllm.guard import GUARD, Guard
 
 KEY = {"authorization": "Bearer key"}
 # Below the first, vLLM checks the key itself.

@@ -9,7 +9,7 @@ from test_hf_generator import tiny_model
 from torch import nn
 
 from envtune.rollout.generator import Completion, Request
-from envtune.rollout.weight_probe import PROBE_LENGTH, probe_difference, probe_requests
+from envtune.rollout.vllm.weight_probe import PROBE_LENGTH, probe_difference, probe_requests
 
 
 def test_probes_are_the_same_at_every_push_and_reach_all_of_the_vocabulary():

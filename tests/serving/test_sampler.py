@@ -12,9 +12,9 @@ from toy_world import toy_model
 
 from envtune.errors import UserError
 from envtune.rollout.generator import Completion, Request
-from envtune.rollout.hf_generator import HFGenerator
-from envtune.rollout.running_batch import RunningBatch
-from envtune.rollout.sampling import Sampling
+from envtune.rollout.hf.hf_generator import HFGenerator
+from envtune.rollout.hf.running_batch import RunningBatch
+from envtune.rollout.hf.sampling import Sampling
 from envtune.serving.completion_server import Model, application
 from envtune.serving.refusal import Refusal
 from envtune.serving.sampler import Sampler

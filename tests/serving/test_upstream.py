@@ -9,7 +9,7 @@ import pytest
 
 from envtune.errors import UserError
 from envtune.serving.refusal import Refusal
-from envtune.serving.upstream import Order, Sampled, Upstream
+from envtune.serving.upstream import Order, Upstream, UpstreamCompletion
 
 ORDER = Order((5, 6), 3, 0.5, 0.9, None, (1, 2))
 ANSWER = {"choices": [{"token_ids": [7, 1], "finish_reason": "stop"}]}
@@ -20,7 +20,7 @@ def upstream(answer: Callable[[httpx2.Request], httpx2.Response]) -> Upstream:
     return Upstream("http://behind", 5.0, "key", httpx2.MockTransport(answer))
 
 
-def complete(answer: Any, status: int = 200) -> Sampled:
+def complete(answer: Any, status: int = 200) -> UpstreamCompletion:
     return asyncio.run(upstream(lambda _: httpx2.Response(status, json=answer)).complete(ORDER))
 
 
@@ -31,11 +31,11 @@ def test_ids_go_in_with_the_clients_sampling_and_no_default_of_the_models() -> N
         seen.append(request)
         return httpx2.Response(200, json=MODELS if request.url.path == "/v1/models" else ANSWER)
 
-    async def connect_and_complete() -> tuple[int | None, Sampled]:
+    async def connect_and_complete() -> tuple[int | None, UpstreamCompletion]:
         server = upstream(answer)
         return await server.connect(), await server.complete(ORDER)
 
-    assert asyncio.run(connect_and_complete()) == (99, Sampled((7, 1), False))
+    assert asyncio.run(connect_and_complete()) == (99, UpstreamCompletion((7, 1), False))
     assert {request.headers["authorization"] for request in seen} == {"Bearer key"}
     assert httpx2.Response(200, content=seen[-1].content).json() == {
         "model": "m",
@@ -53,7 +53,7 @@ def test_ids_go_in_with_the_clients_sampling_and_no_default_of_the_models() -> N
 
 
 def test_a_completion_at_its_length_limit_is_clipped() -> None:
-    assert complete({"choices": [{"token_ids": [7], "finish_reason": "length"}]}) == Sampled((7,), True)
+    assert complete({"choices": [{"token_ids": [7], "finish_reason": "length"}]}) == UpstreamCompletion((7,), True)
 
 
 @pytest.mark.parametrize(

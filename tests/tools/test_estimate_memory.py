@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.task import Category
-from envtune.training.policy import Policy
+from envtune.training.model.policy import Policy
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
 
 ROOT = Path(__file__).parents[2]

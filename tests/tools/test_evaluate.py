@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from envtune import trajectory_file
 from envtune.chat.prompt import PromptStyle
-from envtune.command_line import CONFIG_FOLDER, require_known_keys
+from envtune.command_line.command import CONFIG_FOLDER, require_known_keys
 from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.evaluation.audit.published import listed_tasks
 from envtune.task import Split

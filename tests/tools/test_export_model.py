@@ -17,10 +17,10 @@ from transformers.utils import hub
 
 from envtune.errors import UserError
 from envtune.serving.model_folder import find_model
-from envtune.training.export import Trained, export, find_trained
-from envtune.training.lora import LoRA, adapter_tensors
-from envtune.training.policy import Policy
-from envtune.training.weights import load_model
+from envtune.training.model.export import Trained, export, find_trained
+from envtune.training.model.lora import LoRA, adapter_tensors
+from envtune.training.model.policy import Policy
+from envtune.training.model.weights import load_model
 from tools import export_model
 
 ROOT = Path(__file__).parents[2]

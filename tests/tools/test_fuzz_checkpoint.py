@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 import fuzz_checkpoint
 from fuzz_checkpoint import fuzz
 
-from envtune.training import checkpoint_io
+from envtune.training.run_folder import checkpoint_io
 
 
 def test_no_damage_passes_as_a_whole_checkpoint(tmp_path: Path):

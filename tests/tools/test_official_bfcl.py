@@ -21,9 +21,9 @@ from envtune.data.call_string import parse_call
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.environment.toolbox import PARAMETERS
-from envtune.evaluation.official.program import OfficialProgram
-from envtune.evaluation.official.results import result_file, write_results
-from envtune.evaluation.official.scores import OfficialScore, read_scores
+from envtune.evaluation.official.bfcl_program import OfficialProgram
+from envtune.evaluation.official.official_scores import OfficialScore, read_scores
+from envtune.evaluation.official.result_files import result_file, write_results
 from envtune.task import Category, Task
 from envtune.trajectory import Trajectory
 

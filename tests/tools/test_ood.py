@@ -19,7 +19,7 @@ from hydra.utils import instantiate
 from made_scores import review
 from scripted_chat import scripted_chat
 
-from envtune.command_line import CONFIG_FOLDER, require_known_keys
+from envtune.command_line.command import CONFIG_FOLDER, require_known_keys
 from envtune.errors import UserError
 from envtune.evaluation.ood.harness import ChatEndpoint
 from envtune.evaluation.ood.record import Results

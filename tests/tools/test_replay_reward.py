@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from ended_command import status
 
-from envtune import command_line, trajectory_file
+from envtune import trajectory_file
+from envtune.command_line.mistakes import CONFIG_FOLDER
 from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, FinalAnswer, Step, Trajectory, Turn, TurnEnd, TurnVerdict
 from tools import replay_reward
@@ -88,7 +89,7 @@ def test_a_reward_of_the_users_own_is_replayed(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     conf = tmp_path / "conf"
-    shutil.copytree(command_line.CONFIG_FOLDER, conf)
+    shutil.copytree(CONFIG_FOLDER, conf)
     (conf / "reward/brief.yaml").write_text("_target_: brief_reward.Turns\ncost: 1.0\n")
     (tmp_path / "brief_reward.py").write_text(
         "from envtune.reward import RewardBreakdown, RewardPart\n"

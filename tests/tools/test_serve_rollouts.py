@@ -7,7 +7,7 @@ from argparse import Namespace
 import pytest
 from ended_command import status
 
-from envtune.rollout.vllm_guard import GUARD
+from envtune.rollout.vllm.guard import GUARD
 from tools import serve_rollouts
 
 

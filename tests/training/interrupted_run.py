@@ -26,11 +26,11 @@ import train as program
 from envtune.environment.augmentation.annealed import Annealed
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.rollout.collector import Collector
-from envtune.training.callbacks.best_checkpoint import BestCheckpoint
-from envtune.training.callbacks.last_checkpoint import LastCheckpoint
-from envtune.training.callbacks.trajectory_log import TrajectoryLog
-from envtune.training.csv_log import CSVLog
+from envtune.training.curriculum.best_checkpoint import BestCheckpoint
 from envtune.training.module import GRPOModule
+from envtune.training.reporting.trajectory_log import TrajectoryLog
+from envtune.training.resume.last_checkpoint import LastCheckpoint
+from envtune.training.run_folder.csv_log import CSVLog
 from envtune.trajectory import Trajectory
 
 ROOT = Path(__file__).parent.parent.parent

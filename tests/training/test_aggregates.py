@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import distributed, multiprocessing
 
-from envtune.training.aggregates import Aggregates, from_all_ranks
+from envtune.processes.collectives import gather
+from envtune.training.reporting.aggregates import Aggregates
 
 MINIMA, MAXIMA = frozenset({"low"}), frozenset({"high"})
 
@@ -45,7 +46,7 @@ def rank_of_two(rank: int, folder: str) -> None:
     first = aggregates.pop()
     aggregates.add({"both": [rank]})
     second = aggregates.pop()
-    Path(folder, f"{rank}.json").write_text(json.dumps([first, second, from_all_ranks([rank, "x" * rank])]))
+    Path(folder, f"{rank}.json").write_text(json.dumps([first, second, gather([rank, "x" * rank])]))
     distributed.destroy_process_group()
 
 
@@ -61,4 +62,4 @@ def test_two_processes_get_the_same_values_over_all_their_samples(tmp_path: Path
 
 
 def test_one_process_is_all_ranks():
-    assert from_all_ranks([1, 2]) == [[1, 2]]
+    assert gather([1, 2]) == [[1, 2]]

@@ -10,9 +10,9 @@ import torch
 from toy_training import toy_datamodule, toy_module, toy_trainer
 
 from envtune.errors import UserError
-from envtune.training.callbacks.best_checkpoint import BestCheckpoint
-from envtune.training.checkpoint_io import AtomicCheckpointIO, update_of
-from envtune.training.update_count import count_on
+from envtune.training.curriculum.best_checkpoint import BestCheckpoint
+from envtune.training.reporting.update_axis import count_on
+from envtune.training.run_folder.checkpoint_io import AtomicCheckpointIO, update_of
 
 
 class Measured(BestCheckpoint):

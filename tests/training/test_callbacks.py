@@ -17,11 +17,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from toy_training import toy_datamodule, toy_module, toy_trainer
 
 from envtune import trajectory_file
-from envtune.training.callbacks.trajectory_log import TrajectoryLog
-from envtune.training.callbacks.update_progress import UpdateProgress, describe
-from envtune.training.callbacks.validation_history import ValidationHistory
+from envtune.files.atomic_file import WriteError
+from envtune.training.reporting.trajectory_log import TrajectoryLog
+from envtune.training.reporting.update_progress import UpdateProgress, describe
+from envtune.training.reporting.validation_history import ValidationHistory
 from envtune.trajectory import Trajectory
-from envtune.whole_file import WriteError
 
 
 class Played:

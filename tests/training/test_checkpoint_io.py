@@ -11,11 +11,11 @@ import torch
 from full_disk import files_end_after
 
 from envtune.errors import UserError
-from envtune.training.checkpoint_io import AtomicCheckpointIO, damage_of, previous_of, update_of
-from envtune.training.continued_run import start_of_run
-from envtune.training.fsdp_strategy import FSDP2Strategy
-from envtune.training.weights import read_checkpoint
-from envtune.whole_file import WriteError
+from envtune.files.atomic_file import WriteError
+from envtune.training.model.fsdp_strategy import FSDP2Strategy
+from envtune.training.model.weights import read_checkpoint
+from envtune.training.resume.continued_run import start_of_run
+from envtune.training.run_folder.checkpoint_io import AtomicCheckpointIO, damage_of, previous_of, update_of
 
 CUT = "it is cut off, or no checkpoint"
 ALTERED = "its digest is wrong"

@@ -13,15 +13,15 @@ from lightning import Callback
 from toy_training import toy_datamodule, toy_module, toy_trainer
 
 from envtune.errors import UserError
-from envtune.training.callbacks.best_checkpoint import BestCheckpoint
-from envtune.training.callbacks.last_checkpoint import LastCheckpoint
-from envtune.training.callbacks.trajectory_log import TrajectoryLog
-from envtune.training.callbacks.validation_history import ValidationHistory
-from envtune.training.checkpoint_io import AtomicCheckpointIO, update_of
-from envtune.training.continued_run import continue_run, keep_as_own, start_of_run
-from envtune.training.csv_log import CSVLog, read_rows
-from envtune.training.run_files import files_written_by
-from envtune.training.run_record import write_run_record
+from envtune.training.curriculum.best_checkpoint import BestCheckpoint
+from envtune.training.reporting.trajectory_log import TrajectoryLog
+from envtune.training.reporting.validation_history import ValidationHistory
+from envtune.training.resume.continued_run import continue_run, keep_as_own, start_of_run
+from envtune.training.resume.last_checkpoint import LastCheckpoint
+from envtune.training.run_folder.checkpoint_io import AtomicCheckpointIO, update_of
+from envtune.training.run_folder.csv_log import CSVLog, read_rows
+from envtune.training.run_folder.run_files import files_written_by
+from envtune.training.run_folder.run_record import write_run_record
 
 
 class Interrupted(Exception):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from full_disk import files_end_after
 
-from envtune.training.csv_log import CSVLog, read_rows
-from envtune.whole_file import WriteError
+from envtune.files.atomic_file import WriteError
+from envtune.training.run_folder.csv_log import CSVLog, read_rows
 
 
 def test_rows_are_on_the_disk_at_once_and_new_names_widen_the_table(tmp_path: Path):

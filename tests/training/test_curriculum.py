@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from envtune.errors import UserError
-from envtune.training.curriculum import Curriculum, StageStart, continue_stage
-from envtune.training.stage_end import StageEnd
-from envtune.training.stage_record import read_stage_records
+from envtune.training.curriculum.stage_end import StageEnd
+from envtune.training.curriculum.stages import Curriculum, StageStart, continue_stage
+from envtune.training.run_folder.stage_record import read_stage_records
 
 
 class Script:

@@ -13,7 +13,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from watched_curriculum import MOMENTS, run
 
-from envtune.training.csv_log import read_rows
+from envtune.training.run_folder.csv_log import read_rows
 
 # The first test waits for two dozen processes, which a busy machine may take a while for.
 pytestmark = pytest.mark.timeout(1500)

@@ -196,7 +196,7 @@ def test_validation_plays_every_task_once_greedily_and_can_be_repeated(tokenizer
 def on_rank(monkeypatch: pytest.MonkeyPatch, datamodule: EnvironmentDataModule, rank: int, drawn: list[int]) -> None:
     """One of ``len(drawn)``, of which each has drawn as many tasks as ``drawn`` says."""
     datamodule.trainer = SimpleNamespace(global_rank=rank, world_size=len(drawn))  # type: ignore[assignment]
-    monkeypatch.setattr("envtune.training.datamodule.from_all_ranks", lambda _: drawn)
+    monkeypatch.setattr("envtune.training.datamodule.gather", lambda _: drawn)
 
 
 def test_ranks_validate_in_as_many_batches_whatever_their_shares(tokenizer: Any, monkeypatch: pytest.MonkeyPatch):

@@ -19,8 +19,8 @@ from test_curriculum_run import settings as settings_of_curriculum
 from test_exact_resume import assert_same_run, checkpoint_of
 from test_exact_resume import settings as settings_of_one
 
-from envtune.training.csv_log import read_rows
-from envtune.training.stage_record import read_stage_records
+from envtune.training.run_folder.csv_log import read_rows
+from envtune.training.run_folder.stage_record import read_stage_records
 
 # The fixture waits for eight processes, which a busy machine may take a while for.
 pytestmark = pytest.mark.timeout(1800)

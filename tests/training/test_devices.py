@@ -12,10 +12,15 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
-from envtune.command_line import CONFIG_FOLDER
+from envtune.command_line.command import CONFIG_FOLDER
 from envtune.errors import UserError
-from envtune.training.devices import processes_of, require_as_many_devices, require_processes, seed_this_rank
-from envtune.training.library_noise import silence_libraries
+from envtune.training.distributed.devices import (
+    processes_of,
+    require_as_many_devices,
+    require_processes,
+    seed_this_rank,
+)
+from envtune.training.reporting.library_logging import silence_libraries
 
 TORCHRUN = {
     "TORCHELASTIC_RUN_ID": "none",

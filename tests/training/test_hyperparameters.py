@@ -8,7 +8,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from envtune.training.hyperparameters import log_outcome
+from envtune.training.reporting.scalar_log import log_outcome
 
 
 def test_settings_and_final_validation_are_read_back_as_hyperparameters_and_their_metrics(tmp_path: Path):

@@ -16,7 +16,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from sharded_run import together
 from torch import distributed
 
-from envtune.training.lifeline import Lifeline, _slow_down_lightnings_watch
+from envtune.training.distributed.rank_watch import RankWatch, _slow_down_lightnings_watch
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -28,14 +28,14 @@ def work(way: str) -> None:
     distributed.init_process_group("gloo", rank=rank, world_size=2)
     strategy = DDPStrategy(cluster_environment=LightningEnvironment())
     trainer: Any = SimpleNamespace(global_rank=rank, world_size=2, num_nodes=1, strategy=strategy)
-    with Lifeline() as lifeline:
-        lifeline.setup(trainer, None, "fit")  # type: ignore[arg-type]
+    with RankWatch() as rank_watch:
+        rank_watch.setup(trainer, None, "fit")  # type: ignore[arg-type]
         if rank == 1 and way == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if way == "both failed" or (rank == 1 and way == "failed"):
             raise ValueError(f"no such task in rank {rank}")
         if way == "noticed late":
-            _end_late(lifeline) if rank == 0 else _be_killed_soon()
+            _end_late(rank_watch) if rank == 0 else _be_killed_soon()
         if rank == 0:
             time.sleep(4)
     print(f"rank {rank} has done its work", flush=True)
@@ -46,15 +46,15 @@ def _be_killed_soon() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _end_late(lifeline: Lifeline) -> None:
+def _end_late(rank_watch: RankWatch) -> None:
     """As on a machine that has no time for the thread: the error of an operation is there first."""
-    end = lifeline._end
+    end = rank_watch._end
 
     def late(gone: int, heard: bool) -> None:
         time.sleep(2)
         end(gone, heard)
 
-    lifeline._end = late  # type: ignore[method-assign]
+    rank_watch._end = late  # type: ignore[method-assign]
     time.sleep(1)
     raise RuntimeError("an operation with the other failed")
 

@@ -15,12 +15,12 @@ from toy_world import toy_model
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from envtune.errors import UserError
-from envtune.training.callbacks.last_checkpoint import LastCheckpoint
-from envtune.training.checkpoint_io import AtomicCheckpointIO
-from envtune.training.lora import LoRA, adapter_tensors
+from envtune.training.model.lora import LoRA, adapter_tensors
+from envtune.training.model.policy import Policy
+from envtune.training.model.weights import load_model, load_trained
 from envtune.training.module import GRPOModule
-from envtune.training.policy import Policy
-from envtune.training.weights import load_model, load_trained
+from envtune.training.resume.last_checkpoint import LastCheckpoint
+from envtune.training.run_folder.checkpoint_io import AtomicCheckpointIO
 
 ADAM = partial(torch.optim.Adam, lr=0.05)
 RANK_2 = LoRA(r=2, alpha=4)

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from envtune.grpo.loss import AGGREGATIONS, TOKEN_MEAN, averaged_count, token_weights
-from envtune.training import gradient_average
-from envtune.training.gradient_average import share_of_mean
+from envtune.training.distributed import gradient_average
+from envtune.training.distributed.gradient_average import share_of_mean
 
 # Three sampled tokens in two rows, and one in the only row with any.
 RANKS = (torch.tensor([[False, True, True], [False, True, False]]), torch.tensor([[False] * 3, [False, True, False]]))
 
 
 def shares(monkeypatch: pytest.MonkeyPatch, *counts: int) -> list[float]:
-    monkeypatch.setattr(gradient_average, "from_all_ranks", lambda _: list(counts))
+    monkeypatch.setattr(gradient_average, "gather", lambda _: list(counts))
     return [share_of_mean(count) for count in counts]
 
 

@@ -11,8 +11,8 @@ import torch
 from envtune.grpo.batch import TrainBatch
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.task import Category, ToolCall
-from envtune.training.aggregates import Aggregates
-from envtune.training.metrics import (
+from envtune.training.reporting.aggregates import Aggregates
+from envtune.training.reporting.metrics import (
     MAXIMA,
     MINIMA,
     completion_lengths,
@@ -209,6 +209,6 @@ def test_where_the_time_of_an_update_went():
     assert values["perf/tokens_per_s"] == pytest.approx(19 / 8.0)
     assert values["perf/update_tokens_per_s"] == 11 / 2
     assert values["perf/prompt_sharing"] == pytest.approx(19 / 11)
-    # Sampled are 2 + 3 + 1 and 1 + 1 tokens; beside the 11 of the first group the other has 2 + 1 + 1.
+    # EngineCompletion are 2 + 3 + 1 and 1 + 1 tokens; beside the 11 of the first group the other has 2 + 1 + 1.
     assert values["perf/sampled_tokens_per_s"] == 8 / 4
     assert values["perf/fed_ratio"] == 30 / 15

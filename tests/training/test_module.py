@@ -17,9 +17,9 @@ from toy_world import toy_model
 
 from envtune.grpo.settings import GRPOSettings
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
+from envtune.training.model.policy import Policy
 from envtune.training.module import GRPOModule
-from envtune.training.phase_clock import PhaseClock
-from envtune.training.policy import Policy
+from envtune.training.reporting.phase_clock import PhaseClock
 from envtune.trajectory import Trajectory
 
 MODULE = "envtune.training.module"
@@ -155,7 +155,7 @@ def test_an_update_says_where_its_time_went(tokenizer: Any, tmp_path: Path, monk
     monkeypatch.setattr(f"{MODULE}.PhaseClock", lambda device: PhaseClock(device, ticking().perf_counter))
     monkeypatch.setattr(f"{MODULE}.time", ticking(tick=60.0))
     monkeypatch.setattr("envtune.training.datamodule.time", ticking(tick=8.0))
-    monkeypatch.setattr("envtune.training.callbacks.weight_sync.time", ticking(tick=2.0))
+    monkeypatch.setattr("envtune.training.weight_sync.time", ticking(tick=2.0))
     trainer = toy_trainer(tmp_path, max_steps=2)
     trainer.fit(toy_module(max_tokens_per_batch=1), toy_datamodule(tokenizer))
     values = {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from envtune.training.phase_clock import PhaseClock
+from envtune.training.reporting.phase_clock import PhaseClock
 
 CPU = torch.device("cpu")
 

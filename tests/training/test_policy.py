@@ -20,8 +20,8 @@ from transformers import (
 )
 
 from envtune.errors import UserError
-from envtune.training.policy import Policy, token_statistics
-from envtune.training.weights import load_model
+from envtune.training.model.policy import Policy, token_statistics
+from envtune.training.model.weights import load_model
 
 
 def loaded(path: str, **settings) -> Policy:

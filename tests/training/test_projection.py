@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from envtune.training.projection import project
+from envtune.training.model.projection import project
 
 TEMPERATURE = 0.7
 

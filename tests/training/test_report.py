@@ -4,8 +4,8 @@ from typing import Any
 
 from rich.console import Console
 
-from envtune.training.report import changed, config_tree, stages_table, validation_curve, validation_table
-from envtune.training.stage_record import StageRecord
+from envtune.training.reporting.report import changed, config_tree, stages_table, validation_curve, validation_table
+from envtune.training.run_folder.stage_record import StageRecord
 
 
 def printed(renderable: Any) -> str:

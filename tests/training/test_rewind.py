@@ -10,14 +10,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.tensorboard import SummaryWriter
 
 from envtune.errors import UserError
-from envtune.training.callbacks.best_checkpoint import BestCheckpoint
-from envtune.training.callbacks.last_checkpoint import LastCheckpoint
-from envtune.training.callbacks.trajectory_log import TrajectoryLog
-from envtune.training.checkpoint_io import AtomicCheckpointIO, update_of
-from envtune.training.csv_log import CSVLog, read_rows
-from envtune.training.rewind import rewind
-from envtune.training.run_files import files_written_by
-from envtune.training.tensorboard_log import TensorBoardLog
+from envtune.training.curriculum.best_checkpoint import BestCheckpoint
+from envtune.training.reporting.tensorboard_log import TensorBoardLog
+from envtune.training.reporting.trajectory_log import TrajectoryLog
+from envtune.training.resume.last_checkpoint import LastCheckpoint
+from envtune.training.resume.rollback import roll_back
+from envtune.training.run_folder.checkpoint_io import AtomicCheckpointIO, update_of
+from envtune.training.run_folder.csv_log import CSVLog, read_rows
+from envtune.training.run_folder.run_files import files_written_by
 
 
 def written_run(folder: Path) -> Path:
@@ -77,7 +77,7 @@ def test_what_was_written_after_the_checkpoint_moves_aside_and_the_rest_stays(tm
     folder = written_run(tmp_path)
     metrics = (folder / "csv/metrics.csv").read_bytes()
     (curves,) = (path.read_bytes() for path in (folder / "tensorboard").iterdir())
-    rewind(folder, 2)
+    roll_back(folder, 2)
     assert [row["step"] for row in read_rows(folder / "csv/metrics.csv")] == ["0", "1", "2"]
     assert steps_of(folder) == ([0, 1, 2], [0, 1, 2])
     files = {path.name: path.read_text() for path in (folder / "trajectories").rglob("*.jsonl*")}
@@ -99,7 +99,7 @@ def test_what_was_written_after_the_checkpoint_moves_aside_and_the_rest_stays(tm
 
 def test_nothing_is_taken_back_from_a_run_that_wrote_nothing_more(tmp_path: Path):
     folder = written_run(tmp_path)
-    rewind(folder, 4)
+    roll_back(folder, 4)
     assert steps_of(folder) == ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4])
     assert len(list(folder.rglob("*.jsonl"))) == 10
     assert update_of(folder / "checkpoints/best.ckpt") == 4
@@ -111,7 +111,7 @@ def test_a_run_that_begins_anew_keeps_its_record_alone(tmp_path: Path, caplog: p
     folder = written_run(tmp_path)
     before = {name.replace("tfevents", "rewound"): part for name, part in contents(folder).items()}
     with caplog.at_level(logging.INFO, logger="envtune"):
-        rewind(folder, -1)
+        roll_back(folder, -1)
     assert [path.name for path in folder.rglob("*") if path.is_file() and "rewound" not in str(path)] == ["run.json"]
     # Nothing is lost.
     assert taken_back(folder) == {name: part for name, part in before.items() if name != "run.json"}
@@ -133,7 +133,7 @@ def test_files_that_the_record_does_not_list_are_not_touched(tmp_path: Path):
     ):
         (folder / name).write_text("of another program")
     others = {name: part for name, part in contents(tmp_path).items() if "runs/a/" not in name or "inside" in name}
-    rewind(folder, -1)
+    roll_back(folder, -1)
     after = contents(tmp_path)
     assert others.items() <= after.items()
     assert [name for name, part in after.items() if part == b"of another program"] == [
@@ -146,11 +146,11 @@ def test_a_folder_without_a_record_is_not_touched_and_an_old_record_is_refused(t
     folder = written_run(tmp_path)
     (folder / "run.json").unlink()
     before = contents(folder)
-    rewind(folder, -1)
+    roll_back(folder, -1)
     assert contents(folder) == before
     (folder / "run.json").write_text("{}")
     with pytest.raises(UserError, match=r"run.json does not list the run's files, since an earlier version of envtune"):
-        rewind(folder, -1)
+        roll_back(folder, -1)
 
 
 def test_a_record_from_elsewhere_cannot_name_files_outside_of_the_folder(tmp_path: Path):
@@ -167,7 +167,7 @@ def test_a_record_from_elsewhere_cannot_name_files_outside_of_the_folder(tmp_pat
         "link/trajectories/train/update_*.jsonl",
     ]
     (folder / "run.json").write_text(json.dumps({"files": listed}))
-    rewind(folder, -1)
+    roll_back(folder, -1)
     assert contents(victim) == before
     assert not list(folder.glob("rewound-*"))
 
@@ -181,7 +181,7 @@ def test_the_checkpoint_that_is_resumed_stays_and_a_damaged_or_later_one_beside_
             last.write_bytes(damaged)
         else:
             AtomicCheckpointIO().save_checkpoint({"global_step": 4}, last)
-        rewind(folder, 3, previous)
+        roll_back(folder, 3, previous)
         assert not last.exists()
         assert update_of(previous) == 3
     assert len([path for aside in folder.glob("rewound-*") for path in aside.rglob("last.ckpt")]) == 2
@@ -194,7 +194,7 @@ def test_metrics_that_another_program_has_written_are_told_and_stay(tmp_path: Pa
     folder = written_run(tmp_path)
     (folder / "csv/metrics.csv").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"csv/metrics\.csv is not as the run wrote it \(.*\): restore it, or move"):
-        rewind(folder, 2)
+        roll_back(folder, 2)
     assert (folder / "csv/metrics.csv").read_text(encoding="utf-8") == text
 
 
@@ -204,7 +204,7 @@ def test_a_damaged_event_file_is_kept_aside_as_it_was(tmp_path: Path):
     damaged = bytearray(events.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     events.write_bytes(damaged)
-    rewind(folder, 4)
+    roll_back(folder, 4)
     assert bytes(damaged) in taken_back(folder).values()
 
 
@@ -212,7 +212,7 @@ def test_events_that_were_cut_off_end_where_they_were(tmp_path: Path):
     folder = written_run(tmp_path)
     (events,) = (folder / "tensorboard").iterdir()
     events.write_bytes(events.read_bytes()[:-7])
-    rewind(folder, 4)
+    roll_back(folder, 4)
     # The last record is the text of update 4.
     assert steps_of(folder) == ([0, 1, 2, 3, 4], [0, 1, 2, 3])
 
@@ -223,7 +223,7 @@ def test_a_best_checkpoint_without_an_earlier_one_moves_aside_and_a_warning_name
     save_best(tmp_path, 4)
     record(tmp_path)
     with caplog.at_level(logging.WARNING, logger="envtune"):
-        rewind(tmp_path, 2)
+        roll_back(tmp_path, 2)
     assert set(taken_back(tmp_path)) == {"checkpoints/best.ckpt"}
     assert not list(tmp_path.glob("checkpoints/*"))
     assert f"{tmp_path}/checkpoints/best.ckpt was damaged or of a later update; the run writes it" in caplog.text
@@ -234,7 +234,7 @@ def test_a_best_checkpoint_that_was_being_replaced_is_the_one_before(tmp_path: P
     record(tmp_path)
     best = tmp_path / "checkpoints/best.ckpt"
     best.rename(tmp_path / "checkpoints/best.previous.ckpt")
-    rewind(tmp_path, 2)
+    roll_back(tmp_path, 2)
     assert update_of(best) == 2
 
 
@@ -244,5 +244,5 @@ def test_the_record_of_settings_and_outcome_is_not_written_twice(tmp_path: Path)
     curves.add_scalar("val/success", 0.5, 4)
     curves.close()
     record(tmp_path)
-    rewind(tmp_path, 4)
+    roll_back(tmp_path, 4)
     assert EventAccumulator(str(tmp_path / "tensorboard")).Reload().Tags()["scalars"] == ["val/success"]

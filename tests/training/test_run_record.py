@@ -12,9 +12,9 @@ import pytest
 
 from envtune.chat.pieces import Pieces
 from envtune.errors import UserError
-from envtune.training import run_record
-from envtune.training.checkpoint_io import AtomicCheckpointIO
-from envtune.training.run_record import differences, write_run_record
+from envtune.training.run_folder import run_record
+from envtune.training.run_folder.checkpoint_io import AtomicCheckpointIO
+from envtune.training.run_folder.run_record import differences, write_run_record
 
 
 def written(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from sharded_run import together, train
 from transformers import AutoModelForCausalLM
 
-from envtune.training.export import export, find_trained
+from envtune.training.model.export import export, find_trained
 
 # Two updates on four episodes of one short step each, and a validation after each update.
 SETTINGS = (

@@ -17,13 +17,13 @@ from toy_training import settings_of, toy_datamodule, toy_trainer
 from toy_world import toy_model, toy_tokenizer
 
 from envtune.errors import UserError
-from envtune.training.checkpoint_io import AtomicCheckpointIO, damage_of, update_of
-from envtune.training.fsdp_strategy import FSDP2Strategy
-from envtune.training.lora import LoRA, add_adapter
+from envtune.training.model.fsdp_strategy import FSDP2Strategy
+from envtune.training.model.lora import LoRA, add_adapter
+from envtune.training.model.policy import Policy
+from envtune.training.model.sharding import divide, whole
+from envtune.training.model.weights import load_stage_weights
 from envtune.training.module import GRPOModule
-from envtune.training.policy import Policy
-from envtune.training.sharding import divide, whole
-from envtune.training.weights import load_stage_weights
+from envtune.training.run_folder.checkpoint_io import AtomicCheckpointIO, damage_of, update_of
 
 # The first test waits for the two processes, which a busy machine may take a while for.
 pytestmark = pytest.mark.timeout(900)

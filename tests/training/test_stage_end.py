@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from toy_training import toy_datamodule, toy_module, toy_trainer
 
-from envtune.training.callbacks.best_checkpoint import BestCheckpoint
-from envtune.training.callbacks.stage_transition import StageTransition
-from envtune.training.callbacks.validation_history import ValidationHistory
-from envtune.training.stage_end import StageEnd, stage_end
-from envtune.training.transition import CollapseGuard, TransitionRule
+from envtune.training.curriculum.best_checkpoint import BestCheckpoint
+from envtune.training.curriculum.stage_end import StageEnd, stage_end
+from envtune.training.curriculum.stage_transition import StageTransition
+from envtune.training.curriculum.transition import CollapseGuard, TransitionRule
+from envtune.training.reporting.validation_history import ValidationHistory
 
 METRIC = "val/progress/overall"
 LAST = Path("last.ckpt")

@@ -14,12 +14,12 @@ from torch import Tensor
 from toy_training import SGD, BrokenGradient, toy_datamodule, toy_module, toy_trainer
 
 from envtune.errors import UserError
-from envtune.rollout.hf_generator import HFGenerator
-from envtune.training.callbacks.best_checkpoint import BestCheckpoint
-from envtune.training.callbacks.stage_transition import StageTransition
-from envtune.training.csv_log import CSVLog, read_rows
-from envtune.training.transition import CollapseGuard, TransitionRule
-from envtune.training.update_count import count_on
+from envtune.rollout.hf.hf_generator import HFGenerator
+from envtune.training.curriculum.best_checkpoint import BestCheckpoint
+from envtune.training.curriculum.stage_transition import StageTransition
+from envtune.training.curriculum.transition import CollapseGuard, TransitionRule
+from envtune.training.reporting.update_axis import count_on
+from envtune.training.run_folder.csv_log import CSVLog, read_rows
 
 
 def transition(folder: Path, on_collapse: str = "stop", max_kl: float = 1e9, **rule: Any) -> StageTransition:

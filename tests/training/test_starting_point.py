@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from envtune.errors import UserError
-from envtune.training.stage_record import FILE, StageRecord, write_stage_records
-from envtune.training.starting_point import describe_start, find_checkpoint
+from envtune.training.run_folder.stage_record import FILE, StageRecord, write_stage_records
+from envtune.training.run_folder.starting_point import describe_start, find_checkpoint
 
 
 def touched(path: Path) -> Path:

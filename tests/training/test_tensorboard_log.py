@@ -9,9 +9,9 @@ import pytest
 from full_disk import files_end_after
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from envtune.training.rewind import rewind
-from envtune.training.tensorboard_log import TensorBoardLog, events_of
-from envtune.whole_file import WriteError
+from envtune.files.atomic_file import WriteError
+from envtune.training.reporting.tensorboard_log import TensorBoardLog, events_of
+from envtune.training.resume.rollback import roll_back
 
 BEGUN = 1_800_000_000.0
 
@@ -108,6 +108,6 @@ def test_a_full_disk_is_told_by_the_call_that_writes_and_what_was_written_before
     assert threading.active_count() == threads
     log.finalize("failed")
     assert [event.step for event in events_of(path)] == [0, 1]
-    rewind(tmp_path, 1)
+    roll_back(tmp_path, 1)
     part_of_run(tmp_path / "tensorboard", range(2, 4))
     assert [step for step, *_ in curve(tmp_path / "tensorboard")] == [1, 2, 3]

@@ -15,7 +15,7 @@ import pytest
 DEFAULTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 PROGRAM = """
 import ctypes, os, signal, subprocess, sys, time
-from envtune.training import termination
+from envtune.training.resume import termination
 termination.GRACE = float(sys.argv[2])
 
 def waits():

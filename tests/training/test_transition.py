@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from envtune.errors import UserError
-from envtune.training.transition import CollapseGuard, TransitionRule
+from envtune.training.curriculum.transition import CollapseGuard, TransitionRule
 
 RULE = TransitionRule(window=2, tolerance=0.01, gradient_window=10, max_spread=0.5, min_updates=10)
 STEADY = [1.0] * 10

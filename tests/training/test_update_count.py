@@ -9,8 +9,8 @@ import pytest
 from lightning.pytorch.loggers import CSVLogger
 from toy_training import toy_datamodule, toy_module, toy_trainer
 
-from envtune.training.csv_log import read_rows
-from envtune.training.update_count import count_on, last_update, unlogged
+from envtune.training.reporting.update_axis import count_on, last_update, unlogged
+from envtune.training.run_folder.csv_log import read_rows
 
 
 def test_a_stage_counts_on_after_the_updates_of_earlier_ones_and_makes_as_many_as_alone(

@@ -8,7 +8,7 @@ import torch
 
 from envtune.grpo.batch import NO_TURN
 from envtune.grpo.loss import LossParts
-from envtune.training.update_statistics import UpdateStatistics
+from envtune.training.reporting.update_statistics import UpdateStatistics
 
 
 def parts(**values: float) -> LossParts:

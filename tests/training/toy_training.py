@@ -15,11 +15,11 @@ from toy_world import SeedReward, ToyTasks, toy_collector, toy_model
 
 from envtune.grpo.settings import GRPOSettings
 from envtune.reward.breakdown import Reward
-from envtune.rollout.hf_generator import HFGenerator
-from envtune.training.callbacks.weight_sync import WeightSync
+from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.training.datamodule import EnvironmentDataModule
+from envtune.training.model.policy import Policy
 from envtune.training.module import GRPOModule
-from envtune.training.policy import Policy
+from envtune.training.weight_sync import WeightSync
 
 SGD = partial(torch.optim.SGD, lr=1.0)
 

@@ -17,12 +17,12 @@ import torch
 from interrupted_run import half_a_checkpoint, half_a_row
 
 import train as program
-from envtune.training import curriculum
-from envtune.training.callbacks.best_checkpoint import BestCheckpoint
-from envtune.training.callbacks.trajectory_log import TrajectoryLog
-from envtune.training.csv_log import CSVLog
+from envtune.command_line.command import training_run
+from envtune.training.curriculum.best_checkpoint import BestCheckpoint
 from envtune.training.datamodule import EnvironmentDataModule
 from envtune.training.module import GRPOModule
+from envtune.training.reporting.trajectory_log import TrajectoryLog
+from envtune.training.run_folder.csv_log import CSVLog
 
 ROOT = Path(__file__).parent.parent.parent
 Hook = Callable[..., Any]
@@ -119,7 +119,7 @@ def play(arguments: list[str], moment: str | None, output: Path) -> None:
         os.dup2(file.fileno(), 2)
     os.chdir(ROOT)
     torch.set_num_threads(1)
-    program.count_on = _before(program.count_on, lambda *_: True, _keep_start)
+    training_run.count_on = _before(training_run.count_on, lambda *_: True, _keep_start)
     # Better at every validation, so that the best checkpoint is a later one than the first.
     BestCheckpoint._measure = lambda _, trainer: float(trainer.global_step)  # type: ignore[method-assign]
     if moment:

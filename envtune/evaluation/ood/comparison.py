@@ -7,11 +7,11 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 
 from envtune.errors import UserError
-from envtune.evaluation.intervals import Estimate
-from envtune.evaluation.ood.record import Endpoint, OODRecord
+from envtune.evaluation.ood.record import OODRecord, TestedEndpoint
 from envtune.evaluation.ood.table import Column, in_order, scores_of, with_interval
-from envtune.evaluation.paired import METHODS, paired_difference
 from envtune.report_text import markdown_table
+from envtune.statistics.intervals import Estimate
+from envtune.statistics.paired import METHODS, paired_difference
 
 CSV_COLUMNS = ("checkpoint", "baseline", "benchmark", "part", "tasks", "difference", "low", "high", "interval")
 
@@ -103,9 +103,9 @@ def _warnings(choice: str, records: Mapping[str, OODRecord]) -> Iterable[str]:
             yield f"{choice}: {record.broken} of {name}'s episodes broke off, counted as failed."
 
 
-def _who(user: Endpoint | None) -> str:
+def _who(user: TestedEndpoint | None) -> str:
     return f"{user.model} ({_settings(user)})" if user else "nobody"
 
 
-def _settings(endpoint: Endpoint) -> str:
+def _settings(endpoint: TestedEndpoint) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(endpoint.decoding.items())) or "the harness's own"

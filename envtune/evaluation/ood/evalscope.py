@@ -13,9 +13,9 @@ from typing import Any
 
 from envtune.errors import UserError
 from envtune.evaluation.ood.evalscope_results import read_evalscope
-from envtune.evaluation.ood.harness import NO_KEY, Job
+from envtune.evaluation.ood.harness import NO_KEY, BenchmarkJob
 from envtune.evaluation.ood.record import Results
-from envtune.whole_file import whole_file
+from envtune.files.atomic_file import atomic_file
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +78,13 @@ class Evalscope:
                 raise UserError(f"{self.dataset} needs {name} in the environment of {self.python}: {install}")
         return ", ".join(f"{name} {version}" for name, version in found.items())
 
-    def play(self, job: Job) -> Results:
+    def play(self, job: BenchmarkJob) -> Results:
         """As `Harness.play`. Started again on the same folder, evalscope plays only what it has not finished."""
         if self.local_path is not None and not Path(self.local_path).is_dir():
             raise UserError(f"ood.local_path={self.local_path} is no folder: docs/evaluation.md says what it must hold")
         work = job.folder.resolve() / "evalscope"
         settings = job.folder / "evalscope_settings.json"
-        with whole_file(settings) as file:
+        with atomic_file(settings) as file:
             file.write(json.dumps(self.settings(job, work), indent=1) + "\n")
         keys = {"OOD_AGENT_KEY": job.agent.key, "EVALSCOPE_API_KEY": job.user.key if job.user else NO_KEY}
         said = job.folder / "evalscope.log"
@@ -100,7 +100,7 @@ class Evalscope:
             )
         return read_evalscope(work, MODEL_ID, self.dataset, self.subsets)
 
-    def settings(self, job: Job, work: Path) -> dict[str, Any]:
+    def settings(self, job: BenchmarkJob, work: Path) -> dict[str, Any]:
         """The arguments of evalscope's TaskConfig, without keys."""
         return {
             "model": job.agent.model,

@@ -73,7 +73,7 @@ class ChatEndpoint:
 
 @checked
 @dataclass(frozen=True, slots=True)
-class Job:
+class BenchmarkJob:
     """One benchmark to play with one agent. ``folder`` keeps what the harness writes.
 
     ``limit``: only so many tasks of each part, None for all. ``concurrency``: episodes at a time. ``max_tokens`` of one
@@ -114,6 +114,6 @@ class Harness(Protocol):
         """Name and version, for the record. Raises UserError, with what to install, if it is not there."""
         ...
 
-    def play(self, job: Job) -> Results:
+    def play(self, job: BenchmarkJob) -> Results:
         """Plays and scores. Raises UserError if the program fails."""
         ...

@@ -8,11 +8,11 @@ from pathlib import Path
 from statistics import fmean
 
 from envtune.errors import UserError
-from envtune.evaluation.official.endpoint import Endpoint
-from envtune.evaluation.official.program import OfficialProgram
-from envtune.evaluation.official.scores import OfficialScore, read_scores
+from envtune.evaluation.official.bfcl_program import OfficialProgram
+from envtune.evaluation.official.official_scores import OfficialScore, read_scores
+from envtune.evaluation.official.policy_endpoint import PolicyEndpoint
 from envtune.evaluation.official.tasks import first_ids
-from envtune.evaluation.ood.harness import Job
+from envtune.evaluation.ood.harness import BenchmarkJob
 from envtune.evaluation.ood.record import Part, Results
 
 # The model's name in the program's files.
@@ -42,7 +42,7 @@ class OfficialBFCL:
     def version(self) -> str:
         return f"bfcl-eval {self._program(Path()).version()}"
 
-    def play(self, job: Job) -> Results:
+    def play(self, job: BenchmarkJob) -> Results:
         """As `Harness.play`. Started again on the same folder, the program plays only what is not there."""
         for name in ("max_tokens", "timeout"):
             if getattr(job, name) is not None:
@@ -56,7 +56,7 @@ class OfficialBFCL:
         categories = {part: self.prefix + part for part in self.parts}
         ids = None if job.limit is None else first_ids(categories.values(), job.limit)
         program = self._program(job.folder / "bfcl")
-        endpoint = Endpoint(job.agent.url, job.agent.model, job.agent.key)
+        endpoint = PolicyEndpoint(job.agent.url, job.agent.model, job.agent.key)
         program.generate(endpoint, [*categories.values()], ids, job.temperature, job.concurrency)
         program.evaluate()
         scores = read_scores(program.folder, NAME)

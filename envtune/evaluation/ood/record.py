@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from envtune.errors import UserError
-from envtune.whole_file import whole_file
+from envtune.files.atomic_file import atomic_file
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class TestedEndpoint:
     """A chat endpoint that was asked, and the decoding settings that every request named. Never a key."""
 
     url: str
@@ -55,8 +55,8 @@ class OODRecord:
     benchmark: str
     harness: str
     data: str
-    agent: Endpoint
-    user: Endpoint | None
+    agent: TestedEndpoint
+    user: TestedEndpoint | None
     episodes_per_task: int
     limit: int | None
     broken: int
@@ -67,7 +67,7 @@ class OODRecord:
 def write_record(folder: Path, record: OODRecord) -> Path:
     """Writes ``<choice>.json``, in place of an older one; returns its path."""
     path = folder / f"{record.choice}.json"
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
     return path
 
@@ -100,8 +100,8 @@ def _read(path: Path) -> OODRecord:
         content = json.loads(path.read_text(encoding="utf-8"))
         if set(content) != {field.name for field in fields(OODRecord)}:
             raise ValueError("other keys than those of a record")
-        content["agent"] = Endpoint(**content["agent"])
-        content["user"] = content["user"] and Endpoint(**content["user"])
+        content["agent"] = TestedEndpoint(**content["agent"])
+        content["user"] = content["user"] and TestedEndpoint(**content["user"])
         content["parts"] = {name: Part(**part) for name, part in content["parts"].items()}
         return OODRecord(**content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

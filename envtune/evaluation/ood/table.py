@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from envtune.evaluation.intervals import METHODS, Estimate, estimate
 from envtune.evaluation.ood.record import OODRecord, Part
 from envtune.report_text import markdown_table, percent
+from envtune.statistics.intervals import METHODS, Estimate, estimate
 
 # Title of a benchmark and the order of its parts, as the paper's table 2 has the benchmarks. Others come after these.
 COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {

@@ -21,10 +21,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from envtune.evaluation.seeds import mean_over_seeds
 from envtune.evaluation.sweeps.runs import Setting
+from envtune.files.atomic_file import atomic_file
+from envtune.statistics.seeds import mean_over_seeds
 from envtune.task import Category
-from envtune.whole_file import whole_file
 
 SUCCESS, GRADIENT, ENTROPY = "val/success/overall", "grad_norm", "entropy"
 LABELS = {SUCCESS: "validation success, %", GRADIENT: "gradient norm", ENTROPY: "entropy, nats per token"}
@@ -166,7 +166,7 @@ def _draw_bars(sets: Sequence[Sequence[Setting]], path: Path) -> Path:
 
 
 def _save(figure: Any, path: Path) -> None:
-    with whole_file(path, "wb") as file:
+    with atomic_file(path, "wb") as file:
         figure.savefig(file, format="png", dpi=150)
 
 

@@ -19,11 +19,11 @@ from pydantic import ConfigDict, with_config
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from typing_extensions import TypedDict
 
+from envtune.command_line.job_folder import JobFolder
 from envtune.errors import UserError
-from envtune.job_folder import JobFolder
-from envtune.record_file import read_record
-from envtune.training.run_record import read_run_record
-from envtune.training.stage_record import read_stage_records
+from envtune.files.record_file import read_record
+from envtune.training.run_folder.run_record import read_run_record
+from envtune.training.run_folder.stage_record import read_stage_records
 
 # The scalar that chooses the best validation; a run without it was not validated.
 PROGRESS = "val/progress/overall"

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import harness  # Of envtune/evaluation/official, which the test puts on the path.
 import requests
 import serpapi
 
-RECORDED = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+HERE = Path(__file__).parent
+HARNESS = HERE.parents[2] / "envtune/evaluation/official/bfcl_harness.py"
+RECORDED = json.loads((HERE / "recorded_search.json").read_text(encoding="utf-8"))
 
 
 class RecordedSearch:
@@ -34,4 +36,10 @@ def recorded_page(url: str, **_: Any) -> SimpleNamespace:
 
 serpapi.GoogleSearch = RecordedSearch
 requests.get = recorded_page
+# By its path, for envtune is not installed in the environment of BFCL's program.
+spec = spec_from_file_location("bfcl_harness", HARNESS)
+assert spec
+assert spec.loader
+harness = module_from_spec(spec)
+spec.loader.exec_module(harness)
 harness.main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -12,10 +12,9 @@ from scripted_endpoint import Call, scripted_endpoint
 
 from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks, package_data
 from envtune.errors import UserError
-from envtune.evaluation.official import program
-from envtune.evaluation.official.endpoint import Endpoint
-from envtune.evaluation.official.program import OfficialProgram
-from envtune.evaluation.official.scores import OfficialScore, official_table, plain_scores, read_scores
+from envtune.evaluation.official import bfcl_program
+from envtune.evaluation.official.bfcl_program import OfficialProgram
+from envtune.evaluation.official.official_scores import OfficialScore, official_table, plain_scores, read_scores
 from envtune.evaluation.official.tasks import Ids, first_ids
 
 HERE = Path(__file__).parent
@@ -108,10 +107,9 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, OfficialScore]
     ids: Ids = first_ids(MULTI_TURN, 3) | first_ids(MEMORY, CUSTOMER + 1) | first_ids(SEARCH, 2)
     runner = OfficialProgram(PYTHON, folder, "policy")
     with pytest.MonkeyPatch.context() as patch, scripted_endpoint(policy) as url:
-        patch.setenv("PYTHONPATH", str(program.HARNESS.parent))
-        patch.setattr(program, "HARNESS", HERE / "recorded_search.py")
+        patch.setattr(bfcl_program, "HARNESS", HERE / "recorded_search.py")
         patch.setenv("SERPAPI_API_KEY", "a key of the user's")
-        runner.generate(Endpoint(url), [*MULTI_TURN, *MEMORY, *SEARCH], ids)
+        runner.generate(PolicyEndpoint(url), [*MULTI_TURN, *MEMORY, *SEARCH], ids)
     runner.evaluate()
     return read_scores(folder, "policy")
 
@@ -162,6 +160,6 @@ def test_the_first_tasks_of_the_memory_bring_the_conversations_that_fill_it() ->
 
 def test_the_endpoints_only_model_is_the_one_that_is_asked() -> None:
     with scripted_endpoint(lambda messages, tools: "") as url:
-        assert Endpoint(url).served_model() == Endpoint(url, "scripted").served_model() == "scripted"
+        assert PolicyEndpoint(url).served_model() == PolicyEndpoint(url, "scripted").served_model() == "scripted"
         with pytest.raises(UserError, match="has no model 'other': it serves scripted"):
-            Endpoint(url, "other").served_model()
+            PolicyEndpoint(url, "other").served_model()

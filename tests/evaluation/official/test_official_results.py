@@ -13,7 +13,7 @@ from envtune.data.bfcl import load_bfcl_tasks
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.errors import UserError
-from envtune.evaluation.official.results import check_name, result_entry, write_results
+from envtune.evaluation.official.result_files import check_name, result_entry, write_results
 from envtune.task import Category, Task, ToolCall
 from envtune.trajectory import Trajectory
 

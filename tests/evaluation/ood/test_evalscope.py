@@ -9,7 +9,7 @@ from made_scores import review
 
 from envtune.errors import UserError
 from envtune.evaluation.ood.evalscope import Evalscope
-from envtune.evaluation.ood.harness import ChatEndpoint, Job
+from envtune.evaluation.ood.harness import BenchmarkJob, ChatEndpoint
 
 REVIEWS = {"tau2_bench_retail": [review(0, "0", acc=1.0), review(1, "1", acc=0.0)]}
 
@@ -29,7 +29,7 @@ def retail(python: Path, **changed: Any) -> Evalscope:
     return Evalscope(**{**settings, **changed})
 
 
-def job(folder: Path, **changed: Any) -> Job:
+def job(folder: Path, **changed: Any) -> BenchmarkJob:
     settings: dict[str, Any] = {
         "agent": ChatEndpoint("http://agent/v1", "stage-4"),
         "temperature": 0.0,
@@ -41,7 +41,7 @@ def job(folder: Path, **changed: Any) -> Job:
         "timeout": None,
         "folder": folder,
     }
-    return Job(**{**settings, **changed})
+    return BenchmarkJob(**{**settings, **changed})
 
 
 def test_evalscope_is_asked_for_what_the_job_says_and_its_reviews_are_the_score(tmp_path: Path):

@@ -7,7 +7,7 @@ import pytest
 from scripted_chat import scripted_chat
 
 from envtune.errors import UserError
-from envtune.evaluation.ood.harness import ChatEndpoint, Job
+from envtune.evaluation.ood.harness import BenchmarkJob, ChatEndpoint
 
 
 def test_an_endpoint_needs_a_scheme_and_a_key_that_is_set():
@@ -58,4 +58,4 @@ def test_a_setting_that_makes_no_job_is_told(changed: dict[str, Any], told: str)
         "folder": Path("run"),
     }
     with pytest.raises(UserError, match=told):
-        Job(**{**settings, **changed})
+        BenchmarkJob(**{**settings, **changed})

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from envtune.errors import UserError
-from envtune.evaluation.official.program import OfficialProgram
-from envtune.evaluation.ood.harness import ChatEndpoint, Job
+from envtune.evaluation.official.bfcl_program import OfficialProgram
+from envtune.evaluation.ood.harness import BenchmarkJob, ChatEndpoint
 from envtune.evaluation.ood.official_bfcl import OfficialBFCL
 
 MEMORY = OfficialBFCL("bfcl_v4_memory", ["kv", "rec_sum"], "memory_", "python")
@@ -45,7 +45,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
-def job(folder: Path, **changed: Any) -> Job:
+def job(folder: Path, **changed: Any) -> BenchmarkJob:
     settings: dict[str, Any] = {
         "agent": ChatEndpoint("http://agent/v1", "stage-4"),
         "temperature": 0.0,
@@ -57,7 +57,7 @@ def job(folder: Path, **changed: Any) -> Job:
         "timeout": None,
         "folder": folder,
     }
-    return Job(**{**settings, **changed})
+    return BenchmarkJob(**{**settings, **changed})
 
 
 def test_a_question_has_a_score_in_every_memory_and_the_length_of_answers_beside(asked: dict[str, Any], tmp_path: Path):

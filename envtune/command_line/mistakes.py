@@ -1,0 +1,142 @@
+"""The user's mistakes, as Hydra and OmegaConf report them, in one sentence: the value, what is allowed, what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, InstantiationException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import envtune
+from envtune.command_line.override_grammar import pasted, quoted, unquoted
+from envtune.errors import UserError, valid_names
+from envtune.files.atomic_file import FAULTS, WriteError, write_error
+
+CONFIG_FOLDER = Path(envtune.__file__).parents[1] / "conf"
+
+# Errors that a sentence tells whole; of any other somebody will want to see the place.
+MISTAKES = (HydraException, OmegaConfBaseException, UserError, OSError)
+
+# What gives settings to a top-level name that has none of its own and is no group.
+CHOSEN_BY = {"curriculum": "stage=curriculum"}
+# Launchers of sweeps that are extras of this package.
+LAUNCHER_EXTRAS = {"joblib": "sweep", "submitit_slurm": "slurm", "submitit_local": "slurm"}
+
+
+def sentence(error: Exception, config_name: str, overrides: Iterable[str] = ()) -> str:
+    """One sentence for a mistake of the user's: the value, what is allowed, what to do. Of another error, its kind.
+
+    ``overrides`` are those that the config was composed with.
+    """
+    # A value that no one could have typed is cut.
+    return re.sub(r"\S{1000,}", lambda word: f"{word[0][:50]}…{word[0][-50:]}", _told(error, config_name, overrides))
+
+
+def _told(error: Exception, config_name: str, overrides: Iterable[str]) -> str:
+    if not isinstance(error, MISTAKES):
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        return no_choice(group, choice, error.options) + _extra_of(choice)
+    if isinstance(error, InstantiationException):
+        return _instantiation_sentence(error)
+    if isinstance(error, OSError) and error.errno in FAULTS:
+        error = write_error(error)
+    if isinstance(error, WriteError):
+        goes_on = f", then continue the run with ckpt_path={_run_folder()}"
+        return f"{error}{goes_on if 'ckpt_path' in top_level_keys(config_name) else ''}"
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}: check the path, and that it may be read and written"
+    if isinstance(error, OverrideParseException):
+        return _override_sentence(error.override)
+    missing = re.search(r"[Mm]issing mandatory value: ([\w.]+)", str(error))
+    if missing:
+        return f"{missing[1]} has no value: give one on the command line ({missing[1]}=…)"
+    unknown = re.match(r"Could not override '([^']+)'", str(error))
+    if unknown:
+        return _unknown_key_sentence(unknown[1], config_name, overrides)
+    return " ".join(str(error).split())
+
+
+def _override_sentence(override: str) -> str:
+    """How an argument is written that Hydra's grammar refuses."""
+    name, equals, value = override.partition("=")
+    if not equals or not re.fullmatch(r"[+~]*[\w.@/]+", name):
+        return f"{override} is not an override: give group=choice or setting=value"
+    if value.startswith("[") and value.endswith("]"):
+        example = pasted([f"{name}=['a b','ü']"])
+        return f"{override} cannot be read: quote each text in the list, as in {example}"
+    return (
+        f"{override} cannot be read, for quotes, commas, brackets, braces, spaces and = have a meaning in a value: if "
+        f"it is a text, give it as {pasted([f'{name}={quoted(unquoted(value))}'])}"
+    )
+
+
+def _run_folder() -> str:
+    return str(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else "RUN_FOLDER"
+
+
+def _instantiation_sentence(error: InstantiationException) -> str:
+    """What the component said, behind the name of the setting."""
+    place = re.search(r"full_key: (\S+)", str(error))
+    cause = error.__cause__
+    key = place[1] if place else "the config"
+    return f"{key}: {' '.join(str(cause or error).split())}"
+
+
+def _unknown_key_sentence(key: str, config_name: str, overrides: Iterable[str]) -> str:
+    """The keys that stand where ``key`` was looked for, in the config that the other choices compose."""
+    node: Any = _compose_choices(config_name, overrides)
+    *parents, last = key.split("@")[0].replace("/", ".").split(".")
+    known: list[str] = []
+    for parent in parents:
+        if not OmegaConf.is_dict(node) or parent not in node:
+            last = parent
+            break
+        known.append(parent)
+        node = node[parent]
+    if node is None and known:
+        choose = CHOSEN_BY.get(known[0], f"{known[0]}=…")
+        return f"{key} cannot be set, for {'.'.join(known)} is null without another choice: add {choose}"
+    keys = [str(name) for name in node if name != "_target_"] if OmegaConf.is_dict(node) else []
+    if not known:
+        keys = top_level_keys(config_name)
+    where = f"a setting of {'.'.join(known)}" if known else "a group or setting"
+    return f"{key} is not {where}; {valid_names(last, keys)}"
+
+
+def _compose_choices(config_name: str, arguments: Iterable[str]) -> DictConfig:
+    """The config of this command with its choices of groups, and without its settings."""
+    groups = top_level_keys(config_name)
+    choices = [a for a in arguments if re.fullmatch(r"\w+=[\w.'-]+", a) and a.split("=")[0] in groups]
+    choices = [choice for choice in choices if (CONFIG_FOLDER / choice.split("=")[0]).is_dir()]
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        return hydra.compose(config_name, overrides=choices, return_hydra_config=True)
+
+
+def top_level_keys(config_name: str) -> list[str]:
+    """The settings of the primary config file and the groups in its defaults list."""
+    primary = OmegaConf.load(CONFIG_FOLDER / f"{config_name}.yaml")
+    assert isinstance(primary, DictConfig)
+    groups = [
+        str(group).split()[-1].lstrip("/") for entry in primary.defaults if OmegaConf.is_dict(entry) for group in entry
+    ]
+    return [*groups, *(str(key) for key in primary if key != "defaults")]
+
+
+def no_choice(group: str, choice: str, options: Iterable[str]) -> str:
+    return f"{group}={choice} is no choice; choose one of: {', '.join(sorted(options))}"
+
+
+def _extra_of(choice: str) -> str:
+    """What to install for a launcher that is not there."""
+    extra = LAUNCHER_EXTRAS.get(choice)
+    return f"; {choice} comes with pip install -c constraints.txt -e '.[{extra}]'" if extra else ""

@@ -1,0 +1,132 @@
+"""A training run: compose the config of each stage → build its components → fit → report."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import lightning
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig
+
+from envtune.command_line.command import settings_of_this_run
+from envtune.command_line.stage_config import (
+    alone,
+    compose_stages,
+    is_continued,
+    own_settings,
+    place_stage,
+    plain,
+    stage_before,
+)
+from envtune.command_line.sweep import in_sweep
+from envtune.training.curriculum.stage_end import StageEnd, stage_end
+from envtune.training.curriculum.stage_transition import StageMark
+from envtune.training.curriculum.stages import StageStart, continue_stage
+from envtune.training.distributed.devices import require_processes, seed_this_rank
+from envtune.training.distributed.rank_watch import RankWatch
+from envtune.training.reporting.library_logging import silence_libraries, silence_other_ranks
+from envtune.training.reporting.report import config_tree, show, stages_table, validation_curve, validation_table
+from envtune.training.reporting.scalar_log import log_outcome
+from envtune.training.reporting.update_axis import count_on, unlogged
+from envtune.training.reporting.validation_history import ValidationHistory
+from envtune.training.resume.continued_run import keep_as_own, start_of_run
+from envtune.training.resume.termination import ended_by_signals
+from envtune.training.run_folder.run_files import files_written_by
+from envtune.training.run_folder.run_record import add_files, write_run_record
+from envtune.training.run_folder.stage_record import StageRecord
+from envtune.training.run_folder.starting_point import describe_start
+
+
+def train_and_report(config: DictConfig) -> float | None:
+    """Train one stage or a curriculum, print the validation curve, and return ``optimized_metric`` after training."""
+    silence_libraries()
+    silence_other_ranks()
+    loggers = [instantiate(logger) for logger in config.logger.values() if logger]
+    with ended_by_signals(how_to_continue(config)), RankWatch() as rank_watch:
+        stages = (
+            train_curriculum(config, loggers, rank_watch)
+            if config.curriculum
+            else [train_stage(config, loggers, rank_watch, alone())]
+        )
+    log_outcome(loggers, settings_of_this_run(), stages[-1].after, stages[-1].last_update)
+    show(validation_curve([point for stage in stages for point in stage.curve]))
+    show(validation_table(stages[0].before, stages[-1].after), f"run folder: {config.run_folder}")
+    return stages[-1].after.get(config.optimized_metric)
+
+
+def train_curriculum(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch) -> list[StageRecord]:
+    """Train the stages that have not finished, each by its own config, on common curves."""
+    curriculum = instantiate(config.curriculum, _convert_="all")
+    configs = compose_stages(curriculum.stages)
+    show(config_tree(plain(config)), f"run folder: {config.run_folder}")
+    continued = is_continued(config)
+    files = files_written_by(curriculum.folder, loggers)
+    if continued and (curriculum.folder / "run.json").is_file():
+        add_files(curriculum.folder, files)
+    else:
+        source = instantiate(config.data, _convert_="all")
+        write_run_record(config.run_folder, source.describe(), list(config.tags), plain(config), files=files)
+
+    def train_next(start: StageStart) -> StageEnd:
+        stage = configs[start.place - 1]
+        # The settings that differ from the config printed first.
+        show(config_tree(own_settings(stage, config), f"stage {start.stage}, {start.place} of {len(configs)}"))
+        placed = place_stage(stage, start, continue_stage(curriculum.folder, start))
+        return train_stage(placed, loggers, rank_watch, start)
+
+    records = curriculum.run(train_next, continued)
+    show(stages_table(records))
+    return records
+
+
+def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch, stage: StageStart) -> StageEnd:
+    """Build the components of one stage, validate, fit, validate, and save the last checkpoint."""
+    settings = plain(config)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    start = start_of_run(config.ckpt_path, config.run_folder)
+    # Build: the model last, because loading its weights takes longest and every other mistake should show before.
+    datamodule = instantiate(config.datamodule, _convert_="all")
+    history = ValidationHistory()
+    callbacks = [rank_watch, history, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
+    callbacks += [StageMark(stage.place)] if stage.in_curriculum else []
+    trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers)
+    require_processes(trainer, in_sweep())
+    datamodule.check_devices(trainer.world_size)
+    tasks = datamodule.source.describe()
+    if not stage.in_curriculum:
+        show(config_tree(settings), f"run folder: {config.run_folder}")
+    continued_from = str(start) if start else None
+    show(describe_start(stage.stage, config.model.path, config.init_from, continued_from, stage_before(stage.stage)))
+    module = instantiate(config.module, _convert_="all")
+    seed_this_rank(config.seed, trainer)
+    collector, model = datamodule.collector, module.policy.model.config
+    collector.check_window(model.max_position_embeddings)
+    collector.template.check_vocabulary(model.vocab_size)
+    # Record what is about to run.
+    files = files_written_by(Path(config.run_folder), [*callbacks, *loggers])
+    write_run_record(config.run_folder, tasks, list(config.tags), settings, start, files, collector.template.pieces)
+    count_on(trainer, module, stage.updates_before)
+    # Fit.
+    if start:
+        keep_as_own(start, config.run_folder)
+    else:
+        with unlogged(trainer, stage.updates_before > 0):
+            trainer.validate(module, datamodule, verbose=False)
+    trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
+    if history.newest_update != trainer.global_step:
+        trainer.validate(module, datamodule, verbose=False)
+    # After the validation: a run killed between the two continues from before it, and does not validate twice.
+    last = Path(config.run_folder) / "checkpoints" / "last.ckpt"
+    trainer.save_checkpoint(last, weights_only=False)
+    return stage_end(trainer, module.updates_before, last, history)
+
+
+def how_to_continue(config: DictConfig) -> str:
+    """Return the sentence printed when a signal ends the run: the command that continues it."""
+    if in_sweep():
+        folder = HydraConfig.get().sweep.dir
+        return f"the same command with hydra.sweep.dir={shlex.quote(folder)} continues the sweep"
+    return f"python train.py ckpt_path={shlex.quote(config.run_folder)} continues from the newest checkpoint"

@@ -1,0 +1,1 @@
+"""Several processes of one run: which rank this process has, and what the ranks exchange."""

@@ -1,0 +1,1 @@
+"""The sampler that shares the trainer's own transformers model."""

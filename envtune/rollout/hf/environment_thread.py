@@ -1,0 +1,58 @@
+"""Runs the environment (tool calls, observations) in one thread beside the decoding of other episodes.
+
+What is submitted after one decoding step is collected after the next one, however long either takes. So the order in
+which requests return to the batch depends on the completions alone, and not on time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+from envtune.rollout.generator import Advance, Request
+from envtune.rollout.hf.running_batch import BatchSlot
+
+
+class EnvironmentThread:
+    """Calls ``advance`` in a thread of its own."""
+
+    def __init__(self, advance: Advance) -> None:
+        self.waiting_seconds = 0.0
+        """Seconds for which ``submit`` waited for the environment."""
+        self._advance = advance
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="environment")
+        self._running: Future[list[tuple[BatchSlot, Request | None]]] | None = None
+
+    def __enter__(self) -> EnvironmentThread:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether results of the last submission are still to be collected."""
+        return self._running is not None
+
+    def submit(self, finished: Sequence[BatchSlot]) -> list[tuple[BatchSlot, Request | None]]:
+        """Submit slots with a finished completion and collect the results of the previous submission.
+
+        Returns:
+            Each slot of the previous submission with the request that follows, None where its sequence ends.
+
+        Raises:
+            Exception: whatever ``advance`` raised.
+        """
+        before = self._running
+        self._running = self._thread.submit(self._advance_all, finished) if finished else None
+        if before is None:
+            return []
+        started = time.perf_counter()
+        results = before.result()
+        self.waiting_seconds += time.perf_counter() - started
+        return results
+
+    def _advance_all(self, finished: Sequence[BatchSlot]) -> list[tuple[BatchSlot, Request | None]]:
+        return [(slot, self._advance(slot.sequence.number, slot.sequence.completion)) for slot in finished]

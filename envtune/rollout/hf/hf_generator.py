@@ -1,0 +1,112 @@
+"""Samples with the live transformers model, on any device: the sequences of all episodes in one running batch.
+
+Every token is fed once: sequences that begin with one prompt share its keys and values, the next request of a sequence
+is fed its new tokens only, and the cache is dropped after a run. Sliding-window and linear attention are not supported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from transformers import PreTrainedModel
+from transformers.cache_utils import get_layer_types_and_kwargs
+
+from envtune.checked import Count, checked
+from envtune.errors import UserError
+from envtune.rollout.end_tokens import end_tokens
+from envtune.rollout.generator import Advance, BrokenPolicy, Request, Temperature
+from envtune.rollout.hf.environment_thread import EnvironmentThread
+from envtune.rollout.hf.kv_attention import ATTENTION
+from envtune.rollout.hf.running_batch import BatchLimits, RunningBatch
+from envtune.rollout.hf.sampling import NonFiniteLogits, Sampling
+
+
+@checked
+class HFGenerator:
+    """The embedded ``Generator``. Call ``update_weights`` first, and after every change of the weights.
+
+    A token is the inverse of the distribution function at a uniform number from the request's own seed, so an episode
+    does not depend on what is sampled beside it (up to the rounding of a larger matrix product). Log-probs are those
+    of the whole vocabulary at ``temperature``, before ``top_p`` cuts it, as the trainer recomputes them.
+
+    ``waiting_seconds`` are the seconds for which sampling waited for ``advance``.
+
+    Args:
+        max_batch_size: sequences in the batch.
+        max_cache_tokens: tokens of keys and values in all; a single sequence may exceed it. Where it is too small,
+            sequences are preempted when they continue, and fed again later.
+    """
+
+    def __init__(
+        self,
+        temperature: Temperature = 1.0,
+        top_p: Annotated[float, Field(gt=0, le=1, description="1 samples from the whole vocabulary")] = 1.0,
+        max_batch_size: Annotated[int, Field(ge=1, description="completions decoded together")] = 64,
+        max_cache_tokens: Count = 262_144,
+    ) -> None:
+        self.temperature = temperature
+        self.top_p = top_p
+        self.policy_version = -1
+        self.fed_tokens = 0
+        self.waiting_seconds = 0.0
+        self._limits = BatchLimits(max_batch_size, max_cache_tokens)
+        self._model: PreTrainedModel | None = None
+        self._stop_ids: frozenset[int] = frozenset()
+
+    def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
+        """Shares ``model`` itself, without a copy."""
+        if model is not self._model:
+            _require_fitting_attention(model)
+        self._model = model
+        self._stop_ids = end_tokens(model)
+        self.policy_version = policy_version
+
+    def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
+        if self._model is None:
+            raise RuntimeError("the generator has no weights; call update_weights first")
+        batch = RunningBatch(self._model, Sampling(self.temperature, self.top_p, greedy), self._limits, self._stop_ids)
+        for number, request in enumerate(first):
+            batch.enter(number, request)
+        with _sampling_mode(self._model), EnvironmentThread(advance) as environment:
+            try:
+                while batch.busy or environment.busy:
+                    for slot, following in environment.submit(batch.step()):
+                        batch.resume(slot, following)
+            except NonFiniteLogits as error:
+                raise BrokenPolicy(self.policy_version) from error
+        self.fed_tokens += batch.fed_tokens
+        self.waiting_seconds += environment.waiting_seconds
+
+
+@contextmanager
+def _sampling_mode(model: PreTrainedModel) -> Iterator[None]:
+    """No gradient, evaluation mode and the attention of our passes; the model is left as it was found."""
+    training, attention = model.training, model.config._attn_implementation
+    model.eval()
+    model.set_attn_implementation(ATTENTION)
+    try:
+        # Without autocast: the cache holds keys in the dtype of the weights.
+        with torch.no_grad(), torch.autocast(model.device.type, enabled=False):
+            yield
+    finally:
+        model.set_attn_implementation(attention)
+        model.train(training)
+
+
+def _require_fitting_attention(model: PreTrainedModel) -> None:
+    kinds, _ = get_layer_types_and_kwargs(model.config.get_text_config(decoder=True))
+    others = sorted(set(kinds) - {"full_attention"})
+    if others:
+        raise UserError(
+            f"{type(model).__name__} has layers of {', '.join(others)}, but the embedded generator samples only models "
+            "with full attention in every layer; choose such a model or the vLLM generator"
+        )
+    if not model._supports_attention_backend:
+        raise UserError(
+            f"{type(model).__name__} does not take its attention from transformers' AttentionInterface, which the "
+            "embedded generator needs; choose a model such as Qwen or Llama, or the vLLM generator"
+        )

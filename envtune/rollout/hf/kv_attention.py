@@ -1,0 +1,225 @@
+"""Forward passes over packed tokens of many rows, and their attention, registered with transformers under one name.
+
+A pass feeds the model one sequence without padding, made of tokens of several rows; the model's layers see tokens only,
+and the attention below knows which row each belongs to. A row reads a prompt, held once for all rows that have it, and
+its own tail behind it. A prompt's keys and values are read once for all its rows, as one product with all their
+queries: reading them is what decoding a group of long prompts costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from envtune.rollout.hf.kv_rows import KvRows
+
+# No mask is registered under this name, so transformers makes none.
+ATTENTION = "envtune_kv_rows"
+
+
+class ForwardPass(Protocol):
+    """The tokens of one forward pass: what to hand to the model, and how its layers attend."""
+
+    @property
+    def arguments(self) -> dict[str, Any]: ...
+
+    def attend(self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        """Stores key and value [1, key head, token, dimension]; query [1, head, token, dimension] -> its like."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Tokens, at least one, that continue the row ``row`` of the tails behind the row ``prompt`` of the prompts."""
+
+    prompt: int
+    row: int
+    tokens: tuple[int, ...]
+
+
+class PromptPass:
+    """Feeds ``tokens`` to one row of ``prompts``, behind what it holds."""
+
+    def __init__(self, prompts: KvRows, row: int, tokens: Sequence[int], device: torch.device) -> None:
+        self._prompts, self._row = prompts, row
+        start = prompts.lengths[row]
+        self._offsets = torch.arange(start, start + len(tokens), device=device)
+        self._rows = torch.full_like(self._offsets, row)
+        self._mask = _behind(start, len(tokens), device) if start else None
+        self._ids = torch.tensor(tokens, device=device)
+        prompts.lengths[row] += len(tokens)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return _arguments(self, self._ids, self._offsets) | {"logits_to_keep": 1}
+
+    def attend(self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        self._prompts.write(module.layer_idx, self._rows, self._offsets, key, value)
+        if self._mask is not None:
+            key, value = self._prompts.read(module.layer_idx, self._row)
+        return _sdpa(module, query, key, value, self._mask, scaling)
+
+
+class StepPass:
+    """Feeds tokens to rows of ``tails``, and samples behind the last token of each.
+
+    Rows that get one token are decoded together, if they come first, in the order of their rows; a row that gets more
+    (an observation) attends by itself.
+    """
+
+    def __init__(self, prompts: KvRows, tails: KvRows, feeds: Sequence[Feed], device: torch.device) -> None:
+        self._prompts, self._tails = prompts, tails
+        single = [len(feed.tokens) == 1 and feed.row == place for place, feed in enumerate(feeds)]
+        self._singles = single.index(False) if False in single else len(feeds)
+        self._longer = feeds[self._singles :]
+        self._place(feeds, device)
+        for feed in feeds:
+            tails.lengths[feed.row] += len(feed.tokens)
+        self._masks = [
+            _behind(prompts.lengths[feed.prompt] + tails.lengths[feed.row] - len(feed.tokens), len(feed.tokens), device)
+            for feed in self._longer
+        ]
+        if self._singles:
+            self._tail_bias = tails.bias_of_first(self._singles, device)
+            self._prompt_bias = prompts.bias_of_first(len(prompts.lengths), device)
+            self._gather([feed.prompt for feed in feeds[: self._singles]], device)
+
+    def _place(self, feeds: Sequence[Feed], device: torch.device) -> None:
+        """Where every token of the pass goes."""
+        rows: list[int] = []
+        offsets: list[int] = []
+        positions: list[int] = []
+        last: list[int] = []
+        for feed in feeds:
+            prompt, start, count = self._prompts.lengths[feed.prompt], self._tails.lengths[feed.row], len(feed.tokens)
+            rows += [feed.row] * count
+            offsets += range(start, start + count)
+            positions += range(prompt + start, prompt + start + count)
+            last.append(len(rows) - 1)
+        ids = [token for feed in feeds for token in feed.tokens]
+        self._ids, self._positions, self._rows, self._offsets = torch.tensor(
+            [ids, positions, rows, offsets], device=device
+        )
+        self._last = torch.tensor(last, device=device)
+
+    def _gather(self, prompt_of: Sequence[int], device: torch.device) -> None:
+        """Which rows read each prompt: ``_members`` [prompt, place], padded with row 0; each row's place in that."""
+        members: list[list[int]] = [[] for _ in self._prompts.lengths]
+        for row, prompt in enumerate(prompt_of):
+            members[prompt].append(row)
+        width = max(map(len, members))
+        places = {row: prompt * width + i for prompt, rows in enumerate(members) for i, row in enumerate(rows)}
+        self._members = torch.tensor([rows + [0] * (width - len(rows)) for rows in members], device=device)
+        self._places = torch.tensor([places[row] for row in range(len(prompt_of))], device=device)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return _arguments(self, self._ids, self._positions) | {"logits_to_keep": self._last}
+
+    def attend(self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        self._tails.write(module.layer_idx, self._rows, self._offsets, key, value)
+        parts = [self._decode(module.layer_idx, query[0, :, : self._singles], scaling)] if self._singles else []
+        start = self._singles
+        for feed, mask in zip(self._longer, self._masks, strict=True):
+            stop = start + len(feed.tokens)
+            parts.append(self._continue(module, feed, query[:, :, start:stop], mask, scaling))
+            start = stop
+        return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
+
+    def _continue(self, module: Any, feed: Feed, query: Tensor, mask: Tensor, scaling: float) -> Tensor:
+        """Several tokens of one row."""
+        pairs = zip(
+            self._prompts.read(module.layer_idx, feed.prompt), self._tails.read(module.layer_idx, feed.row), strict=True
+        )
+        keys, values = (torch.cat(pair, dim=2) for pair in pairs)
+        return _sdpa(module, query, keys, values, mask, scaling)
+
+    def _decode(self, layer: int, query: Tensor, scaling: float) -> Tensor:
+        """One token of each of the first rows: queries [head, row, dimension] -> [1, head, row, dimension]."""
+        tail_keys, tail_values = self._tails.read_first(layer, self._singles)
+        # Query heads that share a key head, and the rows of a prompt, are all just queries to that key head.
+        query = (query * scaling).transpose(0, 1).unflatten(1, (tail_keys.shape[1], -1))
+        tail = _Partial.of(query, tail_keys, tail_values, self._tail_bias)
+        joined = query[self._members].transpose(1, 2).flatten(2, 3)
+        prompt_keys, prompt_values = self._prompts.read_first(layer, len(self._prompts.lengths))
+        prompt = _Partial.of(joined, prompt_keys, prompt_values, self._prompt_bias)
+        merged = tail.merge(prompt.divided(self._members.shape[1], self._places))
+        return merged.flatten(1, 2).transpose(0, 1)[None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Partial:
+    """Attention over a part of the keys, not yet normalised: [row, key head, query, …].
+
+    ``sums`` [… , dimension] and ``weights`` [… , 1] are sums over keys of exp(score - greatest) with and without the
+    values; ``greatest`` [… , 1] is the greatest score.
+    """
+
+    sums: Tensor
+    weights: Tensor
+    greatest: Tensor
+
+    @classmethod
+    def of(cls, query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> _Partial:
+        scores = (query @ keys.transpose(-1, -2)).float().add_(bias)
+        greatest = scores.amax(dim=-1, keepdim=True)
+        scores.sub_(greatest).exp_()
+        return cls((scores.to(values.dtype) @ values).float(), scores.sum(dim=-1, keepdim=True), greatest)
+
+    def divided(self, width: int, places: Tensor) -> _Partial:
+        """From [prompt, key head, member * query, …] the [row, key head, query, …] of the rows at ``places``."""
+
+        def divide(values: Tensor) -> Tensor:
+            return values.unflatten(2, (width, -1)).transpose(1, 2).flatten(0, 1)[places]
+
+        return _Partial(divide(self.sums), divide(self.weights), divide(self.greatest))
+
+    def merge(self, other: _Partial) -> Tensor:
+        """The attention over both parts."""
+        greatest = torch.maximum(self.greatest, other.greatest)
+        mine, others = (self.greatest - greatest).exp(), (other.greatest - greatest).exp()
+        return (self.sums * mine + other.sums * others) / (self.weights * mine + other.weights * others)
+
+
+def kv_rows_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    kv_pass: ForwardPass | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """The attention of the model's layers during a pass; the signature is transformers'.
+
+    Raises:
+        TypeError: the model does not hand its arguments down to its attention.
+    """
+    if kv_pass is None:
+        raise TypeError(f"{type(module).__name__} got no pass: its model does not hand arguments on to its attention")
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    out = kv_pass.attend(module, query, key, value, scaling).to(query.dtype)
+    return out.transpose(1, 2).contiguous(), None
+
+
+def _arguments(kv_pass: ForwardPass, ids: Tensor, positions: Tensor) -> dict[str, Any]:
+    return {"input_ids": ids[None], "position_ids": positions[None], "use_cache": False, "kv_pass": kv_pass}
+
+
+def _behind(start: int, count: int, device: torch.device) -> Tensor:
+    """[1, 1, count, start + count], True = attend: every token sees ``start`` earlier ones and up to itself."""
+    return torch.ones(count, start + count, dtype=torch.bool, device=device).tril(start)[None, None]
+
+
+def _sdpa(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float) -> Tensor:
+    return sdpa_attention_forward(module, query, key, value, mask, scaling=scaling)[0].transpose(1, 2)
+
+
+AttentionInterface.register(ATTENTION, kv_rows_attention)

@@ -1,0 +1,170 @@
+"""The batch that is decoded: sequences enter it, sample, wait for their observation, continue and leave.
+
+Only sequences that sample a token take part in a forward pass, and an observation is fed in the pass in which the other
+sequences get their next token (continuous batching). Knows neither environments nor episodes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from envtune.rollout.generator import Request
+from envtune.rollout.hf.kv_attention import Feed, StepPass
+from envtune.rollout.hf.kv_rows import GROWTH, KvRows
+from envtune.rollout.hf.prefix_cache import PASS_TOKENS, CachedPrompt, PrefixCache
+from envtune.rollout.hf.sampling import Sampling
+from envtune.rollout.hf.token_sequence import TokenSequence
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Size of a batch."""
+
+    max_sequences: int
+    """Sequences with keys and values in the cache."""
+    max_cache_tokens: int
+    """Tokens of keys and values in all; a single sequence may exceed it."""
+
+
+@dataclass(slots=True, eq=False)
+class BatchSlot:
+    """A sequence in the batch and the place of its keys and values."""
+
+    sequence: TokenSequence
+    prompt: CachedPrompt
+    row: int
+    """The row of the tails that holds everything behind the prompt."""
+    pending: tuple[int, ...] = ()
+    """Token ids to feed before the next token is sampled; empty where the prompt's logits are used."""
+
+
+class RunningBatch:
+    """Slots in the order of their rows, without gaps: first those that sample, then those that wait.
+
+    Args:
+        stop_ids: token ids that end every completion.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, sampling: Sampling, limits: BatchLimits, stop_ids: frozenset[int]
+    ) -> None:
+        self.fed_tokens = 0
+        """Tokens that went through the model."""
+        self._model, self._sampling, self._limits, self._stop_ids = model, sampling, limits, stop_ids
+        self._prompts, self._tails = PrefixCache(), KvRows()
+        self._waiting: deque[TokenSequence] = deque()
+        self._slots: list[BatchSlot] = []
+        self._sampling_count = 0
+        self._joining: list[BatchSlot] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether a sequence samples or waits for a slot."""
+        return bool(self._sampling_count or self._joining or self._waiting)
+
+    def enter(self, number: int, request: Request) -> None:
+        """Add a sequence to the queue of those that wait for a slot, first in, first out."""
+        self._waiting.append(TokenSequence(number, request))
+
+    def resume(self, slot: BatchSlot, request: Request | None) -> None:
+        """Continue the sequence of a slot that ``step`` has returned; None ends it.
+
+        A request that does not extend its sequence enters the batch as a new one.
+        """
+        sequence = slot.sequence
+        if request is None:
+            self._vacate(slot)
+        elif not sequence.is_extended_by(request):
+            self._vacate(slot)
+            self.enter(sequence.number, request)
+        else:
+            sequence.begin(request)
+            if self._has_room(sequence, len(self._slots)):
+                self._reserve(sequence, len(self._slots))
+                self._joining.append(slot)
+            else:
+                sequence.preempted = True
+                self._vacate(slot)
+                self._waiting.append(sequence)
+
+    def step(self) -> list[BatchSlot]:
+        """Sample one token for every sequence that can, and return the slots whose completion is finished."""
+        while self._waiting and self._has_room(self._waiting[0], len(self._slots) + 1):
+            self._occupy(self._waiting.popleft())
+        self.fed_tokens += self._prompts.compute(self._model)
+        self._join()
+        slots = self._slots[: self._sampling_count]
+        if not slots:
+            return []
+        ids, logprobs = self._sampling.choose(self._logits(slots), [slot.sequence.next_uniform for slot in slots])
+        for slot, token, logprob in zip(slots, ids, logprobs, strict=True):
+            slot.sequence.append(token, logprob, self._stop_ids)
+            slot.pending = (token,)
+        finished = [slot for slot in slots if slot.sequence.finished]
+        for slot in finished:
+            self._sampling_count -= 1
+            self._swap(slot, self._sampling_count)
+        return finished
+
+    def _logits(self, slots: list[BatchSlot]) -> Tensor:
+        """Feed pending tokens and return logits [slot, vocabulary]. Slots without pending tokens are the last ones."""
+        feeds = [Feed(slot.prompt.row, slot.row, slot.pending) for slot in slots if slot.pending]
+        logits = [slot.prompt.logits for slot in slots[len(feeds) :]]
+        if feeds:
+            kv_pass = StepPass(self._prompts.rows, self._tails, feeds, self._model.device)
+            self.fed_tokens += sum(len(feed.tokens) for feed in feeds)
+            logits.insert(0, self._model(**kv_pass.arguments).logits[0])
+        return torch.cat(logits)
+
+    def _join(self) -> None:
+        """Let sequences sample again, as many as fit one forward pass, in the order that ``_logits`` needs."""
+        for slot in self._joining:
+            held = len(slot.sequence.prompt_ids) + self._tails.lengths[slot.row]
+            slot.pending = slot.sequence.request.ids[held:]
+        self._joining.sort(key=lambda slot: (not slot.pending, len(slot.pending)))
+        tokens = 0
+        while self._joining and (tokens == 0 or tokens + len(self._joining[0].pending) <= PASS_TOKENS):
+            slot = self._joining.pop(0)
+            tokens += len(slot.pending)
+            self._swap(slot, self._sampling_count)
+            self._sampling_count += 1
+
+    def _has_room(self, sequence: TokenSequence, slots: int) -> bool:
+        """Return whether ``sequence`` fits as one of ``slots`` occupied slots."""
+        tokens = self._prompts.needed_tokens(sequence.prompt_ids)
+        tokens += self._tails.needed_tokens(slots, self._room_of(sequence))
+        return slots == 1 or (slots <= self._limits.max_sequences and tokens <= self._limits.max_cache_tokens)
+
+    def _reserve(self, sequence: TokenSequence, slots: int) -> None:
+        free = self._limits.max_cache_tokens - self._prompts.needed_tokens(sequence.prompt_ids)
+        self._tails.reserve(slots, self._room_of(sequence), free)
+
+    def _room_of(self, sequence: TokenSequence) -> int:
+        # With room to spare after a preemption, which would otherwise come again a few tokens later.
+        return int(sequence.tail_length * (GROWTH if sequence.preempted else 1))
+
+    def _occupy(self, sequence: TokenSequence) -> None:
+        self._reserve(sequence, len(self._slots) + 1)
+        free = self._limits.max_cache_tokens - self._tails.needed_tokens(len(self._slots) + 1, 0)
+        prompt = self._prompts.acquire(sequence.prompt_ids, free)
+        self._slots.append(BatchSlot(sequence, prompt, self._tails.append()))
+        self._joining.append(self._slots[-1])
+        sequence.preempted = False
+
+    def _vacate(self, slot: BatchSlot) -> None:
+        self._swap(slot, len(self._slots) - 1)
+        self._slots.pop()
+        self._tails.pop()
+        self._prompts.release(slot.prompt)
+
+    def _swap(self, slot: BatchSlot, row: int) -> None:
+        """Move a slot to another row, and the slot in that row to the row left."""
+        other, left = self._slots[row], slot.row
+        self._tails.swap(left, row)
+        self._slots[row], self._slots[left] = slot, other
+        slot.row, other.row = row, left

@@ -1,0 +1,83 @@
+"""One token from logits and one uniform number: temperature, nucleus, inverse distribution function. Pure tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class NonFiniteLogits(ArithmeticError):
+    """A model's logits are NaN, infinite, or rule out every token: they stand for no distribution."""
+
+
+def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    """Zeroes every token outside the smallest set of likeliest tokens whose probability is ``top_p`` or more.
+
+    Shapes: [row, vocabulary] in and out; rows are not normalised again. The likeliest token always stays
+    (Holtzman et al. 2020, arXiv 1904.09751).
+    """
+    if top_p >= 1.0:
+        return probabilities
+    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+    likelier = ordered.cumsum(dim=-1) - ordered
+    outside = torch.zeros_like(probabilities, dtype=torch.bool).scatter(-1, order, likelier >= top_p)
+    return probabilities.masked_fill(outside, 0.0)
+
+
+def inverse_cdf(probabilities: Tensor, uniforms: Tensor) -> Tensor:
+    """The token at which the cumulative probability, in vocabulary order, first exceeds ``uniforms`` of the total.
+
+    Shapes: probabilities [row, vocabulary] (not necessarily normalised), uniforms [row] in [0, 1) -> ids [row]. A token
+    of probability zero is never returned, and the last token where probabilities are NaN.
+    """
+    cumulative = probabilities.cumsum(dim=-1)
+    total = cumulative[:, -1:].contiguous()
+    chosen = torch.searchsorted(cumulative, uniforms[:, None].to(cumulative) * total, right=True)
+    # Rounding can lift u * total to the total itself, past the last token.
+    last_possible = torch.searchsorted(cumulative, total, right=False)
+    # NaN sorts behind every number, and an id past the last token would end the process on a GPU.
+    return torch.minimum(chosen, last_possible).clamp_max(cumulative.shape[-1] - 1)[:, 0]
+
+
+def choose(
+    logits: Tensor, uniforms: Tensor | None, temperature: float = 1.0, top_p: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Ids [row] and their log-probs [row] (float32) from logits [row, vocabulary].
+
+    ``uniforms`` [row] in [0, 1) is the noise; None takes the likeliest token. The log-prob is that of the whole
+    vocabulary at ``temperature``, before the nucleus is cut, because that is what the trainer recomputes.
+    """
+    logprobs = torch.log_softmax(logits.float() / temperature, dim=-1)
+    if uniforms is None:
+        ids = logprobs.argmax(dim=-1)
+    else:
+        # float64: in float32, rounding in a sum over 150,000 tokens would distort the rare ones.
+        ids = inverse_cdf(nucleus(logprobs.double().exp(), top_p), uniforms)
+    return ids, logprobs.gather(-1, ids[:, None])[:, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are chosen: as ``choose`` does; ``greedy`` ignores the noise."""
+
+    temperature: float
+    top_p: float
+    greedy: bool
+
+    def choose(self, logits: Tensor, noise: Sequence[float]) -> tuple[list[int], list[float]]:
+        """Ids and log-probs from logits [row, vocabulary] and one number in [0, 1) a row.
+
+        Raises:
+            NonFiniteLogits: a row's logits stand for no distribution.
+        """
+        uniforms = None if self.greedy else torch.tensor(noise, dtype=torch.float64)
+        ids, logprobs = choose(logits, uniforms, self.temperature, self.top_p)
+        chosen, likelihoods = ids.tolist(), logprobs.tolist()
+        # One such logit makes every log-prob of its row NaN, so that the few on the host tell of all on the device.
+        if not all(map(math.isfinite, likelihoods)):
+            raise NonFiniteLogits("the model's logits are NaN or infinite: no token can be sampled from them")
+        return chosen, likelihoods

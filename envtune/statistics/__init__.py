@@ -1,0 +1,1 @@
+"""How certain a mean is: intervals, paired differences, estimates over seeds. Numbers only."""

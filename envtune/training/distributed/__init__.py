@@ -1,0 +1,1 @@
+"""Several devices: what a run needs before it begins, the average of gradients, and lost ranks."""

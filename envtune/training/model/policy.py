@@ -1,0 +1,167 @@
+"""The trained language model beside its frozen reference: log-probs and entropies of sampled tokens.
+
+The prompt that a group shares is computed once for all its members. The [token, vocabulary] logits are never held at
+once, and only positions that predict a sampled token are projected. Optimisers and losses live elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import register_fsdp_forward_method
+from transformers import PreTrainedModel
+
+from envtune.errors import UserError
+from envtune.grpo.batch import TrainBatch
+from envtune.grpo.packing import pack
+from envtune.training.model.adapter_checkpoint import save_what_is_trained
+from envtune.training.model.lora import adapter_of, reference_weights
+from envtune.training.model.projection import project
+from envtune.training.model.prompt_attention import share_prompts
+from envtune.training.model.sharding import SamplingCopy, divide, forget_passes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenStatistics:
+    """Per token of a batch [B, L], float32, at the batch's temperature; 0.0 where nothing was sampled.
+
+    ``logprobs[b, t]`` is that of ids[b, t] given ids[b, :t]; ``entropy`` (nats) is that of the distribution it was
+    sampled from.
+    """
+
+    logprobs: Tensor
+    entropy: Tensor
+
+
+class Policy(nn.Module):
+    """``model`` is trained; the reference is what it was when it was given here (paper, section 3.2).
+
+    Where all weights are trained the reference is a frozen copy, which follows the module to its device but is no part
+    of its parameters. Where an adapter is trained (`lora.add_adapter`) it is the same model without it, or with the one
+    that it began with (`lora.keep_as_reference`). The ``state_dict`` holds only what is trained.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        _require_plain_projection(model)
+        _disable_dropout(model)
+        # In training mode, as transformers skips gradient checkpointing in any other; there is no dropout left.
+        self.model = model.train()
+        share_prompts(self.model)
+        save_what_is_trained(self, model)
+        self._trains_adapter = adapter_of(model) is not None
+        # A list hides the reference from nn.Module; `_apply` moves it along.
+        self._copies = [] if self._trains_adapter else [_Reference(copy.deepcopy(model).requires_grad_(False).eval())]
+        self._sampled: SamplingCopy | None = None
+
+    @property
+    def reference(self) -> PreTrainedModel:
+        """The frozen copy, which a policy that trains an adapter does not have."""
+        return self._copies[0].model
+
+    def forward(self, batch: TrainBatch) -> TokenStatistics:
+        """Statistics of the trained model, with gradient."""
+        return token_statistics(self.model, batch)
+
+    @torch.no_grad()
+    def reference_logprobs(self, batch: TrainBatch) -> Tensor:
+        """Log-probs [B, L] of the frozen reference, without gradient."""
+        if self._trains_adapter:
+            with reference_weights(self.model):
+                return token_statistics(self.model, batch).logprobs
+        return self._copies[0](batch).logprobs
+
+    @property
+    def is_sharded(self) -> bool:
+        return self._sampled is not None
+
+    def shard(self, mesh: DeviceMesh, dtype: torch.dtype | None) -> None:
+        """Divides trained and reference model over the devices of ``mesh``, which from then on compute in step.
+
+        ``dtype`` is that of their layers' arithmetic and of the sampled copy; None keeps that of the weights.
+        """
+        self._sampled = SamplingCopy(self.model, torch.device(mesh.device_type), dtype)
+        divide(self, self.model, mesh, dtype)
+        # With an adapter the reference is the trained model, whose weights are gathered for its passes as well.
+        if self._trains_adapter:
+            register_fsdp_forward_method(self, "reference_logprobs")
+        for reference in self._copies:
+            divide(reference, reference.model, mesh, dtype)
+            forget_passes(reference)
+
+    def model_to_sample(self) -> PreTrainedModel:
+        """The trained model; of a sharded one a whole copy, brought up to date by all devices together."""
+        return self._sampled.updated() if self._sampled else self.model
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Policy:
+        for reference in self._copies:
+            reference._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+
+class _Reference(nn.Module):
+    """A module, so that a sharded ``model`` is gathered for its forward pass."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: TrainBatch) -> TokenStatistics:
+        return token_statistics(self.model, batch)
+
+
+def token_statistics(model: PreTrainedModel, batch: TrainBatch, logits_per_chunk: int | None = None) -> TokenStatistics:
+    """Statistics of the sampled tokens under ``model``; logits are recomputed chunk by chunk in the backward pass."""
+    packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.completion_mask)
+    hidden = model.get_decoder()(
+        input_ids=packed.ids[None], position_ids=packed.positions[None], use_cache=False, branches=packed.branches
+    ).last_hidden_state[0]
+    states, targets = hidden[packed.predictors], batch.ids[batch.completion_mask]
+    logprobs, entropy = project(model.get_output_embeddings(), states, targets, batch.temperature, logits_per_chunk)
+    blank = torch.zeros(batch.ids.shape, dtype=torch.float32, device=hidden.device)
+    mask = batch.completion_mask
+    return TokenStatistics(blank.masked_scatter(mask, logprobs), blank.masked_scatter(mask, entropy))
+
+
+@torch.no_grad()
+def _require_plain_projection(model: PreTrainedModel) -> None:
+    """Tries a few tokens: logits must be the output embedding of the hidden states, and must not see the future."""
+    vocabulary = model.config.get_text_config().vocab_size
+    ids = (torch.arange(8, device=model.device) * 7919 + 1)[None] % vocabulary
+    training = model.training
+    model.eval()
+    own = model(input_ids=ids, use_cache=False).logits
+    plain = model.get_output_embeddings()(model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state)
+    altered = ids.clone()
+    altered[:, -1] = (altered[:, -1] + 1) % vocabulary
+    other = model(input_ids=altered, use_cache=False).logits
+    model.train(training)
+    name = type(model).__name__
+    if not own.isfinite().all():
+        raise UserError(
+            f"the logits of {name} are NaN or infinite: its weights are damaged or overflow {model.dtype}; give "
+            "another model.path or init_from, or use model.dtype=float32"
+        )
+    if not isinstance(model.get_output_embeddings(), nn.Linear):
+        raise UserError(f"{name} has an output embedding that is no linear layer; choose a model such as Qwen or Llama")
+    if not torch.allclose(own, plain, rtol=0.0, atol=1e-6 * float(own.abs().max())):
+        raise UserError(
+            f"{name} changes its logits after the output embedding (soft cap or scaling), which the chunked log-probs "
+            "do not reproduce; choose a model without that, such as Qwen or Llama"
+        )
+    if not torch.allclose(own[:, :-1], other[:, :-1], rtol=0.0, atol=1e-2 * float(own.abs().max())):
+        raise UserError(f"{name} lets a token see later ones; choose a causal language model")
+
+
+def _disable_dropout(model: nn.Module) -> None:
+    """Sampling runs without dropout, and the ratio to its log-probs must be 1 before the first update."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = 0.0  # type: ignore[assignment]

@@ -1,0 +1,112 @@
+"""What a run prints before and after training: the composed config as a tree, and validation before and after."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import rich
+import yaml
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from rich.bar import Bar
+from rich.console import RenderableType
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from envtune.report_text import percent
+from envtune.training.reporting.metrics import GROUPS
+from envtune.training.run_folder.run_record import WIRING
+from envtune.training.run_folder.stage_record import StageRecord
+
+_BEFORE_AFTER = ("success before", "success after", "progress before", "progress after")
+MAX_ROWS, BAR_WIDTH = 20, 50
+
+
+@rank_zero_only
+def show(*parts: RenderableType) -> None:
+    """Prints to the terminal, once for all ranks; text as it is, for a path that is wrapped is none."""
+    for part in parts:
+        if isinstance(part, str):
+            print(part)
+        else:
+            rich.print(part)
+
+
+def config_tree(config: Mapping[str, Any], title: str = "config") -> Tree:
+    """One branch per group of the composed config, less those that only put the others together."""
+    tree = Tree(title, guide_style="dim")
+    for name, value in config.items():
+        if name in WIRING:
+            continue
+        if isinstance(value, Mapping):
+            text = yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True).strip()
+            tree.add(name).add(Syntax(text, "yaml", background_color="default", word_wrap=True))
+        else:
+            # As text: brackets in a value are no markup.
+            tree.add(Text(f"{name}: {value}"))
+    return tree
+
+
+def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of ``config`` that ``base`` has with another value or not at all; null stands for not at all."""
+    found = {}
+    for name, value in config.items():
+        other = base.get(name)
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            value = changed(value, other) or other
+        if value != other:
+            found[name] = value
+    return found
+
+
+def stages_table(records: Sequence[StageRecord]) -> Table:
+    """One row per finished stage: its updates, overall validation at its start, end and best, in percent.
+
+    The last column says which of its checkpoints the next stage starts from.
+    """
+    table = Table(title="the curriculum, % of validation tasks passed (success) and of turns passed (progress)")
+    for column in ("stage", "updates", *_BEFORE_AFTER, "best progress", "checkpoint"):
+        table.add_column(column, justify="left" if column in ("stage", "checkpoint") else "right")
+    for record in records:
+        names = [f"val/{measure}/overall" for measure in ("success", "progress")]
+        cells = [percent(side.get(name)) for name in names for side in (record.before, record.after)]
+        updates = f"{record.first_update}-{record.last_update}"
+        table.add_row(Text(record.stage), updates, *cells, percent(record.best), Path(record.checkpoint).stem)
+    return table
+
+
+def validation_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
+    """Success and progress by category, each before and after, in percent; a dash where no task was played."""
+    table = Table(title="validation, % of tasks passed (success) and of turns passed (progress)")
+    table.add_column("category")
+    for column in _BEFORE_AFTER:
+        table.add_column(column, justify="right")
+    for group in GROUPS:
+        names = [f"val/{measure}/{group}" for measure in ("success", "progress")]
+        cells = [percent(side.get(name)) for name in names for side in (before, after)]
+        if any(cell != "-" for cell in cells):
+            table.add_row(group, *cells)
+    return table
+
+
+def validation_curve(points: Sequence[tuple[int, float]]) -> Table:
+    """One row per validation: its update, and overall success as a bar and in percent; MAX_ROWS of them at most.
+
+    Of two at one update the first counts, as in the logged curves: a stage validates its start where the one before it
+    validated its end.
+    """
+    first: dict[int, float] = {}
+    for update, share in points:
+        first.setdefault(update, share)
+    shown = list(first.items())
+    table = Table(title="success over updates, % of validation tasks passed", box=None)
+    for column in ("update", "", "success"):
+        table.add_column(column, justify="right" if column else "left")
+    step = max(1, math.ceil((len(shown) - 1) / (MAX_ROWS - 1)))
+    for update, share in [*shown[:-1:step], *shown[-1:]]:
+        table.add_row(str(update), Bar(1.0, 0.0, share, width=BAR_WIDTH), percent(share))
+    return table

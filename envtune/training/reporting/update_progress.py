@@ -1,0 +1,89 @@
+"""What a person sees while training: a bar in a terminal, and a line in the log for every update."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import rich
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from envtune.training.reporting.metrics import resident_memory
+from envtune.training.reporting.update_axis import last_update
+
+log = logging.getLogger(__name__)
+
+# Name in TensorBoard -> words on the line, and how the number is written.
+_SHOWN = {
+    "reward/mean": ("reward", "{:.3f}"),
+    "success": ("success", "{:.1%}"),
+    "kl": ("KL", "{:.2g}"),
+    "perf/step_time": ("seconds per update", "{:.1f}"),
+}
+_VALIDATED = {"val/success/overall": ("success", "{:.1%}"), "val/progress/overall": ("progress", "{:.1%}")}
+
+
+class UpdateProgress(ProgressBar):
+    """One step of the bar is one update. Where no one is watching (no terminal) only the log lines are written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._enabled = True
+        self._bar: Progress | None = None
+        self._task: Any = None
+
+    def disable(self) -> None:
+        """Lightning's call on every rank but the first."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if not (self._enabled and rich.get_console().is_terminal):
+            return
+        columns = (TextColumn("update"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.fields[numbers]}"))
+        self._bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=rich.get_console())
+        total = last_update(trainer, module)
+        self._task = self._bar.add_task("", total=total, completed=trainer.global_step, numbers="playing episodes")
+        self._bar.start()
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        if not self._enabled:
+            return
+        numbers = describe(trainer.callback_metrics)
+        total = last_update(trainer, module)
+        log.info("update %d/%s  %s  resident memory %.2f GiB", trainer.global_step, total, numbers, resident_memory())
+        if self._bar:
+            self._bar.update(self._task, completed=trainer.global_step, numbers=numbers)
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if self._enabled:
+            log.info("validation after update %d: playing its tasks", trainer.global_step)
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if self._enabled:
+            log.info(
+                "validation after update %d  %s", trainer.global_step, describe(trainer.callback_metrics, _VALIDATED)
+            )
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        # Lightning calls no teardown after an error, and the terminal must be given back.
+        self._close()
+
+    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+
+def describe(metrics: Mapping[str, Any], shown: Mapping[str, tuple[str, str]] = _SHOWN) -> str:
+    """The numbers that matter, in words: ``reward 0.312  success 4.2%  …``."""
+    words = (f"{word} {form.format(float(metrics[name]))}" for name, (word, form) in shown.items() if name in metrics)
+    return "  ".join(words)

@@ -1,0 +1,128 @@
+"""What is measured on one update while its micro-batches pass: loss parts, and how far sampler and trainer agree."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from math import inf
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from envtune.grpo.batch import NO_TURN
+from envtune.grpo.importance import NONE, effective_sample_share, importance_weights
+from envtune.grpo.loss import LossParts
+from envtune.processes.collectives import gather
+from envtune.training.reporting.aggregates import Samples
+
+_LOSS_NAMES = {
+    "total": "loss/total",
+    "policy": "loss/policy",
+    "kl": "kl",
+    "entropy": "entropy",
+    "clip_low": "clip_ratio/low",
+    "clip_high": "clip_ratio/high",
+    "clip_dual": "clip_ratio/dual",
+}
+
+
+class UpdateStatistics:
+    """Sums of the additive loss parts, and the log-probs' differences and the weights of all sampled tokens.
+
+    ``importance`` and ``cap`` are those of the loss (`grpo/importance.py`).
+    """
+
+    def __init__(self, importance: str = NONE, cap: float = 2.0) -> None:
+        self._importance = importance
+        self._cap = cap
+        self._sums: dict[str, float] = defaultdict(float)
+        # One tensor from each micro-batch: by sampled token, and of the last by episode.
+        self._differences: list[Tensor] = []
+        self._turns: list[Tensor] = []
+        self._weights: list[Tensor] = []
+        self._bounded: list[Tensor] = []
+        self._episode_differences: list[Tensor] = []
+
+    def add(
+        self,
+        parts: LossParts,
+        logprobs: Float[Tensor, "B L"],
+        behaviour_logprobs: Float[Tensor, "B L"],
+        completion_mask: Bool[Tensor, "B L"],
+        turns: Int[Tensor, "B L"],
+    ) -> None:
+        """Adds one micro-batch; ``logprobs`` are the policy's before the update, ``turns`` as in ``TrainBatch``."""
+        for part, name in _LOSS_NAMES.items():
+            self._sums[name] += float(getattr(parts, part).detach())
+        difference = torch.where(completion_mask, logprobs.detach() - behaviour_logprobs, 0.0).float().cpu()
+        weights, unbounded = (
+            importance_weights(logprobs, behaviour_logprobs, completion_mask, self._importance, cap)
+            for cap in (self._cap, inf)
+        )
+        sampled = completion_mask.cpu()
+        self._differences.append(difference[sampled])
+        self._turns.append(turns.cpu()[sampled])
+        self._weights.append(weights.cpu()[sampled])
+        self._bounded.append((weights != unbounded).cpu()[sampled])
+        self._episode_differences.append(difference.double().sum(dim=1)[sampled.any(dim=1)])
+
+    def samples(self, beta: float, entropy_coef: float) -> Samples:
+        """One sample per name. ``loss/kl`` and ``loss/entropy`` are ``kl`` and ``entropy`` as they enter the loss.
+
+        All ranks must call this together: the mean over ranks is right for what the loss is made of, and all else is
+        over the tokens of all ranks.
+        """
+        values = dict(self._sums)
+        values["loss/kl"] = beta * values["kl"]
+        values["loss/entropy"] = -entropy_coef * values["entropy"]
+        self._take_in_all_ranks()
+        if any(difference.numel() for difference in self._differences):
+            values |= self._agreement() | self._agreement_by_turn() | self._correction()
+        return {name: [value] for name, value in values.items()}
+
+    def _take_in_all_ranks(self) -> None:
+        """An effective sample size is no mean of those of the ranks, so the tokens are gathered: 11 bytes each."""
+        own = (self._differences, self._turns, self._weights, self._bounded, self._episode_differences)
+        ranks = gather([torch.cat(tensors) for tensors in own])
+        self._differences, self._turns, self._weights, self._bounded, self._episode_differences = (
+            list(tensors) for tensors in zip(*ranks, strict=True)
+        )
+
+    def _agreement(self) -> dict[str, float]:
+        """Policy against behaviour log-probs: difference in nats, ratio, and effective sample sizes."""
+        difference = torch.cat(self._differences)
+        ratio = difference.double().exp()
+        return {
+            "sampling/logp_diff_mean": float(difference.abs().mean()),
+            "sampling/logp_diff_max": float(difference.abs().max()),
+            "sampling/is_ratio_mean": float(ratio.mean()),
+            "sampling/is_ratio_max": float(ratio.max()),
+            "sampling/ess": _effective_share(difference),
+            "sampling/ess_sequence": _effective_share(torch.cat(self._episode_differences)),
+        }
+
+    def _agreement_by_turn(self) -> dict[str, float]:
+        """Mean difference and effective sample size by turn: does the disagreement grow with the context?"""
+        differences, turns = torch.cat(self._differences), torch.cat(self._turns)
+        values = {}
+        for turn in turns[turns != NO_TURN].unique().tolist():
+            difference = differences[turns == turn]
+            values[f"sampling/logp_diff_mean/turn_{turn}"] = float(difference.abs().mean())
+            values[f"sampling/ess/turn_{turn}"] = _effective_share(difference)
+        return values
+
+    def _correction(self) -> dict[str, float]:
+        """The weights that the loss has used: mean, share that the cap has changed, effective sample size."""
+        if self._importance == NONE:
+            return {}
+        weights = torch.cat(self._weights)
+        return {
+            "importance/mean": float(weights.mean()),
+            "importance/bounded": float(torch.cat(self._bounded).float().mean()),
+            "importance/ess": effective_sample_share(weights),
+        }
+
+
+def _effective_share(log_ratios: Float[Tensor, "n"]) -> float:
+    """Of the ratios, divided by the greatest: that of a long episode may be no floating-point number."""
+    return effective_sample_share((log_ratios.double() - log_ratios.max()).exp())

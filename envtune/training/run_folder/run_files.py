@@ -1,0 +1,66 @@
+"""Which files a run writes to its folder. They are recorded in run.json, and resuming the run touches no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from envtune.errors import UserError
+from envtune.files.atomic_file import PARTIAL
+from envtune.training.run_folder.run_record import FILE, read_run_record
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """A callback or logger whose files are taken back when a run is resumed from an earlier update."""
+
+    @property
+    def files(self) -> list[Path]:
+        """Their paths; the names may hold `*`."""
+        ...
+
+
+def files_written_by(folder: Path, parts: Iterable[object]) -> list[str]:
+    """The files of ``parts`` (callbacks and loggers of a Trainer) inside the run's ``folder``, relative to it.
+
+    Files elsewhere are not listed: they may belong to several runs.
+    """
+    found = set()
+    for part in parts:
+        if isinstance(part, TensorBoardLogger):
+            paths = [Path(part.log_dir) / "events.out.tfevents.*"]
+        else:
+            paths = part.files if isinstance(part, WritesFiles) else []
+        found |= {
+            path.resolve().relative_to(folder.resolve()).as_posix()
+            for path in paths
+            if path.resolve().is_relative_to(folder.resolve())
+        }
+    return sorted(found)
+
+
+def recorded_files(folder: Path) -> Iterator[Path]:
+    """The existing files that the record of the run in ``folder`` lists, and what a killed process left of them.
+
+    Yields nothing where there is no record: a run writes it before any other file. A link that leads out of the folder
+    is left alone, and so is a pattern that does, for the record may come from elsewhere.
+
+    Raises:
+        UserError: the record is broken, or lists no files, so that those of the run cannot be told from others.
+    """
+    record = read_run_record(folder, "restore it from a copy, for it lists the files that are the run's own")
+    if record is None:
+        return
+    if "files" not in record:
+        raise UserError(
+            f"{folder / FILE} does not list the run's files, since an earlier version of envtune wrote it: start a new "
+            f"run from its checkpoint with ckpt_path={folder}/checkpoints/last.ckpt"
+        )
+    for pattern in record["files"]:
+        if pattern and not Path(pattern).is_absolute() and ".." not in Path(pattern).parts and "**" not in pattern:
+            for path in sorted(file for suffix in ("", PARTIAL) for file in folder.glob(pattern + suffix)):
+                if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+                    yield path
