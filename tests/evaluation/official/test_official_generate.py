@@ -15,6 +15,7 @@ from envtune.errors import UserError
 from envtune.evaluation.official import bfcl_program
 from envtune.evaluation.official.bfcl_program import OfficialProgram
 from envtune.evaluation.official.official_scores import OfficialScore, official_table, plain_scores, read_scores
+from envtune.evaluation.official.policy_endpoint import PolicyEndpoint
 from envtune.evaluation.official.tasks import Ids, first_ids
 
 HERE = Path(__file__).parent
