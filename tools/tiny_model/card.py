@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from tiny_demonstrators import Habits
+from tools.tiny_model.demonstrators import Habits
 
 INTRODUCTION = """# tiny
 
-The embedded default model of envtune, written by `tools/build_tiny_model.py`. **It is a stand-in for a pretrained
+The embedded default model of envtune, written by `tools/tiny_model/build.py`. **It is a stand-in for a pretrained
 model**: a small Llama, trained from scratch on played demonstrations, so that the whole method can be run and watched
 on two CPU cores. Its scores say nothing about the method.
 

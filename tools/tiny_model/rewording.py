@@ -11,11 +11,10 @@ import re
 from collections.abc import Set
 from dataclasses import replace
 
-from tiny_demonstrators import Told
-
 from envtune.playground import values
 from envtune.playground.reading import leaves
 from envtune.task import Task
+from tools.tiny_model.demonstrators import Told
 
 REWORDED_MESSAGES = 0.6
 # Of the plain words of a message: left out, exchanged with the next, followed by a filler.

@@ -1,11 +1,11 @@
 """Builds the embedded default model, ``model=tiny``: tokenizer, cloning of demonstrations, scores and model card.
 
-    python tools/build_tiny_model.py --output envtune/models/tiny
+    python -m tools.tiny_model.build --output envtune/models/tiny
 
 It is a stand-in for a pretrained model: a few million parameters that are able to copy arguments and to choose tools,
-and sloppy where reinforcement learning can teach something. After exercises in looking up (``tiny_recitations.py``) it
-clones careful and careless demonstrators (``tiny_demonstrators.py``), to users who word things freely
-(``tiny_rewording.py``), in playground tasks and in BFCL's training tasks of the scenario split, never in validation
+and sloppy where reinforcement learning can teach something. After exercises in looking up (``recitations.py``) it
+clones careful and careless demonstrators (``demonstrators.py``), to users who word things freely
+(``rewording.py``), in playground tasks and in BFCL's training tasks of the scenario split, never in validation
 or test tasks. Each phase ends in a checkpoint in ``--work``; a build that was stopped goes on behind the last one.
 """
 
@@ -26,16 +26,6 @@ import envtune.process_start
 import torch
 import transformers
 from lightning import Fabric
-from tiny_attention import NAME as CAUSAL_BLOCKS
-from tiny_attention import register
-from tiny_card import model_card
-from tiny_demonstrators import Habits
-from tiny_dialogues import Demonstrations, Dialogue, Mixture, tokenizer_texts
-from tiny_initialization import initialize
-from tiny_offers import all_exercises, offers
-from tiny_recitations import associations, first_lookups, mixed_exercises, questions, recitations, row_lookups
-from tiny_scores import BUDGET, scores
-from tiny_tokenizer import VOCABULARY, as_loaded, learn
 from torch import nn
 from torch.nn import functional
 from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
@@ -44,6 +34,23 @@ from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.playground.source import Playground
 from envtune.program import run_program
 from envtune.task import Split, Task
+from tools.tiny_model.attention import NAME as CAUSAL_BLOCKS
+from tools.tiny_model.attention import register
+from tools.tiny_model.card import model_card
+from tools.tiny_model.demonstrators import Habits
+from tools.tiny_model.dialogues import Demonstrations, Dialogue, Mixture, tokenizer_texts
+from tools.tiny_model.initialization import initialize
+from tools.tiny_model.offers import all_exercises, offers
+from tools.tiny_model.recitations import (
+    associations,
+    first_lookups,
+    mixed_exercises,
+    questions,
+    recitations,
+    row_lookups,
+)
+from tools.tiny_model.scores import BUDGET, scores
+from tools.tiny_model.tokenizer import VOCABULARY, as_loaded, learn
 
 TOKENIZER_TASKS = 2_000
 DIALOGUES_SORTED_AT_ONCE = 256
@@ -79,7 +86,7 @@ CARELESS = Habits(
 class Phase:
     """A part of the training, of that many ``tokens``, in which the learning rates go evenly from one share to another.
 
-    ``share`` is that of ``exercises`` (``tiny_recitations.py``) among the dialogues drawn from ``mixture``, without
+    ``share`` is that of ``exercises`` (``recitations.py``) among the dialogues drawn from ``mixture``, without
     which there are exercises alone.
     """
 

@@ -1,7 +1,7 @@
 """Causal attention for training on a CPU: plain matrix products, a block of queries at a time.
 
 On one core with bfloat16 instructions the whole update takes a fifth to a third less time than with PyTorch's own
-attention, which is slow for the short sequences of exercises. ``tests/tools/test_tiny_attention.py`` compares the two.
+attention, which is slow for the short sequences of exercises. ``tests/tools/test_``attention.py`` compares the two.
 """
 
 from __future__ import annotations

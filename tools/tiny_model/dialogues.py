@@ -1,6 +1,6 @@
 """What the tiny model is trained on: played demonstrations as token ids, without end.
 
-User messages are reworded (``tiny_rewording.py``), so that no sentence is learned by heart. In a part of BFCL's
+User messages are reworded (``rewording.py``), so that no sentence is learned by heart. In a part of BFCL's
 dialogues names and numbers that a user says are exchanged for others, everywhere alike, so that copying is learned and
 not only remembering; the playground draws its names fresh anyway.
 """
@@ -15,9 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiny_demonstrators import Habits, Told, play
-from tiny_rewording import reworded
-
 from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import Template
 from envtune.data.bfcl import CATEGORIES
@@ -28,6 +25,8 @@ from envtune.playground import values
 from envtune.playground.codes import COMPANIES, FLIGHT_CITIES
 from envtune.playground.source import Playground
 from envtune.task import Split, Task
+from tools.tiny_model.demonstrators import Habits, Told, play
+from tools.tiny_model.rewording import reworded
 
 STYLES = (PromptStyle("compact", "short"), PromptStyle("compact", "long"))
 # Shares of BFCL's dialogues with exchanged names, and of the names exchanged in them.

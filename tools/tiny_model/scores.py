@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from statistics import mean
 from typing import Any
 
-from tiny_demonstrators import STEP_LIMIT
 from transformers import PreTrainedModel
 
 from envtune.chat.prompt import PromptStyle
@@ -16,6 +15,7 @@ from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.task import Task, ToolCall
 from envtune.trajectory import FormatError, Trajectory, Turn
+from tools.tiny_model.demonstrators import STEP_LIMIT
 
 STYLE = PromptStyle("compact", "long")
 # Tokens: first prompt, all that follows, one completion, one observation.

@@ -9,13 +9,12 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from tiny_demonstrators import CALL_THOUGHTS, NO_TOOL_THOUGHTS
-from tiny_dialogues import MAX_NUMBER, Dialogue
-from tiny_recitations import mixed_exercises, written
-
 from envtune.chat.prompt import compact_document
 from envtune.playground.source import Playground
 from envtune.task import Split
+from tools.tiny_model.demonstrators import CALL_THOUGHTS, NO_TOOL_THOUGHTS
+from tools.tiny_model.dialogues import MAX_NUMBER, Dialogue
+from tools.tiny_model.recitations import mixed_exercises, written
 
 ASKED = 6
 

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from tiny_dialogues import Dialogue
-
 from envtune.playground import values
+from tools.tiny_model.dialogues import Dialogue
 
 # Facts in an exercise: one at first, and one more at most after so many exercises; rows in a list at the end.
 MOST, EXERCISES_PER_LEVEL, MANY = 8, 600, 20
