@@ -42,10 +42,11 @@ bfcl: $(BFCL_SETUP) ## install BFCL's own program into .venv-bfcl: docs/official
 
 ood: $(OOD_SETUP) ## install evalscope into .venv-ood, 1.2 GB (Python 3.11 or 3.12): docs/evaluation.md
 
-lint: $(SETUP) ## run only the linters and the type checker
+lint: $(SETUP) ## run only the linters, the type checker and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 $(SETUP): setup.py constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info < (3, 13) else f"envtune needs Python 3.10-3.12, this is {sys.version.split()[0]}; name another with make PYTHON=python3.11 …")'
