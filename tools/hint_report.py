@@ -88,14 +88,11 @@ def read_run(folder: Path) -> list[Played]:
     """
     # A validation that was cut off leaves an empty file.
     files = [file for file in (*sorted(folder.glob("*.jsonl")), *trajectory_files(folder)) if file.stat().st_size]
-    played = [Played(_source(file), record.trajectory) for file in files for record in read_episodes(file)]
+    sources = {file: file.parent.name if file.parent.name in (TRAIN, VALIDATION) else EVALUATION for file in files}
+    played = [Played(sources[file], record.trajectory) for file in files for record in read_episodes(file)]
     if not played:
         raise UserError(f"{folder} holds no trajectories: give the folder of a run, such as runs/<time>")
     return played
-
-
-def _source(file: Path) -> str:
-    return file.parent.name if file.parent.name in (TRAIN, VALIDATION) else EVALUATION
 
 
 def report(played: Sequence[Played]) -> dict[str, Any]:

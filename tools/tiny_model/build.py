@@ -235,7 +235,9 @@ class Build:
         for batch in batches(self._dialogues(phase, rng), phase.batch_tokens, rng):
             if seen >= end:
                 break
-            self._set_learning_rates(self._warmth() * _between(*phase.rates, seen / end))
+            first, last = phase.rates
+            warmth = min(1.0, (self.updates + 1) / WARMUP_UPDATES)
+            self._set_learning_rates(warmth * (first + (last - first) * (seen / end)))
             losses.append(self._update(batch))
             seen += sum(self._of_all(_padded_tokens(batch)))
             if len(losses) % 50 == 0:
@@ -255,9 +257,6 @@ class Build:
         gathered = self._fabric.all_gather(torch.tensor(number))
         assert isinstance(gathered, torch.Tensor)
         return gathered.flatten().tolist()
-
-    def _warmth(self) -> float:
-        return min(1.0, (self.updates + 1) / WARMUP_UPDATES)
 
     def _set_learning_rates(self, share: float) -> None:
         for optimizer, peak in zip(self._optimizers, (MATRIX_LEARNING_RATE, LEARNING_RATE), strict=True):
@@ -286,10 +285,6 @@ class Build:
         for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.updates, self.minutes = state["updates"], state["minutes"]
-
-
-def _between(first: float, last: float, share: float) -> float:
-    return first + (last - first) * share
 
 
 def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
