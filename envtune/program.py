@@ -1,4 +1,4 @@
-"""What every command does at its edge: text that its terminal can show, and a quiet end where nothing reads on."""
+"""What every command does at its edge: printable text, errors in one sentence, and a quiet end on a closed pipe."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
+
+from envtune.errors import UserError
 
 
 @contextmanager
 def on_terminal() -> Iterator[None]:
-    """Within, characters that standard output or error cannot encode are printed as question marks.
+    """Print unencodable characters as question marks, and end quietly when the reader of standard output is closed.
 
-    Where the reader of standard output has gone (`| head`), the command ends without a word and with the status of a
-    process that SIGPIPE ends. The signal itself stays ignored: it would also come of every broken network connection.
+    After `| head`, for example, the command prints nothing more and exits with the status of a process that SIGPIPE
+    ended. The signal itself stays ignored: every broken network connection raises it as well.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -38,10 +41,23 @@ def on_terminal() -> Iterator[None]:
         raise
 
 
-def run_program(main: Callable[[], int | None]) -> NoReturn:
-    """Runs a command and exits with the status that it returns."""
+def run_program(main: Callable[[], int | None], name: str | None = None) -> NoReturn:
+    """Run a command and exit with the status that it returns; None is 0.
+
+    A UserError is printed on standard error as `name: sentence`, with status 1.
+
+    Args:
+        main: The command.
+        name: What errors call it; by default its file without `.py`.
+    """
+    # Before the command runs: it may replace its arguments by those of the program that it becomes.
+    name = name or Path(sys.argv[0]).stem
     with on_terminal():
-        sys.exit(main())
+        try:
+            sys.exit(main())
+        except UserError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            sys.exit(1)
 
 
 def _reader_has_gone() -> bool:

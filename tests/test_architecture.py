@@ -6,6 +6,8 @@ import ast
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 # What runs text as code or starts a program: builtins, attributes of modules, and modules.
 RUNNING_NAMES = {"eval", "exec", "compile", "__import__"}
@@ -37,6 +39,29 @@ def test_what_reads_and_plays_responses_cannot_run_text_as_code():
     found = {(path.name, use) for path in files for use in _uses_of_runners(ast.parse(path.read_text()))}
     # Call strings come with the data, and only their literals are read. Snapshots of worlds hold no agent's text.
     assert found == {("call_text.py", "literal_eval"), ("worlds.py", "pickle")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tools").glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_every_file_of_tools_is_a_command_that_imports_no_other(path: Path):
+    tree = ast.parse(path.read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    siblings = {"tools", *(file.stem for file in (ROOT / "tools").iterdir())}
+    assert not {name.split(".")[0] for name in imported} & siblings
+    # Hydra's commands are named for their config instead: `@command("evaluate")`.
+    runs = {ast.unparse(node) for node in tree.body[-1].body} if isinstance(tree.body[-1], ast.If) else set()
+    assert runs in ({"run_program(main)"}, {f"{path.stem}()"})
+
+
+def test_no_test_extends_sys_path_or_runs_a_file_as_a_module():
+    extending = ("sys.path.insert", "sys.path.append", "sys.path.extend", "addsitedir", "runpy.", "import runpy")
+    found = {
+        (path.name, call)
+        for path in (ROOT / "tests").rglob("*.py")
+        for call in extending
+        if path != Path(__file__) and call in path.read_text(encoding="utf-8")
+    }
+    assert not found
 
 
 def _uses_of_runners(tree: ast.AST) -> set[str]:

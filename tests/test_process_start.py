@@ -16,7 +16,7 @@ import pytest
 from envtune import process_start
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = [ROOT / "train.py", *(path for path in (ROOT / "tools").glob("*.py") if "__main__" in path.read_text())]
+COMMANDS = [ROOT / "train.py", *(path for path in (ROOT / "tools").rglob("*.py") if "__main__" in path.read_text())]
 
 
 @pytest.mark.parametrize("path", [*COMMANDS, ROOT / "tests/conftest.py"], ids=lambda path: path.name)

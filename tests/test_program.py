@@ -61,8 +61,16 @@ def test_characters_that_the_terminal_cannot_show_are_question_marks():
     assert (done.returncode, done.stdout, done.stderr) == (0, b"50 % ? ?2 ?\n", b"?\n")
 
 
+def test_an_error_of_the_user_is_one_sentence_after_the_name_of_the_command(tmp_path: Path):
+    body = "from envtune.errors import UserError; sys.argv = ['other']; raise UserError('seed=x is not a number')"
+    program = tmp_path / "roll.py"
+    program.write_text(PROGRAM.format(body=body))
+    done = subprocess.run([sys.executable, program], env=os.environ, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"roll: seed=x is not a number\n")
+
+
 def test_every_command_ends_this_way():
-    for path in (ROOT / "tools").glob("*.py"):
+    for path in (ROOT / "tools").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         if '__name__ == "__main__"' in text:
             assert "run_program(main)" in text or "@command(" in text, path

@@ -11,7 +11,6 @@ reported with and without its tasks (tools/evaluate.py, tools/score.py).
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,48 +28,39 @@ from envtune.evaluation.audit.finding import Finding, Reason
 from envtune.evaluation.audit.published import audit, by_scenario, written_list
 from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
+from envtune.report_text import console as report_console
+from envtune.report_text import table as empty_table
 from envtune.task import Task
 
-# Of the table and the findings, where they go to a file or a pipe.
-WIDTH = 160
 
-
-def main() -> int:
-    """0 if the audit ran; 1, and a sentence on stderr, if not."""
+def main() -> None:
+    """Audit the tasks, print the counts and write the list."""
     parser = argparse.ArgumentParser(description="Audits BFCL's multi-turn tasks and lists the defective ones.")
     parser.add_argument("--scenarios", help="only these numbers, separated by commas (0 to 199), in all categories")
     parser.add_argument("--show", action="store_true", help="print every finding")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the list as JSON; replaced if it exists")
     options = parser.parse_args()
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
-    try:
-        if options.write and not options.write.resolve().parent.is_dir():
-            raise UserError(f"the folder of {options.write} does not exist: create it, or name another file")
-        every = load_bfcl_tasks()
-        base = by_scenario(every)
-        chosen = _chosen(every, options.scenarios)
-        findings: dict[str, list[Finding]] = {}
-        for task in track(chosen, "auditing", console=console, transient=True, disable=not console.is_terminal):
-            findings |= audit([task], base)
-        if options.write:
-            with atomic_file(options.write) as file:
-                file.write(written_list(findings))
-    except UserError as error:
-        print(f"audit_tasks: {error}", file=sys.stderr)
-        return 1
+    console = report_console()
+    if options.write and not options.write.resolve().parent.is_dir():
+        raise UserError(f"the folder of {options.write} does not exist: create it, or name another file")
+    every = load_bfcl_tasks()
+    base = by_scenario(every)
+    chosen = _chosen(every, options.scenarios)
+    findings: dict[str, list[Finding]] = {}
+    for task in track(chosen, "auditing", console=console, transient=True, disable=not console.is_terminal):
+        findings |= audit([task], base)
+    if options.write:
+        with atomic_file(options.write) as file:
+            file.write(written_list(findings))
     if options.show:
         _show(console, findings)
     console.print(counts_table(findings, len(chosen)))
-    return 0
 
 
 def counts_table(findings: Mapping[str, Sequence[Finding]], tasks: int) -> Table:
-    """Listed tasks by reason and category; a task with several reasons counts in each of their rows."""
-    table = Table(title=f"{len(findings)} of {tasks} tasks are on the list")
-    table.add_column("reason")
-    table.add_column("severity")
-    for name in (*CATEGORIES, "tasks"):
-        table.add_column(name, justify="right")
+    """Return the listed tasks by reason and category; a task with several reasons counts in each of their rows."""
+    title = f"{len(findings)} of {tasks} tasks are on the list"
+    table = empty_table(title, ("reason", "severity"), (*CATEGORIES, "tasks"))
     for reason in Reason:
         listed = [name for name, of_task in findings.items() if any(finding.reason is reason for finding in of_task)]
         table.add_row(str(reason), str(reason.severity), *_counts(listed))
@@ -85,7 +75,7 @@ def _counts(names: Sequence[str]) -> list[str]:
 
 
 def _chosen(tasks: Sequence[Task], scenarios: str | None) -> list[Task]:
-    """Raises UserError for a number that is no scenario."""
+    """Return the tasks of the scenarios named; raise UserError for a number that is not a scenario."""
     if scenarios is None:
         return list(tasks)
     known = {str(task.scenario) for task in tasks}

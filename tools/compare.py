@@ -3,8 +3,8 @@
     python tools/compare.py runs/sweep_<time> --baseline experiment=direct_grpo
 
 Prints tables and writes them to compare.md and, all numbers one a line, to compare.csv in MULTIRUN_DIR/comparison; with
-matplotlib there are plots beside them (tools/compare_plots.py). A setting is what a run's command line says without
-`seed=`. What final, best and the intervals are stands under the tables.
+matplotlib there are plots beside them (envtune/evaluation/sweeps/plots.py). A setting is a run's command line without
+`seed=`. Notes under the tables explain final, best and the intervals.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ from pathlib import Path
 
 import envtune.process_start
 
-import compare_plots
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from show_trajectory import WIDTH
-from sweep_runs import Run, Setting, Sweep, read_sweep
 
 from envtune.errors import UserError
+from envtune.evaluation.sweeps import plots
+from envtune.evaluation.sweeps.runs import Run, Setting, Sweep, read_sweep
 from envtune.files.atomic_file import WriteError, atomic_file
 from envtune.program import run_program
+from envtune.report_text import console, markdown_table, percent, table
 from envtune.statistics.seeds import SeedMean, mean_over_seeds
 from envtune.task import Category
 
@@ -49,7 +48,7 @@ DIFFERENCES = ("baseline", "paired_seeds", "difference", "difference_low", "diff
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One number of a setting, a share; ``difference`` is that to the baseline, of the seeds that both have."""
+    """One number of a setting: a share in [0, 1]."""
 
     setting: str
     measure: str
@@ -57,19 +56,20 @@ class Row:
     group: str
     value: SeedMean
     difference: SeedMean | None
+    """Difference to the baseline over the seeds that both have; None without any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table as texts, the first two columns being names."""
+    """The cells of a table, whose first two columns are names."""
 
     title: str
     header: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
 
 
-def main() -> int:
-    """0 if the comparison was printed and written; 1, and a sentence on stderr, if not."""
+def main() -> None:
+    """Print the comparison and write its tables and plots."""
     options = _options()
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     try:
@@ -80,24 +80,21 @@ def main() -> int:
         folder = options.output or options.sweep / "comparison"
         grids = _write_tables(sweep, baseline, folder)
         if find_spec("matplotlib"):
-            compare_plots.draw(sweep.settings, folder)
+            plots.draw(sweep.settings, folder)
         else:
             print("No plots: they need matplotlib (pip install -c constraints.txt -e '.[plot]').", file=sys.stderr)
-    except UserError as error:
-        remedy = ", e.g. with --output" if isinstance(error, WriteError) else ""
-        print(f"compare: {error}{remedy}", file=sys.stderr)
-        return 1
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    console.print(*map(as_rich, grids), *map(escape, notes(sweep)), sep="\n")
-    console.print(escape(f"written to {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}"))
-    return 0
+    except WriteError as error:
+        raise UserError(f"{error}, e.g. with --output") from error
+    shown = console()
+    shown.print(*map(as_rich, grids), *map(escape, notes(sweep)), sep="\n")
+    shown.print(escape(f"written to {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}"))
 
 
 def find_baseline(sweep: Sweep, name: str) -> Setting:
-    """The setting of this name, or with these overrides.
+    """Return the setting with this name or these overrides.
 
     Raises:
-        UserError: there is none.
+        UserError: There is none.
     """
     for setting in sweep.settings:
         if name in (setting.name, " ".join(setting.overrides)):
@@ -107,7 +104,7 @@ def find_baseline(sweep: Sweep, name: str) -> Setting:
 
 
 def compare(settings: Iterable[Setting], baseline: Setting | None) -> list[Row]:
-    """Every measure, validation and category of every setting that was validated on it."""
+    """Return a row for every measure, validation and category of every setting that was validated on it."""
     rows = []
     for measure in MEASURES:
         for setting in settings:
@@ -123,7 +120,7 @@ def compare(settings: Iterable[Setting], baseline: Setting | None) -> list[Row]:
 
 
 def paired_difference(values: dict[int, float], others: dict[int, float]) -> SeedMean | None:
-    """``values`` less ``others``, each by seed; None if they have no seed in common."""
+    """Return the mean of ``values`` minus ``others``, paired by seed; None if they have no seed in common."""
     differences = [value - others[seed] for seed, value in values.items() if seed in others]
     return mean_over_seeds(differences) if differences else None
 
@@ -139,7 +136,7 @@ def _update(run: Run, point: str) -> int:
 
 
 def grids(sweep: Sweep, rows: Sequence[Row], baseline: Setting | None) -> list[Grid]:
-    """A table for each measure and, with a baseline, one of differences beside it."""
+    """Return a table for each measure and, with a baseline, a table of differences after it."""
     made = []
     for measure, meaning in MEASURES.items():
         title = f"{measure}, % of {meaning}"
@@ -166,17 +163,16 @@ def _grid(
             seeds = max((value.seeds for value in found if value), default=0)
             if seeds:
                 updates = _range([_update(run, point) for run in setting.runs])
-                cells = (_percent(value, signed) for value in found)
+                cells = (_cell(value, signed) for value in found)
                 lines.append((setting.name, point, str(seeds), updates, *cells))
     return Grid(title, ("setting", "validation", "seeds", "update", *groups), tuple(lines))
 
 
-def _percent(value: SeedMean | None, signed: bool) -> str:
+def _cell(value: SeedMean | None, signed: bool) -> str:
     if value is None:
         return "-"
-    sign = "+" if signed else ""
-    mean = f"{100 * value.mean:{sign}.1f}"
-    return mean if value.half is None else f"{mean} ± {100 * value.half:.1f}"
+    mean = percent(value.mean, signed=signed)
+    return mean if value.half is None else f"{mean} ± {percent(value.half)}"
 
 
 def _range(numbers: Sequence[int]) -> str:
@@ -185,7 +181,7 @@ def _range(numbers: Sequence[int]) -> str:
 
 
 def notes(sweep: Sweep) -> list[str]:
-    """What a reader of the tables must know."""
+    """Return the notes under the tables: definitions, and what limits the comparison."""
     found = list(EXPLANATIONS)
     if sweep.common:
         found.append(f"All settings: {' '.join(sweep.common)}.")
@@ -209,26 +205,21 @@ def _write_tables(sweep: Sweep, baseline: Setting | None, folder: Path) -> list[
 
 
 def as_rich(grid: Grid) -> Table:
-    table = Table(title=escape(grid.title))
-    for index, column in enumerate(grid.header):
-        table.add_column(column, justify="left" if index < 2 else "right")
+    """Return the table for the terminal."""
+    shown = table(escape(grid.title), grid.header[:2], grid.header[2:])
     for line in grid.lines:
-        table.add_row(*map(escape, line))
-    return table
+        shown.add_row(*map(escape, line))
+    return shown
 
 
 def as_markdown(tables: Iterable[Grid], remarks: Iterable[str]) -> str:
-    """The tables with their titles, then the notes."""
-    parts = []
-    for grid in tables:
-        rule = ("---", "---", *("---:" for _ in grid.header[2:]))
-        lines = (grid.header, rule, *(tuple(cell.replace("|", r"\|") for cell in line) for line in grid.lines))
-        parts.append(f"## {grid.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
+    """Return the tables with their titles, then the notes, as Markdown."""
+    parts = [f"## {grid.title}\n\n{markdown_table(grid.header, grid.lines, texts=2)}" for grid in tables]
     return "\n\n".join([*parts, *remarks]) + "\n"
 
 
 def as_csv(rows: Iterable[Row], baseline: str) -> str:
-    """All numbers as shares, not rounded; empty where there is none."""
+    """Return all numbers as CSV: shares, not rounded; a cell without a number is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, *DIFFERENCES])

@@ -1,8 +1,8 @@
 """Evaluates a policy on a split: `python tools/evaluate.py init_from=runs/…/checkpoints/best.ckpt`.
 
 Prints success and progress by category with 95% intervals, raw and audited: without the tasks that are listed as
-defective (docs/audit.md). The run folder keeps scores.json, trajectories.jsonl (see
-tools/show_trajectory.py), run.json and, in .hydra, the composed config: all that is needed to repeat it.
+defective (docs/audit.md). The run folder contains scores.json, trajectories.jsonl (tools/show_trajectory.py prints
+them), run.json and, in .hydra, the composed config: everything that is needed to repeat the evaluation.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ LOG_EVERY = 50  # episodes
 
 
 def require_sound_evaluation(config: DictConfig) -> None:
-    """What no component can see: settings of the evaluation itself, and the machine.
+    """Validate the settings that no component validates: those of the evaluation itself and of the machine.
 
     Raises:
-        UserError: a setting that is not allowed, or that cannot be had here.
+        UserError: A setting is not allowed, or this machine cannot satisfy it.
     """
     settings: Any = OmegaConf.to_container(config, resolve=True)
     for name in ("data", "rollout", "model"):
@@ -69,7 +69,7 @@ def _require_sound(
 
 @command("evaluate", require_sound_evaluation)
 def evaluate(config: DictConfig) -> None:
-    """Composes, plays and reports."""
+    """Compose the parts, play the split, and write and print the scores."""
     silence_libraries()
     rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
     rich.print(f"run folder: {config.run_folder}")
@@ -94,7 +94,7 @@ def evaluate(config: DictConfig) -> None:
 
 
 def _collector(config: DictConfig) -> Collector:
-    """The collector of the config, its generator on the policy's weights."""
+    """Return the collector of the config, its generator loaded with the policy's weights."""
     device = _device(config.device)
     collector = instantiate(config.rollout, _convert_="all")
     model = instantiate(config.model, _convert_="all").to(device)
@@ -105,7 +105,7 @@ def _collector(config: DictConfig) -> Collector:
 
 
 def _device(name: str) -> torch.device:
-    """Raises UserError for a device that this machine or PyTorch does not have."""
+    """Return the device; raise UserError for one that this machine or PyTorch does not have."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -118,7 +118,7 @@ def _device(name: str) -> torch.device:
 
 
 def _play(plan: Plan, collector: Collector, requests: Sequence[EpisodeRequest]) -> list[Trajectory]:
-    """All episodes, with a bar in a terminal and a line now and then in a log."""
+    """Play all episodes, with a progress bar in a terminal and a line per `LOG_EVERY` episodes in a log."""
     console = rich.get_console()
     numbers = TextColumn("{task.fields[numbers]}")
     columns = (TextColumn("episodes"), MofNCompleteColumn(), BarColumn(), numbers)
@@ -141,7 +141,7 @@ def _play(plan: Plan, collector: Collector, requests: Sequence[EpisodeRequest]) 
 def _record(
     config: DictConfig, scores: Mapping[str, Score], audited: Mapping[str, Score], seconds: float
 ) -> dict[str, Any]:
-    """The content of scores.json. ``seconds`` is the wall time of playing, without loading the model."""
+    """Return the content of scores.json. ``seconds`` is the wall time of playing, without loading the model."""
     return {
         "model": {"path": config.model.path, "checkpoint": config.init_from and str(find_checkpoint(config.init_from))},
         **{name: config[name] for name in ("split", "greedy", "samples", "seed")},

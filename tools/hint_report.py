@@ -1,4 +1,4 @@
-"""Shows which hints a run gave and what came of them.
+"""Shows which hints a run gave, and how often the agent recovered after them.
 
     python tools/hint_report.py runs/…
     python tools/hint_report.py runs/…/stage_2 runs/…/stage_3 --json
@@ -6,31 +6,30 @@
 Reads every file of trajectories in the folders of training runs, of a curriculum's stages or of evaluations. For each
 rule: how often it was given, after how many of these hints the agent tried the tool again, and the share of these
 attempts that succeeded, with its 95% interval (Wilson; hints count as independent, though those of one episode are
-not). The last row is the same for failures without a hint: what is recovered from unaided. A training run is split into
-two halves by policy version, so that learning shows. Then the tools whose failures got no hint; in both, episodes of a
-training run's validation are left out, because they are played without hints on purpose.
+not). The last row counts failures without a hint, which the agent recovers from unaided. A training run is split into
+two halves by policy version, so that learning shows. A second table lists the tools whose failures got no hint. Both
+leave out failures of a training run's validation, which is played without hints on purpose.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import envtune.process_start
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from show_trajectory import CONTROL, WIDTH, read_records, trajectory_files
 
 from envtune.errors import UserError
+from envtune.evaluation.recorded_episodes import read_episodes, trajectory_files
 from envtune.program import run_program
+from envtune.report_text import console, percent, table, without_control
 from envtune.statistics.intervals import wilson
 from envtune.trajectory import ToolResult, Trajectory
 
@@ -41,73 +40,63 @@ SHOWN_CHARACTERS = 70
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """An episode, and which part of the run it belongs to: train, val or evaluation."""
+    """An episode of a run."""
 
     source: str
+    """The part of the run that it belongs to: train, val or evaluation."""
     trajectory: Trajectory
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """``recovered``: did the next attempt at its tool help; None if none was made. ``half``: 1, 2 or None."""
+    """A failed call."""
 
     recovered: bool | None
+    """Whether the next attempt at its tool succeeded; None without a further attempt."""
     half: int | None
+    """The half of the training, 1 or 2; None outside training."""
 
 
 @dataclass(frozen=True, slots=True)
 class GivenHint(Failure):
-    """A failure, or a result of another kind, that a rule gave a hint on."""
+    """A failure, or a result of another kind, to which a rule added a hint."""
 
     rule: str
     kind: str
 
 
-def main() -> int:
-    """0 if the report was printed; 1, and a sentence on stderr, if not."""
+def main() -> None:
+    """Print the hints of the runs and the recoveries after them."""
     parser = argparse.ArgumentParser(description="Shows which hints a run gave and what came of them.")
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN_DIR", help="the folder of a run, of a stage or of an evaluation"
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as one JSON object")
     options = parser.parse_args()
-    try:
-        numbers = report([played for folder in options.runs for played in read_run(folder)])
-    except UserError as error:
-        print(f"hint_report: {error}", file=sys.stderr)
-        return 1
+    numbers = report([played for folder in options.runs for played in read_run(folder)])
     if options.json:
         print(json.dumps(numbers, indent=2))
     else:
-        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-        console.print(rules_table(numbers), silent_table(numbers), sep="\n")
-    return 0
+        console().print(rules_table(numbers), silent_table(numbers), sep="\n")
 
 
 def read_run(folder: Path) -> list[Played]:
-    """All episodes of the run.
+    """Return all episodes of the run.
 
     Raises:
-        UserError: the folder has none, or a file is broken.
+        UserError: The folder has no episodes, or a file is broken.
     """
-    files = [*sorted(folder.glob("*.jsonl")), *trajectory_files(folder)]
-    played = [Played(_source(file), record.trajectory) for file in files for record in _records(file)]
+    # A validation that was cut off leaves an empty file.
+    files = [file for file in (*sorted(folder.glob("*.jsonl")), *trajectory_files(folder)) if file.stat().st_size]
+    sources = {file: file.parent.name if file.parent.name in (TRAIN, VALIDATION) else EVALUATION for file in files}
+    played = [Played(sources[file], record.trajectory) for file in files for record in read_episodes(file)]
     if not played:
         raise UserError(f"{folder} holds no trajectories: give the folder of a run, such as runs/<time>")
     return played
 
 
-def _records(file: Path) -> Iterable[Any]:
-    # A validation that was cut off leaves an empty file.
-    return read_records(file) if file.stat().st_size else ()
-
-
-def _source(file: Path) -> str:
-    return file.parent.name if file.parent.name in (TRAIN, VALIDATION) else EVALUATION
-
-
 def report(played: Sequence[Played]) -> dict[str, Any]:
-    """All numbers, as plain JSON values."""
+    """Return all numbers as plain JSON values."""
     versions = {episode.trajectory.policy_version for episode in played if episode.source == TRAIN}
     middle = (min(versions) + max(versions) + 1) / 2 if len(versions) > 1 else None
     hints = [hint for episode in played for hint in _hints(episode, middle)]
@@ -150,7 +139,7 @@ def _numbers(failures: Sequence[Failure]) -> dict[str, Any]:
 
 
 def _outcome(failures: Sequence[Failure]) -> dict[str, Any]:
-    """``attempted``: those with a further attempt at the tool; ``share``: of these, those that recovered."""
+    """Return how many were `given`, `attempted` again and `recovered`, and the `share` of attempts that recovered."""
     attempts = [failure.recovered for failure in failures if failure.recovered is not None]
     share = sum(attempts) / len(attempts) if attempts else None
     low, high = (None, None) if share is None else wilson(share, len(attempts))
@@ -171,7 +160,7 @@ def _source_numbers(source: str, played: Sequence[Played]) -> dict[str, Any]:
 
 
 def _silent(played: Sequence[Played]) -> list[dict[str, Any]]:
-    """By tool: its failures, those without a hint, and what the tool then said most often."""
+    """Return by tool: its failures, those without a hint, and the most frequent result of these."""
     failures: dict[str, list[ToolResult]] = defaultdict(list)
     for episode in played:
         if episode.source != VALIDATION:
@@ -188,7 +177,7 @@ def _silent(played: Sequence[Played]) -> list[dict[str, Any]]:
 
 
 def rules_table(numbers: dict[str, Any]) -> Table:
-    """One row per rule, the most frequent first, one for all, and one for failures without a hint."""
+    """Return a table with one row per rule, the most frequent first, one for all, and one for failures without hint."""
     parts = [
         f"{part['source']}: {part['episodes']} episodes, {part['failed']} of {part['calls']} calls failed, "
         f"{part['hints']} hints"
@@ -197,41 +186,35 @@ def rules_table(numbers: dict[str, Any]) -> Table:
     ]
     start = numbers["second_half_from_version"]
     halves = "" if start is None else f"\nsecond half of training: from policy version {start}"
-    table = Table(title="Hints", caption="\n".join(parts) + halves)
-    for column in ("rule", "kind"):
-        table.add_column(column)
-    for column in ("given", "tried again", "recovered, % of tries", "first half", "second half"):
-        table.add_column(column, justify="right")
+    columns = ("given", "tried again", "recovered, % of tries", "first half", "second half")
+    shown = table("Hints", ("rule", "kind"), columns)
+    shown.caption = "\n".join(parts) + halves
     sums = [{"rule": rule, "kind": "", **numbers[key]} for rule, key in (("all", "all"), ("no hint", "no_hint"))]
     for row in (*numbers["rules"], *sums):
-        shares = [_percent(outcome) for outcome in (row, row["first_half"], row["second_half"])]
-        table.add_row(_safe(row["rule"]), row["kind"], str(row["given"]), str(row["attempted"]), *shares)
-    return table
+        shares = [_recovered(outcome) for outcome in (row, row["first_half"], row["second_half"])]
+        shown.add_row(_safe(row["rule"]), row["kind"], str(row["given"]), str(row["attempted"]), *shares)
+    return shown
 
 
 def silent_table(numbers: dict[str, Any]) -> Table:
-    """The tools with the most failures without a hint."""
-    table = Table(title=f"Failures without a hint, the first {SHOWN_TOOLS} tools")
-    table.add_column("tool")
-    for column in ("failed", "without hint"):
-        table.add_column(column, justify="right")
-    table.add_column("most frequent result")
+    """Return a table of the tools with the most failures without a hint."""
+    shown = table(f"Failures without a hint, the first {SHOWN_TOOLS} tools", ["tool"], ("failed", "without hint"))
+    shown.add_column("most frequent result")
     for row in numbers["failures_without_hint"][:SHOWN_TOOLS]:
         result = row["most_frequent"].replace("\n", " ")[:SHOWN_CHARACTERS]
-        table.add_row(_safe(row["tool"]), str(row["failed"]), str(row["without_hint"]), _safe(result))
-    return table
+        shown.add_row(_safe(row["tool"]), str(row["failed"]), str(row["without_hint"]), _safe(result))
+    return shown
 
 
-def _percent(outcome: dict[str, Any]) -> str:
+def _recovered(outcome: dict[str, Any]) -> str:
     if outcome["share"] is None:
         return "-"
-    interval = f"{100 * outcome['low']:.0f} to {100 * outcome['high']:.0f}"
-    return f"{100 * outcome['share']:.0f} ({interval}) of {outcome['attempted']}"
+    share, low, high = (percent(outcome[name], digits=0) for name in ("share", "low", "high"))
+    return f"{share} ({low} to {high}) of {outcome['attempted']}"
 
 
 def _safe(text: str) -> str:
-    """Without what a model may have written to steer the terminal."""
-    return escape(text[:SHOWN_CHARACTERS].translate(CONTROL))
+    return escape(without_control(text[:SHOWN_CHARACTERS]))
 
 
 if __name__ == "__main__":

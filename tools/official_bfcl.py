@@ -1,4 +1,4 @@
-"""Has BFCL's own program (bfcl-eval, unmodified) play and score a policy: docs/official_bfcl.md.
+"""Plays and scores a policy by BFCL's own program (bfcl-eval, unmodified): docs/official_bfcl.md.
 
     make bfcl                                                                    # once: its small environment
     python tools/official_bfcl.py generate FOLDER --endpoint http://127.0.0.1:8000/v1 --categories multi_turn
@@ -9,7 +9,7 @@
 prints BFCL's verdicts, writes FOLDER/scores.json and leaves BFCL's own files in FOLDER/score. `export` writes the
 trajectories of an evaluation as if BFCL's program had played them.
 
-BFCL's executor evaluates what a model says as Python code: run checkpoints that you do not trust in a container.
+BFCL's executor evaluates a model's text as Python code: run checkpoints that you do not trust in a container.
 """
 
 from __future__ import annotations
@@ -17,42 +17,33 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 
 import envtune.process_start
 
 import rich
-from show_trajectory import newest_file
 
-from envtune import trajectory_file
 from envtune.data.bfcl import load_bfcl_tasks
-from envtune.errors import UserError
 from envtune.evaluation.official.bfcl_program import OfficialProgram
 from envtune.evaluation.official.official_scores import official_table, plain_scores, read_scores
 from envtune.evaluation.official.policy_endpoint import NO_KEY, PolicyEndpoint
 from envtune.evaluation.official.result_files import write_results
 from envtune.evaluation.official.tasks import categories_of, first_ids, played_ids
+from envtune.evaluation.recorded_episodes import newest_file, read_episodes
 from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
-from envtune.trajectory import Trajectory
 
 PYTHON = Path(__file__).parents[1] / ".venv-bfcl" / "bin" / "python"
 
 
-def main() -> int:
-    """0 if the command did its work; 1, and a sentence on stderr, if not."""
+def main() -> None:
+    """Run the subcommand."""
     given = _options()
-    try:
-        given.run(given)
-    except UserError as error:
-        print(f"official_bfcl: {error}", file=sys.stderr)
-        return 1
-    return 0
+    given.run(given)
 
 
 def generate(given: argparse.Namespace) -> None:
-    """Plays tasks by the official program."""
+    """Play tasks by the official program."""
     categories = categories_of(given.categories.split(","))
     ids = None
     if given.tasks_of is not None:
@@ -66,7 +57,7 @@ def generate(given: argparse.Namespace) -> None:
 
 
 def evaluate(given: argparse.Namespace) -> None:
-    """Scores what was generated or exported, by the official program."""
+    """Score the generated or exported results by the official program."""
     program = OfficialProgram(given.python, given.folder, given.name)
     version = program.version()
     program.evaluate()
@@ -78,28 +69,11 @@ def evaluate(given: argparse.Namespace) -> None:
 
 
 def export(given: argparse.Namespace) -> None:
-    """Writes our episodes as results of the official program."""
-    path = newest_file(given.trajectories)
+    """Write our episodes as results of the official program."""
+    trajectories = [episode.trajectory for episode in read_episodes(newest_file(given.trajectories))]
     tasks = {task.id: task for task in load_bfcl_tasks()}
-    for file, count in write_results(given.folder, given.name, read_trajectories(path), tasks).items():
+    for file, count in write_results(given.folder, given.name, trajectories, tasks).items():
         print(f"{file}: {count} tasks")
-
-
-def read_trajectories(path: Path) -> list[Trajectory]:
-    """All trajectories of the file.
-
-    Raises:
-        UserError: it cannot be read, is empty, or has a line that is no trajectory; names the line.
-    """
-    trajectories = []
-    for number, record in enumerate(trajectory_file.read(path), start=1):
-        try:
-            trajectories.append(trajectory_file.from_json(record))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{path}, line {number} is no trajectory ({error}): was it edited?") from error
-    if not trajectories:
-        raise UserError(f"{path} is empty: give a file with at least one trajectory")
-    return trajectories
 
 
 def _options() -> argparse.Namespace:

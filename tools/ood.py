@@ -1,10 +1,10 @@
-"""Scores a checkpoint out of distribution, by a harness that others wrote: docs/evaluation.md.
+"""Scores a checkpoint out of distribution, by a third-party harness: docs/evaluation.md.
 
     python tools/ood.py ood=acebench name=stage-4 agent.url=http://127.0.0.1:8000/v1 agent.model=agent \
         user.url=https://… user.model=… user.key_variable=USER_KEY
 
-The checkpoint is whatever answers at agent.url (tools/serve.py). Writes runs/ood/<name>/<benchmark>.json, and beside it
-table.md and table.csv of everything that this checkpoint was scored on. Several checkpoints: tools/ood_compare.py.
+The checkpoint is the policy that responds at agent.url (tools/serve.py). Writes runs/ood/<name>/<benchmark>.json, and
+beside it table.md and table.csv of all benchmarks of this checkpoint. tools/ood_compare.py compares checkpoints.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = logging.getLogger("ood")
 
 
 def require_sound_benchmark(config: DictConfig) -> None:
-    """Raises UserError for settings that make no benchmark to play, or that do not go together."""
+    """Raise UserError for settings that are not a valid benchmark, or that contradict each other."""
     settings: Any = OmegaConf.to_container(config, resolve=True)
     require_component(config.ood, "ood")
     _require_sound(
@@ -64,7 +64,7 @@ def _require_sound(
 
 @command("ood", require_sound_benchmark, repeats=True)
 def ood(config: DictConfig) -> None:
-    """Composes, plays, records, and writes the checkpoint's table."""
+    """Play the benchmark, write its record, and write the tables of the checkpoint."""
     rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
     rich.print(f"run folder: {config.run_folder}")
     name = str(config.name)
@@ -84,7 +84,7 @@ def ood(config: DictConfig) -> None:
 
 
 def write_tables(folder: Path) -> None:
-    """Writes table.md and table.csv of all that the folder's checkpoint was scored on, and prints the first."""
+    """Write table.md and table.csv of all benchmarks of the checkpoint in ``folder``, and print the first."""
     records = read_records(folder)
     checkpoint = {records[0].checkpoint: records}
     parts = [table.score_table(checkpoint), table.detail_table(records), table.interval_note(), *warnings(checkpoint)]
@@ -96,7 +96,7 @@ def write_tables(folder: Path) -> None:
 
 
 def _job(config: DictConfig) -> BenchmarkJob:
-    """Raises UserError for settings that make no job."""
+    """Return the job of the settings; raise UserError where they are not valid."""
     settings: Any = OmegaConf.to_container(config, resolve=True)
     agent, user = settings["agent"], settings["user"]
     if (user["url"] is None) != (user["model"] is None):
@@ -121,7 +121,7 @@ def _require_user(choice: str, harness: Harness, job: BenchmarkJob) -> None:
 
 
 def _require_whole(results: Results, count_broken: bool, folder: Path) -> None:
-    """Raises UserError if episodes broke off and are not wanted as failed ones: it was not the agent who failed."""
+    """Raise UserError if episodes broke off, which is not the agent's failure, unless they are to count as failed."""
     if not results.broken:
         return
     count, first = len(results.broken), results.broken[0]
@@ -136,7 +136,7 @@ def _require_whole(results: Results, count_broken: bool, folder: Path) -> None:
 def _record(
     name: str, harness: Harness, version: str, job: BenchmarkJob, results: Results, seconds: float
 ) -> OODRecord:
-    """``seconds``: the wall time of this call; of a run that was continued, only of its last part."""
+    """Return the record. ``seconds`` is the wall time of this call; of a resumed run, only of its last part."""
     asked = {"temperature": job.temperature} | ({} if job.max_tokens is None else {"max_tokens": job.max_tokens})
     user = None if job.user is None else TestedEndpoint(job.user.url, job.user.model, harness.user_decoding or {})
     return OODRecord(

@@ -3,13 +3,12 @@
     python tools/ood_compare.py runs/ood/base runs/ood/stage-{1,2,3,4} runs/ood/stage-{3,4}-no-hints --baseline base
 
 Rows stand as the folders were given. Prints the table and, with a baseline, paired differences to it on the same tasks;
-writes comparison.md, comparison.csv and differences.csv. What keeps rows from being compared stands below.
+writes comparison.md, comparison.csv and differences.csv. Below the tables stands why rows may not be comparable.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import envtune.process_start
@@ -21,26 +20,24 @@ from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
 
 
-def main() -> int:
-    """0 if the comparison was printed and written; 1, and a sentence on stderr, if not."""
+def main() -> None:
+    """Print the comparison and write its files."""
     options = _options()
     try:
         files = compare(read_checkpoints(options.folders), options.baseline)
         for name, text in files.items():
             with atomic_file(options.output / name) as file:
                 file.write(text)
-    except (UserError, OSError) as error:
-        print(f"ood_compare: {error}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        raise UserError(str(error)) from error
     print(files["comparison.md"] + f"written to {options.output}: {', '.join(files)}")
-    return 0
 
 
 def read_checkpoints(folders: list[Path]) -> comparison.Checkpoints:
-    """The records of every folder by its checkpoint's name.
+    """Return the records of every folder by the name of its checkpoint.
 
     Raises:
-        UserError: a folder holds none, or two hold a checkpoint of the same name.
+        UserError: A folder holds no records, or two hold a checkpoint of one name.
     """
     checkpoints: dict[str, list[OODRecord]] = {}
     for folder in folders:
@@ -53,7 +50,7 @@ def read_checkpoints(folders: list[Path]) -> comparison.Checkpoints:
 
 
 def compare(checkpoints: comparison.Checkpoints, baseline: str | None) -> dict[str, str]:
-    """The files to write, by name."""
+    """Return the text of every file to write, by the name of the file."""
     files = {"comparison.csv": table.as_csv(checkpoints)}
     parts = [table.score_table(checkpoints), table.interval_note()]
     if baseline is not None:

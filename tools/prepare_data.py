@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,35 +25,29 @@ from envtune.data.bfcl import BFCL, CATEGORIES, package_entries
 from envtune.data.split import SPLITS
 from envtune.data.verl_file import write_rows
 from envtune.data.verl_row import to_row
-from envtune.errors import UserError
 from envtune.program import run_program
 from envtune.task import Category, Split, Task
 
 
-def main() -> int:
-    """0 if the files were written; 1, and a sentence on stderr, if not."""
+def main() -> None:
+    """Write the four files and print how many tasks each holds."""
     parser = argparse.ArgumentParser(description="Writes the tasks of a split as parquet files in verl's row format.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("data"), help="made if missing (default: data)")
     parser.add_argument("--split", choices=SPLITS, default="scenario", help="as data.split of data=bfcl")
     parser.add_argument("--split-seed", type=int, default=0, help="as data.split_seed of data=bfcl")
     parser.add_argument("--val-size", type=int, default=100, help="as data.val_size of data=bfcl")
     given = parser.parse_args()
-    try:
-        source = BFCL(CATEGORIES, given.split, given.split_seed, given.val_size)
-        for path, tasks in write_files(source, given.folder).items():
-            counts = Counter(str(task.category) for task in tasks)
-            print(f"{path}: {len(tasks)} tasks ({', '.join(f'{name} {count}' for name, count in counts.items())})")
-    except UserError as error:
-        print(f"prepare_data: {error}", file=sys.stderr)
-        return 1
-    return 0
+    source = BFCL(CATEGORIES, given.split, given.split_seed, given.val_size)
+    for path, tasks in write_files(source, given.folder).items():
+        counts = Counter(str(task.category) for task in tasks)
+        print(f"{path}: {len(tasks)} tasks ({', '.join(f'{name} {count}' for name, count in counts.items())})")
 
 
 def write_files(source: BFCL, folder: Path) -> dict[Path, tuple[Task, ...]]:
-    """Writes the four files and returns the tasks of each.
+    """Write the four files and return the tasks of each.
 
     Raises:
-        UserError: a file cannot be written, or pyarrow is not installed.
+        UserError: A file cannot be written, or pyarrow is not installed.
     """
     train, entries = source.tasks(Split.TRAIN), package_entries()
     files = {
@@ -73,13 +66,13 @@ def write_files(source: BFCL, folder: Path) -> dict[Path, tuple[Task, ...]]:
 
 
 def row_of(task: Task, entry: Mapping[str, Any], split: Split, style: PromptStyle) -> dict[str, Any]:
-    """The row of a task, whose ``entry`` in the package's files is as given."""
+    """Return the row of a task, of which ``entry`` is the record in the package's files."""
     system_prompt = style.system_prompt(task.tools_offered_at(0))
     return to_row(task.category, entry, split, system_prompt, user_messages(task, style))
 
 
 def user_messages(task: Task, style: PromptStyle) -> Sequence[str]:
-    """What the agent reads as the user's in each turn: the documents of tools handed over in it, and the message."""
+    """Return the user message of each turn, after the documents of the tools that are handed over in it."""
     first, *later = (turn.message for turn in task.turns)
     documents = (style.handed_over(task.tools_handed_over_at(index)) for index in range(1, len(task.turns)))
     return [first, *("\n\n".join(filter(None, parts)) for parts in zip(documents, later, strict=True))]

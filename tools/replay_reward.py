@@ -9,10 +9,10 @@ version. Beside the numbers of the reward that was recorded stand those of the o
 
     mean                over all episodes
     in-group variance   unbiased (n - 1), the mean over groups
-    dead groups         share of groups whose rewards are all equal: they teach nothing
+    dead groups         share of groups whose rewards are all equal: their advantages are 0
     rank correlation    Spearman's, of recorded and new reward over all episodes; equal rewards share their mean rank
 
-What a policy trained under the other reward would have played, no replay can tell.
+A replay cannot show what a policy trained under the other reward would have played.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,16 +35,17 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from show_trajectory import WIDTH, Record, read_records, trajectory_files
 
 from envtune.command_line.command import require_known_choices
 from envtune.command_line.composed_config import require_sound
 from envtune.command_line.mistakes import CONFIG_FOLDER, sentence
 from envtune.errors import UserError
+from envtune.evaluation.recorded_episodes import RecordedEpisode, read_episodes, trajectory_files
 from envtune.program import run_program
+from envtune.report_text import console, percent
+from envtune.report_text import table as empty_table
 from envtune.reward import Reward, judge
 
 CONFIG = "train"
@@ -55,36 +55,33 @@ _OF_THE_REWARD = re.compile(r"[+~]{0,2}reward[.=].*")
 
 @dataclass(frozen=True, slots=True)
 class Rescored:
-    """One episode. ``group`` is its task and policy version."""
+    """Recorded and new reward of one episode."""
 
     group: tuple[str, int]
+    """Task and policy version."""
     recorded: float
     replayed: float
 
 
-def main() -> int:
-    """0 if the numbers were printed; 1, and a sentence on stderr, if not."""
+def main() -> None:
+    """Print the numbers of the recorded reward and of the other."""
     options = _options()
     try:
-        reward = compose_reward(options.reward)
-        numbers = summary(rescore(options.run, reward))
+        numbers = summary(rescore(options.run, compose_reward(options.reward)))
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(f"replay_reward: {sentence(error, CONFIG)}", file=sys.stderr)
-        return 1
+        raise UserError(sentence(error, CONFIG)) from error
     if options.json:
         print(json.dumps({"reward": options.reward, **numbers}, indent=2))
     else:
-        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-        console.print(table(numbers, " ".join(options.reward)))
-    return 0
+        console().print(table(numbers, " ".join(options.reward)))
 
 
 def compose_reward(arguments: Sequence[str]) -> Reward:
-    """The reward that `python train.py ARGUMENTS` would train with.
+    """Return the reward that `python train.py ARGUMENTS` would train with.
 
     Raises:
-        UserError: an argument sets something else, or names no choice.
-        HydraException, OmegaConfBaseException: an unknown setting, or the reward refuses a value.
+        UserError: An argument sets something else, or does not name a choice.
+        HydraException, OmegaConfBaseException: A setting is unknown, or the reward refuses a value.
     """
     for argument in arguments:
         if not _OF_THE_REWARD.fullmatch(argument):
@@ -98,19 +95,19 @@ def compose_reward(arguments: Sequence[str]) -> Reward:
 
 
 def rescore(folder: Path, reward: Reward) -> list[Rescored]:
-    """Every training episode of the run.
+    """Return both rewards of every training episode of the run in ``folder``.
 
     Raises:
-        UserError: there are none, one has no recorded reward, or ``reward`` cannot judge one.
+        UserError: There are no episodes, one has no recorded reward, or ``reward`` cannot judge one.
     """
     files = [file for file in trajectory_files(folder) if file.parent.name == "train"]
-    rescored = [_rescored(file, record, reward) for file in files for record in read_records(file)]
+    rescored = [_rescored(file, record, reward) for file in files for record in read_episodes(file)]
     if not rescored:
         raise UserError(f"{folder} holds no trajectories/train/*.jsonl: give the folder of a training run")
     return rescored
 
 
-def _rescored(file: Path, record: Record, reward: Reward) -> Rescored:
+def _rescored(file: Path, record: RecordedEpisode, reward: Reward) -> Rescored:
     trajectory, place = record.trajectory, f"{file}, line {record.index + 1}"
     if record.reward is None:
         raise UserError(f"{place} has no recorded reward to compare with: give a run of train.py")
@@ -126,7 +123,7 @@ def _rescored(file: Path, record: Record, reward: Reward) -> Rescored:
 
 
 def summary(episodes: Sequence[Rescored]) -> dict[str, Any]:
-    """All numbers, as plain JSON values; None where a number does not exist."""
+    """Return all numbers as plain JSON values; None where a number does not exist."""
     groups: dict[tuple[str, int], list[Rescored]] = defaultdict(list)
     for episode in episodes:
         groups[episode.group].append(episode)
@@ -141,7 +138,7 @@ def summary(episodes: Sequence[Rescored]) -> dict[str, Any]:
 
 
 def _numbers(rewards: Sequence[float], groups: Sequence[Sequence[float]]) -> dict[str, float | None]:
-    """A group of a single episode is dead and has no variance."""
+    """Return mean, in-group variance and dead groups; a group of a single episode is dead and has no variance."""
     variances = [variance(group) for group in groups if len(group) > 1]
     return {
         "mean": fmean(rewards),
@@ -151,7 +148,7 @@ def _numbers(rewards: Sequence[float], groups: Sequence[Sequence[float]]) -> dic
 
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Pearson's correlation of the average ranks; None if either side is constant or a single number."""
+    """Return Spearman's rank correlation in [-1, 1]; None if either side is constant or a single number."""
     try:
         return correlation(average_ranks(one), average_ranks(other))
     except StatisticsError:
@@ -159,7 +156,7 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
 
 
 def average_ranks(values: Sequence[float]) -> list[float]:
-    """From 1; equal values share the mean of their places."""
+    """Return the ranks of ``values``, from 1; equal values share the mean of their places."""
     places: dict[float, list[int]] = defaultdict(list)
     for place, value in enumerate(sorted(values), 1):
         places[value].append(place)
@@ -168,16 +165,14 @@ def average_ranks(values: Sequence[float]) -> list[float]:
 
 
 def table(numbers: dict[str, Any], name: str) -> Table:
-    """The recorded reward's column, and the other's."""
-    shown = Table(title=f"{numbers['episodes']} episodes in {numbers['groups']} groups")
-    shown.add_column("reward")
-    for column in ("recorded", name):
-        shown.add_column(escape(column), justify="right")
+    """Return a table with a column for the recorded reward and one for the reward called ``name``."""
+    title = f"{numbers['episodes']} episodes in {numbers['groups']} groups"
+    shown = empty_table(title, ["reward"], ["recorded", escape(name)])
     sides = (numbers["recorded"], numbers["replayed"])
     shown.add_row("mean", *(f"{side['mean']:.4f}" for side in sides))
     variances = [side["in_group_variance"] for side in sides]
     shown.add_row("in-group variance", *("-" if value is None else f"{value:.4f}" for value in variances))
-    shown.add_row("dead groups, %", *(f"{100 * side['dead_groups']:.1f}" for side in sides))
+    shown.add_row("dead groups, %", *(percent(side["dead_groups"]) for side in sides))
     ranks = numbers["rank_correlation"]
     shown.add_row("rank correlation", "", "-" if ranks is None else f"{ranks:.3f}")
     return shown

@@ -5,9 +5,9 @@
     python tools/serve.py exported --upstream http://127.0.0.1:8001
     python tools/serve.py exported --backend vllm -- --gpu-memory-utilization 0.8
 
-Another server does the sampling, which this command starts and ends: vLLM where it is installed, and
-tools/completion_server.py otherwise; arguments behind `--` go to it. If ENVTUNE_API_KEY is set, requests must carry
-that key; UPSTREAM_API_KEY is the one that a server given as --upstream asks for.
+A second server samples, which this command starts and ends: vLLM where it is installed, and
+tools/completion_server.py otherwise; arguments after `--` go to it. If ENVTUNE_API_KEY is set, requests must carry that
+key; UPSTREAM_API_KEY is the key of a server that is given as --upstream.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -34,7 +34,6 @@ from envtune.serving.extra import require_extra
 require_extra("serve")
 
 import uvicorn  # noqa: E402
-from served_model import Prompting, ServedModel, find_model  # noqa: E402
 
 from envtune.bearer_key import is_loopback, key_from  # noqa: E402
 from envtune.chat.prompt import INSTRUCTIONS, TOOL_DOCUMENTS  # noqa: E402
@@ -47,32 +46,23 @@ from envtune.serving.child import HOST, Child, free_port  # noqa: E402
 from envtune.serving.endpoint import Endpoint, Served, application  # noqa: E402
 from envtune.serving.gate import Gate  # noqa: E402
 from envtune.serving.listening import http_server  # noqa: E402
+from envtune.serving.model_folder import Prompting, ServedModel, find_model  # noqa: E402
 from envtune.serving.upstream import Upstream  # noqa: E402
 from envtune.training.reporting.library_logging import silence_libraries  # noqa: E402
 
 
-def main() -> int:
-    """0 when it was stopped; 1, and a sentence on stderr, if it cannot begin or the completion server has ended."""
+def main() -> None:
+    """Serve until the process is interrupted or terminated."""
     options, for_backend = _options()
     silence_libraries()
-    # So that whatever was started is ended too.
+    # An exception unwinds the stack, which ends the completion server.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with ExitStack() as stack:
-            staged = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="envtune_serve_")))
-            _serve(options, for_backend, _find(options, staged / "exported"), stack)
-    except UserError as error:
-        print(f"serve: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 0
-    return 0
-
-
-def _find(options: argparse.Namespace, staged: Path) -> ServedModel:
     given = {field.name: getattr(options, field.name) for field in fields(Prompting)}
     chosen = {name: value for name, value in given.items() if value is not None}
-    return find_model(options.served, chosen, staged, options.model, options.dtype, options.trust_remote_code)
+    with suppress(KeyboardInterrupt), ExitStack() as stack:
+        staged = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="envtune_serve_"))) / "exported"
+        model = find_model(options.served, chosen, staged, options.model, options.dtype, options.trust_remote_code)
+        _serve(options, for_backend, model, stack)
 
 
 def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedModel, stack: ExitStack) -> None:
@@ -80,7 +70,7 @@ def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedMod
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     template = Template(tokenizer, model.prompting.style, model.prompting.max_observation_tokens)
     template.check_vocabulary(model.vocabulary)
-    # Before the model starts, which takes minutes: what comes early waits, and a taken port is known at once.
+    # Before the model starts, which takes minutes: early requests wait, and a taken port is an error at once.
     listening = stack.enter_context(_listen(options.host, options.port))
     child = None
     if options.upstream is None:
@@ -94,17 +84,17 @@ def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedMod
 
 def _start(options: argparse.Namespace, for_backend: list[str], folder: str, stack: ExitStack) -> Child:
     port = free_port()
-    # Both servers take these.
+    # Options of both servers.
     common = [folder, "--port", str(port), "--dtype", options.dtype]
     common += ["--trust-remote-code"] if options.trust_remote_code else []
     if options.backend == "vllm" or (options.backend == "auto" and importlib.util.find_spec("vllm")):
         program = [str(Path(sys.executable).with_name("vllm")), "serve"]
-        # Without its defaults for sampling, which the model's folder may change.
+        # vLLM's own defaults for sampling, instead of those in the model's folder.
         common += ["--host", HOST, "--generation-config", "vllm", "--served-model-name", options.name]
-        # Its own check of the key leaves some of its paths open.
+        # vLLM's own check of the key leaves some of its paths open.
         common += ["--middleware", GUARD]
     else:
-        program = [sys.executable, str(Path(__file__).with_name("completion_server.py"))]
+        program = [sys.executable, "-m", "envtune.serving.completion_program"]
     try:
         return Child([*program, *common, *for_backend], port, secrets.token_urlsafe(), stack)
     except FileNotFoundError as error:
@@ -127,7 +117,7 @@ async def _run(
     listening: socket.socket,
     api_key: str | None,
 ) -> None:
-    """Answers requests until the command or the completion server ends."""
+    """Answer requests until the command or the completion server ends."""
     windows = [window for window in (model.window, await upstream.connect()) if window]
     if not windows:
         raise UserError(f"neither {model.folder} nor {upstream.url} says how many tokens the model's window holds")
@@ -157,7 +147,7 @@ def _end_with(child: Child, server: uvicorn.Server) -> None:
 
 
 def _options() -> tuple[argparse.Namespace, list[str]]:
-    """The options, and the arguments of the completion server."""
+    """Return the options, and the arguments for the completion server."""
     parser = argparse.ArgumentParser(description="Serves a policy as an OpenAI-compatible chat endpoint.")
     parser.add_argument(
         "served", help="the folder of a run or stage, a .ckpt file, a model folder, or a name on the hub"

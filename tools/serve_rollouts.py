@@ -3,12 +3,12 @@
     python tools/serve_rollouts.py path/to/model --max-model-len 32768
     python train.py rollout=vllm_server model=hf model.path=path/to/model
 
-It serves a folder of Hugging Face's or a name on its hub, which has to be the model that is trained; its weights are
-replaced at once by the trainer's. All further options are those of `vllm serve`, such as --port, --dtype,
+It serves a model folder of Hugging Face's or a name on its hub, which must be the model that is trained; the trainer
+replaces its weights at once. All further options are those of `vllm serve`, such as --port, --dtype,
 --gpu-memory-utilization or --tensor-parallel-size.
 
-Who reaches the server can replace its weights with what any folder holds. It listens on this machine alone, unless
---host says otherwise, for which a key is needed; set one as well where others use this machine:
+A client of the server can replace its weights with those of any folder. The server listens on this machine only, unless
+--host is given, which requires a key; set a key as well where others use this machine:
 
     export VLLM_API_KEY=$(openssl rand -hex 32)   # for both commands
     python tools/serve_rollouts.py path/to/model --host 0.0.0.0
@@ -31,7 +31,7 @@ from envtune.program import run_program
 from envtune.rollout.vllm.guard import GUARD, KEY_VARIABLE
 from envtune.rollout.vllm.own_engine import WORKER, whole_prompts
 
-# Options of `vllm serve` that would go round the key.
+# Options of `vllm serve` that would bypass the key.
 REFUSED = {
     "--api-key": f"every user of this machine can read it in the list of processes: set {KEY_VARIABLE} instead",
     "--grpc": "no key guards that server: rollouts use HTTP",
@@ -43,21 +43,16 @@ FIXED = (
 )
 
 
-def main() -> int:
-    """Runs `vllm serve`; 1, and a sentence on stderr, without vLLM, or if others could reach it without a key."""
+def main() -> None:
+    """Check the options and run `vllm serve`."""
     given, further = _options()
-    try:
-        check(given.host, further)
-    except UserError as error:
-        print(f"serve_rollouts: {error}", file=sys.stderr)
-        return 1
+    check(given.host, further)
     start(given, further)
-    return 0
 
 
 def start(given: argparse.Namespace, further: Sequence[str]) -> None:
-    """Runs `vllm serve` in this process."""
-    # The calls that hand over weights are among those that vLLM has for development; its server in Rust has no guard.
+    """Run `vllm serve` in this process."""
+    # vLLM offers the endpoints that receive weights in its development mode only; its Rust server has no guard.
     os.environ.update(VLLM_SERVER_DEV_MODE="1", VLLM_NO_USAGE_STATS="1", VLLM_USE_RUST_FRONTEND="0")
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     from vllm.entrypoints.cli.main import main as vllm
@@ -68,7 +63,7 @@ def start(given: argparse.Namespace, further: Sequence[str]) -> None:
 
 
 def check(host: str, further: Sequence[str]) -> None:
-    """Raises UserError without vLLM, or where programs of other machines could reach the server without a key."""
+    """Raise UserError if vLLM is not installed, or if other machines could reach the server without a key."""
     if importlib.util.find_spec("vllm") is None:
         raise UserError("this needs the package vllm: pip install -e '.[vllm]'")
     if key_from(KEY_VARIABLE) is None and not is_loopback(host):
@@ -83,7 +78,7 @@ def check(host: str, further: Sequence[str]) -> None:
 
 
 def serve_arguments(given: argparse.Namespace, cpu: bool, further: Sequence[str]) -> list[str]:
-    """The words behind `vllm`. ``further`` ones win over ours, save in where it listens."""
+    """Return the arguments of `vllm`. ``further`` arguments override the fixed ones, but not --host."""
     passes = []
     if cpu:
         pass_length = whole_prompts(given.max_model_len)["max_num_batched_tokens"]

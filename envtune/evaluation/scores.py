@@ -9,6 +9,7 @@ from statistics import fmean
 
 from rich.table import Table
 
+from envtune.report_text import percent, table
 from envtune.statistics.intervals import Estimate, estimate
 from envtune.task import Category
 from envtune.trajectory import Trajectory
@@ -51,16 +52,13 @@ def audited_scores(trajectories: Sequence[Trajectory], left_out: Collection[str]
 
 def scores_table(scores: Mapping[str, Score], audited: Mapping[str, Score], title: str) -> Table:
     """One row per group, and below them those of the audited scores; percent, 95% intervals in parentheses."""
-    table = Table(title=title)
-    table.add_column("category")
-    for column in ("tasks", "episodes", "success, % of tasks", "progress, % of turns"):
-        table.add_column(column, justify="right")
+    shown = table(title, ["category"], ("tasks", "episodes", "success, % of tasks", "progress, % of turns"))
     for name, row in scores.items():
-        table.add_row(*_cells(name, row))
-    table.add_section()
+        shown.add_row(*_cells(name, row))
+    shown.add_section()
     for name, row in audited.items():
-        table.add_row(*_cells(f"{name}, audited", row))
-    return table
+        shown.add_row(*_cells(f"{name}, audited", row))
+    return shown
 
 
 def _cells(name: str, row: Score) -> tuple[str, ...]:
@@ -68,4 +66,4 @@ def _cells(name: str, row: Score) -> tuple[str, ...]:
 
 
 def _percent(value: Estimate) -> str:
-    return f"{100 * value.mean:.1f} ({100 * value.low:.1f} to {100 * value.high:.1f})"
+    return f"{percent(value.mean)} ({percent(value.low)} to {percent(value.high)})"

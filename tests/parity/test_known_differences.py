@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from bfcl_eval.eval_checker.multi_turn_eval.func_source_code.posting_api import TwitterAPI
@@ -13,10 +11,9 @@ from variants import as_steps
 
 from envtune.call_text import parse_call
 from envtune.data.bfcl import load_bfcl_tasks
+from envtune.data.recorded_calls import score
 from envtune.environment.toolbox import PARAMETERS, Toolbox
 from envtune.task import Task
-
-score = runpy.run_path(str(Path(__file__).parents[2] / "tools" / "score.py"))["score"]
 
 
 def entry_and_task(task_id: str) -> tuple[Entry, Task]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import random
-import runpy
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import pytest
 from official import Entry, Turns, entries, isolated, turn_verdicts, verdict
@@ -15,14 +12,12 @@ from variants import VARIANTS, mixed
 from envtune.call_text import parse_call
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks
+from envtune.data.recorded_calls import score
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.environment.toolbox import PARAMETERS
 from envtune.task import Task
 from envtune.trajectory import Trajectory
-
-score: Callable[[Task, Turns], dict[str, Any]]
-score = runpy.run_path(str(Path(__file__).parents[2] / "tools" / "score.py"))["score"]
 
 # Of the 200; `pytest tests/parity --all-scenarios` compares them all.
 SCENARIOS = (0, 15, 49, 52, 77, 103, 128, 151, 167, 190)

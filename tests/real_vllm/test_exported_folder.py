@@ -12,13 +12,10 @@ import torch
 from server import ROOT, serving
 from transformers import AutoModelForCausalLM
 
+from envtune.training.model.export import export, find_trained
 from envtune.training.model.lora import LoRA
 from envtune.training.model.policy import Policy
 from envtune.training.model.weights import load_model
-
-sys.path.insert(0, str(ROOT / "tools"))
-
-from export_model import export, find_trained
 
 TINY = ROOT / "envtune/models/tiny"
 IDS = list(range(100, 140))

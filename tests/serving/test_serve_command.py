@@ -18,9 +18,12 @@ import httpx2
 import openai
 import psutil
 import pytest
+import torch
 from stand_ins import HELLO, LS_TOOL
+from transformers import AutoModelForCausalLM
 
 from envtune.serving.child import free_port
+from envtune.serving.model_folder import Prompting, find_model
 
 ROOT = Path(__file__).parents[2]
 SERVE = [sys.executable, str(ROOT / "tools/serve.py")]
@@ -186,19 +189,13 @@ def test_an_upstream_that_is_not_there_is_told_in_a_sentence(toy_folder: Path) -
 
 @pytest.mark.parametrize("tool", ["serve", "completion_server"])
 def test_a_missing_extra_is_named_in_a_sentence(tool: str) -> None:
-    lacking = "import runpy, sys; sys.modules['uvicorn'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
-    command = [sys.executable, "-c", lacking, str(ROOT / f"tools/{tool}.py")]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    lacking = f"import sys; sys.modules['uvicorn'] = None; import tools.{tool}"
+    ended = subprocess.run([sys.executable, "-c", lacking], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == f"{tool}: uvicorn not installed: pip install -e '.[serve]'\n"
 
 
 def test_a_run_is_served_as_it_prompted(tmp_path: Path, toy_folder: Path) -> None:
-    sys.path.insert(0, str(ROOT / "tools"))
-    import torch
-    from served_model import Prompting, find_model
-    from transformers import AutoModelForCausalLM
-
     run_folder = tmp_path / "run"
     (run_folder / "checkpoints").mkdir(parents=True)
     model = AutoModelForCausalLM.from_pretrained(toy_folder)

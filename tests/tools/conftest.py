@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import random
-import sys
-from pathlib import Path
 
 import pytest
 from transformers import LlamaConfig
 
 from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.task import Split
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import tiny_dialogues as dialogues  # noqa: E402
-import tiny_tokenizer  # noqa: E402
+from tools.tiny_model import dialogues
+from tools.tiny_model import tokenizer as tiny_tokenizer
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
-from pathlib import Path
 
 from envtune.chat.protocol import parse
 from envtune.data.bfcl import CATEGORIES
@@ -12,12 +10,8 @@ from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.playground.source import Playground
 from envtune.task import Split
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import tiny_demonstrators as demonstrators  # noqa: E402
-from tiny_demonstrators import Habits, Told, play  # noqa: E402
+from tools.tiny_model import demonstrators
+from tools.tiny_model.demonstrators import Habits, Told, play
 
 PLAIN = NoAugmentation()
 

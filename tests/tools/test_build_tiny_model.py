@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,10 @@ from lightning import Fabric
 from transformers import CONFIG_MAPPING, AutoTokenizer
 
 from envtune.chat.template import Template
+from tools.tiny_model import build as recipe
+from tools.tiny_model import dialogues
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import build_tiny_model as recipe  # noqa: E402
-import tiny_dialogues as dialogues  # noqa: E402
 
 MODEL = ROOT / "envtune" / "models" / "tiny"
 

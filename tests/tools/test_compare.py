@@ -10,15 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from ended_command import status
 from torch.utils.tensorboard import SummaryWriter
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import compare  # noqa: E402
-import compare_plots  # noqa: E402
-import sweep_runs  # noqa: E402
-from sweep_runs import read_sweep  # noqa: E402
+from envtune.evaluation.sweeps import plots, runs
+from envtune.evaluation.sweeps.runs import read_sweep
+from tools import compare
 
 PLAIN = {
     "seed": 0,
@@ -67,7 +64,7 @@ def sweep(tmp_path: Path) -> Path:
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["compare.py", *arguments])
-    return compare.main()
+    return status(compare.main)
 
 
 def without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,8 +208,8 @@ def test_borders_are_where_a_stage_gave_way_to_the_next_in_every_seed(sweep: Pat
         ]
         (sweep / folder / "stages.json").write_text(json.dumps(stages))
     # The newest update is 10: after it there was no further stage.
-    assert compare_plots.borders(read_sweep(sweep).settings[0]) == [4, 5]
-    assert compare_plots.borders(read_sweep(sweep).settings[1]) == []
+    assert plots.borders(read_sweep(sweep).settings[0]) == [4, 5]
+    assert plots.borders(read_sweep(sweep).settings[1]) == []
 
 
 def test_settings_are_set_side_by_side_only_if_nothing_else_differs(sweep: Path):
@@ -221,21 +218,21 @@ def test_settings_are_set_side_by_side_only_if_nothing_else_differs(sweep: Path)
     write_run(sweep / "6", 0, ["kl"], {5: (0.5, 0.5)}, {"grpo": {"beta": 0.0}})
     settings = read_sweep(sweep).settings
 
-    def names(sets: list[list[sweep_runs.Setting]]) -> list[list[str]]:
+    def names(sets: list[list[runs.Setting]]) -> list[list[str]]:
         return [[setting.overrides[-1] for setting in alike] for alike in sets]
 
     on, off = "augmentation=actionable", "augmentation=none"
-    assert names(compare_plots.hint_sets(settings)) == [[on, off], ["reward=b", "both"]]
-    assert names(compare_plots.reward_sets(settings)) == [[on, "reward=b"], [off, "both"]]
-    assert names(compare_plots.kl_sets(settings)) == [["kl", on]]
+    assert names(plots.hint_sets(settings)) == [[on, off], ["reward=b", "both"]]
+    assert names(plots.reward_sets(settings)) == [[on, "reward=b"], [off, "both"]]
+    assert names(plots.kl_sets(settings)) == [["kl", on]]
 
 
 def test_a_curve_is_the_mean_of_the_seeds_at_updates_that_all_have(sweep: Path):
     write_run(sweep / "5", 2, ["stage=3", "augmentation=none"], {10: (0.75, 0.5)}, NO_HINTS)
     off = read_sweep(sweep).settings[1]
-    assert compare_plots.curve(off, "val/success/overall") == compare_plots.Curve((10,), (0.375,), (0.125,), (0.75,))
-    assert compare_plots.curve(off, "grad_norm") == compare_plots.Curve((10,), (2.0,), (1.0,), (3.0,))
-    assert compare_plots.curve(off, "kl").updates == ()
+    assert plots.curve(off, "val/success/overall") == plots.Curve((10,), (0.375,), (0.125,), (0.75,))
+    assert plots.curve(off, "grad_norm") == plots.Curve((10,), (2.0,), (1.0,), (3.0,))
+    assert plots.curve(off, "kl").updates == ()
 
 
 def test_plots_are_drawn_for_which_there_are_settings(sweep: Path, monkeypatch: pytest.MonkeyPatch):

@@ -11,20 +11,19 @@ from typing import Any
 
 import pytest
 import torch
+from ended_command import status
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, dynamic_module_utils
 from transformers.utils import hub
 
 from envtune.errors import UserError
+from envtune.serving.model_folder import find_model
+from envtune.training.model.export import Trained, export, find_trained
 from envtune.training.model.lora import LoRA, adapter_tensors
 from envtune.training.model.policy import Policy
 from envtune.training.model.weights import load_model
+from tools import export_model
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import export_model  # noqa: E402
-from export_model import Trained, export, find_trained  # noqa: E402
-from served_model import find_model  # noqa: E402
 
 IDS = torch.arange(3, 60)[None]
 # Two updates on two episodes of one short step each.
@@ -158,7 +157,7 @@ def test_code_that_comes_with_a_model_is_run_only_where_the_command_says_so(
     (run / "run.json").write_text(json.dumps(record))
     command = ["export_model.py", str(run), str(tmp_path / "exported")]
     monkeypatch.setattr(sys, "argv", command)
-    assert export_model.main() == 1
+    assert status(export_model.main) == 1
     said = capsys.readouterr().err
     assert said == (
         f"export_model: model {model_with_code} needs Python code that comes with it, which is not run unless you "
@@ -171,7 +170,7 @@ def test_code_that_comes_with_a_model_is_run_only_where_the_command_says_so(
         find_model(str(model_with_code), {}, tmp_path / "staged", None, "auto", trust_remote_code=False)
     assert not (tmp_path / "was_run").exists()
     monkeypatch.setattr(sys, "argv", [*command, "--trust-remote-code"])
-    assert export_model.main() == 0
+    assert status(export_model.main) == 0
     assert (tmp_path / "was_run").exists()
 
 

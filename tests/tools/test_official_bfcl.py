@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from official import entries
+from variants import WRITES, Turns, as_steps, mixed
 
 from envtune import trajectory_file
 from envtune.call_text import parse_call
@@ -27,10 +29,6 @@ from envtune.trajectory import Trajectory
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-bfcl" / "bin" / "python"
-sys.path.insert(0, str(ROOT / "tests" / "parity"))
-
-from official import entries  # noqa: E402
-from variants import WRITES, Turns, as_steps, mixed  # noqa: E402
 
 installed = pytest.mark.skipif(not PYTHON.exists(), reason="BFCL's own program is not installed: run make bfcl")
 TASKS = {task.id: task for task in load_bfcl_tasks()}

@@ -23,11 +23,9 @@ from envtune.command_line.command import CONFIG_FOLDER, require_known_keys
 from envtune.errors import UserError
 from envtune.evaluation.ood.harness import ChatEndpoint
 from envtune.evaluation.ood.record import Results
+from tools import ood
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import ood  # noqa: E402
 
 CHOICES = sorted(path.stem for path in (CONFIG_FOLDER / "ood").glob("*.yaml"))
 PYTHON = ROOT / ".venv-ood" / "bin" / "python"

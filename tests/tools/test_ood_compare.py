@@ -7,14 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from ended_command import status
 from made_scores import record
 
 from envtune.evaluation.ood.record import write_record
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import ood_compare  # noqa: E402
+from tools import ood_compare
 
 
 @pytest.fixture
@@ -30,7 +27,7 @@ def folders(tmp_path: Path) -> list[str]:
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["ood_compare.py", *arguments])
-    return ood_compare.main()
+    return status(ood_compare.main)
 
 
 def test_checkpoints_stand_under_each_other_with_differences_to_a_baseline(

@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ended_command import status
 
 from envtune import trajectory_file
+from envtune.command_line.command import command
 from envtune.command_line.mistakes import CONFIG_FOLDER
 from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, FinalAnswer, Step, Trajectory, Turn, TurnEnd, TurnVerdict
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import replay_reward  # noqa: E402
-from replay_reward import Rescored, average_ranks, spearman, summary  # noqa: E402
+from tools import replay_reward
+from tools.replay_reward import Rescored, average_ranks, spearman, summary
 
 
 def episode(task: str, version: int, *passed: bool) -> dict[str, Any]:
@@ -50,7 +48,7 @@ def run(tmp_path: Path) -> Path:
 
 def replay(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["replay_reward.py", *arguments])
-    return replay_reward.main()
+    return status(replay_reward.main)
 
 
 def test_both_rewards_are_summed_up_side_by_side(
@@ -101,7 +99,8 @@ def test_a_reward_of_the_users_own_is_replayed(
         "    def __call__(self, trajectory):\n"
         "        return RewardBreakdown((RewardPart('turns', float(len(trajectory.turns)), -self.cost),))\n"
     )
-    monkeypatch.setattr(command_line, "CONFIG_FOLDER", conf)
+    for module in (command, replay_reward):
+        monkeypatch.setattr(module, "CONFIG_FOLDER", conf)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert replay(monkeypatch, str(run), "reward=brief", "reward.cost=0.5", "--json") == 0
     numbers = json.loads(capsys.readouterr().out)

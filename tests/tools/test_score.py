@@ -158,7 +158,7 @@ def test_a_missing_input_and_a_missing_folder_are_told_in_one_sentence(tmp_path:
 
 
 def test_scoring_imports_neither_torch_nor_transformers() -> None:
-    program = "import runpy, sys; runpy.run_path('tools/score.py'); print({'torch', 'transformers'} & set(sys.modules))"
+    program = "import sys, tools.score; print({'torch', 'transformers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 

@@ -3,15 +3,12 @@ from __future__ import annotations
 import importlib.util
 import sys
 from argparse import Namespace
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-import serve_rollouts
+from ended_command import status
 
 from envtune.rollout.vllm.guard import GUARD
+from tools import serve_rollouts
 
 
 def outcome(monkeypatch, capsys, *words: str, key: str | None = None, has_vllm: bool = True) -> str:
@@ -23,7 +20,7 @@ def outcome(monkeypatch, capsys, *words: str, key: str | None = None, has_vllm: 
     monkeypatch.delenv("VLLM_API_KEY", raising=False)
     if key is not None:
         monkeypatch.setenv("VLLM_API_KEY", key)
-    assert serve_rollouts.main() == (0 if started else 1)
+    assert status(serve_rollouts.main) == (0 if started else 1)
     return capsys.readouterr().err
 
 

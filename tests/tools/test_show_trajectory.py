@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from envtune import trajectory_file
+from envtune.evaluation.recorded_episodes import trajectory_files
 from envtune.task import Category, ToolCall
 from envtune.trajectory import (
     EpisodeEnd,
@@ -24,9 +25,6 @@ from envtune.trajectory import (
 )
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-from show_trajectory import trajectory_files  # noqa: E402
 
 
 def _record(task: str, thought: str, passed: bool, reward: float | None) -> dict[str, Any]:

@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-import tiny_attention
+from tools.tiny_model import attention as tiny_attention
 
 
 @pytest.mark.parametrize("length", [1, 7, 8, 20])

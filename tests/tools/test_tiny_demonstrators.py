@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import random
 import re
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from demonstrated import outcome, stories
@@ -14,12 +12,8 @@ from envtune.environment.augmentation.actionable import Actionable
 from envtune.playground.story_builder import all_documents
 from envtune.task import Category, Task, ToolCall, UserTurn
 from envtune.trajectory import FinalAnswer, FormatError, ToolCalls
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import tiny_demonstrators as demonstrators  # noqa: E402
-from tiny_demonstrators import Habits, Told  # noqa: E402
+from tools.tiny_model import demonstrators
+from tools.tiny_model.demonstrators import Habits, Told
 
 
 def test_careful_demonstrators_pass_every_turn_within_the_step_limit(bfcl_tasks):

@@ -2,19 +2,13 @@ from __future__ import annotations
 
 import random
 import re
-import sys
-from pathlib import Path
 
 from envtune.chat.protocol import parse
 from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.task import Category, Split, Task, ToolCall, UserTurn
 from envtune.trajectory import FinalAnswer, ToolCalls
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import tiny_dialogues as dialogues  # noqa: E402
-from tiny_demonstrators import Habits, play  # noqa: E402
+from tools.tiny_model import dialogues
+from tools.tiny_model.demonstrators import Habits, play
 
 
 def test_a_dialogue_holds_what_was_said_where_it_is_marked(bfcl_tasks, learned_tokenizer, monkeypatch):

@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-import tiny_initialization
+from tools.tiny_model import initialization as tiny_initialization
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,8 @@ from __future__ import annotations
 import json
 import random
 import re
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import tiny_recitations  # noqa: E402
+from tools.tiny_model import recitations as tiny_recitations
 
 
 def test_an_exercise_asks_for_the_values_that_the_user_said_and_grows(learned_tokenizer):

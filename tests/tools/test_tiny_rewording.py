@@ -2,19 +2,13 @@ from __future__ import annotations
 
 import random
 import re
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 from demonstrated import outcome, stories
 
 from envtune.task import ToolCall, UserTurn
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import tiny_rewording  # noqa: E402
-from tiny_demonstrators import Habits  # noqa: E402
+from tools.tiny_model import rewording as tiny_rewording
+from tools.tiny_model.demonstrators import Habits
 
 
 def test_rewording_keeps_what_calls_and_quotes_hold_and_careful_demonstrators_still_pass():

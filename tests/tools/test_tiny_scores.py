@@ -1,15 +1,8 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from envtune.task import ToolCall
 from envtune.trajectory import Step, ToolCalls, ToolResult, Turn, TurnEnd, TurnVerdict
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import tiny_scores  # noqa: E402
+from tools.tiny_model import scores as tiny_scores
 
 
 def test_arguments_are_judged_where_a_tool_of_the_ground_truth_was_called():

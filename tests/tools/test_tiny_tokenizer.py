@@ -1,14 +1,8 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import tiny_tokenizer  # noqa: E402
+from tools.tiny_model import tokenizer as tiny_tokenizer
 
 
 def test_tags_are_single_tokens_that_decoding_shows(learned_tokenizer):

@@ -19,24 +19,22 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+import shape_checks  # noqa: F401
+import torch
+
+import train as program
+from envtune.environment.augmentation.annealed import Annealed
+from envtune.reward.breakdown import RewardBreakdown, RewardPart
+from envtune.rollout.collector import Collector
+from envtune.training.curriculum.best_checkpoint import BestCheckpoint
+from envtune.training.module import GRPOModule
+from envtune.training.reporting.trajectory_log import TrajectoryLog
+from envtune.training.resume.last_checkpoint import LastCheckpoint
+from envtune.training.run_folder.csv_log import CSVLog
+from envtune.trajectory import Trajectory
+
 ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT))
-
-import numpy as np  # noqa: E402
-import shape_checks  # noqa: E402, F401
-import torch  # noqa: E402
-
-import train as program  # noqa: E402
-from envtune.environment.augmentation.annealed import Annealed  # noqa: E402
-from envtune.reward.breakdown import RewardBreakdown, RewardPart  # noqa: E402
-from envtune.rollout.collector import Collector  # noqa: E402
-from envtune.training.curriculum.best_checkpoint import BestCheckpoint  # noqa: E402
-from envtune.training.module import GRPOModule  # noqa: E402
-from envtune.training.reporting.trajectory_log import TrajectoryLog  # noqa: E402
-from envtune.training.resume.last_checkpoint import LastCheckpoint  # noqa: E402
-from envtune.training.run_folder.csv_log import CSVLog  # noqa: E402
-from envtune.trajectory import Trajectory  # noqa: E402
-
 Condition = Callable[..., bool]
 Last = Callable[..., None]
 

@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import shape_checks  # noqa: F401
+import torch
+
+import train as program
+
 ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT))
-
-import shape_checks  # noqa: E402, F401
-import torch  # noqa: E402
-
-import train as program  # noqa: E402
-
 RANKS = 2
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from sharded_run import ROOT, together, train
+from sharded_run import together, train
 from transformers import AutoModelForCausalLM
 
-sys.path.insert(0, str(ROOT / "tools"))
-
-from export_model import export, find_trained
+from envtune.training.model.export import export, find_trained
 
 # Two updates on four episodes of one short step each, and a validation after each update.
 SETTINGS = (

@@ -13,20 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+from interrupted_run import half_a_checkpoint, half_a_row
+
+import train as program
+from envtune.command_line.command import training_run
+from envtune.training.curriculum.best_checkpoint import BestCheckpoint
+from envtune.training.datamodule import EnvironmentDataModule
+from envtune.training.module import GRPOModule
+from envtune.training.reporting.trajectory_log import TrajectoryLog
+from envtune.training.run_folder.csv_log import CSVLog
+
 ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT))
-
-import torch  # noqa: E402
-from interrupted_run import half_a_checkpoint, half_a_row  # noqa: E402
-
-import train as program  # noqa: E402
-from envtune.command_line.command import training_run  # noqa: E402
-from envtune.training.curriculum.best_checkpoint import BestCheckpoint  # noqa: E402
-from envtune.training.datamodule import EnvironmentDataModule  # noqa: E402
-from envtune.training.module import GRPOModule  # noqa: E402
-from envtune.training.reporting.trajectory_log import TrajectoryLog  # noqa: E402
-from envtune.training.run_folder.csv_log import CSVLog  # noqa: E402
-
 Hook = Callable[..., Any]
 Condition = Callable[..., bool]
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from envtune.errors import UserError
 from envtune.evaluation.ood.record import OODRecord, TestedEndpoint
-from envtune.evaluation.ood.table import Column, in_order, markdown, percent, scores_of
+from envtune.evaluation.ood.table import Column, in_order, scores_of, with_interval
+from envtune.report_text import markdown_table
 from envtune.statistics.intervals import Estimate
 from envtune.statistics.paired import METHODS, paired_difference
 
@@ -43,10 +44,10 @@ def difference_table(found: Mapping[str, Mapping[Column, tuple[int, Estimate]]])
     """Markdown: percentage points more than the baseline on the same tasks, a dash where they share none."""
     columns = in_order(column for row in found.values() for column in row)
     rows = [
-        (name, *(percent(row[column][1], signed=True) if column in row else "-" for column in columns))
+        (name, *(with_interval(row[column][1], signed=True) if column in row else "-" for column in columns))
         for name, row in found.items()
     ]
-    return markdown(("checkpoint", *(column.title for column in columns)), rows)
+    return markdown_table(("checkpoint", *(column.title for column in columns)), rows)
 
 
 def differences_csv(found: Mapping[str, Mapping[Column, tuple[int, Estimate]]], baseline: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from envtune.evaluation.ood.record import OODRecord, Part
+from envtune.report_text import markdown_table, percent
 from envtune.statistics.intervals import METHODS, Estimate, estimate
 
 # Title of a benchmark and the order of its parts, as the paper's table 2 has the benchmarks. Others come after these.
@@ -78,9 +79,9 @@ def score_table(checkpoints: Mapping[str, Sequence[OODRecord]]) -> str:
     columns = in_order(column for found in scores.values() for column in found)
     rows = []
     for name, found in scores.items():
-        cells = (percent(estimate([*found[column].values()])) if column in found else "-" for column in columns)
+        cells = (with_interval(estimate([*found[column].values()])) if column in found else "-" for column in columns)
         rows.append((name, *cells))
-    return markdown(("checkpoint", *(column.title for column in columns)), rows)
+    return markdown_table(("checkpoint", *(column.title for column in columns)), rows)
 
 
 def detail_table(records: Iterable[OODRecord]) -> str:
@@ -90,7 +91,7 @@ def detail_table(records: Iterable[OODRecord]) -> str:
             Column(record.benchmark, name).title,
             str(len(part.scores)),
             str(record.episodes_per_task),
-            percent(estimate([*part.scores.values()])),
+            with_interval(estimate([*part.scores.values()])),
             _beside(part) or "-",
             record.harness,
             record.user.model if record.user else "-",
@@ -99,7 +100,7 @@ def detail_table(records: Iterable[OODRecord]) -> str:
         for name, part in record.parts.items()
     ]
     header = ("part", "tasks", "episodes of each", "success, %", "beside", "harness", "simulated user")
-    return markdown(header, rows)
+    return markdown_table(header, rows)
 
 
 def as_csv(checkpoints: Mapping[str, Sequence[OODRecord]]) -> str:
@@ -128,17 +129,10 @@ def interval_note() -> str:
     )
 
 
-def percent(found: Estimate, signed: bool = False) -> str:
-    """`12.5 [8.1, 18.0]`."""
-    sign = "+" if signed else ""
-    return f"{100 * found.mean:{sign}.1f} [{100 * found.low:{sign}.1f}, {100 * found.high:{sign}.1f}]"
-
-
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column is text."""
-    rule = ("---", *("---:" for _ in header[1:]))
-    lines = (header, rule, *([cell.replace("|", r"\|") for cell in row] for row in rows))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def with_interval(found: Estimate, signed: bool = False) -> str:
+    """Return mean and interval in percent, as `12.5 [8.1, 18.0]`."""
+    mean, low, high = (percent(share, signed=signed) for share in (found.mean, found.low, found.high))
+    return f"{mean} [{low}, {high}]"
 
 
 def _beside(part: Part) -> str:

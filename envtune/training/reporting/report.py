@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from envtune.report_text import percent
 from envtune.training.reporting.metrics import GROUPS
 from envtune.training.run_folder.run_record import WIRING
 from envtune.training.run_folder.stage_record import StageRecord
@@ -72,9 +73,9 @@ def stages_table(records: Sequence[StageRecord]) -> Table:
         table.add_column(column, justify="left" if column in ("stage", "checkpoint") else "right")
     for record in records:
         names = [f"val/{measure}/overall" for measure in ("success", "progress")]
-        cells = [_percent(side.get(name)) for name in names for side in (record.before, record.after)]
+        cells = [percent(side.get(name)) for name in names for side in (record.before, record.after)]
         updates = f"{record.first_update}-{record.last_update}"
-        table.add_row(Text(record.stage), updates, *cells, _percent(record.best), Path(record.checkpoint).stem)
+        table.add_row(Text(record.stage), updates, *cells, percent(record.best), Path(record.checkpoint).stem)
     return table
 
 
@@ -86,7 +87,7 @@ def validation_table(before: Mapping[str, float], after: Mapping[str, float]) ->
         table.add_column(column, justify="right")
     for group in GROUPS:
         names = [f"val/{measure}/{group}" for measure in ("success", "progress")]
-        cells = [_percent(side.get(name)) for name in names for side in (before, after)]
+        cells = [percent(side.get(name)) for name in names for side in (before, after)]
         if any(cell != "-" for cell in cells):
             table.add_row(group, *cells)
     return table
@@ -107,9 +108,5 @@ def validation_curve(points: Sequence[tuple[int, float]]) -> Table:
         table.add_column(column, justify="right" if column else "left")
     step = max(1, math.ceil((len(shown) - 1) / (MAX_ROWS - 1)))
     for update, share in [*shown[:-1:step], *shown[-1:]]:
-        table.add_row(str(update), Bar(1.0, 0.0, share, width=BAR_WIDTH), _percent(share))
+        table.add_row(str(update), Bar(1.0, 0.0, share, width=BAR_WIDTH), percent(share))
     return table
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +16,7 @@ import requests
 import serpapi
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[2] / "envtune" / "evaluation" / "official"))
-
-import harness  # noqa: E402
-
+HARNESS = HERE.parents[2] / "envtune/evaluation/official/bfcl_harness.py"
 RECORDED = json.loads((HERE / "recorded_search.json").read_text(encoding="utf-8"))
 
 
@@ -38,4 +36,10 @@ def recorded_page(url: str, **_: Any) -> SimpleNamespace:
 
 serpapi.GoogleSearch = RecordedSearch
 requests.get = recorded_page
+# By its path, for envtune is not installed in the environment of BFCL's program.
+spec = spec_from_file_location("bfcl_harness", HARNESS)
+assert spec
+assert spec.loader
+harness = module_from_spec(spec)
+spec.loader.exec_module(harness)
 harness.main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_endpoint import Call, scripted_endpoint
+
+from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks, package_data
+from envtune.errors import UserError
+from envtune.evaluation.official import bfcl_program
+from envtune.evaluation.official.bfcl_program import OfficialProgram
+from envtune.evaluation.official.official_scores import OfficialScore, official_table, plain_scores, read_scores
+from envtune.evaluation.official.policy_endpoint import PolicyEndpoint
+from envtune.evaluation.official.tasks import Ids, first_ids
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 PYTHON = ROOT / ".venv-bfcl" / "bin" / "python"
-sys.path.insert(0, str(HERE))
-
-from scripted_endpoint import Call, scripted_endpoint  # noqa: E402
-
-from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks, package_data  # noqa: E402
-from envtune.errors import UserError  # noqa: E402
-from envtune.evaluation.official.bfcl_program import OfficialProgram  # noqa: E402
-from envtune.evaluation.official.official_scores import OfficialScore, official_table, plain_scores, read_scores  # noqa: E402
-from envtune.evaluation.official.policy_endpoint import PolicyEndpoint  # noqa: E402
-from envtune.evaluation.official.tasks import Ids, first_ids  # noqa: E402
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -110,7 +108,7 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, OfficialScore]
     ids: Ids = first_ids(MULTI_TURN, 3) | first_ids(MEMORY, CUSTOMER + 1) | first_ids(SEARCH, 2)
     runner = OfficialProgram(PYTHON, folder, "policy")
     with pytest.MonkeyPatch.context() as patch, scripted_endpoint(policy) as url:
-        patch.setattr(program, "HARNESS", HERE / "recorded_search.py")
+        patch.setattr(bfcl_program, "HARNESS", HERE / "recorded_search.py")
         patch.setenv("SERPAPI_API_KEY", "a key of the user's")
         runner.generate(PolicyEndpoint(url), [*MULTI_TURN, *MEMORY, *SEARCH], ids)
     runner.evaluate()

@@ -1,4 +1,4 @@
-"""The tiny model's tokenizer: byte-level BPE in which a value has the same tokens wherever it stands."""
+"""The tiny model's tokenizer: byte-level BPE in which a value has the same tokens in every context."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-# Words never grow together with quotes or brackets, and `'s` is no word of its own: what a user quotes and what a call
-# holds are the same tokens, and can be copied. Digits are single.
+# Words never merge with quotes or brackets, and `'s` is not split off: a value has the tokens in a user's quotes that
+# it has in a call, and can be copied. Digits are single tokens.
 PIECES = r"_\p{L}+| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}_]+|_|\s+"
 
 
 def learn(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """A tokenizer of VOCABULARY tokens, the protocol's tags among them, learned from ``texts``."""
+    """Train a tokenizer of `VOCABULARY` tokens, including the protocol's tags, on ``texts``."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -51,7 +51,7 @@ def learn(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def as_loaded(tokenizer: PreTrainedTokenizerFast, config: Any, folder: Path) -> Any:
-    """The tokenizer as users get it from the model's folder, where AutoTokenizer chooses its class."""
+    """Save the tokenizer to the model's folder and return it as AutoTokenizer loads it, which chooses its class."""
     config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)

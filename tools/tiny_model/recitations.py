@@ -1,8 +1,8 @@
-"""Exercises in looking up and copying: a user says what is what, or lists things, and it is written down as JSON.
+"""Exercises in looking up and copying: a user states facts or lists things, and the agent writes them as JSON.
 
-In a list a thing is asked for by one of its words, as tasks ask for "the one about the fence". All is drawn at random,
-so that nothing helps but to look the value up and to copy it, token by token. Left to dialogues alone, this takes a
-small model millions of tokens.
+In a list a thing is asked for by one of its words, as tasks ask for "the one about the fence". Everything is drawn at
+random, so that the only way to the answer is to look the value up and to copy it, token by token. From dialogues alone
+a small model learns this in millions of tokens.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from tiny_dialogues import Dialogue
-
 from envtune.playground import values
+from tools.tiny_model.dialogues import Dialogue
 
-# Facts in an exercise: one at first, and one more at most after so many exercises; rows in a list at the end.
+# Most facts in an exercise, exercises until the limit rises by one, and rows in the lists of the last exercises.
 MOST, EXERCISES_PER_LEVEL, MANY = 8, 600, 20
-# Forms of a fact, in the order in which they are learned: easiest is what stands in the answer token by token, hardest
-# the value before its key.
+# Forms of a fact, in the order in which they are introduced: the easiest equals the answer token by token, in the
+# hardest the value precedes its key.
 FACTS = (
     '"{key}": "{value}"',
     "{key}: {value}",
@@ -31,7 +30,7 @@ FACTS = (
     "'{value}' is the {key}",
     "use '{value}' as the {key}",
 )
-# Exercises until each further form of a fact, or kind of row, comes in.
+# Exercises until a further form of a fact, or kind of row, is introduced.
 EXERCISES_PER_FORM = 1_000
 SHORT: tuple[Callable[[random.Random], object], ...] = (
     values.word,
@@ -52,9 +51,9 @@ VALUES: tuple[Callable[[random.Random], object], ...] = (
     lambda rng: rng.choice(values.FIRST_NAMES),
     lambda rng: rng.randint(2, 99_999),
 )
-# A row as a fact: its id stands before the word by which it is found. Exercises with such alone.
+# A row as a fact, whose id precedes the word by which it is found, and the number of exercises with such rows only.
 ROW, ONE_ROW = '{{"id": {value}, "content": "{key}"}}', 2_500
-# How a row is asked for by a word of its own; exercises with the first of them alone, and with short rows.
+# Questions for a row by a word that no other row has, and the number of exercises with the first and short rows only.
 QUESTIONS = (
     "the one about the {}",
     "the one with '{}' in it",
@@ -69,7 +68,7 @@ ID_KEYS, TEXT_KEYS = (
 )
 OTHER_KEYS = ("user", "priority", "status", "count")
 LISTED: tuple[Callable[[random.Random], str], ...] = (values.file_name, values.sentence, values.title)
-# What stands in a row, in the order in which it is learned: the further its words from its id, the harder.
+# Contents of a row, in the order in which they are introduced: the further the words from the id, the harder.
 ROWS: tuple[Callable[[random.Random], str], ...] = (
     values.word,
     lambda rng: " ".join(values.distinct_words(rng, 2)),
@@ -80,9 +79,9 @@ ROWS: tuple[Callable[[random.Random], str], ...] = (
 
 
 def first_lookups(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless, of one or two facts or things at first and of up to ``MOST`` after many exercises.
+    """Yield endless exercises of one or two facts or things at first and of up to ``MOST`` after many exercises.
 
-    Half of them ask whose value it is, in the first form of a fact alone: mixed from the start, forms are not learned.
+    Half of them ask for a value by its key, in the first form only: forms mixed from the start are not learned.
     """
     for done in count():
         most = min(MOST, 1 + done // EXERCISES_PER_LEVEL)
@@ -93,7 +92,7 @@ def first_lookups(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
 
 
 def recitations(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless, of up to ``MOST`` facts or things."""
+    """Yield endless exercises of up to ``MOST`` facts or things."""
     while True:
         yield _recitation(tokenizer, rng, MOST)
 
@@ -103,9 +102,9 @@ def _recitation(tokenizer: Any, rng: random.Random, most: int) -> Dialogue:
 
 
 def associations(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless: whose value is it? In two forms of a fact at first, later in more and more, with lists of rows between.
+    """Yield endless exercises in values by key: two forms of a fact at first, later more, with lists of rows between.
 
-    When all forms are mixed from the start, some value of the right kind is copied, not the one of the key.
+    A model that sees all forms from the start copies any value of the right kind instead of the value of the key.
     """
     for done in count():
         level, facts, drawn = 2 + done // EXERCISES_PER_FORM, rng.randint(2, MOST), rng.random()
@@ -118,9 +117,9 @@ def associations(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
 
 
 def row_lookups(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless: which row's id is it? Of short rows first, said as facts, later of lists, with other exercises between.
+    """Yield endless exercises in ids of rows: short rows as facts first, later lists, with other exercises between.
 
-    An id of digits, which all rows have, is found only by one that has found ids of one word.
+    A model learns to find ids of digits, which all rows have, only after ids of one word.
     """
     for done in count():
         things, level = rng.randint(2, MOST), (done - ONE_ROW) // EXERCISES_PER_FORM
@@ -135,7 +134,7 @@ def row_lookups(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
 
 
 def questions(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless: which row is meant? It is asked for in words, so that its id does not follow the word it is found by."""
+    """Yield endless questions for a row in words, where the id does not follow the word by which the row is found."""
     for done in count():
         things, drawn = rng.randint(2, MOST), rng.random()
         if done < ONE_QUESTION or drawn < 0.2:
@@ -145,7 +144,7 @@ def questions(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
 
 
 def mixed_exercises(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless: some of everything, so that nothing is forgotten, with as many rows as long contexts have."""
+    """Yield endless exercises of all kinds, against forgetting, with as many rows as long contexts have."""
     while True:
         yield _mixed(tokenizer, rng, MANY)
 
@@ -167,7 +166,7 @@ def questioned(
     forms: Sequence[str],
     plain: bool,
 ) -> Dialogue:
-    """A list, then questions for up to four of its rows, answered with the row's id; ``plain`` rows hold no more."""
+    """Return a list and questions for the ids of up to four of its rows; ``plain`` rows consist of id and text only."""
     id_key, text_key = (ID_KEYS[0], TEXT_KEYS[0]) if plain else (rng.choice(ID_KEYS), rng.choice(TEXT_KEYS))
     coded = not plain and rng.random() < 0.3
     numbers = [f"USR{n}" if coded else n for n in rng.sample(range(100, 1_000 if coded else 10_000), things)]
@@ -196,7 +195,7 @@ def _others(keys: Sequence[str], rng: random.Random) -> Iterator[tuple[str, obje
 
 
 def exercise(tokenizer: Any, rng: random.Random, said: str, answers: Mapping[str, object]) -> Dialogue:
-    """Only the values are learned, with the quotation mark that ends one: the order of the keys is chance."""
+    """Return a dialogue in which only values and their closing quotes are learned: keys are in random order."""
     pieces = [(f"<|im_start|>user\n{said}.<|im_end|>\n<|im_start|>assistant\n{{", False)]
     for key in rng.sample(list(answers), len(answers)):
         value = answers[key]
@@ -215,7 +214,7 @@ def told(
     kinds: Sequence[Callable[[random.Random], object]] = VALUES,
     forms: Sequence[str] = FACTS,
 ) -> tuple[str, dict[str, object]]:
-    """What is said, and the value of each key: facts in sentences."""
+    """Return facts in sentences, and the value of each key."""
     answers = {key: rng.choice(kinds)(rng) for key in values.distinct_words(rng, facts)}
     return ", ".join(rng.choice(forms).format(key=key, value=value) for key, value in answers.items()), answers
 
@@ -226,7 +225,7 @@ def listed(
     kinds: Sequence[Callable[[random.Random], str]] = LISTED,
     numbers_below: int | None = None,
 ) -> tuple[str, dict[str, object]]:
-    """What is said, and the value of each key: a list in which a word of one thing alone stands for it, or its id."""
+    """Return a list, and the value of each key: a word that only one thing has stands for its text or its id."""
     texts = [rng.choice(kinds)(rng) for _ in range(things)]
     numbers = rng.sample(range(2, numbers_below or 100_000), things)
     numbered = numbers_below is not None or rng.random() < 0.5
@@ -239,7 +238,7 @@ def listed(
 
 
 def _words_alone(texts: Sequence[str], rng: random.Random) -> Iterator[str | None]:
-    """For each text a word that no other has, if there is one."""
+    """Yield for each text a word that no other text has, if there is one."""
     for text in texts:
         others = " ".join(texts).lower().replace(text.lower(), "", 1)
         alone = sorted(word for word in set(_words(text)) if word not in _words(others))
@@ -251,7 +250,7 @@ def _words(text: str) -> list[str]:
 
 
 def written(tokenizer: Any, pieces: list[tuple[str, bool]]) -> Dialogue:
-    """A dialogue of texts, each with whether it is learned. Every text is made tokens by itself."""
+    """Return the dialogue of ``pieces``: texts, tokenized separately, and whether each is learned."""
     ids: list[int] = []
     sampled: list[bool] = []
     for text, learned in pieces:

@@ -1,7 +1,7 @@
-"""User messages with words left out, exchanged and put in, so that no sentence is learned by heart.
+"""User messages with words left out, exchanged and inserted, so that the model does not memorise sentences.
 
-Validation and test tasks are worded in sentences of their own. A model that has read nothing else knows them only if it
-goes by words and not by whole sentences.
+Validation and test tasks are worded in other sentences. A small model generalises to them only if it reads words
+instead of whole sentences.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ import re
 from collections.abc import Set
 from dataclasses import replace
 
-from tiny_demonstrators import Told
-
 from envtune.playground import values
 from envtune.task import Task, leaves
+from tools.tiny_model.demonstrators import Told
 
 REWORDED_MESSAGES = 0.6
-# Of the plain words of a message: left out, exchanged with the next, followed by a filler.
+# Shares of the plain words of a message: left out, exchanged with the next, followed by a filler.
 LEFT_OUT, EXCHANGED, FOLLOWED = 0.15, 0.06, 0.08
-# Of the sentences that begin with what is to be done: said as a wish.
+# Share of the sentences that begin with a verb and are reworded as a wish.
 WISHED = 0.4
 TELLING = frozenset(word.lower() for word in (*values.NOUNS, *values.ADJECTIVES))
 FILLERS = ("please", "now", "just", "then", "so", "also", "here", "really", "again", "well")
@@ -50,9 +49,9 @@ _PLAIN = re.compile(r"[a-z]+")
 
 
 def reworded(told: Told, rng: random.Random) -> Told:
-    """The same task in other words.
+    """Return the task with reworded messages.
 
-    What the ground truth's calls hold, what is quoted, and by which the playground tells one thing from another stays.
+    Values of ground-truth calls, quoted text, and the words by which the playground distinguishes things are kept.
     """
     kept = _argument_words(told.task) | TELLING
     turns = tuple(
@@ -85,7 +84,7 @@ def _reworded(message: str, kept: Set[str], rng: random.Random) -> str:
 
 
 def _wished(message: str, rng: random.Random) -> str:
-    """Sentences that begin with what is to be done, at times said as wishes: "I want to list" for "List"."""
+    """Reword some of the sentences that begin with a verb as wishes: "I want to list" for "List"."""
 
     def wish(found: re.Match[str]) -> str:
         before, verb = found.groups()

@@ -1,4 +1,4 @@
-"""What the tiny model is judged by: success, broken responses, and arguments where the right tool was chosen."""
+"""Scores of the tiny model: success, broken responses, and correct arguments where the right tool was chosen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from statistics import mean
 from typing import Any
 
-from tiny_demonstrators import STEP_LIMIT
 from transformers import PreTrainedModel
 
 from envtune.chat.prompt import PromptStyle
@@ -16,15 +15,16 @@ from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.task import Task, ToolCall
 from envtune.trajectory import FormatError, Trajectory, Turn
+from tools.tiny_model.demonstrators import STEP_LIMIT
 
 STYLE = PromptStyle("compact", "long")
-# Tokens: first prompt, all that follows, one completion, one observation.
+# In tokens: first prompt, everything after it, one completion; below, one observation.
 BUDGET = {"max_prompt_tokens": 2560, "max_response_tokens": 2048, "max_completion_tokens": 160}
 MAX_OBSERVATION_TOKENS = 512
 
 
 def scores(model: PreTrainedModel, tokenizer: Any, tasks: Sequence[Task], greedy: bool) -> dict[str, float]:
-    """Of one episode a task, with the long instructions, without hints, sampled at temperature 1 or greedy."""
+    """Return the scores of one episode per task: long instructions, no hints, sampled at temperature 1 or greedy."""
     generator = HFGenerator(temperature=1.0)
     generator.update_weights(model, policy_version=0)
     template = Template(tokenizer, STYLE, MAX_OBSERVATION_TOKENS)
@@ -35,6 +35,7 @@ def scores(model: PreTrainedModel, tokenizer: Any, tasks: Sequence[Task], greedy
 
 
 def summary(played: Sequence[Trajectory]) -> dict[str, float]:
+    """Return the scores by the names that the card prints: shares in [0, 1], and means per episode."""
     steps = [step for trajectory in played for step in trajectory.steps]
     results = [result for trajectory in played for result in trajectory.results]
     turns = [turn for trajectory in played for turn in trajectory.turns]
@@ -53,7 +54,7 @@ def summary(played: Sequence[Trajectory]) -> dict[str, float]:
 
 
 def up_to_the_first_failed(turns: Sequence[Turn]) -> Sequence[Turn]:
-    """Later ones may ask for what was never read, because an earlier one failed."""
+    """Return the turns up to the first failed one: later turns may need values that were never read."""
     for place, turn in enumerate(turns, 1):
         if not turn.verdict.passed:
             return turns[:place]
@@ -66,7 +67,7 @@ def _share_of_right_arguments(turns: Sequence[Turn]) -> float:
 
 
 def right_arguments(turn: Turn) -> Iterator[bool]:
-    """For every call of a tool that the turn's ground truth calls: are its arguments those of such a call?"""
+    """Yield for every call of a tool in the turn's ground truth whether its arguments equal those of such a call."""
     wanted: dict[str, list[ToolCall]] = {}
     for call in turn.ground_truth:
         wanted.setdefault(call.name, []).append(call)

@@ -1,9 +1,9 @@
-"""How the tiny model begins: with heads that look at the token before, behind a token's like, and at its like.
+"""Initial weights of the tiny model: previous-token heads, induction heads, and heads that attend to equal tokens.
 
-What an exercise asks for stands behind a key. To find it a model needs heads that tell which token came before, and
-heads that look for what stands behind the token just read (induction heads: Olsson et al. 2022, arXiv 2209.11895).
-With both from the start the values of keys were found (98% of five) after 0.5 million tokens of exercises, with the
-first alone 15%, and with neither chance after 2 million, though values were copied.
+The answer of an exercise follows its key. Copying it takes a previous-token head and an induction head, which attends
+to the token after an earlier occurrence of the current one (Olsson et al. 2022, arXiv 2209.11895). With both from the
+start the model found the values of 98% of keys, five in a context, after 0.5 million tokens of exercises; with the
+first alone 15%, and with neither no more than chance after 2 million tokens, although values were copied.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaAttention
 
-# The first head of so many layers looks at the token before: one behind the other they see two tokens back.
+# Layers whose first head is a previous-token head: in sequence they reach two tokens back.
 LOOKING_BEFORE = 2
-# Of a query and its key, where 9.8 is what a token has in the direction that all have in common: scores differ by 4.
+# Scale of query and key, where tokens measure 9.8 in their common direction: attention scores differ by 4.
 SHARPNESS = 0.56
-# Fast enough to tell a token from its neighbours.
+# Number of the fastest rotary frequencies, which distinguish a token from its neighbours.
 FREQUENCIES = 8
-# What a head adds to the residual stream, against what it reads.
+# Size of a head's output in the residual stream, relative to its input.
 GAIN = 0.05
-# Of a key that tells which token came before.
+# Scale of a key that contains the previous token.
 BEHIND_GAIN = 2.0
 
 
 @torch.no_grad()
 def initialize(model: LlamaForCausalLM) -> None:
-    """Changes the weights of a fresh model, drawing on torch's generator."""
+    """Initialise the attention of a new model in place, with torch's global generator."""
     layers = [layer.self_attn for layer in model.model.layers]
     common = _common_direction(model.model.embed_tokens.weight)
     for attention in layers[1:]:
@@ -39,7 +39,7 @@ def initialize(model: LlamaForCausalLM) -> None:
 
 
 def _common_direction(embeddings: Tensor) -> Tensor:
-    """Gives all embeddings [V, H] half of their square in one direction, and returns it. Logits do not change by it."""
+    """Move half of the squared norm of all embeddings [V, H] into one direction and return it; logits do not change."""
     common = nn.functional.normalize(torch.randn(embeddings.shape[1]), dim=0)
     embeddings -= torch.outer(embeddings @ common, common)
     embeddings += embeddings.norm(dim=1).mean() * common
@@ -47,9 +47,9 @@ def _common_direction(embeddings: Tensor) -> Tensor:
 
 
 def _look_for_its_like(attention: LlamaAttention) -> None:
-    """Query and key alike, output the transpose of the value: a token looks for its like and passes on what it finds.
+    """Set query equal to key, and output to the transposed value: a token attends to equal tokens and copies them.
 
-    Known as mimetic initialisation (Trockman and Kolter 2023, arXiv 2305.09828).
+    Mimetic initialisation (Trockman and Kolter 2023, arXiv 2305.09828).
     """
     query = nn.init.orthogonal_(attention.q_proj.weight)
     attention.k_proj.weight.copy_(query)
@@ -58,10 +58,12 @@ def _look_for_its_like(attention: LlamaAttention) -> None:
 
 
 def _look_at_the_token_before(attention: LlamaAttention, common: Tensor, frequencies: Tensor) -> tuple[Tensor, Tensor]:
-    """The first head's query is the same for every token, and its key the same turned on by one position.
+    """Make the first head a previous-token head: a constant query, and that query rotated by one position as key.
 
-    Rotary positions turn both by their place, so that they agree one token before. Returned is what it reads there
-    [D, H], and where it writes that [H, D].
+    Rotary embeddings turn both by their position, so that query and key agree one token before.
+
+    Returns:
+        The projection that the head reads with [D, H], and the one that it writes with [H, D].
     """
     size = attention.head_dim
     query, key = (projection.weight[:size] for projection in (attention.q_proj, attention.k_proj))
@@ -82,7 +84,7 @@ def _look_at_the_token_before(attention: LlamaAttention, common: Tensor, frequen
 
 
 def _look_behind_its_like(attention: LlamaAttention, read: Tensor, written: Tensor) -> None:
-    """The second head looks where the token before was the like of the token that asks, and passes on what it finds."""
+    """Make the second head an induction head: it attends to tokens whose previous token equals the current one."""
     second = slice(attention.head_dim, 2 * attention.head_dim)
     attention.q_proj.weight[second] = read
     attention.k_proj.weight[second] = BEHIND_GAIN * written.T

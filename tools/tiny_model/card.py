@@ -1,16 +1,17 @@
-"""The README of the tiny model's folder: what it is, how it was made, and what it scores."""
+"""The README of the tiny model's folder: description, recipe and scores."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from tiny_demonstrators import Habits
+from envtune.report_text import markdown_table
+from tools.tiny_model.demonstrators import Habits
 
 INTRODUCTION = """# tiny
 
-The embedded default model of envtune, written by `tools/build_tiny_model.py`. **It is a stand-in for a pretrained
+The embedded default model of envtune, written by `tools/tiny_model/build.py`. **It is a stand-in for a pretrained
 model**: a small Llama, trained from scratch on played demonstrations, so that the whole method can be run and watched
 on two CPU cores. Its scores say nothing about the method.
 
@@ -44,27 +45,27 @@ def model_card(
     scores: Mapping[str, Mapping[str, float]],
     budget: Mapping[str, int],
 ) -> str:
-    """Markdown: settings, phases with their demonstrators, and one column for each of the ``scores``."""
+    """Return the card as Markdown: settings, phases with their demonstrators, a column for each of the ``scores``."""
     lengths = ", ".join(f"{name} {value}" for name, value in budget.items())
     return "\n".join(
         [
             INTRODUCTION,
-            *_table(["setting", "value"], facts.items()),
+            _table(["setting", "value"], facts.items()),
             "",
             "Tokens per update are those of one process, with padding; rates are shares of those above. Exercises in",
             "looking up and copying are mixed with dialogues of demonstrators; a dialogue may begin with its system",
             "message, instructions and tool documents. A demonstrator that is not careful has each of its habits with",
             "the given probability.",
             "",
-            *_table(["", "phase", *(name for name, _ in PHASE), *(name for name, _ in MIXTURE)], _phase_rows(phases)),
+            _table(["", "phase", *(name for name, _ in PHASE), *(name for name, _ in MIXTURE)], _phase_rows(phases)),
             "",
             "A habit is the share of opportunities at which its demonstrator is careless:",
             "",
-            *_habits(phases),
+            _habits(phases),
             "",
             f"Scores with the long instructions and without hints, one episode a task; {lengths}:",
             "",
-            *_table(["", *scores], _score_rows(scores)),
+            _table(["", *scores], _score_rows(scores)),
             "",
         ]
     )
@@ -76,8 +77,8 @@ def _phase_rows(phases: Sequence[Any]) -> Iterator[list[str]]:
         yield [str(number), phase.name, *(cell(phase) for _, cell in PHASE), *mixed]
 
 
-def _habits(phases: Sequence[Any]) -> list[str]:
-    """A column for each set of habits, named by the phases in which demonstrators have them."""
+def _habits(phases: Sequence[Any]) -> str:
+    """Return a table with a column for each set of habits, named by the phases of their demonstrators."""
     columns: dict[Habits, list[str]] = {}
     for number, phase in enumerate(phases, 1):
         if phase.mixture:
@@ -94,5 +95,5 @@ def _score_rows(scores: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
     return [[name, *(f"{table[name]:.3f}" for table in scores.values())] for name in names]
 
 
-def _table(head: Sequence[str], rows: Any) -> list[str]:
-    return [f"| {' | '.join(map(str, row))} |" for row in (head, ["---"] * len(head), *rows)]
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    return markdown_table(head, rows, texts=len(head))

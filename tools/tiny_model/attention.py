@@ -1,7 +1,7 @@
 """Causal attention for training on a CPU: plain matrix products, a block of queries at a time.
 
-On one core with bfloat16 instructions the whole update takes a fifth to a third less time than with PyTorch's own
-attention, which is slow for the short sequences of exercises. ``tests/tools/test_tiny_attention.py`` compares the two.
+On one core with bfloat16 instructions an update takes a fifth to a third less time than with PyTorch's own attention,
+which is slow for the short sequences of exercises. ``tests/tools/test_tiny_attention.py`` compares the two.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 
 NAME = "causal_blocks"
-# Queries in a block, which looks at no key behind its last query.
+# Queries per block; a block computes no scores for keys after its last query.
 BLOCK = 256
 
 
 def causal_blocks(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: None, scaling: float, **_: Any
 ) -> tuple[Tensor, None]:
-    """Attention [B, L, H, D] of [B, H, L, D] each, with as many key heads as query heads. Padding stands at the end."""
+    """Return attention outputs [B, L, H, D] for queries, keys and values [B, H, L, D]; padding must be on the right."""
     length, outputs = query.shape[-2], []
     for start in range(0, length, BLOCK):
         end = min(length, start + BLOCK)
@@ -31,6 +31,6 @@ def causal_blocks(
 
 
 def register() -> None:
-    """Makes it known to transformers by its name, without a mask."""
+    """Register the attention in transformers under `NAME`, without a mask."""
     AttentionInterface.register(NAME, causal_blocks)
     AttentionMaskInterface.register(NAME, lambda *_, **__: None)

@@ -1,8 +1,8 @@
-"""Careful and careless demonstrators: what they say in a task, step by step, while it is really played.
+"""Careful and careless demonstrators: their completions in a task, step by step, while it is played in its environment.
 
 The tiny model clones a mixture of them, so that it starts like an instruct model that has not met this environment:
-able, but sloppy. A demonstrator is given by its *habits*, the shares of opportunities at which it is careless. What it
-does right is the task's ground truth.
+able, but sloppy. A demonstrator is defined by its *habits*, the shares of opportunities at which it is careless. Where
+it is careful, it follows the task's ground truth.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CALL_THOUGHTS = ("I use {}.", "Now {}.")
 RETRY_THOUGHTS = ("That failed, so {}.", "It needs {} first.")
 DONE_THOUGHTS, DONE_ANSWERS = ("All done.",), ("Done.", "It is done.")
 VAGUE_THOUGHTS, VAGUE_ANSWERS = ("Something is missing.",), ("I cannot do this yet, something is missing.",)
-# The tool that the turn is about comes first, as where it is called: what is in its way is said behind its name.
+# The tool that the turn is about comes first, as in a call; its prerequisite follows.
 FIRST_THOUGHTS = ("I use {goal}, but first {}.", "Now {goal}, but first {}.")
 NO_TOOL_THOUGHTS = ("I use {}, but it is not offered.", "Now {}, but it is not offered.")
 NO_VALUE_THOUGHTS = ("I use {}, but something is missing.", "Now {}, but something is missing.")
@@ -42,7 +42,7 @@ Breaking = Callable[[str, random.Random], str]
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How often a demonstrator is careless, as shares of the opportunities to be."""
+    """How often a demonstrator is careless: shares in [0, 1] of the opportunities."""
 
     skips_prerequisites: float = 0.0
     guesses_instead_of_looking_up: float = 0.0
@@ -57,13 +57,13 @@ class Habits:
     repeats_what_was_refused: float = 0.0
 
     def some(self, share: float, rng: random.Random) -> Habits:
-        """A demonstrator that has each of these habits with probability ``share``, and otherwise not at all."""
+        """Return habits of which each is kept with probability ``share`` and 0 otherwise."""
         return Habits(**{f.name: getattr(self, f.name) if rng.random() < share else 0.0 for f in fields(self)})
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A task, and what its storyline knows: see `envtune.playground.source.Story`. Nothing is known of BFCL's tasks."""
+    """A task with the facts of its storyline (`envtune.playground.source.Story`); those of BFCL's tasks are empty."""
 
     task: Task
     prerequisites: frozenset[tuple[int, int]] = frozenset()
@@ -71,7 +71,7 @@ class Told:
 
 
 class Watched:
-    """Hints that remember the results they were asked about: those of the newest step."""
+    """Hints that record the results of the newest step."""
 
     def __init__(self, hints: Hints) -> None:
         self._hints = hints
@@ -83,7 +83,7 @@ class Watched:
 
 
 def told_by_results(task: Task) -> list[list[Any]]:
-    """For each turn, the values in its ground truth that no message tells, but a result of an earlier turn's calls."""
+    """Return for each turn the values of its ground truth that stand in earlier results, but in no message."""
     toolbox, said, told = Toolbox(task), "", ""
     needed: list[list[Any]] = []
     for turn in task.turns:
@@ -96,7 +96,7 @@ def told_by_results(task: Task) -> list[list[Any]]:
 
 
 def play(told: Told, habits: Habits, hints: Hints, rng: random.Random) -> Iterator[tuple[Observation, str]]:
-    """Plays the task: what the environment shows and the completion that answers it, in pairs."""
+    """Play the task and yield each observation with the completion that answers it."""
     watched = Watched(hints)
     episode = Episode(told.task, parse, watched, STEP_LIMIT)
     demonstrator = Demonstrator(told, habits, rng)
@@ -122,7 +122,7 @@ def _sent(turn: Saying, results: Results) -> str | None:
 
 
 class Demonstrator:
-    """Says what it says in each turn; is sent the results of what it said before."""
+    """A policy of fixed habits: yields the completions of a turn and receives the results of each."""
 
     def __init__(self, told: Told, habits: Habits, rng: random.Random) -> None:
         self._told, self._habits, self._rng = told, habits, rng
@@ -135,18 +135,18 @@ class Demonstrator:
         self._read.append(text)
 
     def with_hints(self, results: Results, shown: str) -> Results:
-        """Takes note of what the environment shows after a step."""
+        """Record the observation after a step and return the results."""
         self.reads(shown)
         self._hinted = "\nHint: " in shown
         return tuple(results)
 
     def turn(self, index: int) -> Saying:
-        """The completions of one turn, the last of them an answer that ends it."""
+        """Yield the completions of one turn; the last is an answer, which ends the turn."""
         calls = self._task.turns[index].ground_truth
         if not calls:
             return (yield from self._cannot(index))
         if not all(map(self._has_read, self._needed[index])):
-            # A turn before was not done as asked. Nobody is shown to write what was never read.
+            # An earlier turn failed: a demonstration must not contain values that were never read.
             return (yield from self._answer(GIVING_UP_THOUGHTS, GIVING_UP_ANSWERS))
         if self._does(self._habits.answers_without_acting):
             return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
@@ -162,21 +162,21 @@ class Demonstrator:
         return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
 
     def _opening(self, index: int) -> Sequence[str]:
-        """Thoughts of one that acts: which tool the turn is about, and that another comes before it."""
+        """Return the thoughts of a demonstrator that acts: the tool of the turn, and a prerequisite before it."""
         goals = self._hasty(index)
         if not goals or (index, 0) not in self._told.prerequisites:
             return CALL_THOUGHTS
         return [thought.replace("{goal}", goals[0].name) for thought in FIRST_THOUGHTS]
 
     def _cannot(self, index: int) -> Saying:
-        """A turn that cannot be acted on: the right thing is to say so."""
+        """Yield the completions of a turn that has no ground truth: the careful answer names what is missing."""
         if self._hasty(index + 1) and self._does(self._habits.acts_instead_of_asking):
             yield from self._call(CALL_THOUGHTS, [self._guess(index)])
             return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
         return (yield from self._answer(*self._reason(index, self._hasty(index + 1))))
 
     def _reason(self, index: int, wanted: Sequence[ToolCall]) -> tuple[Sequence[str], Sequence[str]]:
-        """Thoughts and answers of one that cannot make the ``wanted`` calls: which tool it takes, what is missing."""
+        """Return the thoughts and answers for ``wanted`` calls that cannot be made: the tool, and what is missing."""
         if not wanted:
             return VAGUE_THOUGHTS, VAGUE_ANSWERS
         offered = {tool.name for tool in self._task.tools_offered_at(index)}
@@ -186,7 +186,7 @@ class Demonstrator:
         return [thought.format(wanted[0].name) for thought in NO_VALUE_THOUGHTS], NO_VALUE_ANSWERS
 
     def _guess(self, index: int) -> ToolCall:
-        """The call that comes once the user has said more, with a value of one's own for what was not said."""
+        """Return the call of the next turn, with invented values for those that no message has given yet."""
         after, call = self._task.turns[index + 1], self._hasty(index + 1)[0]
         known = self._task.turns[index].message
         unsaid = {

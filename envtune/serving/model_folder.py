@@ -1,4 +1,4 @@
-"""What tools/serve.py serves: a model folder, how the policy in it is prompted, and where its completions end."""
+"""The model folder that tools/serve.py serves, how its policy is prompted, and the tokens that end its completions."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from export_model import Trained, export, find_trained, run_settings
 from transformers import AutoConfig, GenerationConfig
 
 from envtune.chat.prompt import PromptStyle
 from envtune.errors import UserError
 from envtune.remote_code import require_trust
 from envtune.rollout.end_tokens import end_tokens
+from envtune.training.model.export import Trained, export, find_trained, run_settings
 
 
 @dataclass(frozen=True, slots=True)
 class Prompting:
-    """How a policy is prompted; as conf/ has it for stages 3 and 4, if nothing else is known. Lengths in tokens."""
+    """How a policy is prompted. The defaults are those of stages 3 and 4 in conf/."""
 
     tool_documents: str = "full"
     instructions: str = "long"
     max_observation_tokens: int | None = 4096
+    """A longer observation is cut in its middle; None is no limit."""
     max_completion_tokens: int = 2048
 
     @property
     def style(self) -> PromptStyle:
+        """The style of the system prompt."""
         return PromptStyle(self.tool_documents, self.instructions)
 
     def __str__(self) -> str:
@@ -36,26 +38,34 @@ class Prompting:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model folder (or the name of one on the hub). ``window`` in tokens, None if the folder does not say;
-    ``vocabulary`` is the number of its embeddings."""
+    """A model folder, and what the endpoint needs to prompt its policy."""
 
     folder: str
+    """Path, or the name of a model on the hub."""
     prompting: Prompting
     window: int | None
+    """Context length in tokens; None if the config does not set it."""
     vocabulary: int
+    """Number of embeddings."""
     end_ids: frozenset[int]
+    """Tokens that end a completion."""
 
 
 def find_model(
     given: str, chosen: Mapping[str, Any], staged: Path, model: str | None, dtype: str, trust_remote_code: bool
 ) -> ServedModel:
-    """``given`` is a model folder or hub name, or what `init_from` takes: its weights are then written to ``staged``.
+    """Return the model to serve; write the weights of a run or checkpoint to a model folder first.
 
-    ``chosen`` are the fields of Prompting to which the user gave a value; the others are those of the run. ``model``
-    stands in for the path of the trained model that the run has recorded.
+    Args:
+        given: A model folder, a hub name, or a run, stage or .ckpt file as `init_from` takes it.
+        chosen: Fields of `Prompting` that the user set. The others are the run's, or the defaults for a model folder.
+        staged: The folder to write the weights of a run to.
+        model: Replaces the path of the trained model that the run recorded.
+        dtype: Of the written weights: bfloat16, or float32 for any other value.
+        trust_remote_code: Whether Python code that comes with the model may run.
 
     Raises:
-        UserError: there is no such model, run or checkpoint, or it cannot be read.
+        UserError: There is no such model, run or checkpoint, or it cannot be read.
     """
     prompting, folder = Prompting(), given
     if Path(given).exists() and not (Path(given) / "config.json").is_file():
@@ -67,7 +77,7 @@ def find_model(
 
 
 def _prompting_of(trained: Trained) -> Prompting:
-    """As the run of a checkpoint prompted its policy."""
+    """Return how the run of a checkpoint prompted its policy."""
     record, settings = trained.checkpoint.parent.parent / "run.json", run_settings(trained.checkpoint)
     prompt, rollout = settings.get("prompt", {}), settings.get("rollout", {})
     found: dict[str, Any] = {
@@ -85,7 +95,7 @@ def _prompting_of(trained: Trained) -> Prompting:
 
 
 def _facts_of(folder: str, trust_remote_code: bool) -> tuple[int | None, int, frozenset[int]]:
-    """Window, vocabulary and end tokens."""
+    """Return window, vocabulary and end tokens of a model folder or hub name."""
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
@@ -97,7 +107,7 @@ def _facts_of(folder: str, trust_remote_code: bool) -> tuple[int | None, int, fr
     try:
         generation = GenerationConfig.from_pretrained(folder)
     except OSError:
-        # It is optional; the config names an end token too.
+        # The file is optional; the config contains an end token as well.
         generation = None
     ends: Any = SimpleNamespace(config=config, generation_config=generation)
     text = config.get_text_config()

@@ -1,6 +1,6 @@
-"""Exercises in reading tool documents: is the tool that one would take among those that are offered?
+"""Exercises in reading tool documents: is the tool that a turn needs among the offered ones?
 
-In a dialogue the question comes once, at the tool that is withheld; here six times behind a few documents.
+A dialogue contains this question once, at the withheld tool; an exercise asks it six times after a few documents.
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from tiny_demonstrators import CALL_THOUGHTS, NO_TOOL_THOUGHTS
-from tiny_dialogues import MAX_NUMBER, Dialogue
-from tiny_recitations import mixed_exercises, written
-
 from envtune.chat.prompt import compact_document
 from envtune.playground.source import Playground
 from envtune.task import Split
+from tools.tiny_model.demonstrators import CALL_THOUGHTS, NO_TOOL_THOUGHTS
+from tools.tiny_model.dialogues import MAX_NUMBER, Dialogue
+from tools.tiny_model.recitations import mixed_exercises, written
 
 ASKED = 6
 
 
 def offers(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless: a few documents of a playground task's tools, then what one thinks who would take this tool or that."""
+    """Yield endless exercises: some tool documents of a playground task, then thoughts about using various tools."""
     playground = Playground()
     while True:
         tools = list(playground.story(Split.TRAIN, rng.randrange(MAX_NUMBER)).task.tools)
@@ -40,7 +39,7 @@ def offers(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
 
 
 def all_exercises(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Endless: these, a quarter, and those in looking up and copying, which take longer."""
+    """Yield endless exercises: a quarter in reading documents, the rest in looking up and copying, which is harder."""
     documents, lookups = offers(tokenizer, rng), mixed_exercises(tokenizer, rng)
     while True:
         yield next(documents if rng.random() < 0.25 else lookups)

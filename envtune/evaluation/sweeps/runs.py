@@ -1,7 +1,7 @@
-"""The runs of a sweep, as files tell of them, put together by setting. For tools/compare.py; draws and judges nothing.
+"""The runs of a sweep, read from their folders and grouped by setting, for tools/compare.py.
 
-A run is a folder with .hydra/overrides.yaml, .hydra/config.yaml, run.json and TensorBoard events in tensorboard/. One
-that has finished has finished.json too, and one of a curriculum stages.json. A setting is its overrides without
+A run is a folder with .hydra/overrides.yaml, .hydra/config.yaml, run.json and TensorBoard events in tensorboard/; a
+finished one also has finished.json, and one of a curriculum stages.json. A setting is a run's overrides without
 `seed=`; runs of one setting differ in their seed.
 """
 
@@ -25,13 +25,11 @@ from envtune.files.record_file import read_record
 from envtune.training.run_folder.run_record import read_run_record
 from envtune.training.run_folder.stage_record import read_stage_records
 
-# What chooses the best validation, and tells that there was one.
+# The scalar that chooses the best validation; a run without it was not validated.
 PROGRESS = "val/progress/overall"
-# Every point of a scalar (0: no limit), and of what is no scalar hardly any.
+# Every point of a scalar (0: no limit), and as few as possible of everything else.
 _KEPT = {"scalars": 0, "tensors": 1, "images": 1, "audio": 1, "histograms": 1, "compressedHistograms": 1}
 _REMEDY = "restore it from a copy"
-
-
 _OPEN = with_config(ConfigDict(extra="allow", strict=True))
 
 
@@ -46,7 +44,7 @@ class _Component(TypedDict):
 
 @_OPEN
 class _Config(TypedDict):
-    """Of the composed config of a training run what is read here and in compare_plots.py."""
+    """What this package reads of the composed config of a training run."""
 
     seed: int
     grpo: _GRPO
@@ -56,21 +54,24 @@ class _Config(TypedDict):
 
 @dataclass(frozen=True)
 class Run:
-    """One run. ``scalars`` maps a logged name to its values by update; ``config`` is composed, not resolved.
-
-    ``unfinished`` says how a run ended that did not finish. ``stage_ends`` are the last updates of finished stages.
-    """
+    """One run of a setting."""
 
     folder: Path
     overrides: tuple[str, ...]
+    """Overrides of the command line without `seed=`."""
     config: Mapping[str, Any]
+    """The composed config, interpolations not resolved."""
     scalars: Mapping[str, Mapping[int, float]]
+    """Logged values by name and update."""
     validation_tasks: tuple[str, ...]
     unfinished: str | None
+    """How an unfinished run ended, and at which update; None for a finished run."""
     stage_ends: Mapping[str, int]
+    """Last update of every finished stage of a curriculum, by stage."""
 
     @property
     def seed(self) -> int:
+        """The seed of the run."""
         return int(self.config["seed"])
 
     @cached_property
@@ -90,39 +91,45 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The runs of the same overrides, in the order of their seeds. ``unnamed``: overrides that the name leaves out."""
+    """The runs with equal overrides, in the order of their seeds."""
 
     name: str
     overrides: tuple[str, ...]
     runs: tuple[Run, ...]
     unnamed: tuple[str, ...] = ()
+    """Overrides that the name leaves out and that are not common to all settings."""
 
     @property
     def config(self) -> Mapping[str, Any]:
+        """The config of the first run."""
         return self.runs[0].config
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """``common``: overrides of all settings, not in their names. ``left_out``: folders not compared, and why."""
+    """The settings of a sweep."""
 
     settings: tuple[Setting, ...]
     common: tuple[str, ...]
+    """Overrides of all settings, which their names leave out."""
     left_out: tuple[str, ...]
+    """Folders that are not compared, each with the reason."""
 
     @property
     def runs(self) -> tuple[Run, ...]:
+        """The runs of all settings."""
         return tuple(run for setting in self.settings for run in setting.runs)
 
     def beginning_with(self, setting: Setting) -> Sweep:
+        """Return the sweep with ``setting`` in front of the others."""
         return replace(self, settings=(setting, *(other for other in self.settings if other is not setting)))
 
 
 def read_sweep(folder: Path, unfinished: bool = False) -> Sweep:
-    """The finished runs below ``folder``; with ``unfinished`` also the others, as far as they came.
+    """Return the finished runs below ``folder``; with ``unfinished`` also the others, up to their last update.
 
     Raises:
-        UserError: there is none that was validated, or two have the same setting and seed.
+        UserError: No run was validated, or two runs have one setting and seed.
     """
     runs, left_out = [], []
     for overrides in sorted(folder.glob("**/.hydra/overrides.yaml")):
@@ -143,10 +150,10 @@ def read_sweep(folder: Path, unfinished: bool = False) -> Sweep:
 
 
 def settings_of(runs: Sequence[Run]) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
-    """The settings in the order in which they were found, and what all of them have in common.
+    """Return the settings in the order of ``runs``, and the overrides that all of them have in common.
 
-    A name holds what is given with different values, if every setting gets a name of its own by that; otherwise all
-    that is not common.
+    A name consists of the overrides whose key has different values, if that makes every name unique; otherwise of all
+    overrides that are not common.
     """
     by_overrides: dict[tuple[str, ...], list[Run]] = defaultdict(list)
     for run in runs:
@@ -161,7 +168,7 @@ def settings_of(runs: Sequence[Run]) -> tuple[tuple[Setting, ...], tuple[str, ..
 
 
 def _never_different(settings: Iterable[Iterable[str]]) -> set[str]:
-    """The overrides whose key has the same value wherever it is given."""
+    """Return the overrides whose key has one value wherever it is given."""
     given: dict[str, set[str]] = defaultdict(set)
     for override in (override for overrides in settings for override in overrides):
         given[override.partition("=")[0]].add(override)
@@ -169,12 +176,12 @@ def _never_different(settings: Iterable[Iterable[str]]) -> set[str]:
 
 
 def validations_after_training_began(scalars: Mapping[str, Mapping[int, float]]) -> dict[int, float]:
-    """Overall progress by update, without the validation before the first update."""
+    """Return overall progress by update, without the validation before the first update."""
     return {update: value for update, value in scalars.get(PROGRESS, {}).items() if update > 0}
 
 
 class _NoRun(Exception):
-    """Why a folder is no run that can be compared."""
+    """Why a folder is not a run that can be compared."""
 
 
 def _setting(runs: Iterable[Run], common: set[str], unnamed: set[str]) -> Setting:
@@ -201,7 +208,7 @@ def _read_run(folder: Path) -> Run:
     scalars = _scalars(folder / "tensorboard")
     if not validations_after_training_began(scalars):
         raise _NoRun(_unfinished(folder, scalars) or "it has no validation after an update")
-    # They name settings in tables: what a folder holds must not steer the terminal.
+    # They name settings in tables: the contents of a folder must not steer the terminal.
     shown = (override if override.isprintable() else ascii(override) for override in overrides)
     kept = tuple(override for override in shown if not override.startswith("seed="))
     tasks = tuple(record.get("tasks", {}).get("validation_tasks", ()))
@@ -210,7 +217,7 @@ def _read_run(folder: Path) -> Run:
 
 
 def _unfinished(folder: Path, scalars: Mapping[str, Mapping[int, float]]) -> str | None:
-    """How a run ended that did not finish, and how far it had come."""
+    """Return how an unfinished run ended and at which update; None for a finished run."""
     job = JobFolder(folder)
     if job.finished:
         return None
@@ -227,7 +234,7 @@ def _found(name: str, record: Any) -> Any:
 
 
 def _scalars(folder: Path) -> dict[str, dict[int, float]]:
-    """Every scalar by update; what a continued run wrote again counts."""
+    """Return every scalar by update; of values that a resumed run wrote again, the last counts."""
     events = EventAccumulator(str(folder), size_guidance=_KEPT)
     events.Reload()
     return {name: {point.step: point.value for point in events.Scalars(name)} for name in events.Tags()["scalars"]}

@@ -1,14 +1,14 @@
-"""Plots of a sweep for tools/compare.py, those for which it holds the settings.
+"""Plots of a sweep for tools/compare.py: those whose settings it contains.
 
     curves.png   validation success and gradient norm over updates, every setting
     hints.png    success by category with and without hints
     reward.png   success by category under the progress and the binary reward
     kl.png       entropy and validation success over updates, by the weight of the KL term
 
-The last three compare settings that differ in nothing else; each such set has its own row of axes. Lines are means
-over seeds, bands reach from the lowest to the highest seed; bars are means of final validations with the 95% interval.
-Dotted lines are the borders of stages, one for each seed, in the colour of the setting.
-matplotlib, an extra, is imported only to draw.
+Each of the last three compares settings that differ in one key alone; each set of them has its own row of axes. Lines
+are means over seeds, bands reach from the lowest to the highest seed; bars are means of final validations with the 95%
+interval. Dotted lines are the ends of stages, one for each seed, in the colour of the setting. Only the functions that
+draw import matplotlib, which is an extra.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from sweep_runs import Setting
-
+from envtune.evaluation.sweeps.runs import Setting
 from envtune.files.atomic_file import atomic_file
 from envtune.statistics.seeds import mean_over_seeds
 from envtune.task import Category
@@ -30,13 +29,13 @@ from envtune.task import Category
 SUCCESS, GRADIENT, ENTROPY = "val/success/overall", "grad_norm", "entropy"
 LABELS = {SUCCESS: "validation success, %", GRADIENT: "gradient norm", ENTROPY: "entropy, nats per token"}
 _LEGEND_LINE = 0.2  # inches
-# What a run is called and where it goes on is no difference in what it does.
+# Names and places of a run, which do not change its training.
 _NOT_COMPARED = ("seed", "tags", "ckpt_path")
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Mean, lowest and highest seed at the updates that all seeds have."""
+    """Mean, lowest and highest value over seeds, at the updates that all seeds have."""
 
     updates: tuple[int, ...]
     mean: tuple[float, ...]
@@ -45,7 +44,7 @@ class Curve:
 
 
 def draw(settings: Sequence[Setting], folder: Path) -> list[Path]:
-    """Writes the plots to ``folder`` and returns their paths; needs matplotlib."""
+    """Write the plots to ``folder`` and return their paths; requires matplotlib."""
     drawn = [_draw_curves([settings], (SUCCESS, GRADIENT), folder / "curves.png")]
     if sets := hint_sets(settings):
         drawn.append(_draw_bars(sets, folder / "hints.png"))
@@ -57,23 +56,23 @@ def draw(settings: Sequence[Setting], folder: Path) -> list[Path]:
 
 
 def hint_sets(settings: Iterable[Setting]) -> list[list[Setting]]:
-    """Sets that differ only in their hints, one of them without any."""
+    """Return the sets of settings that differ only in their hints, one of them without hints."""
     return _sets(settings, "augmentation", lambda kinds: "NoAugmentation" in kinds and len(kinds) > 1)
 
 
 def reward_sets(settings: Iterable[Setting]) -> list[list[Setting]]:
-    """Sets that differ only in their reward, progress and binary among them."""
+    """Return the sets of settings that differ only in their reward, among them progress and binary."""
     return _sets(settings, "reward", lambda kinds: {"ProgressReward", "BinaryReward"} <= kinds)
 
 
 def kl_sets(settings: Iterable[Setting]) -> list[list[Setting]]:
-    """Sets that differ only in the weight of the KL term, the smallest first."""
+    """Return the sets of settings that differ only in the weight of the KL term, sorted by that weight."""
     sets = _sets(settings, "grpo.beta", lambda kinds: len(kinds) > 1)
     return [sorted(alike, key=lambda setting: setting.config["grpo"]["beta"]) for alike in sets]
 
 
 def curve(setting: Setting, name: str) -> Curve:
-    """A scalar over updates."""
+    """Return the scalar ``name`` over updates."""
     series = [run.scalars.get(name, {}) for run in setting.runs]
     updates = sorted(set.intersection(*(set(values) for values in series)))
     columns = [[values[update] for values in series] for update in updates]
@@ -81,13 +80,13 @@ def curve(setting: Setting, name: str) -> Curve:
 
 
 def borders(setting: Setting) -> list[int]:
-    """The update after which a stage gave way to the next, of every stage and seed."""
+    """Return the last update of every stage but the last, of every seed."""
     ends = [(end, run) for run in setting.runs for end in run.stage_ends.values()]
     return sorted(end for end, run in ends if end < max(run.scalars.get(GRADIENT, {}), default=0))
 
 
 def _sets(settings: Iterable[Setting], key: str, wanted: Callable[[set[str]], bool]) -> list[list[Setting]]:
-    """The settings whose configs are equal but for ``key``, where the kinds under it are the ``wanted``."""
+    """Return the sets of settings whose configs differ only in ``key``, where ``wanted`` accepts the kinds under it."""
     alike: dict[str, list[Setting]] = defaultdict(list)
     for setting in settings:
         alike[_without(setting.config, key)].append(setting)
@@ -103,7 +102,7 @@ def _without(config: Mapping[str, Any], key: str) -> str:
 
 
 def _kind(config: Mapping[str, Any], key: str) -> str:
-    """The class of a component, without its module; a plain value as it is."""
+    """Return the class of a component without its module, or a plain number as text."""
     value: Any = config
     for part in key.split("."):
         value = value[part]
@@ -111,7 +110,7 @@ def _kind(config: Mapping[str, Any], key: str) -> str:
 
 
 def _draw_curves(sets: Sequence[Sequence[Setting]], names: Sequence[str], path: Path) -> Path:
-    """A row of axes for each set, a column for each name, a line for each setting."""
+    """Draw a row of axes for each set, a column for each name, a line for each setting."""
     from matplotlib.figure import Figure
 
     lines = sum(len(settings) for settings in sets)
@@ -138,7 +137,7 @@ def _draw_curves(sets: Sequence[Sequence[Setting]], names: Sequence[str], path: 
 
 
 def _draw_bars(sets: Sequence[Sequence[Setting]], path: Path) -> Path:
-    """Axes for each set, a cluster of bars for each category, a bar for each setting."""
+    """Draw axes for each set, a cluster of bars for each category, a bar for each setting."""
     from matplotlib.figure import Figure
 
     groups = ["overall", *(str(category) for category in Category)]
@@ -176,12 +175,12 @@ def _rows(figure: Any, count: int) -> list[Any]:
 
 
 def _legend_below(part: Any, ax: Any) -> None:
-    """Names of settings are whole command lines: inside the axes they would hide the curves."""
+    """Put the legend below the axes: names of settings are whole command lines, which would hide the curves."""
     part.legend(*ax.get_legend_handles_labels(), loc="outside lower left", fontsize="small", frameon=False)
 
 
 def _from_zero(ax: Any) -> None:
-    """Shares begin at 0; without the upper bound, shares that all are 0 would get an axis of thousandths."""
+    """Start the axis at 0; without the upper bound, shares that are all 0 would get an axis of thousandths."""
     ax.set_ylim(0, max(5, ax.get_ylim()[1]))
 
 

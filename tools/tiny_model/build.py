@@ -1,12 +1,12 @@
 """Builds the embedded default model, ``model=tiny``: tokenizer, cloning of demonstrations, scores and model card.
 
-    python tools/build_tiny_model.py --output envtune/models/tiny
+    python -m tools.tiny_model.build --output envtune/models/tiny
 
-It is a stand-in for a pretrained model: a few million parameters that are able to copy arguments and to choose tools,
-and sloppy where reinforcement learning can teach something. After exercises in looking up (``tiny_recitations.py``) it
-clones careful and careless demonstrators (``tiny_demonstrators.py``), to users who word things freely
-(``tiny_rewording.py``), in playground tasks and in BFCL's training tasks of the scenario split, never in validation
-or test tasks. Each phase ends in a checkpoint in ``--work``; a build that was stopped goes on behind the last one.
+It is a stand-in for a pretrained model: a few million parameters that can copy arguments and choose tools, and are
+sloppy where reinforcement learning can improve them. After exercises in looking up (``recitations.py``) it clones
+careful and careless demonstrators (``demonstrators.py``), whose users' messages are reworded (``rewording.py``), in
+playground tasks and in BFCL's training tasks of the scenario split, never in validation or test tasks. Each phase ends
+in a checkpoint in ``--work``; a build that was stopped resumes after the last one.
 """
 
 from __future__ import annotations
@@ -26,16 +26,6 @@ import envtune.process_start
 import torch
 import transformers
 from lightning import Fabric
-from tiny_attention import NAME as CAUSAL_BLOCKS
-from tiny_attention import register
-from tiny_card import model_card
-from tiny_demonstrators import Habits
-from tiny_dialogues import Demonstrations, Dialogue, Mixture, tokenizer_texts
-from tiny_initialization import initialize
-from tiny_offers import all_exercises, offers
-from tiny_recitations import associations, first_lookups, mixed_exercises, questions, recitations, row_lookups
-from tiny_scores import BUDGET, scores
-from tiny_tokenizer import VOCABULARY, as_loaded, learn
 from torch import nn
 from torch.nn import functional
 from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
@@ -44,6 +34,23 @@ from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.playground.source import Playground
 from envtune.program import run_program
 from envtune.task import Split, Task
+from tools.tiny_model.attention import NAME as CAUSAL_BLOCKS
+from tools.tiny_model.attention import register
+from tools.tiny_model.card import model_card
+from tools.tiny_model.demonstrators import Habits
+from tools.tiny_model.dialogues import Demonstrations, Dialogue, Mixture, tokenizer_texts
+from tools.tiny_model.initialization import initialize
+from tools.tiny_model.offers import all_exercises, offers
+from tools.tiny_model.recitations import (
+    associations,
+    first_lookups,
+    mixed_exercises,
+    questions,
+    recitations,
+    row_lookups,
+)
+from tools.tiny_model.scores import BUDGET, scores
+from tools.tiny_model.tokenizer import VOCABULARY, as_loaded, learn
 
 TOKENIZER_TASKS = 2_000
 DIALOGUES_SORTED_AT_ONCE = 256
@@ -51,7 +58,7 @@ LEARNING_RATE = 2e-3
 MATRIX_LEARNING_RATE = 3e-3
 WARMUP_UPDATES = 100
 
-# One that makes a mistake here and there, and repairs it.
+# Makes occasional mistakes and repairs them.
 MOSTLY_CAREFUL = Habits(
     skips_prerequisites=0.1,
     guesses_instead_of_looking_up=0.1,
@@ -59,7 +66,7 @@ MOSTLY_CAREFUL = Habits(
     breaks_answers=0.03,
     breaks_calls=0.03,
 )
-# One that has to learn what the curriculum teaches.
+# Makes the mistakes that the curriculum trains away.
 CARELESS = Habits(
     skips_prerequisites=0.9,
     guesses_instead_of_looking_up=0.05,
@@ -77,18 +84,18 @@ CARELESS = Habits(
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the training, of that many ``tokens``, in which the learning rates go evenly from one share to another.
-
-    ``share`` is that of ``exercises`` (``tiny_recitations.py``) among the dialogues drawn from ``mixture``, without
-    which there are exercises alone.
-    """
+    """A part of the training, in which the learning rates change linearly."""
 
     name: str
     tokens: int
     mixture: Mixture | None
+    """Where dialogues are drawn from; None for exercises only."""
     batch_tokens: int
+    """Tokens per update of one process, with padding."""
     rates: tuple[float, float] = (1.0, 1.0)
+    """First and last learning rate, as shares of the peak."""
     share: float = 0.0
+    """Share of exercises among the dialogues."""
     exercises: Callable[[Any, random.Random], Iterator[Dialogue]] = recitations
 
 
@@ -114,6 +121,7 @@ PHASES = (
 
 
 def build_model(tokenizer: Any) -> LlamaForCausalLM:
+    """Return the untrained model."""
     model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=VOCABULARY,
@@ -136,7 +144,7 @@ def build_model(tokenizer: Any) -> LlamaForCausalLM:
 
 
 def batches(dialogues: Iterator[Dialogue], batch_tokens: int, rng: random.Random) -> Iterator[list[Dialogue]]:
-    """Endless: dialogues of about one length, at most ``batch_tokens`` with padding unless one is longer."""
+    """Yield endless batches of similar lengths, at most ``batch_tokens`` with padding unless a dialogue is longer."""
     while True:
         drawn = sorted((next(dialogues) for _ in range(DIALOGUES_SORTED_AT_ONCE)), key=lambda item: len(item.ids))
         filled: list[list[Dialogue]] = [[]]
@@ -153,7 +161,7 @@ def _padded_tokens(batch: Sequence[Dialogue]) -> int:
 
 
 def optimizers_of(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the layers, which learn to copy in half as many tokens by it; AdamW for the others."""
+    """Return Muon for the matrices of the layers, which halves the tokens until they copy, and AdamW for the others."""
     named = dict(model.named_parameters())
     matrices = [name for name, weights in named.items() if weights.ndim == 2 and "embed" not in name]
     others = [weights for name, weights in named.items() if name not in matrices]
@@ -164,7 +172,7 @@ def optimizers_of(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
 
 
 class AgentLoss(nn.Module):
-    """Mean cross-entropy of the agent's tokens of a batch, in nats."""
+    """Mean cross-entropy of the agent's tokens of a batch, in nats per token."""
 
     def __init__(self, model: LlamaForCausalLM) -> None:
         super().__init__()
@@ -178,18 +186,21 @@ class AgentLoss(nn.Module):
 
 
 def padded(batch: Sequence[Dialogue]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and what was sampled, [B, L] each. Padding stands at the end, where causal attention never looks at it."""
+    """Return token ids and mask of sampled tokens, [B, L] each, padded on the right: causal attention ignores it."""
     longest = max(len(item.ids) for item in batch)
     ids = torch.tensor([[*item.ids, *[0] * (longest - len(item.ids))] for item in batch])
     return ids, torch.tensor([[*item.sampled, *[False] * (longest - len(item.ids))] for item in batch])
 
 
 class Build:
-    """The training, phase by phase, on a ``share`` of their tokens.
+    """The training, phase by phase. Every process draws its own dialogues; gradients are averaged.
 
-    ``work`` keeps the tokenizer and a checkpoint of each phase that is done.
-
-    Processes of ``fabric`` draw their own dialogues and average their gradients.
+    Args:
+        tasks: BFCL's training tasks.
+        seed: Of the tokenizer's texts and of the dialogues.
+        share: Share of the tokens of every phase, in (0, 1].
+        work: Folder for the tokenizer and a checkpoint of each finished phase.
+        fabric: The processes and their devices.
     """
 
     def __init__(self, tasks: Sequence[Task], seed: int, share: float, work: Path, fabric: Fabric) -> None:
@@ -202,6 +213,7 @@ class Build:
         self.updates, self.minutes = 0, 0.0
 
     def run(self) -> None:
+        """Train every phase that has no checkpoint yet."""
         for number, phase in enumerate(PHASES):
             checkpoint = self._work / f"phase_{number}.pt"
             if not checkpoint.is_file():
@@ -223,7 +235,9 @@ class Build:
         for batch in batches(self._dialogues(phase, rng), phase.batch_tokens, rng):
             if seen >= end:
                 break
-            self._set_learning_rates(self._warmth() * _between(*phase.rates, seen / end))
+            first, last = phase.rates
+            warmth = min(1.0, (self.updates + 1) / WARMUP_UPDATES)
+            self._set_learning_rates(warmth * (first + (last - first) * (seen / end)))
             losses.append(self._update(batch))
             seen += sum(self._of_all(_padded_tokens(batch)))
             if len(losses) % 50 == 0:
@@ -239,13 +253,10 @@ class Build:
         return (next(exercises if rng.random() < phase.share else demonstrations) for _ in count())
 
     def _of_all(self, number: int) -> list[int]:
-        """The number that each process has."""
+        """Return the ``number`` of each process."""
         gathered = self._fabric.all_gather(torch.tensor(number))
         assert isinstance(gathered, torch.Tensor)
         return gathered.flatten().tolist()
-
-    def _warmth(self) -> float:
-        return min(1.0, (self.updates + 1) / WARMUP_UPDATES)
 
     def _set_learning_rates(self, share: float) -> None:
         for optimizer, peak in zip(self._optimizers, (MATRIX_LEARNING_RATE, LEARNING_RATE), strict=True):
@@ -276,12 +287,8 @@ class Build:
         self.updates, self.minutes = state["updates"], state["minutes"]
 
 
-def _between(first: float, last: float, share: float) -> float:
-    return first + (last - first) * share
-
-
 def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
-    """Weights in bfloat16, configuration and tokenizer in the usual files."""
+    """Write weights in bfloat16, configuration and tokenizer to a model folder of Hugging Face's."""
     folder.mkdir(parents=True, exist_ok=True)
     model.cpu().bfloat16().save_pretrained(folder)
     GenerationConfig(
@@ -291,12 +298,12 @@ def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
         pad_token_id=tokenizer.pad_token_id,
     ).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    # safetensors files come out readable by their owner alone.
+    # safetensors makes files that only their owner can read.
     (folder / "model.safetensors").chmod(0o644)
 
 
 def build(folder: Path, work: Path, seed: int, share: float, fabric: Fabric, every: int = 1, tried: int = 100) -> None:
-    """The whole recipe. Of BFCL's training tasks, one in ``every`` is used; scores are of ``tried`` tasks."""
+    """Train, save and score the model. Uses one of ``every`` training tasks of BFCL, and ``tried`` tasks for scores."""
     transformers.set_seed(seed)
     bfcl = BFCL(CATEGORIES)
     made = Build(bfcl.tasks(Split.TRAIN)[::every], seed, share, work, fabric)
@@ -304,7 +311,7 @@ def build(folder: Path, work: Path, seed: int, share: float, fabric: Fabric, eve
     if not fabric.is_global_zero:
         return
     save(made.model, made.tokenizer, folder)
-    # What is scored is what was saved: the rounded weights.
+    # Scores are those of the saved weights, which were rounded.
     saved = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     held_out = Playground(val_size=tried).tasks(Split.VAL)
     validation = bfcl.tasks(Split.VAL)[: tried // 2]

@@ -1,8 +1,8 @@
-"""What the tiny model is trained on: played demonstrations as token ids, without end.
+"""The training data of the tiny model: an endless stream of played demonstrations as token ids.
 
-User messages are reworded (``tiny_rewording.py``), so that no sentence is learned by heart. In a part of BFCL's
-dialogues names and numbers that a user says are exchanged for others, everywhere alike, so that copying is learned and
-not only remembering; the playground draws its names fresh anyway.
+User messages are reworded (``rewording.py``), so that the model does not memorise sentences. In some of BFCL's
+dialogues names and numbers in user messages are replaced consistently, so that the model learns to copy values instead
+of memorising them; the playground draws its names at random anyway.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiny_demonstrators import Habits, Told, play
-from tiny_rewording import reworded
-
 from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import Template
 from envtune.data.bfcl import CATEGORIES
@@ -28,6 +25,8 @@ from envtune.playground import values
 from envtune.playground.codes import COMPANIES, FLIGHT_CITIES
 from envtune.playground.source import Playground
 from envtune.task import Split, Task
+from tools.tiny_model.demonstrators import Habits, Told, play
+from tools.tiny_model.rewording import reworded
 
 STYLES = (PromptStyle("compact", "short"), PromptStyle("compact", "long"))
 # Shares of BFCL's dialogues with exchanged names, and of the names exchanged in them.
@@ -50,15 +49,13 @@ CATEGORIES_WITHOUT_DOCUMENTS = ("base", "miss_param", "long_context")
 
 @dataclass(frozen=True)
 class Mixture:
-    """Whose demonstrations of what: the shares of BFCL and of careful demonstrators, and the habits of the others.
-
-    ``habit_share`` is how likely one that is not careful has each of the habits; ``system_share`` is that of dialogues
-    which begin with their system message, tool documents and all.
-    """
+    """The demonstrations of a phase; shares are in [0, 1]."""
 
     careless: Habits
+    """Habits of the demonstrators that are not careful."""
     careful_share: float
     habit_share: float
+    """Probability that a demonstrator that is not careful has one of the habits, for each habit."""
     system_share: float
     max_observation_tokens: int
     bfcl_share: float = 0.25
@@ -67,14 +64,15 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Dialogue:
-    """One played demonstration as a rollout would record it. ``sampled`` is True on the agent's tokens."""
+    """One played demonstration, in the tokens that a rollout would record."""
 
     ids: tuple[int, ...]
     sampled: tuple[bool, ...]
+    """True on the agent's tokens."""
 
 
 class Demonstrations:
-    """Draws tasks of the training splits, and demonstrators, and plays them."""
+    """Draws tasks of the training splits and demonstrators, and plays the tasks."""
 
     def __init__(self, bfcl: Sequence[Task], tokenizer: Any, rng: random.Random) -> None:
         self._bfcl, self._tokenizer, self._rng = bfcl, tokenizer, rng
@@ -82,7 +80,7 @@ class Demonstrations:
         self._begin = tokenizer.convert_tokens_to_ids("<|im_start|>")
 
     def drawn(self, mixture: Mixture) -> Iterator[Dialogue]:
-        """Endless: dialogues of the mixture."""
+        """Yield endless dialogues of the mixture."""
         templates = [Template(self._tokenizer, style, mixture.max_observation_tokens) for style in STYLES]
         playgrounds = {categories: Playground(categories) for categories in (CATEGORIES, CATEGORIES_WITHOUT_DOCUMENTS)}
         rng = self._rng
@@ -123,13 +121,13 @@ class Demonstrations:
 
 
 def without_system_message(whole: Dialogue, begin: int) -> Dialogue:
-    """The dialogue from its first user message on; ``begin`` is the id with which every message begins."""
+    """Return the dialogue from its first user message on; ``begin`` is the token that starts every message."""
     start = whole.ids.index(begin, 1)
     return Dialogue(whole.ids[start:], whole.sampled[start:])
 
 
 def tokenizer_texts(bfcl: Sequence[Task], playground_tasks: int, rng: random.Random) -> Iterator[str]:
-    """Prompts and played dialogues of both sources, to learn the tokenizer's vocabulary from."""
+    """Yield prompts and played dialogues of both sources, from which the tokenizer's vocabulary is trained."""
     playground = Playground()
     stories = [playground.story(Split.TRAIN, number) for number in range(playground_tasks)]
     told = [*(Told(story.task, story.prerequisites, story.looked_up) for story in stories), *map(Told, bfcl)]
@@ -143,14 +141,16 @@ def tokenizer_texts(bfcl: Sequence[Task], playground_tasks: int, rng: random.Ran
 
 @dataclass(frozen=True)
 class Names:
-    """What renaming draws on: ``words`` to make new values of, and the values that are ``kept`` as they are."""
+    """The material of renaming."""
 
     words: tuple[str, ...]
+    """Words of new values."""
     kept: frozenset[str]
+    """Values that are not renamed."""
 
 
 def names_of(tasks: Sequence[Task]) -> Names:
-    """The words in all ground-truth arguments; kept are shared values and the names of tools and parameters."""
+    """Return the words of all ground-truth arguments; values of several scenarios, tools and parameters are kept."""
     scenarios: dict[str, set[int]] = defaultdict(set)
     for task in tasks:
         for value in _values(task):
@@ -164,7 +164,7 @@ def names_of(tasks: Sequence[Task]) -> Names:
 
 
 def _values(task: Task) -> Iterator[str]:
-    """Texts and numbers among the ground truth's arguments, as a user would write them."""
+    """Yield texts and numbers among the arguments of the ground truth, as a user would write them."""
     for turn in task.turns:
         for call in turn.ground_truth:
             for value in call.arguments.values():
@@ -176,7 +176,7 @@ def _values(task: Task) -> Iterator[str]:
 
 
 def renaming(task: Task, names: Names, rng: random.Random) -> Callable[[str], str]:
-    """A change of texts: some of the values that the user says become others, the same ones wherever they stand."""
+    """Return a function on texts that replaces some of the values in user messages, each by one other value."""
     said = " ".join(turn.message for turn in task.turns)
     new = {
         value: _invented(value, names.words, rng)
@@ -189,7 +189,7 @@ def renaming(task: Task, names: Names, rng: random.Random) -> Callable[[str], st
 
 
 def _invented(value: str, words: Sequence[str], rng: random.Random) -> str:
-    """Another value of the same shape: other words, other digits, the same file extension."""
+    """Return a value of equal shape: other words, other digits, an equal file extension."""
 
     def other(found: re.Match[str]) -> str:
         part = found[0]

@@ -1,0 +1,90 @@
+"""A run's weights as a model folder of Hugging Face's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from envtune.chat.tokenizer import load_tokenizer
+from envtune.errors import UserError
+from envtune.files.atomic_file import atomic_folder
+from envtune.training.model.weights import load_trained
+from envtune.training.run_folder.run_record import Settings, read_run_record
+from envtune.training.run_folder.starting_point import find_checkpoint
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A checkpoint, and the model that its run started from."""
+
+    checkpoint: Path
+    model: str
+    """Path or hub name of the model that was trained."""
+    dtype: str
+    """Name of the run's dtype, to which frozen weights were rounded."""
+    trust_remote_code: bool = False
+    """As the user's command sets it. The record of the run is not trusted with it: it may come from somebody else."""
+
+
+def find_trained(trained: str, model: str | None = None, trust_remote_code: bool = False) -> Trained:
+    """Return the checkpoint of a run, and the model that it belongs to.
+
+    Args:
+        trained: The folder of a run or of a stage (its best checkpoint), or a .ckpt file, as `init_from` takes it.
+        model: Replaces the path of the model that the run recorded.
+        trust_remote_code: Whether Python code that comes with the model may run.
+
+    Raises:
+        UserError: There is no checkpoint; or no ``model`` is given and the run's record lacks it or is broken.
+    """
+    checkpoint = find_checkpoint(trained).resolve()
+    settings = run_settings(checkpoint).get("model", {})
+    path = model or settings.get("path")
+    if path is None:
+        raise UserError(
+            f"{checkpoint} is in no folder of a run whose run.json says which model it trained: add --model PATH"
+        )
+    # The adapter of a run whose frozen weights were rounded was trained on the rounded weights.
+    dtype = settings.get("dtype", "float32")
+    return Trained(checkpoint, path, dtype, trust_remote_code)
+
+
+def run_settings(checkpoint: Path) -> Settings:
+    """Return the recorded settings of the run that saved ``checkpoint``; empty without a record.
+
+    Raises:
+        UserError: The record is broken.
+    """
+    remedy = "restore it from a copy, or move the checkpoint elsewhere and add --model PATH"
+    record = read_run_record(checkpoint.parent.parent, remedy)
+    return record.get("settings", {}) if record is not None else {}
+
+
+def export(trained: Trained, folder: Path, dtype: str) -> None:
+    """Write weights and tokenizer to ``folder``, completely or not at all.
+
+    Weights of a low-rank adapter are merged (docs/lora.md).
+
+    Args:
+        trained: The checkpoint, and its model.
+        folder: A new or empty folder.
+        dtype: One of `DTYPES`.
+
+    Raises:
+        UserError: The folder is not empty or cannot be written, or model, tokenizer or checkpoint cannot be used.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} exists and is no empty folder: give another name, or remove it")
+    tokenizer = load_tokenizer(trained.model, trained.trust_remote_code)
+    model: Any = load_trained(trained.model, str(trained.checkpoint), trained.dtype, trained.trust_remote_code)
+    with atomic_folder(folder) as staged:
+        model.to(DTYPES[dtype]).save_pretrained(staged)
+        tokenizer.save_pretrained(staged)
+        for weights in staged.glob("*.safetensors"):
+            # safetensors makes files that only their owner can read.
+            weights.chmod(0o644)
