@@ -25,7 +25,6 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import envtune.process_start
 
@@ -40,6 +39,7 @@ from envtune.chat.template import Template
 from envtune.data.bfcl import BFCL
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.program import run_program
+from envtune.rollout import collector as rollout
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split, Task, UserTurn
 from envtune.training.library_noise import silence_libraries
@@ -133,10 +133,14 @@ def measure(point: Point, rounds: int) -> dict[str, Any]:
 
 
 def play(collector: Collector, task: Task, group_size: int, number: int) -> list[Trajectory]:
-    """One group's episodes; every response ends its turn."""
+    """Return one group's episodes, in which every response ends its turn."""
     requests = [EpisodeRequest(task, seed) for seed in range(number * group_size, (number + 1) * group_size)]
-    with mock.patch("envtune.rollout.collector.parse", lambda text: FinalAnswer("", text)):
+    parse = rollout.parse
+    rollout.parse = lambda completion: FinalAnswer("", completion)
+    try:
         return collector.play(requests)
+    finally:
+        rollout.parse = parse
 
 
 def task_of(point: Point, template: Template) -> Task:
