@@ -105,11 +105,6 @@ class StoryBuilder:
         (self.looked_up[code],) = argument.values()
         return code
 
-    def log_in(self, tool: str, user: str, password: str) -> None:
-        """Add the user's credentials to the message and a login as prerequisite."""
-        self.add(CONVERSATION["credentials"], user=user, password=password)
-        self.first(tool, username=user, password=password)
-
     def go_on(self, acts: Sequence[Callable[[], None]], last: Sequence[Callable[[], None]] = ()) -> None:
         """Tell further turns up to the story's length, each act at most once; one of ``last`` can only end it."""
         left = max(0, self.length - len(self.turns))
@@ -129,6 +124,44 @@ class StoryBuilder:
             tools = all_documents(self.toolboxes)
             self._tools = Toolbox(Task("story", category, 0, self.toolboxes, self.initial_state, tools, ()))
         return self._tools
+
+
+class Scene:
+    """The part of a story that one tool class plays: a state of its world, and requests as methods."""
+
+    phrases: Mapping[str, Phrase]
+    """What the user says, by name."""
+    login: str
+    """The tool that logs the user in."""
+    behind_login: frozenset[str] = frozenset()
+    """The tools that fail without a login."""
+    user: str
+    password: str
+    logged_in: bool
+
+    def __init__(self, story: StoryBuilder) -> None:
+        self.story, self.rng = story, story.rng
+
+    def ask(self, phrase: str, tool: str, slots: Mapping[str, Any] | None = None, **arguments: Any) -> Any:
+        """Begin a turn with a phrase, log in if the tool needs it, and call the tool; return the call's result.
+
+        Args:
+            phrase: the name of the phrase.
+            tool: the tool that answers it.
+            slots: the values of the phrase's slots.
+            **arguments: the arguments of the call.
+        """
+        self.story.say(self.phrases[phrase], **(slots or {}))
+        if tool in self.behind_login:
+            self.enter()
+        return self.story.call(tool, **arguments)
+
+    def enter(self) -> None:
+        """Add the user's credentials to the message and a login as prerequisite, unless the user is logged in."""
+        if not self.logged_in:
+            self.story.add(CONVERSATION["credentials"], user=self.user, password=self.password)
+            self.story.first(self.login, username=self.user, password=self.password)
+            self.logged_in = True
 
 
 @dataclass(frozen=True, slots=True)
