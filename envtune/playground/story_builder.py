@@ -105,6 +105,11 @@ class StoryBuilder:
         (self.looked_up[code],) = argument.values()
         return code
 
+    def log_in(self, tool: str, user: str, password: str) -> None:
+        """Add the user's credentials to the message and a login as prerequisite."""
+        self.add(CONVERSATION["credentials"], user=user, password=password)
+        self.first(tool, username=user, password=password)
+
     def go_on(self, acts: Sequence[Callable[[], None]], last: Sequence[Callable[[], None]] = ()) -> None:
         """Tell further turns up to the story's length, each act at most once; one of ``last`` can only end it."""
         left = max(0, self.length - len(self.turns))
@@ -133,7 +138,7 @@ class Scene:
     """What the user says, by name."""
     login: str
     """The tool that logs the user in."""
-    behind_login: frozenset[str] = frozenset()
+    behind_login: Sequence[str] = ()
     """The tools that fail without a login."""
     user: str
     password: str
@@ -157,10 +162,9 @@ class Scene:
         return self.story.call(tool, **arguments)
 
     def enter(self) -> None:
-        """Add the user's credentials to the message and a login as prerequisite, unless the user is logged in."""
+        """Add a login to the current turn unless the user is logged in."""
         if not self.logged_in:
-            self.story.add(CONVERSATION["credentials"], user=self.user, password=self.password)
-            self.story.first(self.login, username=self.user, password=self.password)
+            self.story.log_in(self.login, self.user, self.password)
             self.logged_in = True
 
 

@@ -17,7 +17,7 @@ class Phone(Scene):
     """A user's contacts and messages. Each id is looked up once."""
 
     phrases = read_phrases("messages")
-    behind_login = frozenset("get_message_stats search_messages send_message view_messages_sent".split())
+    behind_login = ("get_message_stats", "search_messages", "send_message", "view_messages_sent")
 
     def __init__(self, story: StoryBuilder) -> None:
         super().__init__(story)

@@ -17,7 +17,7 @@ class TicketDesk(Scene):
 
     phrases = read_phrases("tickets")
     login = "ticket_login"
-    behind_login = frozenset("create_ticket get_user_tickets".split())
+    behind_login = ("create_ticket", "get_user_tickets")
 
     def __init__(self, story: StoryBuilder) -> None:
         super().__init__(story)
@@ -48,12 +48,12 @@ class TicketDesk(Scene):
     def resolve(self, title: str | None = None) -> None:
         """Ask to resolve the ticket, or the one with this ``title``, with a text."""
         text = values.sentence(self.rng)
-        self._ask_titled("resolve", "resolve_ticket", title, {"text": text}, resolution=text)
+        self._ask_either("resolve", "resolve_titled", title, "resolve_ticket", {"text": text}, resolution=text)
 
     def priority(self, title: str | None = None) -> None:
         """Ask to change the priority of the ticket, or of the one with this ``title``."""
         change = {"priority": self.rng.randint(2, 5)}
-        self._ask_titled("priority", "edit_ticket", title, change, updates=change)
+        self._ask_either("priority", "priority_titled", title, "edit_ticket", change, updates=change)
 
     def retitle(self) -> None:
         """Ask to change the ticket's title."""
@@ -62,17 +62,18 @@ class TicketDesk(Scene):
 
     def close(self, title: str | None = None) -> None:
         """Ask to close the ticket, or the one with this ``title``."""
-        self._ask_titled("close", "close_ticket", title, {})
+        self._ask_either("close", "close_titled", title, "close_ticket", {})
 
     def log_out(self) -> None:
         """Ask to log out."""
         self.ask("log_out", "logout")
 
-    def _ask_titled(
-        self, phrase: str, tool: str, title: str | None, slots: Mapping[str, Any], **arguments: Any
+    def _ask_either(
+        self, phrase: str, titled: str, title: str | None, tool: str, slots: Mapping[str, Any], **arguments: Any
     ) -> None:
+        """Ask by one of two phrases: without a title, or with it as a slot."""
         if title is not None:
-            phrase, slots = f"{phrase}_titled", {"title": title, **slots}
+            phrase, slots = titled, {"title": title, **slots}
         self.ask(phrase, tool, slots, ticket_id=self.ticket, **arguments)
 
 

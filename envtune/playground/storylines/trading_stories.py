@@ -15,9 +15,14 @@ class Trader(Scene):
 
     phrases = read_phrases("trading")
     login = "trading_login"
-    behind_login = frozenset(
-        "fund_account get_account_info get_order_history get_watchlist place_order "
-        "remove_stock_from_watchlist withdraw_funds".split()
+    behind_login = (
+        "fund_account",
+        "get_account_info",
+        "get_order_history",
+        "get_watchlist",
+        "place_order",
+        "remove_stock_from_watchlist",
+        "withdraw_funds",
     )
 
     def __init__(self, story: StoryBuilder) -> None:

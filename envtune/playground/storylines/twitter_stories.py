@@ -15,7 +15,7 @@ class Account(Scene):
 
     phrases = read_phrases("tweets")
     login = "authenticate_twitter"
-    behind_login = frozenset("comment follow_user list_all_following post_tweet retweet unfollow_user".split())
+    behind_login = ("comment", "follow_user", "list_all_following", "post_tweet", "retweet", "unfollow_user")
 
     def __init__(self, story: StoryBuilder) -> None:
         super().__init__(story)
