@@ -25,9 +25,8 @@ PATH = re.compile(r"(?<![\w/.-])(?:(?:envtune|tools|tests|conf|docs)/[\w./*<{-]*
 # Files that a reader or a command writes, metrics (`tools/failure_frequency`), and names with placeholders.
 NOT_OURS = re.compile(r"my_rewards|brief|(table|compare)\.md|_frequency$|NAME|[<{]")
 OURS = ("envtune", "tools", "tests", "conf", "docs", ".github")
-FILES = [f"/{path.relative_to(ROOT)}" for top in OURS for path in (ROOT / top).rglob("*")] + [
-    f"/{path.name}" for path in ROOT.glob("*.*")
-]
+FILES = [f"/{path.relative_to(ROOT)}" for top in OURS for path in (ROOT / top).rglob("*")]
+FILES += [f"/{path.name}" for path in ROOT.glob("*.*")]
 
 
 def name_of(path: Path) -> str:
@@ -75,7 +74,8 @@ def test_links_lead_to_files_and_headings(page: Path):
 @pytest.mark.parametrize("text", TEXTS, ids=name_of)
 def test_files_and_modules_exist(text: Path):
     code = list(code_of(text))
-    paths = {path for line in code for path in PATH.findall(line) if not NOT_OURS.search(path)}
+    prose = re.sub(r"https?://\S+", "", text.read_text(encoding="utf-8"))
+    paths = {path for path in PATH.findall(prose) if not NOT_OURS.search(path)}
     where = {path: f"/{path}" if path.startswith(OURS) else f"*/{path.lstrip('./')}" for path in paths}
     assert [path for path, glob in where.items() if not any(fnmatch(file, glob.rstrip("/")) for file in FILES)] == []
     imports = re.findall(r"^from (envtune[\w.]*) import (.+)$", "\n".join(code), flags=re.M)
