@@ -15,7 +15,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["envtune", "envtune.*"]),
-    package_data={"envtune": ["py.typed", "data/*.json", "models/tiny/*"]},
+    package_data={"envtune": ["py.typed", "data/*.json", "models/tiny/*", "playground/phrases/*.json"]},
     install_requires=[
         "aiohttp>=3.9",
         "filelock>=3.12",

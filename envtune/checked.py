@@ -1,9 +1,9 @@
-"""What an argument may be, written once: in the annotation of the parameter that takes it.
+"""Validation of arguments against the annotations of their parameters.
 
-`Annotated[int, Field(ge=2, description="an advantage is relative to the rest of the group")]` gives kind and range and,
-after a colon in the sentence, the reason or the remedy. ``checked`` makes constructors and functions refuse what their
-annotations do not allow; `composed_config` reads the same annotations before anything is made. Nothing is converted:
-2.0, true and "2" are not counts.
+`Annotated[int, Field(ge=2, description="an advantage is relative to the rest of the group")]` defines type and range;
+the description ends the error message as reason or remedy. ``checked`` validates the arguments of constructors and
+functions; `composed_config` validates settings by the same annotations before any object is built. Values are not
+converted: 2.0, true and "2" are not counts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
-# Longest value in a sentence, in characters.
+# Length limit for a value in an error message, in characters.
 SHOWN = 100
 _SCALARS: dict[Any, Any] = {int: StrictInt, float: StrictFloat, bool: StrictBool, str: StrictStr}
 _AS_THEY_ARE = (NoneType, Path, Any, list, tuple, dict)
@@ -60,7 +60,7 @@ _BOUNDS = {
 
 
 class Among:
-    """Annotates text that must be one of ``names``, which a Literal cannot compute."""
+    """Annotation of text that must be one of ``names``; unlike a Literal, the names can be computed."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = [str(name) for name in names]
@@ -75,20 +75,23 @@ def _each_once(items: Sequence[Any]) -> Sequence[Any]:
     return items
 
 
-# One or more different items.
+# One or more items, all different.
 EachOnce = Annotated[
     Sequence[Item], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_each_once)
 ]
 
 
 class Allowed:
-    """The values of one parameter."""
+    """The values that the annotation of one parameter allows."""
 
     def __init__(self, annotation: Any) -> None:
         self._type: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
 
     def refusal(self, name: str, value: Any) -> str | None:
-        """The sentence for a ``value`` that is not allowed: the value, what is allowed, and why or what to do."""
+        """Return the error message for a value that is not allowed, or None.
+
+        The message has the value, what is allowed, and the reason or remedy.
+        """
         try:
             self._type.validate_python(value)
         except ValidationError as error:
@@ -101,9 +104,9 @@ class Allowed:
 
 
 def checked(target: Target) -> Target:
-    """Makes a class or a function raise UserError for an argument that its annotation does not allow.
+    """Wrap a class or function so that it raises UserError for an argument that its annotation does not allow.
 
-    Parameters that take objects are not looked at, and neither are objects that are given.
+    Only plain values are validated: parameters that take objects, and arguments that are objects, are passed on.
     """
     made = _function_of(target)
     signature = inspect.signature(made)
@@ -124,9 +127,9 @@ def checked(target: Target) -> Target:
 
 @functools.cache
 def allowed_of(target: Callable[..., Any]) -> Mapping[str, Allowed]:
-    """The parameters of ``target`` that take plain values: text, numbers, truth, and lists and mappings of them.
+    """Return the parameters of ``target`` that take plain values: text, numbers, truth values, lists and mappings.
 
-    Of a union with objects, what is plain in it. A parameter whose annotation cannot be resolved is left out.
+    Of a union, only its plain members count. A parameter whose annotation cannot be resolved is left out.
     """
     allowed = {}
     for parameter in (parameters_of(target) or {}).values():
@@ -137,7 +140,7 @@ def allowed_of(target: Callable[..., Any]) -> Mapping[str, Allowed]:
 
 
 def parameters_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
-    """Those of a class's constructor, without ``self``; None where Python cannot see them (C code)."""
+    """Return the parameters of a function, or of a constructor without ``self``; None for C code."""
     try:
         return inspect.signature(target).parameters
     except (ValueError, TypeError):
@@ -145,12 +148,12 @@ def parameters_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
 
 
 def is_own_class(annotation: Any) -> bool:
-    """Whether it is a class of this package."""
+    """Return True for a class of this package."""
     return isinstance(annotation, type) and annotation.__module__.startswith("envtune.")
 
 
 def shown(value: Any) -> str:
-    """``value`` as a sentence shows it, on one line, a long one without its middle."""
+    """Return a value as error messages show it: on one line, without the middle if it is long."""
     words = {None: "null", True: "true", False: "false"}
     text = words[value] if value is None or isinstance(value, bool) else repr(value)
     half = SHOWN // 2
@@ -162,7 +165,7 @@ def _function_of(target: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def resolved(annotation: Any, target: Callable[..., Any]) -> Any:
-    """What an ``annotation`` of ``target`` stands for; None where that cannot be known."""
+    """Return the type that an annotation of ``target`` stands for; None if it cannot be resolved."""
     names = getattr(inspect.unwrap(_function_of(target)), "__globals__", {})
     try:
         return get_type_hints(SimpleNamespace(__annotations__={"it": annotation}), names, include_extras=True)["it"]
@@ -171,7 +174,7 @@ def resolved(annotation: Any, target: Callable[..., Any]) -> Any:
 
 
 def _plain_type(annotation: Any) -> Any:
-    """``annotation`` without conversions between scalars and without what is not plain; None if nothing is left."""
+    """Return the plain part of an annotation, with strict scalars; None if it has none."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         inner = _plain_type(arguments[0])
@@ -196,7 +199,7 @@ def _plain_value(value: Any) -> bool:
 
 
 def _words(schema: Mapping[str, Any]) -> str:
-    """A JSON schema in words."""
+    """Return a JSON schema in words."""
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(map(_words, schema["anyOf"])))
     if "enum" in schema:

@@ -1,4 +1,4 @@
-"""The user's mistakes: told in one sentence that names the value, what is allowed and what to do."""
+"""Errors of users: one sentence with the value, what is allowed and what to do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from difflib import get_close_matches
 
 
 class UserError(ValueError):
-    """A setting, path or file of the user's is wrong. Commands print the sentence and no traceback."""
+    """A setting, path or file that the user gave is not valid. Commands print the sentence without a traceback."""
 
 
 def valid_names(given: str, valid: Iterable[str]) -> str:
-    """What may be written in the place of ``given``, the likeliest first."""
+    """Return a sentence part that lists the valid names, with the closest one to ``given`` first."""
     names = sorted(valid)
     close = get_close_matches(given, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""

@@ -1,16 +1,15 @@
-"""What happened in one episode: steps, turns and the checker's verdicts. Immutable facts; rewards judge elsewhere."""
+"""Immutable records of one episode: steps, turns, verdicts and tokens. Rewards are computed from them elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
-from envtune.task import Category, ToolCall
+from envtune.task import Category, TextEnum, ToolCall
 
 
-class FormatFault(str, Enum):
-    """Every way to break the response protocol, by name (``envtune/chat/protocol.py`` says what each one means)."""
+class FormatFault(TextEnum):
+    """The ways to break the response protocol, which ``envtune/chat/protocol.py`` defines."""
 
     EMPTY = "empty"
     TOO_LONG = "too_long"
@@ -35,9 +34,6 @@ class FormatFault(str, Enum):
     CALL_WITHOUT_ARGUMENTS = "call_without_arguments"
     CALL_WITH_UNKNOWN_KEY = "call_with_unknown_key"
 
-    def __str__(self) -> str:
-        return self.value
-
 
 @dataclass(frozen=True, slots=True)
 class ToolCalls:
@@ -57,104 +53,100 @@ class FinalAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FormatError:
-    """The completion broke the protocol; ``message`` is the one sentence that tells the agent how."""
+    """The completion broke the protocol."""
 
     fault: FormatFault
     message: str
+    """One sentence for the agent on what was wrong."""
 
 
 Action = ToolCalls | FinalAnswer | FormatError
 
 
-class HintKind(str, Enum):
+class HintKind(TextEnum):
     """The paper's two kinds of hint: a missing prerequisite in another tool, or a rule of the tool itself."""
 
     DEPENDENCY = "dependency"
     CONSTRAINT = "constraint"
 
-    def __str__(self) -> str:
-        return self.value
-
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Augmentation's one or two sentences about a result, and the rule that wrote them."""
+    """One or two sentences that augmentation adds to a result."""
 
     rule: str
+    """The name of the rule that matched."""
     kind: HintKind
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a call returned. ``ok`` is False for exceptions and for results that report an error."""
+    """What a call returned."""
 
     call: ToolCall
     ok: bool
+    """False for exceptions and for results that report an error."""
     text: str
     hint: Hint | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One completion and the environment's text after it. ``clipped``: the completion reached its length limit."""
+    """One completion and the environment's text after it."""
 
     completion: str
     action: Action
     results: tuple[ToolResult, ...]
     observation: str
     clipped: bool = False
+    """True if the completion reached its length limit."""
 
 
-class TurnEnd(str, Enum):
+class TurnEnd(TextEnum):
     """How a turn ended: the agent answered, or a limit stopped it."""
 
     ANSWERED = "answered"
     STEP_LIMIT = "step_limit"
     TOKEN_LIMIT = "token_limit"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class TurnRule(str, Enum):
-    """Whose rule says that a turn has passed: Environment Tuning's (``method``) or BFCL's (``official``)."""
+class TurnRule(TextEnum):
+    """The rule for a passed turn: Environment Tuning's (``method``) or BFCL's (``official``)."""
 
     METHOD = "method"
     OFFICIAL = "official"
 
-    def __str__(self) -> str:
-        return self.value
-
 
 @dataclass(frozen=True, slots=True)
 class TurnVerdict:
-    """The checker's facts about one played turn.
-
-    ``state``: every public attribute equals the twin's. ``response``: the results of the turn's ground-truth calls
-    are all among the agent's results so far. ``called``: the agent made at least one call in this turn.
-    ``expects_answer``: the turn has no ground-truth call. ``answered``: the turn ended with an answer.
-    """
+    """The facts that decide whether a turn has passed."""
 
     state: bool
+    """Every public attribute of every world equals the twin's."""
     response: bool
+    """The results of the turn's ground-truth calls are all among the agent's results so far."""
     called: bool
+    """The agent made at least one call in this turn."""
     expects_answer: bool
+    """The turn has no ground-truth call."""
     answered: bool
+    """The turn ended with an answer."""
 
     @property
     def passed(self) -> bool:
-        """The method's rule (section 3.3): world and results right, or an answer without a call where none is due."""
+        """The method's rule (paper, section 3.3): state and response match, or only an answer where no call is due."""
         if self.expects_answer:
             return self.answered and not self.called
         return self.state and self.response
 
     @property
     def passed_officially(self) -> bool:
-        """BFCL's rule: a turn without ground truth is not judged; any other needs a call, the state and the results."""
+        """BFCL's rule: a turn without ground truth is not judged; any other needs a call, state and response."""
         return self.expects_answer or (self.called and self.state and self.response)
 
     def passed_under(self, rule: TurnRule) -> bool:
+        """Return whether the turn has passed by a rule."""
         return self.passed_officially if rule is TurnRule.OFFICIAL else self.passed
 
 
@@ -169,30 +161,26 @@ class Turn:
     verdict: TurnVerdict
 
 
-class EpisodeEnd(str, Enum):
-    """``terminated``: all turns were played. The others name the limit that stopped the episode (truncation)."""
+class EpisodeEnd(TextEnum):
+    """How an episode ended: all turns were played (``terminated``), or a limit stopped it (truncation)."""
 
     TERMINATED = "terminated"
     STEP_LIMIT = "step_limit"
     TOKEN_LIMIT = "token_limit"
 
-    def __str__(self) -> str:
-        return self.value
-
 
 @dataclass(frozen=True, slots=True)
 class TokenRecord:
-    """The token ids of an episode as they were sampled and fed, never re-tokenised.
-
-    All three have the episode's length L. ``completion_mask`` is True on sampled tokens and nowhere else;
-    ``logprobs`` are the sampling weights' (behaviour log-probs, natural log), 0.0 where nothing was sampled.
-    ``prompt_length`` counts the tokens before the first completion.
-    """
+    """The tokens of an episode as they were sampled and fed to the model, without re-tokenisation."""
 
     ids: tuple[int, ...]
+    """[L]"""
     completion_mask: tuple[bool, ...]
+    """[L], True on sampled tokens and nowhere else."""
     logprobs: tuple[float, ...]
+    """[L], natural log-probs under the sampling weights (behaviour log-probs); 0.0 where nothing was sampled."""
     prompt_length: int
+    """The number of tokens before the first completion."""
 
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.completion_mask) == len(self.logprobs):
@@ -204,12 +192,14 @@ class TokenRecord:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """The record of one finished episode. ``turns`` holds those that were begun; ``turn_count`` is the task's."""
+    """The record of one finished episode."""
 
     task_id: str
     category: Category
     turn_count: int
+    """The number of turns of the task."""
     turns: tuple[Turn, ...]
+    """The turns that were begun."""
     end: EpisodeEnd
     seed: int = 0
     policy_version: int = 0
@@ -217,24 +207,26 @@ class Trajectory:
 
     @property
     def steps(self) -> tuple[Step, ...]:
+        """The steps of all turns."""
         return tuple(step for turn in self.turns for step in turn.steps)
 
     @property
     def results(self) -> tuple[ToolResult, ...]:
+        """The results of all steps."""
         return tuple(result for step in self.steps for result in step.results)
 
     @property
     def recoveries(self) -> tuple[bool | None, ...]:
-        """For each result with a hint, in order: did the next attempt at its tool help? None if none was made.
+        """For each result with a hint, in order: True if the next attempt at its tool helped; None without an attempt.
 
-        The next attempt is the first call of the tool in a later step: those of the same step were written before the
-        hint could be read. It helped if its result is ok and, after a hint on an ok result, not the same once more.
+        The next attempt is the first call of the tool in a later step, because calls of the same step were written
+        before the hint could be read. It helped if its result is ok and, if the hint was on an ok result, differs.
         """
         return self._recoveries(lambda result: result.hint is not None)
 
     @property
     def unaided_recoveries(self) -> tuple[bool | None, ...]:
-        """The same for each failed result without a hint."""
+        """For each failed result without a hint, in order: as ``recoveries``."""
         return self._recoveries(lambda result: not result.ok and result.hint is None)
 
     def _recoveries(self, counts: Callable[[ToolResult], bool]) -> tuple[bool | None, ...]:
@@ -248,19 +240,21 @@ class Trajectory:
 
     @property
     def truncated(self) -> bool:
+        """True if a limit stopped the episode."""
         return self.end is not EpisodeEnd.TERMINATED
 
     @property
     def turns_passed(self) -> int:
+        """The number of turns that passed by the method's rule."""
         return sum(turn.verdict.passed for turn in self.turns)
 
     @property
     def progress(self) -> float:
-        """Passed turns over the task's turns (paper, section 3.3); a turn never reached has not passed."""
+        """Passed turns over the task's turns, in [0, 1] (paper, section 3.3); a turn never reached has not passed."""
         return self.progress_under(TurnRule.METHOD)
 
     def progress_under(self, rule: TurnRule) -> float:
-        """The same with another rule for what a passed turn is."""
+        """Return the progress, in [0, 1], by another rule for a passed turn."""
         return sum(turn.verdict.passed_under(rule) for turn in self.turns) / self.turn_count
 
     @property
@@ -269,6 +263,7 @@ class Trajectory:
         return not self.truncated and all(turn.verdict.passed_officially for turn in self.turns)
 
     def with_tokens(self, tokens: TokenRecord, seed: int, policy_version: int) -> Trajectory:
+        """Return a copy with its tokens, sampling seed and policy version."""
         return replace(self, tokens=tokens, seed=seed, policy_version=policy_version)
 
 

@@ -1,6 +1,6 @@
-"""Trajectories as JSON lines: one object a line, everything that happened, readable by other programs.
+"""Trajectories as JSON-lines files: one object per trajectory, with every fact of the episode.
 
-Token ids and log-probs are kept only when asked for: they are several times as long as the text.
+Token ids and log-probs are optional, because they are several times as long as the text.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from envtune.errors import UserError
 from envtune.files.atomic_file import atomic_file
+from envtune.files.json_lines import read_objects
 from envtune.task import Category, ToolCall
 from envtune.trajectory import (
     Action,
@@ -36,9 +36,9 @@ _ACTIONS: dict[str, type] = {"tool_calls": ToolCalls, "final_answer": FinalAnswe
 
 
 def to_json(trajectory: Trajectory, with_tokens: bool = False) -> dict[str, Any]:
-    """A trajectory as plain JSON values.
+    """Return a trajectory as JSON values.
 
-    ``success`` and ``progress``, and of each hint ``recovered``, are written beside the facts that they follow from.
+    The derived values ``success`` and ``progress``, and ``recovered`` of each hint, are included.
     """
     record = asdict(trajectory if with_tokens else replace(trajectory, tokens=None))
     record |= {"success": trajectory.success, "progress": trajectory.progress}
@@ -52,7 +52,11 @@ def to_json(trajectory: Trajectory, with_tokens: bool = False) -> dict[str, Any]
 
 
 def from_json(record: Mapping[str, Any]) -> Trajectory:
-    """The trajectory that ``to_json`` wrote; KeyError, TypeError or ValueError if it is none."""
+    """Return the trajectory that ``to_json`` wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError: the record is not a trajectory.
+    """
     return Trajectory(
         task_id=record["task_id"],
         category=Category(record["category"]),
@@ -66,31 +70,18 @@ def from_json(record: Mapping[str, Any]) -> Trajectory:
 
 
 def write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a whole file of JSON lines, or none of it: a reader never sees half of one."""
+    """Write a JSON-lines file atomically."""
     with atomic_file(path) as file:
         file.writelines(json.dumps(record, ensure_ascii=True) + "\n" for record in records)
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file of JSON lines.
+    """Yield the objects of a JSON-lines file.
 
     Raises:
-        UserError: there is no such file, or a line is no JSON object; names the line, from 1.
+        UserError: the file cannot be read, or a line is not a JSON object; the message has the line number, from 1.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}): give a .jsonl file of a run's trajectories") from error
-    # JSON strings may hold other characters that end a line for str.splitlines.
-    lines = text.removesuffix("\n").split("\n") if text else []
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}, line {number} is not JSON ({error}): was the file cut off?") from error
-        if not isinstance(record, dict):
-            raise UserError(f"{path}, line {number} holds no JSON object: give a .jsonl file of a run's trajectories")
-        yield record
+    return read_objects(path, "a run's trajectories")
 
 
 def _kind(action: Action) -> str:

@@ -1,7 +1,8 @@
-"""A trajectory for people: Markdown that a terminal, TensorBoard or an issue shows alike."""
+"""Trajectories as Markdown, for terminals, TensorBoard and issues."""
 
 from __future__ import annotations
 
+from envtune.call_text import render_call
 from envtune.task import ToolCall
 from envtune.trajectory import FinalAnswer, FormatError, Step, ToolCalls, Trajectory, Turn
 
@@ -9,7 +10,7 @@ _LONGEST_CODE = 1500
 
 
 def as_markdown(trajectory: Trajectory, headline: str = "") -> str:
-    """Turn by turn: what the user said, what the agent thought and did, what came back, and the checker's verdict."""
+    """Return a trajectory as Markdown: each turn with messages, thoughts, actions, results, hints and verdict."""
     outcome = "success" if trajectory.success else f"{trajectory.turns_passed} of {trajectory.turn_count} turns passed"
     title = f"# {trajectory.task_id}: {outcome}"
     facts = f"ended: {trajectory.end} · policy version {trajectory.policy_version} · seed {trajectory.seed}"
@@ -38,7 +39,9 @@ def _step(number: int, step: Step) -> str:
     clipped = " *(cut off at the length limit)*" if step.clipped else ""
     lines = [f"**Step {number}**{clipped} {_action(step)}"]
     for result in step.results:
-        lines.append(f"- {_code(_call(result.call))} → {'ok' if result.ok else '**failed**'}: {_code(result.text)}")
+        lines.append(
+            f"- {_code(render_call(result.call))} → {'ok' if result.ok else '**failed**'}: {_code(result.text)}"
+        )
         if result.hint:
             lines.append(f"  - hint ({result.hint.kind}, `{result.hint.rule}`): {result.hint.text}")
     return "\n".join(lines)
@@ -55,11 +58,7 @@ def _action(step: Step) -> str:
 
 
 def _calls(calls: tuple[ToolCall, ...]) -> str:
-    return ", ".join(_code(_call(call)) for call in calls)
-
-
-def _call(call: ToolCall) -> str:
-    return f"{call.name}({', '.join(f'{name}={value!r}' for name, value in call.arguments.items())})"
+    return ", ".join(_code(render_call(call)) for call in calls)
 
 
 def _code(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Shape annotations of the pure tensor code are checked whenever the tests run it; the toy world's slow parts."""
+"""Shape annotations are checked whenever the tests run what has them; the toy world's slow parts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from typing import Any
 import envtune.process_start
 
 import pytest
-from jaxtyping import install_import_hook
+import shape_checks  # noqa: F401
 
-# Before any test module imports envtune.grpo; the hook stays for the whole session.
-install_import_hook("envtune.grpo", "beartype.beartype")
 # A machine that is busy with something else takes longer over an example than the 200 ms that Hypothesis grants it.
 # The environment of tests/real_vllm does without Hypothesis.
 with suppress(ImportError):

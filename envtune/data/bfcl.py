@@ -1,12 +1,11 @@
-"""The multi-turn part of the Berkeley Function Calling Leaderboard, read from the files of the ``bfcl_eval`` package.
+"""The multi-turn tasks of the Berkeley Function Calling Leaderboard, from the files of the ``bfcl_eval`` package.
 
-Only its data files are read; of its code, the table that names the tool documents' files is imported, and its classes
-open the worlds of a user's own files, so that a world that cannot be opened is found when it is read.
+Of the package's code, only the table of tool documents is imported. Worlds in a user's own task files are loaded once
+with its tool classes, so that an invalid world is reported when the file is read.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
@@ -17,33 +16,35 @@ from typing import Annotated, Any
 from bfcl_eval.constants.executable_backend_config import MULTI_TURN_FUNC_DOC_FILE_MAPPING
 from pydantic import Field
 
+from envtune.call_text import parse_call
 from envtune.checked import Among, Count, EachOnce, checked
-from envtune.data.call_string import parse_call
 from envtune.data.split import SPLITS, draw_evenly, named_split, task_id
 from envtune.environment.worlds import new_worlds
 from envtune.errors import UserError
-from envtune.task import Category, Split, Task, ToolCall, ToolDocument, UserTurn
+from envtune.files.json_lines import read_objects
+from envtune.task import Category, Split, Task, ToolDocument, UserTurn
 
 CATEGORIES = tuple(str(category) for category in Category)
 
-# What sources of tasks are asked for.
+# Types of the settings of task sources.
 Categories = EachOnce[Annotated[str, Among(CATEGORIES)]]
 ValidationSize = Annotated[int, Field(ge=1, description="the best checkpoint and the curves come of validation")]
 MaxTasks = Annotated[Count | None, Field(description="null for all")]
 
 
-class TaskFileError(UserError):
-    """A benchmark file has a line that is no task. The message names the file, the line and the fault."""
-
-
 @checked
 class BFCL:
-    """The benchmark's tasks, dealt to train, val and test.
+    """The benchmark's tasks in the splits train, val and test. The test split is the whole held-out side.
 
-    ``categories`` are those trained on: all their training tasks, or ``max_tasks`` drawn evenly over them.
-    ``val_size`` tasks are drawn from the held-out side, evenly over ``val_categories`` (all four unless named); the
-    test split is the whole held-out side. ``data_dir`` replaces the folder of the package's task files
-    (``BFCL_v4_multi_turn_<category>.json`` beside ``possible_answer/``).
+    Args:
+        categories: the categories of training tasks.
+        split: the name of the split, ``scenario`` or ``paper``.
+        split_seed: the seed of all draws.
+        val_size: the number of validation tasks, drawn from the held-out side evenly over ``val_categories``.
+        val_categories: the categories of validation tasks; None for all four.
+        data_dir: a folder of task files (``BFCL_v4_multi_turn_<category>.json`` beside ``possible_answer/``) that
+            replaces the package's.
+        max_tasks: the number of training tasks, drawn evenly over ``categories``; None for all.
     """
 
     def __init__(
@@ -70,11 +71,11 @@ class BFCL:
         self._loaded: tuple[Task, ...] = ()
 
     def tasks(self, split: Split) -> tuple[Task, ...]:
-        """The tasks of one split, in the benchmark's order.
+        """Return the tasks of one split, in the benchmark's order.
 
         Raises:
             UserError: if there is no such split.
-            TaskFileError: if a line of the task files is broken.
+            UserError: if a line of the task files is broken.
         """
         if split not in list(Split):
             raise UserError(f"split {split!r} is unknown: use one of {', '.join(Split)}")
@@ -84,7 +85,7 @@ class BFCL:
         return tuple(task for task in self._all() if task.id in chosen)
 
     def describe(self) -> dict[str, Any]:
-        """What has to be known to compare a score with another: versions, split, seed, and the validation tasks."""
+        """Return the versions, split, seed and tasks that scores must share to be comparable."""
         return {
             "benchmark": "bfcl multi-turn",
             "package": f"bfcl-eval {version('bfcl-eval')}",
@@ -103,23 +104,22 @@ class BFCL:
 
 @checked
 def load_bfcl_tasks(categories: Categories = CATEGORIES, data_dir: str | None = None) -> tuple[Task, ...]:
-    """Every task of the categories, in the order of the files.
+    """Return every task of the categories, in the order of the files.
 
     Raises:
-        UserError: for an unknown category.
-        TaskFileError: for a missing file or a broken line.
+        UserError: a category is unknown, a file cannot be read, or a line is not a valid task.
     """
     folder = package_data() if data_dir is None else Path(data_dir)
     return tuple(task for category in map(Category, categories) for task in _tasks_of(category, folder))
 
 
 def package_entries() -> dict[str, dict[str, Any]]:
-    """Every entry of the installed package by its id, as the files have it, with its ``ground_truth``."""
+    """Return every entry of the installed package by id, in the form of the files with its ``ground_truth``."""
     return {entry["id"]: entry for category in Category for _, entry in _entries_of(category, package_data())}
 
 
 def package_data() -> Path:
-    """The data folder of the installed package, found without importing the package."""
+    """Return the data folder of the installed package without importing the package."""
     spec = find_spec("bfcl_eval")
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("bfcl_eval is not installed: run 'pip install --no-deps bfcl-eval'")
@@ -128,18 +128,24 @@ def package_data() -> Path:
 
 @cache
 def tool_documents(toolbox: str) -> tuple[ToolDocument, ...]:
-    """The documents of one tool class's tools; a KeyError names a class that has none."""
+    """Return the documents of a tool class.
+
+    Raises:
+        KeyError: the class is unknown.
+    """
     path = package_data() / "multi_turn_func_doc" / MULTI_TURN_FUNC_DOC_FILE_MAPPING[toolbox]
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return tuple(ToolDocument(e["name"], e["description"], e["parameters"], e["response"], toolbox) for e in entries)
+    return tuple(
+        ToolDocument(entry["name"], entry["description"], entry["parameters"], entry["response"], toolbox)
+        for entry in read_objects(path, "tool documents")
+    )
 
 
 def make_task(category: Category, entry: Mapping[str, Any]) -> Task:
-    """The task that an entry of the files, its ``ground_truth`` with it, spells.
+    """Return the task of an entry of the files, which includes its ``ground_truth``.
 
     Raises:
         KeyError: a field is missing, or a tool class is unknown.
-        ValueError, TypeError, AttributeError: a field has another content than the files have.
+        ValueError, TypeError, AttributeError: a field is not in the form of the files.
     """
     toolboxes = tuple(entry["involved_classes"])
     tools = tuple(document for toolbox in toolboxes for document in tool_documents(toolbox))
@@ -147,7 +153,11 @@ def make_task(category: Category, entry: Mapping[str, Any]) -> Task:
     _check_turns(len(entry["question"]), len(entry["ground_truth"]), withheld, {tool.name for tool in tools})
     parameters = {tool.name: tuple(tool.parameters["properties"]) for tool in tools}
     turns = tuple(
-        UserTurn(_message(messages), _calls(calls, parameters), withheld.get(index, ()))
+        UserTurn(
+            "\n".join(message["content"] for message in messages),
+            tuple(parse_call(text, parameters) for text in calls),
+            withheld.get(index, ()),
+        )
         for index, (messages, calls) in enumerate(zip(entry["question"], entry["ground_truth"], strict=True))
     )
     scenario = int(entry["id"].rpartition("_")[2])
@@ -160,43 +170,26 @@ def _tasks_of(category: Category, folder: Path) -> Iterator[Task]:
     for place, entry in _entries_of(category, folder):
         try:
             task = make_task(category, entry)
-            # Those of the package are known to open.
+            # The package's own worlds are known to load.
             if folder != package_data():
                 new_worlds(task)
             yield task
         except KeyError as error:
-            raise TaskFileError(f"{place}: {error} is missing or unknown") from None
+            raise UserError(f"{place}: {error} is missing or unknown") from None
         except (ValueError, TypeError, AttributeError) as error:
-            raise TaskFileError(f"{place}: {error}") from None
+            raise UserError(f"{place}: {error}") from None
 
 
 def _entries_of(category: Category, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The entries of a category, each with its ``ground_truth`` and the file and line it stands in."""
+    """Yield the entries of a category with their ``ground_truth``, each after its file and line."""
     name = f"BFCL_v4_multi_turn_{category}.json"
-    answers = {entry["id"]: entry for _, entry in _lines(folder / "possible_answer" / name)}
-    for number, entry in _lines(folder / name):
+    answers = {entry.get("id"): entry for entry in read_objects(folder / "possible_answer" / name, "tasks")}
+    for number, entry in enumerate(read_objects(folder / name, "tasks"), start=1):
         place = f"{folder / name}, line {number}"
         try:
             yield place, entry | {"ground_truth": answers[entry["id"]]["ground_truth"]}
         except KeyError as error:
-            raise TaskFileError(f"{place}: {error} is missing or unknown") from None
-
-
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a JSON-lines file with their line numbers, from 1."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskFileError(f"{path} cannot be read as a task file: {error}") from None
-    # JSON strings may hold other characters that end a line for str.splitlines.
-    for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise TaskFileError(f"{path}, line {number}: not valid JSON ({error})") from None
-        if not isinstance(entry, dict) or "id" not in entry:
-            raise TaskFileError(f"{path}, line {number}: not a JSON object with an 'id'")
-        yield number, entry
+            raise UserError(f"{place}: {error} is missing or unknown") from None
 
 
 def _check_turns(questions: int, answers: int, withheld: dict[int, tuple[str, ...]], tools: set[str]) -> None:
@@ -205,11 +198,3 @@ def _check_turns(questions: int, answers: int, withheld: dict[int, tuple[str, ..
     for turn, names in withheld.items():
         if not 0 < turn < questions or not tools.issuperset(names):
             raise ValueError(f"turn {turn} cannot hand over {', '.join(names)}")
-
-
-def _message(messages: list[dict[str, str]]) -> str:
-    return "\n".join(message["content"] for message in messages)
-
-
-def _calls(texts: list[str], parameters: dict[str, tuple[str, ...]]) -> tuple[ToolCall, ...]:
-    return tuple(parse_call(text, parameters) for text in texts)

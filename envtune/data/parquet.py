@@ -1,4 +1,4 @@
-"""The method's training files as a source of tasks: parquet files with verl's rows (see `envtune.data.verl_row`)."""
+"""A source of tasks from the method's parquet files with verl's rows (see `envtune.data.verl_row`)."""
 
 from __future__ import annotations
 
@@ -22,15 +22,23 @@ CONTENTS = ("row", "package")
 
 @checked
 class ParquetTasks:
-    """The tasks of the files in the folder ``path``: one file each for training, validation and test.
+    """The tasks of a folder with one file each for training, validation and test.
 
-    ``contents`` says where a task comes from. ``row``: messages, worlds, tool classes and ground truth from the row,
-    tool documents and withheld tools from the installed BFCL package. ``package``: all of it from the package, by the
-    row's id. Prompts are never read: `conf/prompt` says how the agent is instructed.
+    Prompts in the files are not read: `conf/prompt` defines the agent's instructions. A file is read when its tasks are
+    first needed. The test split is the whole of its file.
 
-    ``categories`` are those trained on, ``val_categories`` those validated on (all four unless named). ``max_tasks``
-    and ``val_size`` are drawn by ``seed``, evenly over them; without, all tasks are used. The test split is all of its
-    file. A file is read when its tasks are first asked for.
+    Args:
+        path: the folder.
+        train_file: the name of the training file.
+        val_file: the name of the validation file.
+        test_file: the name of the test file.
+        contents: ``row`` to take messages, worlds, tool classes and ground truth from the row, and tool documents and
+            withheld tools from the installed BFCL package; ``package`` to take all from the package, by the row's id.
+        categories: the categories of training tasks.
+        val_categories: the categories of validation tasks; None for all four.
+        max_tasks: the number of training tasks, drawn evenly over ``categories``; None for all.
+        val_size: the number of validation tasks, drawn evenly over ``val_categories``; None for all.
+        seed: the seed of the draws.
     """
 
     def __init__(
@@ -58,11 +66,11 @@ class ParquetTasks:
         self._tasks: dict[Split, tuple[Task, ...]] = {}
 
     def tasks(self, split: Split) -> tuple[Task, ...]:
-        """The tasks of one split, in the order of its file.
+        """Return the tasks of one split, in the order of its file.
 
         Raises:
-            UserError: if there is no such split, or a task to be held out is in the training file.
-            ParquetFileError: if a file cannot be read, or a row is no task of the package.
+            UserError: the split is unknown, or a held-out task is in the training file.
+            ParquetFileError: a file cannot be read, or a row is not a valid task of the package.
         """
         if split not in list(Split):
             raise UserError(f"split {split!r} is unknown: use one of {', '.join(Split)}")
@@ -76,7 +84,7 @@ class ParquetTasks:
         return tuple(task for task in of_categories if task.id in drawn)
 
     def describe(self) -> dict[str, Any]:
-        """What has to be known to compare a score with another: version, the files' contents, and the tasks."""
+        """Return the version, files and tasks that scores must share to be comparable."""
         train, validation = self.tasks(Split.TRAIN), self.tasks(Split.VAL)
         return {
             "benchmark": "bfcl multi-turn",

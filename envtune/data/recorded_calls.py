@@ -7,21 +7,18 @@ world and the ground truth's, so its verdict can differ where a tweet without me
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from envtune.call_text import parse_call
 from envtune.data.bfcl import load_bfcl_tasks
-from envtune.data.call_string import parse_call
-from envtune.environment.checker import judge_responses, judge_state
+from envtune.environment.judge import Judge
 from envtune.environment.toolbox import PARAMETERS, Toolbox
-from envtune.environment.twin import twin_turns
 from envtune.errors import UserError
 from envtune.files.atomic_file import atomic_file
 from envtune.task import Task
-from envtune.trajectory import TurnVerdict
 
 Decoded = list[list[list[str]]]
 """Call strings by turn and step."""
@@ -80,20 +77,14 @@ def score(task: Task, decoded: Decoded) -> dict[str, Any]:
         decoded: The recorded calls. A turn without an entry counts as a turn without a call; if there are more or
             fewer entries than turns, `success` is false.
     """
-    agent, twin = Toolbox(task), twin_turns(task)
-    seen: Counter[str] = Counter()
+    agent = Toolbox(task)
+    judge = Judge(task, agent)
     turns: list[dict[str, bool]] = []
-    for index, turn in enumerate(task.turns):
+    for index in range(len(task.turns)):
         steps = decoded[index] if index < len(decoded) else []
         calls = [text for step in steps for text in step]
-        seen.update(_result(agent, text) for text in calls)
-        verdict = TurnVerdict(
-            state=judge_state(agent, twin[index]),
-            response=judge_responses(seen, twin[index].results),
-            called=bool(calls),
-            expects_answer=not turn.ground_truth,
-            answered=True,
-        )
+        judge.see(_result(agent, text) for text in calls)
+        verdict = judge.verdict(index, called=bool(calls), answered=True)
         # For BFCL a turn of several steps is one with a call, even if every step is empty.
         official = replace(verdict, called=verdict.called or len(steps) > 1)
         turns.append(

@@ -1,8 +1,8 @@
-"""Named splits: which task ids are trained on, and which are held out. An id is on one side only.
+"""Named splits into training and held-out task ids.
 
-``scenario`` puts whole scenarios on one side: the same number is the same story in all four categories. ``paper``
-halves each category by itself, as Environment Tuning does (arXiv 2510.10197, section 4.1), so that most held-out
-stories have a twin among the trained ones.
+``scenario`` keeps whole scenarios together, because a number is the same story in all four categories. ``paper`` halves
+each category separately, as Environment Tuning does (arXiv 2510.10197, section 4.1), so that most held-out stories are
+also trained on in another category.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ SPLITS = ("scenario", "paper")
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The ids that are trained on and those held out."""
+    """The training and held-out ids of a split."""
 
     train: frozenset[str]
     held_out: frozenset[str]
 
 
 def task_id(category: Category, scenario: int) -> str:
+    """Return BFCL's id of a task."""
     return f"multi_turn_{category}_{scenario}"
 
 
 def named_split(name: str, seed: int) -> Sides:
-    """The split ``scenario`` (the same for every seed) or ``paper`` (drawn by ``seed``).
+    """Return the split ``scenario``, which does not depend on the seed, or ``paper``, which is drawn by it.
 
     Raises:
-        UserError: for any other name.
+        UserError: the name is unknown.
     """
     if name == "scenario":
         return scenario_split()
@@ -46,13 +47,13 @@ def named_split(name: str, seed: int) -> Sides:
 
 
 def scenario_split() -> Sides:
-    """The published halves: 100 scenarios on each side, balanced over tool classes, near duplicates kept together."""
+    """Return the published halves: 100 scenarios each, balanced over tool classes, near duplicates together."""
     halves = json.loads(files("envtune.data").joinpath("bfcl_scenario_split.json").read_text(encoding="utf-8"))
     return Sides(_in_all_categories(halves["train_indices"]), _in_all_categories(halves["test_indices"]))
 
 
 def paper_split(seed: int) -> Sides:
-    """A random half of each category for training, drawn for each category by itself."""
+    """Return a split with a random half of each category for training, drawn separately per category."""
     train: set[str] = set()
     everything: set[str] = set()
     for category in Category:
@@ -65,10 +66,17 @@ def paper_split(seed: int) -> Sides:
 def draw_evenly(
     ids: Iterable[str], categories: Sequence[Category], size: int, seed: int, setting: str
 ) -> tuple[str, ...]:
-    """``size`` of the ids, as many from each category as from any other, give or take one.
+    """Draw ``size`` of the ids, with category counts that differ by at most one.
+
+    Args:
+        ids: the ids to draw from.
+        categories: the categories; the first ones get one id more if ``size`` is not divisible.
+        size: the number of ids.
+        seed: the seed of the draw.
+        setting: the name of the setting, part of the seed and of error messages.
 
     Raises:
-        UserError: if a category has fewer ids than its share, or ``size`` is negative; names the ``setting``.
+        UserError: a category has fewer ids than its share, or ``size`` is negative.
     """
     available = set(ids)
     drawn: list[str] = []

@@ -1,6 +1,6 @@
-"""Parquet files with verl's rows: written from `envtune.data.verl_row.to_row`, read back as far as tasks need them.
+"""Parquet files with verl's rows (`envtune.data.verl_row`).
 
-pyarrow is an extra, imported when a file is read or written.
+pyarrow is an optional dependency, imported when a file is read or written.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from envtune.files.atomic_file import atomic_file
 
 
 class ParquetFileError(UserError):
-    """A parquet file cannot be read or written, or a row is no task. The message names the file, the row, the fault."""
+    """A parquet file cannot be read, or a row is not a valid task. The message has the file, row and fault."""
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes the rows to ``path``, which is replaced when all of them are on the disk.
+    """Write the rows to ``path`` atomically.
 
     Raises:
         WriteError: the file cannot be written.
@@ -31,10 +31,10 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_extra_info(path: Path) -> list[dict[str, Any] | None]:
-    """The column ``extra_info`` of every row, which has all that a task needs; None where a row has none.
+    """Return the column ``extra_info``, which has everything that a task needs; None for a row without it.
 
     Raises:
-        ParquetFileError: the file cannot be read, or has no such column.
+        ParquetFileError: the file cannot be read or does not have the column.
         UserError: pyarrow is not installed.
     """
     pyarrow, parquet = _pyarrow()
@@ -66,7 +66,7 @@ def _pyarrow() -> tuple[Any, Any]:
 
 
 def _schema(pyarrow: Any) -> Any:
-    """Spelled out, for a column of empty lists says nothing about its type."""
+    """Return the explicit schema, because the type of a column of empty lists cannot be inferred."""
     text = pyarrow.string()
     messages = pyarrow.list_(pyarrow.struct({"role": text, "content": text}))
     calls = pyarrow.list_(pyarrow.list_(text))

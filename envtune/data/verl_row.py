@@ -1,8 +1,8 @@
-"""A task as a row in verl's format, as Environment Tuning's training files have it, and back.
+"""Conversion between tasks and rows in verl's format, which Environment Tuning's training files have.
 
-The format is that of the method's reference code (github.com/inclusionAI/AWorld-RL, EnvTuning/README.md). A row holds
-a task's messages, worlds, tool classes and ground truth. It does not hold which tools are withheld until which turn,
-and has the tool documents only as text inside the prompt: both come from the installed BFCL package, by the row's id.
+The format is that of the method's reference code (github.com/inclusionAI/AWorld-RL, EnvTuning/README.md). A row has a
+task's messages, worlds, tool classes and ground truth. Withheld tools are not in it, and tool documents are only text
+inside the prompt: both come from the installed BFCL package, by the row's id.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from envtune.data.bfcl import make_task
 from envtune.environment.worlds import new_worlds
 from envtune.task import Category, Split, Task, ToolCall
 
-# By this name the reference finds the environment that plays the row.
+# The name of the environment that plays the row in the reference code.
 INTERACTION = "multi_turn_tool_call"
 ABILITY = "multi_turn_function_calling"
 
@@ -23,10 +23,15 @@ ABILITY = "multi_turn_function_calling"
 def to_row(
     category: Category, entry: Mapping[str, Any], split: Split, system_prompt: str, messages: Sequence[str]
 ) -> dict[str, Any]:
-    """The row of one of the package's entries, which has its ``ground_truth`` with it.
+    """Return the row of an entry of the package.
 
-    ``messages`` are what the agent reads as the user's, one for each turn, with the documents of tools that a turn
-    hands over. The first is part of the row's prompt, the others are its ``processed_question``.
+    Args:
+        category: the entry's category.
+        entry: the entry with its ``ground_truth``.
+        split: the split that the row is for.
+        system_prompt: the first message of the prompt.
+        messages: the user messages that the agent reads, one per turn, with the documents of tools handed over. The
+            first is part of the prompt, the others are the row's ``processed_question``.
     """
     kind, name, ground_truth = f"multi_turn_{category}", entry["id"], entry["ground_truth"]
     return {
@@ -42,7 +47,7 @@ def to_row(
             "interaction_kwargs": {
                 "name": INTERACTION,
                 "id": name,
-                # As text, because a parquet column holds structures of one shape only.
+                # As text, because all structures in a parquet column must have one shape.
                 "initial_config": json.dumps(entry["initial_config"], ensure_ascii=False),
                 "involved_classes": entry["involved_classes"],
                 "ground_truth": ground_truth,
@@ -54,22 +59,24 @@ def to_row(
 
 
 def id_of_row(extra_info: Mapping[str, Any] | None) -> str:
-    """The task's id; ``extra_info`` is that column of a row.
+    """Return the task's id from the column ``extra_info`` of a row.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the row does not have an id.
     """
     return str(_field(extra_info, "original_id", str, "a text"))
 
 
 def task_of_row(extra_info: Mapping[str, Any] | None, packaged: Task) -> Task:
-    """The task of a row; ``packaged`` is the one that the installed package has under the row's id.
+    """Return the task of a row.
 
-    From the row come worlds, tool classes, messages and ground truth; from ``packaged`` the withheld tools.
+    Args:
+        extra_info: the column of the row: worlds, tool classes, messages and ground truth.
+        packaged: the installed package's task with the row's id, for the withheld tools.
 
     Raises:
-        ValueError: a field is missing or of another shape, a ground-truth call suits no tool of the package, or a world
-            cannot be opened.
+        ValueError: a field is missing or has another shape, a ground-truth call does not suit a tool of the package, or
+            a world cannot be loaded.
     """
     kwargs = _field(extra_info, "interaction_kwargs", Mapping, "a struct")
     entry = {
@@ -118,7 +125,7 @@ def _turns(kwargs: Mapping[str, Any], name: str, kind: type, parts: str) -> list
 
 
 def _check_call(call: ToolCall, task: Task) -> None:
-    """BFCL has renamed tools and arguments since the method was published; a call of the old ones can only fail."""
+    """Raise ValueError for a tool or argument that BFCL has renamed since the method was published."""
     parameters = next((tool.parameters for tool in task.tools if tool.name == call.name), None)
     if parameters is None:
         raise ValueError(f"the ground truth calls {call.name}, which the task's classes do not have in this bfcl-eval")

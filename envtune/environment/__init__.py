@@ -1,1 +1,1 @@
-"""One episode: the tools and their bounds, the checker, augmentation, and the episode itself. Facts, never scores."""
+"""Playing and judging episodes: tools and their limits, augmentation, verdicts. Facts only, no scores."""

@@ -1,7 +1,7 @@
-"""The facts of BFCL's multi-turn check: does the agent's world equal the twin's, and has it seen what the twin saw.
+"""The two comparisons of BFCL's multi-turn check: worlds with the twin's, results with the ground truth's.
 
-Compared as the official checker compares (bfcl_eval, multi_turn_checker): every public attribute of every object; the
-ground-truth calls' results of this turn as a sub-multiset of all results of the agent so far. Pure: changes nothing.
+They follow bfcl_eval's ``multi_turn_checker``: every public attribute of every object must be equal, and the results
+of the turn's ground-truth calls must be a sub-multiset of all results of the agent so far. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -15,19 +15,22 @@ class HasWorlds(Protocol):
     """A toolbox, or the twin after a turn."""
 
     @property
-    def worlds(self) -> Mapping[str, Any]: ...
+    def worlds(self) -> Mapping[str, Any]:
+        """The worlds by the names of their classes."""
+        ...
 
 
 def judge_state(agent: HasWorlds, twin: HasWorlds) -> bool:
-    """True if every public attribute of every world equals the twin's; private ones (the directory) do not count."""
+    """Return True if every public attribute of every world equals the twin's; private ones are not compared."""
     return all(_same_world(agent.worlds[name], world) for name, world in twin.worlds.items())
 
 
 def judge_responses(seen: Counter[str], expected: Mapping[str, int]) -> bool:
-    """True if each result of the ground truth was seen by the agent, as many times and in any order.
+    """Return True if the agent has seen each ground-truth result, at least as many times and in any order.
 
-    ``seen`` counts the texts of all results that the agent has had so far, ``expected`` those of the turn's
-    ground-truth calls.
+    Args:
+        seen: the number of times that the agent's calls so far returned each text.
+        expected: the number of times that the turn's ground-truth calls returned each text.
     """
     return all(seen[text] >= count for text, count in expected.items())
 
@@ -39,6 +42,6 @@ def _same_world(agent: Any, twin: Any) -> bool:
             if name[0] != "_" and getattr(agent, name, missing) != value:
                 return False
     except RecursionError:
-        # Only worlds nested beyond the interpreter's stack get here, which no ground truth builds.
+        # Only worlds nested beyond the interpreter's stack, which ground truths do not build.
         return False
     return True

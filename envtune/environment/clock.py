@@ -1,8 +1,8 @@
-"""The time inside the tools' world: one fixed day, in UTC.
+"""A fixed clock for the tools' worlds: one moment, in UTC.
 
-Two of BFCL's tools ask the machine instead. ``verify_traveler_information`` takes today's date to tell an age, so that
-the same call is answered differently next year; TradingBot passes its fixed time through the local time zone. Here
-both read this clock. BFCL's own modules keep theirs: what is replaced are copies of functions in subclasses.
+Two of BFCL's tools read the machine's clock. ``verify_traveler_information`` computes an age from today's date, so that
+a call's result changes with the year; TradingBot converts its fixed time to the local time zone. Subclasses with copies
+of these functions read this clock instead; BFCL's own modules are not changed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from datetime import datetime, timezone
 from types import FunctionType
 from typing import Any
 
-# Where BFCL's trading world stands still too. No ground truth turns on it: its youngest traveler was born in 1995.
+# The fixed time of BFCL's trading world. No ground truth depends on it: its youngest traveler was born in 1995.
 NOW = (2024, 9, 1, 10, 30)
-# By the class's name: the functions that ask for the time, and the names by which they do.
+# By class: the functions that read the time, and the module names that they read it by.
 ASKING = {
     "TravelAPI": (("verify_traveler_information",), ("datetime",)),
     "TradingBot": (("_generate_transaction_timestamp",), ("datetime", "CURRENT_TIME")),
@@ -22,28 +22,32 @@ ASKING = {
 
 
 class FixedTime(datetime):
-    """A ``datetime`` for which it is always ``NOW``, and local time is UTC."""
+    """A ``datetime`` whose present is always ``NOW`` and whose local time zone is UTC."""
 
     @classmethod
     def now(cls, tz: Any = None) -> FixedTime:
+        """Return ``NOW``."""
         return cls(*NOW, tzinfo=tz)
 
     @classmethod
     def today(cls) -> FixedTime:
+        """Return ``NOW`` without a time zone."""
         return cls(*NOW)
 
     @classmethod
     def fromtimestamp(cls, timestamp: float, tz: Any = None) -> FixedTime:
+        """Return the moment of a POSIX timestamp, in UTC unless a time zone is given."""
         moment = super().fromtimestamp(timestamp, tz or timezone.utc)
         return moment if tz else moment.replace(tzinfo=None)
 
     def timestamp(self) -> float:
+        """Return the POSIX timestamp in seconds, taking a moment without a time zone as UTC."""
         aware = self if self.tzinfo else self.replace(tzinfo=timezone.utc)
         return super(FixedTime, aware).timestamp()
 
 
 def with_fixed_time(toolbox: type) -> type:
-    """The class itself, or a subclass whose functions that ask for the time read the fixed clock."""
+    """Return the class, or a subclass of it that reads the fixed clock if the class reads the time."""
     if toolbox.__name__ not in ASKING:
         return toolbox
     functions, names = ASKING[toolbox.__name__]
@@ -53,7 +57,7 @@ def with_fixed_time(toolbox: type) -> type:
 
 
 def _rebound(function: Callable[..., Any], names: Mapping[str, Any]) -> FunctionType:
-    """A copy of a function that sees ``names`` in place of its module's. Its errors read as the original's."""
+    """Return a copy of a function with ``names`` in place of its module's; its error messages do not change."""
     assert isinstance(function, FunctionType)
     copied = FunctionType(
         function.__code__,

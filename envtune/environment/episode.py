@@ -1,21 +1,18 @@
-"""One live run of one task: completions in, observations out, and at the end the record of what happened.
+"""One live run of a task: completions in, observations out, and a trajectory at the end.
 
-The episode owns the agent's toolbox. The twin runs the ground truth of every turn that is left, whatever the agent did,
-and each turn is judged there and then. No token and no score is known here; a hint goes into the observation's text
-and nowhere else.
+The episode owns the agent's toolbox, and each turn is judged when it ends. Tokens and scores are not handled here; a
+hint changes the observation's text and nothing else.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from envtune.environment.augmentation import Hints
-from envtune.environment.checker import judge_responses, judge_state
+from envtune.environment.judge import Judge
 from envtune.environment.limits import ResultBudget
 from envtune.environment.toolbox import Toolbox
-from envtune.environment.twin import twin_turns
 from envtune.task import Task, ToolCall, ToolDocument
 from envtune.trajectory import (
     Action,
@@ -29,7 +26,6 @@ from envtune.trajectory import (
     Trajectory,
     Turn,
     TurnEnd,
-    TurnVerdict,
 )
 
 MORE_TOOLS = "You now have more tools than before. Use them to do what could not be done with the earlier ones."
@@ -40,15 +36,25 @@ _EPISODE_END = {TurnEnd.STEP_LIMIT: EpisodeEnd.STEP_LIMIT, TurnEnd.TOKEN_LIMIT: 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the agent reads next, the tools handed over with it, and whether the episode is over."""
+    """The environment's answer to a completion."""
 
     text: str
+    """What the agent reads next."""
     new_tools: tuple[ToolDocument, ...]
+    """The documents of the tools handed over with the text."""
     done: bool
+    """True if the episode is over."""
 
 
 class Episode:
-    """Plays ``task``; ``parse`` reads completions; ``step_limit`` is exactly how many steps a turn may run."""
+    """One run of a task.
+
+    Args:
+        task: the task to play.
+        parse: reads a completion as an action.
+        hints: adds hints to results.
+        step_limit: the largest number of steps per turn, at least 1.
+    """
 
     def __init__(self, task: Task, parse: Callable[[str], Action], hints: Hints, step_limit: int) -> None:
         if step_limit < 1:
@@ -58,27 +64,31 @@ class Episode:
         self._started = False
 
     def reset(self) -> Observation:
-        """Begins afresh in the task's initial state: the first user message, with the tools of turn 0."""
-        self._agent, self._twin = Toolbox(self._task), twin_turns(self._task)
+        """Start the episode in the task's initial state; return the first user message with the tools of turn 0."""
+        self._agent = Toolbox(self._task)
+        self._judge = Judge(self._task, self._agent)
         self._turns: list[Turn] = []
         self._steps: list[Step] = []
-        self._seen: Counter[str] = Counter()
         self._end = None
         self._started = True
         self._offer_tools()
         return self._opening(0)
 
     def step(self, completion: str, clipped: bool = False) -> Observation:
-        """Carries out one completion. ``clipped``: it reached its length limit.
+        """Run the calls of one completion, or end the turn if it is an answer.
+
+        Args:
+            completion: the text that the agent sampled.
+            clipped: the completion reached its length limit.
 
         Raises:
-            RuntimeError: before ``reset`` or after the end.
+            RuntimeError: the episode has not been reset, or is over.
         """
         self._require_running()
         action = self._read(completion, clipped)
         results = self._run(action.calls) if isinstance(action, ToolCalls) else ()
         if results:
-            self._seen.update(result.text for result in results)
+            self._judge.see(result.text for result in results)
         observation = self._observation(action, results)
         self._steps.append(Step(completion, action, results, observation.text, clipped))
         if isinstance(action, FinalAnswer):
@@ -88,16 +98,20 @@ class Episode:
         return observation
 
     def truncate(self) -> None:
-        """Stops the episode in the running turn, because the token limit was reached outside.
+        """End the episode in the running turn because the caller's token limit was reached.
 
         Raises:
-            RuntimeError: before ``reset`` or after the end.
+            RuntimeError: the episode has not been reset, or is over.
         """
         self._require_running()
         self._close_turn(TurnEnd.TOKEN_LIMIT)
 
     def finish(self) -> Trajectory:
-        """The record of the episode, which must be over; a RuntimeError otherwise."""
+        """Return the record of the episode.
+
+        Raises:
+            RuntimeError: the episode is not over.
+        """
         if self._end is None:
             raise RuntimeError(f"the episode of {self._task.id} is not over")
         return Trajectory(self._task.id, self._task.category, len(self._task.turns), tuple(self._turns), self._end)
@@ -127,7 +141,7 @@ class Episode:
         return Observation(text, (), done=len(self._steps) + 1 == self._step_limit)
 
     def _opening(self, turn_index: int) -> Observation:
-        """What the user says at the start of that turn, or the end of the episode after the last one."""
+        """Return the first observation of a turn; after the last turn, the one that ends the episode."""
         if turn_index == len(self._task.turns):
             return Observation("", (), done=True)
         return Observation(self._message(turn_index), self._task.tools_handed_over_at(turn_index), done=False)
@@ -141,7 +155,8 @@ class Episode:
     def _close_turn(self, end: TurnEnd) -> None:
         index = len(self._turns)
         ground_truth = self._task.turns[index].ground_truth
-        verdict = self._judge(index, answered=end is TurnEnd.ANSWERED)
+        called = any(step.results for step in self._steps)
+        verdict = self._judge.verdict(index, called, answered=end is TurnEnd.ANSWERED)
         self._turns.append(Turn(self._message(index), ground_truth, tuple(self._steps), end, verdict))
         self._steps = []
         if end is TurnEnd.ANSWERED and len(self._turns) < len(self._task.turns):
@@ -150,19 +165,9 @@ class Episode:
         else:
             self._end = _EPISODE_END.get(end, EpisodeEnd.TERMINATED)
 
-    def _judge(self, turn_index: int, answered: bool) -> TurnVerdict:
-        twin = self._twin[turn_index]
-        return TurnVerdict(
-            state=judge_state(self._agent, twin),
-            response=judge_responses(self._seen, twin.results),
-            called=any(step.results for step in self._steps),
-            expects_answer=not self._task.turns[turn_index].ground_truth,
-            answered=answered,
-        )
-
 
 def render_results(results: tuple[ToolResult, ...]) -> str:
-    """The results in the order of their calls, each with its number, its tool, and its hint if it has one."""
+    """Return the text of results in the order of their calls: number, tool and result, then the hint if any."""
     return "\n".join(_render_result(number, result) for number, result in enumerate(results, start=1))
 
 

@@ -1,4 +1,4 @@
-"""Remembers what was made of a task. Tasks hold dicts and so have no hash: they are known by identity."""
+"""A cache for functions of a task, keyed by identity because tasks hold dicts and cannot be hashed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def cached_by_task(maxsize: int) -> Callable[[Callable[[Task], T]], Callable[[Task], T]]:
-    """Decorates a function of a task: its last ``maxsize`` results are kept, each together with its task."""
+    """Decorate a function of a task so that its ``maxsize`` most recent results are kept, each with its task."""
 
     def decorate(make: Callable[[Task], T]) -> Callable[[Task], T]:
         @lru_cache(maxsize)
@@ -29,7 +29,7 @@ def cached_by_task(maxsize: int) -> Callable[[Callable[[Task], T]], Callable[[Ta
 
 
 class _ByIdentity:
-    """A task as a key. It keeps the task alive, so that no other task can take its identity."""
+    """A task as a key. It keeps the task alive, so that its identity cannot be reused."""
 
     def __init__(self, task: Task) -> None:
         self.task = task

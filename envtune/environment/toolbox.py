@@ -1,12 +1,12 @@
-"""The tools of one episode, and what a call of one returns.
+"""The tools of one episode and the results of their calls.
 
-BFCL's own executor builds source code and evaluates it, and keeps every object for ever. Here a call is a look-up
-among the documented tools of live objects that belong to one toolbox. What would leak from one episode to the next
-through the classes is cut off: worlds are copies (envtune/environment/worlds.py), lists that are a parameter's default
-are given afresh, and numerical precision is put back after each call.
+BFCL's own executor evaluates source code and keeps every object for the life of the process. Here a call is a look-up
+among the documented tools of live objects that belong to one toolbox. State cannot leak from one episode to the next
+through the classes: worlds are copies (envtune/environment/worlds.py), mutable defaults of parameters are copied for
+each call, and the numerical precision is restored after it.
 
-Two messages depend on the order of a set, and so on PYTHONHASHSEED; they are put in order. Two tools depend on the
-day or the time zone; they get a fixed clock. Not covered: mpmath's precision is process-wide while a call runs, so
+Two messages depend on the order of a set, and so on PYTHONHASHSEED; their parts are sorted. Two tools depend on the
+day or the time zone; they read a fixed clock. Not covered: mpmath's precision is process-wide while a call runs, so
 calls must not run in parallel threads.
 """
 
@@ -29,7 +29,7 @@ from envtune.environment.worlds import CLASSES, LONG_LISTS, new_worlds
 from envtune.task import Task, ToolCall
 from envtune.trajectory import ToolResult
 
-# A False in these is a failure; in the status queries, which use the same keys, it is an answer.
+# False under these keys is a failure of these tools; in status queries, which use the same keys, it is an answer.
 FAILURE_WHEN_FALSE = {
     "authenticate_twitter": "authentication_status",
     "message_login": "login_status",
@@ -38,7 +38,7 @@ FAILURE_WHEN_FALSE = {
     "follow_user": "follow_status",
     "unfollow_user": "unfollow_status",
 }
-# A traveler whom the tool turns down has been verified; these say that it could not verify anybody.
+# A rejected traveler has been verified; with these reasons the tool could not verify.
 UNVERIFIABLE = ("Expected None None", "Invalid date of birth format")
 UNORDERED_MESSAGES = (("Invalid fields for update: ", ""), ("Invalid travel class. Must be one of {", "}"))
 
@@ -61,17 +61,17 @@ _NOTHING_TO_KEEP = nullcontext()
 _IMMUTABLE = frozenset({str, int, float, bool, type(None)})
 _MUTABLE_DEFAULTS = {name: defaults for name, f in _FUNCTIONS.items() if (defaults := _mutable_defaults(f))}
 
-# Every tool's parameters in the order of its signature, which in one document (purchase_insurance) is another.
+# Every tool's parameters in the order of its signature, from which one document (purchase_insurance) differs.
 PARAMETERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {name: tuple(inspect.signature(function).parameters)[1:] for name, function in _FUNCTIONS.items()}
 )
 
 
 class Toolbox:
-    """The tools of one task with a world of their own, loaded from the task's initial state.
+    """The tools of one task on live worlds in the task's initial state.
 
-    At first every documented tool may be called, also those that the task hands over in a later turn (the twin and
-    the scorer need them all); ``offer`` narrows them.
+    At first every documented tool can be called, including those that the task hands over in a later turn, because the
+    twin and the scorer need all of them; ``offer`` restricts them.
     """
 
     def __init__(self, task: Task) -> None:
@@ -82,28 +82,31 @@ class Toolbox:
 
     @property
     def tools(self) -> frozenset[str]:
-        """The names that may be called now."""
+        """The names of the tools that can be called now."""
         return self._offered
 
     @property
     def worlds(self) -> Mapping[str, Any]:
-        """The live objects by the name of their class. For reading; only a call may change them."""
+        """The live objects by the names of their classes. Only a call may change them."""
         return MappingProxyType(self._worlds)
 
     def offer(self, names: Iterable[str]) -> None:
-        """From now on exactly these documented tools may be called."""
+        """Restrict calls to these documented tools."""
         self._offered = frozenset(self._world_of.keys() & names)
 
     def call(self, call: ToolCall, budget: limits.ResultBudget | None = None) -> ToolResult:
-        """Runs one call. Whatever goes wrong in it is a result, never an exception.
+        """Run one call; every failure of it is a result and never an exception.
 
-        ``budget`` bounds what all calls of one response return; without it this call has one of its own.
+        Args:
+            call: the call.
+            budget: limits the results of all calls of one response together; by default this call has its own.
 
-        The text is what BFCL's executor writes: a string as it is, a dict as JSON (or ``str`` where that is
-        impossible), anything else ``str``, an exception after ``Error during execution:``. ``ok`` is False for an
-        exception, for a reported error (also inside a list), where a login, logout, follow or unfollow says False,
-        and where a traveler could not be verified. Values that stand for "nothing found", such as the zip code 00000,
-        and a verification that ends against the traveler are answers.
+        Returns:
+            The text that BFCL's executor writes: a string unchanged, a dict as JSON (or ``str`` if that fails),
+            anything else as ``str``, an exception after ``Error during execution:``. ``ok`` is False for an exception,
+            a reported error (also inside a list), a login, logout, follow or unfollow that returns False, and a
+            traveler who could not be verified. Values for "nothing found", such as the zip code 00000, and a rejected
+            traveler are answers.
         """
         budget = budget or limits.ResultBudget()
         try:
@@ -138,7 +141,7 @@ class Toolbox:
 
 @cached_by_task(MAX_TASKS)
 def _world_of_each_tool(task: Task) -> Mapping[str, str]:
-    """The name of its class, for each documented tool of the task's classes."""
+    """Map each documented tool of the task's classes to the name of its class."""
     documented = frozenset(tool.name for tool in task.tools)
     return {tool: name for name in task.toolboxes for tool in _TOOLS[name] & documented}
 
@@ -164,13 +167,13 @@ def _text(value: Any) -> str:
     if type(value) is dict:
         try:
             return _json(value)
-        except Exception:  # BFCL's executor takes any failure for a reason to write str(); results must not differ
+        except Exception:  # BFCL's executor writes str() after any failure, and results must not differ
             return str(value)
     return str(value)
 
 
 def _json(value: dict[Any, Any]) -> str:
-    """As ``json.dumps`` writes it."""
+    """Return the text of ``json.dumps``, with precomputed text for long lists."""
     if LONG_LISTS.keys().isdisjoint(map(id, value.values())):
         return json.dumps(value)
     pairs = {key: LONG_LISTS.get(id(part)) or json.dumps(part) for key, part in value.items()}
@@ -178,7 +181,7 @@ def _json(value: dict[Any, Any]) -> str:
 
 
 def _in_order(value: Any) -> Any:
-    """``value``, with the parts of an unordered message sorted."""
+    """Return ``value``, with the parts of an unordered message sorted."""
     message = value.get("error") if type(value) is dict else None
     if isinstance(message, str):
         for start, end in UNORDERED_MESSAGES:

@@ -1,7 +1,6 @@
-"""The twin of an episode: a second toolbox that runs the ground truth, turn after turn, whatever the agent does.
+"""The twin: a second toolbox that runs the ground truth of every turn, whatever the agent does.
 
-What it does depends on the task alone, so that one run serves all episodes of the task: what each turn's calls
-returned, and the worlds after each turn, for reading only.
+Its results and worlds depend on the task alone, so one run serves all episodes of the task.
 """
 
 from __future__ import annotations
@@ -16,21 +15,23 @@ from envtune.environment.toolbox import Toolbox
 from envtune.environment.worlds import copy_worlds
 from envtune.task import Task
 
-# A rollout plays few tasks in many episodes; a twin holds 10 to 100 kB.
+# A rollout plays few tasks in many episodes each; a twin takes 10 to 100 kB.
 MAX_TWINS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class TwinTurn:
-    """After one turn: how often its ground-truth calls returned each text, and every world by its class's name."""
+    """The twin after one turn. Read only."""
 
     results: Mapping[str, int]
+    """How often the turn's ground-truth calls returned each text."""
     worlds: Mapping[str, Any]
+    """Every world by the name of its class."""
 
 
 @cached_by_task(MAX_TWINS)
 def twin_turns(task: Task) -> tuple[TwinTurn, ...]:
-    """All turns of the task as the twin played them, with every documented tool offered from the start."""
+    """Return the twin after each turn of the task. Every documented tool can be called from the start."""
     twin = Toolbox(task)
     worlds: Mapping[str, Any] = copy_worlds(twin.worlds)
     turns = []

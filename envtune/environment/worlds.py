@@ -1,9 +1,9 @@
-"""BFCL's tool classes, used as they are and never copied, and the live objects of them that an episode starts with.
+"""BFCL's tool classes, and the live objects of them that an episode starts with.
 
-A task's worlds are loaded once, by BFCL's own code; every episode then gets copies made from a snapshot of that
-moment. So episodes share nothing, whatever BFCL's loading shares (long-context worlds are built from the objects of a
-module), and a copy takes a fraction of the time of loading. The snapshot is a pickle of our own making in memory; no
-text of an agent is ever in it.
+A task's worlds are loaded once, by BFCL's own code; every episode gets copies from a snapshot of that moment. So
+episodes share no state, although BFCL's loading shares some (long-context worlds are built from the objects of a
+module), and a copy takes a fraction of the time of loading. The snapshot is pickled and unpickled in this process and
+never contains text of an agent.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ TOOLBOXES = (
     "TravelAPI",
     "VehicleControlAPI",
 )
-# A snapshot holds 5 to 20 kB: more than all of BFCL's tasks fit.
+# A snapshot takes 5 to 20 kB, and BFCL has 800 tasks.
 MAX_SNAPSHOTS = 2_000
 
 CLASSES = MappingProxyType(
     {name: with_fixed_time(getattr(import_module(CLASS_FILE_PATH_MAPPING[name]), name)) for name in TOOLBOXES}
 )
 
-# The JSON of the long lists of numbers that BFCL puts into results of long-context worlds, by identity: they are the
-# same objects every time, no tool changes them, and writing them takes longer than the rest of an episode.
+# The JSON of the long lists of numbers in results of long-context worlds, by identity: BFCL returns the same objects
+# every time, no tool changes them, and encoding them takes longer than the rest of an episode.
 LONG_LISTS = MappingProxyType(
     {
         id(value): json.dumps(value)
@@ -56,7 +56,7 @@ LONG_LISTS = MappingProxyType(
 
 
 def new_worlds(task: Task) -> dict[str, Any]:
-    """A live object of each of the task's classes, in the task's initial state, shared with nobody.
+    """Return unshared live objects of the task's classes, in the task's initial state, by class.
 
     Raises:
         UserError: a class is unknown, or cannot load its initial state.
@@ -65,29 +65,30 @@ def new_worlds(task: Task) -> dict[str, Any]:
 
 
 def copy_worlds(worlds: Mapping[str, Any]) -> dict[str, Any]:
-    """The same worlds as they are now, as objects of their own."""
+    """Return unshared copies of worlds in their present state."""
     return Snapshot.of(worlds).restore()
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The attributes of each world, pickled, and the states of the random generators among them.
-
-    Not the worlds themselves are pickled: a class that was made here belongs to no module. Generators stand apart,
-    because reading 625 numbers back takes longer than all the rest.
-    """
+    """The state of worlds at one moment."""
 
     pickled: bytes
+    """The attributes of each world. The worlds themselves cannot be pickled, because the subclasses with a fixed clock
+    do not belong to a module."""
     generators: tuple[Any, ...]
+    """The states of the random generators, kept apart because unpickling 625 numbers takes longer than the rest."""
 
     @classmethod
     def of(cls, worlds: Mapping[str, Any]) -> Snapshot:
+        """Return a snapshot of worlds."""
         buffer = io.BytesIO()
         pickler = _Pickler(buffer)
         pickler.dump({name: vars(world) for name, world in worlds.items()})
         return cls(buffer.getvalue(), tuple(pickler.generators))
 
     def restore(self) -> dict[str, Any]:
+        """Return new worlds in this state, by class."""
         worlds = {}
         for name, attributes in _Unpickler(self).load().items():
             world: Any = object.__new__(CLASSES[name])
@@ -114,7 +115,7 @@ class _Unpickler(pickle.Unpickler):
         self._generators = snapshot.generators
 
     def persistent_load(self, place: int) -> Random:
-        # Seeded with anything: without a seed, one is drawn from the system, which takes longer.
+        # Any seed: without one, a seed is drawn from the system, which takes longer.
         generator = Random.__new__(Random, 0)  # type: ignore[call-arg]
         generator.setstate(self._generators[place])
         return generator
@@ -133,7 +134,7 @@ def _loaded(name: str, task: Task) -> Any:
         try:
             initial_state = copy.deepcopy(dict(task.initial_state.get(name, {})))
             world._load_scenario(initial_state, long_context=task.category is Category.LONG_CONTEXT)
-        # BFCL's classes check nothing: what comes from a file of the user's may fail in any way.
+        # BFCL's classes do not validate: a state from a user's file may fail in any way.
         except Exception as error:
             raise UserError(
                 f"the initial state of {name} cannot be loaded ({type(error).__name__}: "

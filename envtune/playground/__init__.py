@@ -1,1 +1,1 @@
-"""Generated multi-turn tasks on BFCL's tools, without end and for any seed; see docs/playground.md."""
+"""Generated multi-turn tasks on BFCL's tools, any number for any seed; see docs/playground.md."""

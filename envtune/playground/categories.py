@@ -1,9 +1,8 @@
-"""From a tale to a task of one category.
+"""The turns and tools of a task, from a story and a category.
 
-``base`` and ``long_context``: the turns as they were told; a crowded tale makes the context long. ``miss_param``: one
-turn is asked for without one of its values, and must be answered without a call; the user supplies the value in the
-next turn. ``miss_func``: one tool is withheld until a turn has asked for it in vain; it comes with the next, empty
-message, as in BFCL.
+``base`` and ``long_context`` use the story's turns; a crowded story makes the context long. For ``miss_param``, one
+request lacks one of its values and must be answered without a call; the user supplies the value in the next turn. For
+``miss_func``, one tool is withheld in a turn that needs it and handed over with the next, empty message, as in BFCL.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from envtune.playground.reading import stands_in
-from envtune.playground.tale import Tale, ToldTurn, all_documents
-from envtune.playground.wording import LINK, OPENING, SUPPLY, Gap, Phrase, quoted
-from envtune.task import Category, Split, ToolCall, ToolDocument, UserTurn
+from envtune.playground.phrase import Gap, quoted
+from envtune.playground.readable_values import stands_in
+from envtune.playground.story_builder import CONVERSATION, StoryBuilder, StoryTurn, all_documents
+from envtune.task import Category, Split, ToolDocument, UserTurn
 
-# How many tools a task documents, the needed ones among them.
+# The number of tools that a task documents, including those it needs.
 LEAST_TOOLS, MOST_TOOLS = 5, 10
-# What else could do a tool's work. It is neither offered while the tool is withheld, nor may the story need it.
+# Other tools that could replace a withheld one: they are not offered, and the story must not need them.
 SUBSTITUTES: Mapping[str, frozenset[str]] = {
     tool: frozenset(others.split())
     for tool, others in {
@@ -63,29 +62,30 @@ SUBSTITUTES: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The turns of a task, its tools, and for each turn the told turn that its calls are from (none: -1)."""
+    """The part of a task that depends on its category."""
 
     turns: tuple[UserTurn, ...]
     tools: tuple[ToolDocument, ...]
     origins: tuple[int, ...]
+    """For each turn, the index of the story's turn that its calls come from; -1 for a turn without calls."""
 
 
-def shaped(tale: Tale, category: Category, split: Split, rng: random.Random) -> Shape | None:
-    """The tale as a task of the category; None if it has no value, or no tool, that can be withheld."""
-    messages = [_message(turn, index, split, rng) for index, turn in enumerate(tale.turns)]
+def shape_story(story: StoryBuilder, category: Category, split: Split, rng: random.Random) -> Shape | None:
+    """Return the story as turns and tools of a category; None if it has no value or tool that can be withheld."""
+    messages = [_message(turn, index, split, rng) for index, turn in enumerate(story.turns)]
     if category is Category.MISS_PARAM:
-        return _without_value(tale, messages, split, rng)
+        return _without_value(story, messages, split, rng)
     if category is Category.MISS_FUNC:
-        return _without_tool(tale, messages, rng)
-    turns = [UserTurn(message, tuple(turn.calls)) for message, turn in zip(messages, tale.turns, strict=True)]
-    return Shape(tuple(turns), _tools(tale, (), rng), tuple(range(len(turns))))
+        return _without_tool(story, messages, rng)
+    turns = [UserTurn(message, tuple(turn.calls)) for message, turn in zip(messages, story.turns, strict=True)]
+    return Shape(tuple(turns), _tools(story, (), rng), tuple(range(len(turns))))
 
 
-def _message(turn: ToldTurn, index: int, split: Split, rng: random.Random, vague: Gap | None = None) -> str:
-    """What the user says in the turn, with or without the gap's value. What belongs together may come in any order."""
-    before = (LINK if index else OPENING).say(split, rng, {})
+def _message(turn: StoryTurn, index: int, split: Split, rng: random.Random, vague: Gap | None = None) -> str:
+    """Return the user's message, without the value of the gap ``vague``. Two requests of a turn may swap places."""
+    before = CONVERSATION["link" if index else "opening"].say(split, rng, {})
     texts = [
-        (vague.wording if vague is not None and phrase.gap is vague else phrase.wording).say(split, rng, slots)
+        (vague if vague is not None and phrase.gap is vague else phrase).say(split, rng, slots)
         for phrase, slots in turn.parts
     ]
     if len(texts) > 1 and rng.random() < 0.5:
@@ -93,46 +93,45 @@ def _message(turn: ToldTurn, index: int, split: Split, rng: random.Random, vague
     return before + " ".join(texts)
 
 
-def _without_value(tale: Tale, messages: list[str], split: Split, rng: random.Random) -> Shape | None:
-    places = [(index, phrase, slots) for index, turn in enumerate(tale.turns) for phrase, slots in _gaps(turn)]
+def _without_value(story: StoryBuilder, messages: list[str], split: Split, rng: random.Random) -> Shape | None:
+    places = [
+        (index, phrase.gap, slots)
+        for index, turn in enumerate(story.turns)
+        for phrase, slots in turn.parts
+        if phrase.gap is not None
+    ]
     rng.shuffle(places)
-    for index, phrase, slots in places:
-        gap = phrase.gap
-        assert gap is not None
+    for index, gap, slots in places:
         value = slots[gap.slot]
-        vague = _message(tale.turns[index], index, split, rng, gap)
-        earlier = (result for turn in tale.turns[:index] for result in turn.results)
+        vague = _message(story.turns[index], index, split, rng, gap)
+        earlier = (result for turn in story.turns[:index] for result in turn.results)
         if not _is_readable(value, (*messages[:index], vague, *earlier)):
-            supply = SUPPLY.say(split, rng, {"what": gap.what, "value": quoted(value)})
-            return _with_empty_turn(tale, messages, index, (vague, supply), (), rng)
+            supply = CONVERSATION["supply"].say(split, rng, {"what": gap.what, "value": quoted(value)})
+            return _with_empty_turn(story, messages, index, (vague, supply), (), rng)
     return None
 
 
-def _without_tool(tale: Tale, messages: list[str], rng: random.Random) -> Shape | None:
-    places = list(_withholdable(tale))
+def _without_tool(story: StoryBuilder, messages: list[str], rng: random.Random) -> Shape | None:
+    places = list(_withholdable(story))
     if not places:
         return None
     index, tool = rng.choice(places)
-    return _with_empty_turn(tale, messages, index, (messages[index], ""), (tool,), rng)
+    return _with_empty_turn(story, messages, index, (messages[index], ""), (tool,), rng)
 
 
 def _with_empty_turn(
-    tale: Tale,
+    story: StoryBuilder,
     messages: list[str],
     index: int,
     said: tuple[str, str],
     withheld: tuple[str, ...],
     rng: random.Random,
 ) -> Shape:
-    """The turn ``index`` as two: one that cannot be acted on, and one that can."""
-    turns = [UserTurn(message, tuple(turn.calls)) for message, turn in zip(messages, tale.turns, strict=True)]
+    """Split the turn ``index`` in two: one that cannot be acted on, and one that can."""
+    turns = [UserTurn(message, tuple(turn.calls)) for message, turn in zip(messages, story.turns, strict=True)]
     turns[index : index + 1] = [UserTurn(said[0], ()), UserTurn(said[1], turns[index].ground_truth, withheld)]
-    origins = [*range(index), -1, *range(index, len(tale.turns))]
-    return Shape(tuple(turns), _tools(tale, withheld, rng), tuple(origins))
-
-
-def _gaps(turn: ToldTurn) -> Iterator[tuple[Phrase, Mapping[str, object]]]:
-    return ((phrase, slots) for phrase, slots in turn.parts if phrase.gap is not None)
+    origins = [*range(index), -1, *range(index, len(story.turns))]
+    return Shape(tuple(turns), _tools(story, withheld, rng), tuple(origins))
 
 
 def _is_readable(value: object, texts: Iterable[str]) -> bool:
@@ -140,28 +139,27 @@ def _is_readable(value: object, texts: Iterable[str]) -> bool:
     return any(stands_in(part, text) for text in texts for part in parts)
 
 
-def _withholdable(tale: Tale) -> Iterator[tuple[int, str]]:
-    """The tools that a turn asks for and no earlier one needs, with the turn, if nothing needed could replace them."""
-    needed = _needed(tale.turns)
-    for index, turn in enumerate(tale.turns):
-        before = _needed(tale.turns[:index])
+def _withholdable(story: StoryBuilder) -> Iterator[tuple[int, str]]:
+    """Yield each tool that can be withheld, with its turn: asked for there, not needed before, not replaceable."""
+    needed = _needed(story.turns)
+    for index, turn in enumerate(story.turns):
+        before = _needed(story.turns[:index])
         asked_for = {call.name for place, call in enumerate(turn.calls) if place not in turn.prerequisites}
-        # In the order of the calls, for a set's order is another in each process.
+        # In the order of the calls, because a set's order differs between processes.
         for tool in dict.fromkeys(call.name for call in turn.calls):
             if tool in asked_for and tool not in before and not needed & SUBSTITUTES.get(tool, frozenset()):
                 yield index, tool
 
 
-def _needed(turns: Iterable[ToldTurn]) -> set[str]:
-    calls: Iterable[ToolCall] = (call for turn in turns for call in turn.calls)
-    return {call.name for call in calls}
+def _needed(turns: Iterable[StoryTurn]) -> set[str]:
+    return {call.name for turn in turns for call in turn.calls}
 
 
-def _tools(tale: Tale, withheld: tuple[str, ...], rng: random.Random) -> tuple[ToolDocument, ...]:
-    """The documents of the needed tools and of some others of the same classes, in the classes' order."""
-    needed = _needed(tale.turns)
+def _tools(story: StoryBuilder, withheld: tuple[str, ...], rng: random.Random) -> tuple[ToolDocument, ...]:
+    """Return the documents of the needed tools and of some others of the classes, in the classes' order."""
+    needed = _needed(story.turns)
     unwanted = {other for tool in withheld for other in SUBSTITUTES.get(tool, ())} | needed
-    documents = all_documents(tale.toolboxes)
+    documents = all_documents(story.toolboxes)
     others = [document.name for document in documents if document.name not in unwanted]
     wanted = rng.randint(max(LEAST_TOOLS, len(needed)), MOST_TOOLS)
     offered = needed.union(rng.sample(others, min(len(others), wanted - len(needed))))

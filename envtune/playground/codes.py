@@ -1,6 +1,7 @@
-"""Which codes the tools know: airports and routes, zip codes and distances, stock symbols. Asked of the tools, once.
+"""The codes of the tools: airports and routes, zip codes and distances, stock symbols.
 
-BFCL's classes hold these tables inside their functions. Only the names one can ask with stand here.
+BFCL's classes have these tables inside their functions, so they are read by calling the tools once with the names
+below.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from itertools import permutations
 from typing import Any
 
 from envtune.environment.toolbox import Toolbox
-from envtune.playground.tale import all_documents
+from envtune.playground.story_builder import all_documents
 from envtune.task import Category, Task, ToolCall
 
 MAX_DIGITS = 8
@@ -32,13 +33,13 @@ COMPANIES = (
 
 @cache
 def symbols() -> dict[str, str]:
-    """Company -> stock symbol."""
+    """Return the stock symbol of each company."""
     return {name: _ask("TradingBot", "get_symbol_by_name", name=name)["symbol"] for name in _names(COMPANIES)}
 
 
 @cache
 def routes() -> tuple[tuple[str, str], ...]:
-    """The pairs of cities between which one can fly."""
+    """Return the pairs of cities with a flight between them."""
     codes = {
         city: _ask("TravelAPI", "get_nearest_airport_by_city", location=city)["nearest_airport"]
         for city in _names(FLIGHT_CITIES)
@@ -53,7 +54,7 @@ def routes() -> tuple[tuple[str, str], ...]:
 
 @cache
 def roads() -> tuple[tuple[str, str], ...]:
-    """The pairs of cities between which a distance is known."""
+    """Return the pairs of cities with a known distance."""
     codes = {
         city: _ask("VehicleControlAPI", "get_zipcode_based_on_city", city=city)["zipcode"]
         for city in _names(DRIVE_CITIES)
@@ -67,7 +68,7 @@ def roads() -> tuple[tuple[str, str], ...]:
 
 @cache
 def neat(toolbox: str, tool: str, argument: str, candidates: range, **fixed: Any) -> tuple[int, ...]:
-    """Those numbers for which a conversion by a tool returns a short number, one that is easily copied."""
+    """Return the candidates for which a conversion returns at most ``MAX_DIGITS`` characters, which is easy to copy."""
     results = ((number, _ask(toolbox, tool, **{argument: number}, **fixed)) for number in candidates)
     return tuple(
         number for number, result in results if all(len(str(value)) <= MAX_DIGITS for value in result.values())
@@ -79,7 +80,7 @@ def _names(words: str) -> list[str]:
 
 
 def _ask(toolbox: str, tool: str, **arguments: Any) -> dict[str, Any]:
-    """What the tool returns, or an empty dict for a failure."""
+    """Return the result of a call, or an empty dict for a failure."""
     result = _toolbox(toolbox).call(ToolCall(tool, arguments))
     return json.loads(result.text) if result.ok else {}
 

@@ -1,4 +1,4 @@
-"""The playground as a source of tasks: as many as wanted, each made when it is drawn."""
+"""The playground as a source of tasks, each generated when it is drawn."""
 
 from __future__ import annotations
 
@@ -13,51 +13,56 @@ from envtune.checked import Among, Count, EachOnce, checked
 from envtune.data.bfcl import CATEGORIES, Categories, MaxTasks, ValidationSize
 from envtune.environment.worlds import TOOLBOXES
 from envtune.errors import UserError
-from envtune.playground.categories import Shape, shaped
+from envtune.playground.categories import Shape, shape_story
+from envtune.playground.story_builder import StoryBuilder, Storyline, StorylineError
 from envtune.playground.storylines import STORYLINES
-from envtune.playground.tale import Storyline, StorylineError, Tale
 from envtune.task import Category, Split, Task
 
-# Raised whenever the same seed gives other tasks than before.
+# Raised whenever a seed gives other tasks than in the version before.
 VERSION = 2
-# How many turns a story is told in, drawn evenly. Withholding adds one.
+# The number of turns of a story, drawn evenly. Withholding adds one.
 LENGTHS = {
     Category.BASE: (1, 2, 2, 3, 3, 4),
     Category.LONG_CONTEXT: (2, 3, 3, 4),
     Category.MISS_FUNC: (1, 2, 2, 3),
     Category.MISS_PARAM: (1, 2, 2, 3),
 }
-# A tale is told anew when it has nothing that can be withheld. `car_tires` has a value to leave out in one tale of
-# eight, so that 50 attempts failed in one of its tasks of a thousand, and with it the run.
-MAX_TALES = 500
+# A story is told again if nothing in it can be withheld. `car_tires` has a value to withhold in one story of eight, so
+# 50 attempts failed in one of its tasks of a thousand, and the run with it.
+MAX_ATTEMPTS = 500
 MAX_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A task, and what its storyline knows of it.
-
-    ``prerequisites`` are the places (turn, call) of ground-truth calls that no message asks for and without which a
-    later one fails. ``looked_up`` maps a code that such a call finds to what the user calls the same thing.
-    """
+    """A task with facts about its ground truth."""
 
     task: Task
     storyline: str
     prerequisites: frozenset[tuple[int, int]]
+    """The places (turn, call) of calls that no message asks for and without which a later call fails."""
     looked_up: Mapping[str, str]
+    """For each code that a prerequisite returns, the user's name for it."""
 
 
 @checked
 class Playground:
     """Generated tasks on BFCL's tools; see docs/playground.md.
 
-    ``train_size``, ``val_size`` and ``test_size`` are how many tasks the splits have, ``max_tasks`` how many of the
-    training tasks are used. Training tasks are of the ``categories`` in turn, those of the other splits of
-    ``val_categories`` (all four unless named). ``toolboxes`` are the classes that stories are told of. A task depends
-    on these three and on ``seed``, its split and its number, and on nothing else.
+    A task depends on ``categories`` or ``val_categories``, ``toolboxes``, ``seed``, its split and its number alone.
+
+    Args:
+        categories: the categories of training tasks, in turn.
+        toolboxes: the tool classes of the stories.
+        max_tasks: the number of training tasks that are used; None for all.
+        train_size: the number of training tasks.
+        val_size: the number of validation tasks.
+        test_size: the number of test tasks.
+        val_categories: the categories of validation and test tasks, in turn; None for all four.
+        seed: the seed of all tasks.
 
     Raises:
-        UserError: for a size below 1, an unknown or repeated name, or a category that none of the classes has.
+        UserError: a size is below 1, a name is unknown or repeated, or no class has stories of a category.
     """
 
     def __init__(
@@ -73,7 +78,7 @@ class Playground:
     ) -> None:
         trained = tuple(map(Category, categories))
         held_out = tuple(map(Category, CATEGORIES if val_categories is None else val_categories))
-        # In the order of the environment, whatever the order in which they are named.
+        # In the environment's order, so that tasks do not depend on the order of the setting.
         self._toolboxes = tuple(name for name in TOOLBOXES if name in toolboxes)
         self._categories = {Split.TRAIN: trained, Split.VAL: held_out, Split.TEST: held_out}
         self._lines = {
@@ -87,31 +92,33 @@ class Playground:
         }
 
     def tasks(self, split: Split) -> GeneratedTasks:
-        """The tasks of one split. A task is made when it is asked for, and made again if it has been forgotten.
+        """Return the tasks of one split, each generated when it is read.
 
         Raises:
-            UserError: if there is no such split.
+            UserError: the split is unknown.
         """
         if split not in list(Split):
             raise UserError(f"split {split!r} is unknown: use one of {', '.join(Split)}")
         return self._tasks[Split(split)]
 
     def story(self, split: Split, number: int) -> Story:
-        """The task ``number`` of a split, made afresh, with what its storyline knows of it."""
+        """Generate the task ``number`` of a split, with facts about its ground truth."""
         rng = random.Random(f"playground {self._seed} {split} {number}")
         categories = self._categories[split]
         category = categories[number % len(categories)]
         line = rng.choice(rng.choice(self._lines[category]))
-        for _ in range(MAX_TALES):
-            tale = Tale(line.toolboxes, rng, rng.choice(LENGTHS[category]), category is Category.LONG_CONTEXT)
-            line.tell(tale)
-            shape = shaped(tale, category, split, rng)
+        for _ in range(MAX_ATTEMPTS):
+            story = StoryBuilder(line.toolboxes, rng, rng.choice(LENGTHS[category]), category is Category.LONG_CONTEXT)
+            line.tell(story)
+            shape = shape_story(story, category, split, rng)
             if shape is not None:
-                return _story(line, tale, shape, category, f"playground_{split}_{category}_{number}", number)
-        raise StorylineError(f"{line.name} has been told {MAX_TALES} times, and has nothing to withhold for {category}")
+                return _story(line, story, shape, category, f"playground_{split}_{category}_{number}", number)
+        raise StorylineError(
+            f"{line.name} has been told {MAX_ATTEMPTS} times, and has nothing to withhold for {category}"
+        )
 
     def describe(self) -> dict[str, Any]:
-        """What has to be known to make the same tasks again."""
+        """Return the settings and versions that reproduce the tasks."""
         return {
             "benchmark": "playground",
             "version": VERSION,
@@ -124,9 +131,9 @@ class Playground:
 
 
 class GeneratedTasks(Sequence[Task]):
-    """Tasks that are made when they are asked for. The latest ones are remembered, so that they stay the same objects.
+    """A sequence of tasks, each generated when it is read; a slice is generated at once.
 
-    A slice is made at once.
+    The latest ``MAX_REMEMBERED`` are cached, so that reading one again returns the same object.
     """
 
     def __init__(self, playground: Playground, split: Split, size: int) -> None:
@@ -149,7 +156,7 @@ class GeneratedTasks(Sequence[Task]):
 
 
 def _storylines(category: Category, toolboxes: Sequence[str]) -> tuple[tuple[Storyline, ...], ...]:
-    """The storylines that suit a category and need no other class, by the class that they are counted under."""
+    """Return the storylines that suit a category and need no other classes, grouped by their first class."""
     suited = [
         line
         for line in STORYLINES
@@ -165,12 +172,12 @@ def _storylines(category: Category, toolboxes: Sequence[str]) -> tuple[tuple[Sto
     return found
 
 
-def _story(line: Storyline, tale: Tale, shape: Shape, category: Category, name: str, number: int) -> Story:
-    task = Task(name, category, number, tale.toolboxes, tale.initial_state, shape.tools, shape.turns)
+def _story(line: Storyline, story: StoryBuilder, shape: Shape, category: Category, name: str, number: int) -> Story:
+    task = Task(name, category, number, story.toolboxes, story.initial_state, shape.tools, shape.turns)
     prerequisites = frozenset(
         (index, place)
         for index, origin in enumerate(shape.origins)
         if origin >= 0
-        for place in tale.turns[origin].prerequisites
+        for place in story.turns[origin].prerequisites
     )
-    return Story(task, line.name, prerequisites, tale.looked_up)
+    return Story(task, line.name, prerequisites, story.looked_up)

@@ -1,7 +1,7 @@
-"""What generated tasks are about: names, words, numbers, texts, drawn fresh for every task from pools of words.
+"""Random values of generated tasks: names, words, numbers and texts from pools of words.
 
-All splits share the pools; what is made of them (`oak_ledger_47.txt`) is rarely the same twice. Values are plain ASCII
-without quotes, so that they stand in a message, in a result and in a call letter by letter.
+All splits share the pools; the values (`oak_ledger_47.txt`) rarely repeat. They are plain ASCII without quotes, so that
+they read the same in a message, a result and a call.
 """
 
 from __future__ import annotations
@@ -43,15 +43,17 @@ LETTERS = "abcdefghjkmnpqrstuvwxyz"
 
 
 def word(rng: random.Random) -> str:
+    """Return a noun."""
     return rng.choice(NOUNS)
 
 
 def distinct_words(rng: random.Random, count: int) -> list[str]:
+    """Return different nouns."""
     return rng.sample(NOUNS, count)
 
 
 def name(rng: random.Random) -> str:
-    """Something's name of one word or two: ``harbor``, ``old_harbor``, ``harbor_12``."""
+    """Return a name of one or two parts: ``harbor``, ``old_harbor``, ``harbor_12``."""
     shape = rng.randrange(3)
     if shape == 0:
         return word(rng)
@@ -59,53 +61,57 @@ def name(rng: random.Random) -> str:
 
 
 def distinct_names(rng: random.Random, count: int) -> list[str]:
-    """Names of which no two begin alike, so that one is never part of another."""
+    """Return names with different first words, so that none is part of another."""
     return [_varied(noun, rng) for noun in distinct_words(rng, count)]
 
 
 def file_name(rng: random.Random) -> str:
+    """Return a file name with an extension."""
     return f"{name(rng)}.{rng.choice(EXTENSIONS)}"
 
 
 def distinct_files(rng: random.Random, count: int) -> list[str]:
-    """File names, each around a word that no other of them has."""
+    """Return file names, each with a word that none of the others has."""
     return [f"{noun}.{rng.choice(EXTENSIONS)}" for noun in distinct_names(rng, count)]
 
 
 def sentence(rng: random.Random) -> str:
-    """Three to six words that someone may write in a message or a file."""
+    """Return three to six words for a message or a file."""
     return rng.choice(_SENTENCES)(rng)
 
 
 def title(rng: random.Random) -> str:
-    """A heading of two or three words."""
+    """Return a heading of two to four words."""
     return rng.choice(_TITLES)(rng)
 
 
 def user_name(rng: random.Random) -> str:
+    """Return a user name."""
     return f"{rng.choice(FIRST_NAMES).lower()}_{word(rng)}"
 
 
 def password(rng: random.Random) -> str:
+    """Return a password."""
     return f"{word(rng)}{rng.randint(10, 99)}"
 
 
 def secret(rng: random.Random) -> str:
-    """A token: letters and digits in turn."""
+    """Return a token of alternating letters and digits."""
     return "".join(f"{rng.choice(LETTERS)}{rng.randint(2, 9)}" for _ in range(3))
 
 
 def date(rng: random.Random) -> str:
+    """Return a date of 2025 or 2026, as YYYY-MM-DD."""
     return f"{rng.choice((2025, 2026))}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
 
 
 def price(rng: random.Random, low: int = 20, high: int = 900) -> float:
-    """With one or two places behind the point, never a whole number."""
+    """Return a price with one or two decimal places, never a whole number."""
     return rng.randint(low, high) + rng.randint(1, 99) / 100
 
 
 def decimal(rng: random.Random, low: int, high: int) -> float:
-    """A number with one place behind the point, never a whole one."""
+    """Return a number with one decimal place, never a whole number."""
     return rng.randint(low, high) + rng.randint(1, 9) / 10
 
 

@@ -1,4 +1,4 @@
-"""Trajectories -> rewards: each one a class with plain-value settings, its parts named and weighted."""
+"""Rewards of trajectories. Each is a class with plain settings that returns named, weighted parts."""
 
 from envtune.reward.binary import BinaryReward
 from envtune.reward.breakdown import Reward, RewardBreakdown, RewardPart, judge

@@ -8,13 +8,15 @@ from envtune.trajectory import Trajectory
 
 
 class BinaryReward:
-    """1 if every turn of the task passed, else 0.
+    """R = 1 if every turn of the task passed, else 0.
 
-    By the ``method``'s ``turn_rule`` that is a progress of 1, and not BFCL's success, which judges no turn without
-    ground truth (see ``ProgressReward``).
+    By the turn rule ``method`` this differs from BFCL's success, which does not judge turns without ground truth.
+
+    Args:
+        turn_rule: the rule for a passed turn, ``method`` or ``official`` (see ``ProgressReward``).
 
     Raises:
-        UserError: for any other rule than ``method`` and ``official``.
+        UserError: the rule is unknown.
     """
 
     def __init__(self, turn_rule: str = "method") -> None:

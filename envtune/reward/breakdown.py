@@ -1,4 +1,4 @@
-"""What a reward says about one trajectory: named, weighted parts and their sum."""
+"""The result of a reward for one trajectory: named, weighted parts and their sum."""
 
 from __future__ import annotations
 
@@ -11,49 +11,53 @@ from typing import Any, Protocol
 from envtune.errors import UserError
 from envtune.trajectory import Trajectory
 
-# What is logged as reward/<name> for the reward as a whole (envtune/training/reporting/metrics.py).
+# Names logged as reward/<name> for the reward as a whole.
 RESERVED = frozenset({"mean", "std", "frac_zero_std", "frac_all_fail", "frac_all_success", "refills"})
-# Advantages are computed in float32, which ends at 3.4e38 and has to hold the sum over a group.
+# Advantages are computed in float32 (at most 3.4e38), which must hold the sum over a group.
 LARGEST = 1e30
 _SHOULD = "return RewardBreakdown((RewardPart(name, value), …)), with at least one part"
 
 
 @dataclass(frozen=True, slots=True)
 class RewardPart:
-    """One reason for a reward. It contributes ``weight * value``; the same names recur for every trajectory."""
+    """One term of a reward."""
 
     name: str
+    """Unique in the breakdown, and equal for every trajectory."""
     value: float
     weight: float = 1.0
 
     @property
     def contribution(self) -> float:
+        """``weight * value``."""
         return self.weight * self.value
 
 
 @dataclass(frozen=True, slots=True)
 class RewardBreakdown:
-    """One trajectory's reward with its reasons."""
+    """The reward of one trajectory in its parts."""
 
     parts: tuple[RewardPart, ...]
 
     @property
     def total(self) -> float:
+        """The sum of the contributions."""
         return sum(part.contribution for part in self.parts)
 
 
 class Reward(Protocol):
-    """Judges one finished episode by its record alone."""
+    """Map the record of a finished episode to a breakdown."""
 
     def __call__(self, trajectory: Trajectory) -> RewardBreakdown: ...
 
 
 def judge(reward: Reward, trajectory: Trajectory) -> RewardBreakdown:
-    """The breakdown of ``trajectory`` by ``reward``, which may be the user's own: every number is made a plain float.
+    """Apply a reward, possibly a user's own, to a trajectory; return a validated breakdown of plain floats.
 
     Raises:
-        UserError: it is not a breakdown, a name cannot be logged, or a number is not finite or beyond ``LARGEST``.
-        RuntimeError: the reward has raised the error that is the cause.
+        UserError: the result is not a breakdown, a name cannot be logged, or a number is not finite or beyond
+            ``LARGEST``.
+        RuntimeError: the reward raised an exception, which is the cause.
     """
     place = f"the reward {getattr(reward, '__name__', type(reward).__name__)}, for an episode of {trajectory.task_id}"
     try:
@@ -107,7 +111,7 @@ def _number(part: RewardPart, kind: str) -> float:
 
 
 def _float(given: Any) -> float:
-    """NaN if it is not a number. Scalars of numpy and torch have no dimensions and an ``item``."""
+    """Return a number or a numpy or torch scalar as a float; NaN for any other value."""
     scalar = given.item() if getattr(given, "ndim", None) == 0 else given
     try:
         return float(scalar) if isinstance(scalar, Real) else math.nan

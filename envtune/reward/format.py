@@ -7,7 +7,7 @@ from envtune.trajectory import FormatError, ToolCalls, Trajectory
 
 
 def format_score(trajectory: Trajectory) -> float:
-    """R_format = (N - C_format) / N: the share of the agent's responses that kept the protocol; 0 without any."""
+    """Return R_format = (N - C_format) / N, the share of responses in the protocol, in [0, 1]; 0 if N = 0."""
     steps = trajectory.steps
     if not steps:
         return 0.0
@@ -15,16 +15,16 @@ def format_score(trajectory: Trajectory) -> float:
 
 
 def tool_score(trajectory: Trajectory) -> float:
-    """R_tool = C_correct / (C_correct + C_error): the share of calls that did what they should; 0 without any."""
+    """Return R_tool = C_correct / (C_correct + C_error), the share of successful calls, in [0, 1]; 0 without calls."""
     results = trajectory.results
     return sum(result.ok for result in results) / len(results) if results else 0.0
 
 
 class FormatReward:
-    """Stage 1: R = I_tool * (R_format + R_tool), in [0, 2].
+    """R = I_tool * (R_format + R_tool), in [0, 2], for stage 1.
 
-    I_tool is 1 if at least one tool call was tried, so that answering everything at once earns nothing. It stands in
-    both parts, ``format`` and ``tool``: as their weight, 1 or 0.
+    I_tool, the weight of both parts, is 1 if at least one tool call was tried and 0 otherwise, so that answering
+    without acting earns nothing.
     """
 
     def __call__(self, trajectory: Trajectory) -> RewardBreakdown:

@@ -1,4 +1,4 @@
-"""Progress with a little format: the reward of the paper's direct-GRPO baseline (arXiv 2510.10197)."""
+"""A weighted sum of progress and format: the reward of the paper's direct-GRPO baseline (arXiv 2510.10197)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class MixedReward:
     """R = progress * R_P + format * R_format.
 
     Args:
-        progress: weight of the share of passed turns.
-        format: weight of the share of responses that kept the protocol.
-        turn_rule: what a passed turn is, ``method`` or ``official`` (see ``ProgressReward``).
+        progress: the weight of the share of passed turns.
+        format: the weight of the share of responses in the protocol.
+        turn_rule: the rule for a passed turn, ``method`` or ``official`` (see ``ProgressReward``).
 
     Raises:
-        UserError: if a weight is negative or both are 0, or there is no such rule.
+        UserError: a weight is negative, both are 0, or the rule is unknown.
     """
 
     def __init__(self, progress: float = 0.9, format: float = 0.1, turn_rule: str = "method") -> None:

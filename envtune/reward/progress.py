@@ -10,13 +10,15 @@ from envtune.trajectory import Trajectory, TurnRule
 class ProgressReward:
     """R_P = (1/T) * sum over the task's T turns of state_t * exec_t, in [0, 1].
 
-    A turn that was never reached has not passed. ``turn_rule`` says what a passed turn is. By the ``method``, a turn
-    without ground truth passes if it was answered without a call, and any other if world and results are right, even
-    if that was done in an earlier turn. The ``official`` rule does not judge the former and asks for a call in the
-    latter, as BFCL's checker does.
+    A turn that was never reached has not passed.
+
+    Args:
+        turn_rule: the rule for a passed turn. By ``method``, a turn without ground truth passes if it was answered
+            without a call, and any other if state and response match, even because of an earlier turn. By
+            ``official``, as in BFCL's checker, the former is not judged and the latter also needs a call.
 
     Raises:
-        UserError: for any other rule.
+        UserError: the rule is unknown.
     """
 
     def __init__(self, turn_rule: str = "method") -> None:
@@ -27,7 +29,11 @@ class ProgressReward:
 
 
 def parse_turn_rule(name: str) -> TurnRule:
-    """The rule by its name; a UserError for any other."""
+    """Return the rule with this name.
+
+    Raises:
+        UserError: the name is unknown.
+    """
     try:
         return TurnRule(name)
     except ValueError:

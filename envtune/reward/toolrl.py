@@ -1,4 +1,4 @@
-"""The reward of the ToolRL-style baseline: format and likeness to the ground truth's calls (arXiv 2504.13958, 3.3).
+"""The reward of the ToolRL baseline: format and similarity to the ground truth's calls (arXiv 2504.13958, section 3.3).
 
 For one turn with ground-truth calls G and the agent's calls P of that turn:
 
@@ -7,14 +7,14 @@ For one turn with ground-truth calls G and the agent's calls P of that turn:
     r_value = sum over matched (g, p) of the number of g's arguments that p gives equally   in [0, sum |keys(g)|]
     R_correct = 6 * R_max / S_max - 3,   R_max = max over matchings of the sum, S_max = 1 + |G| + sum |keys(g)|
 
-ToolRL judges one response to a prompt; what an episode of many turns asks for in addition was chosen here:
+ToolRL scores one response to a prompt. Its extension to episodes of several turns is defined here:
 
-- P are all calls of the turn's steps, also failed ones; a call more than needed costs only what it takes from r_name.
-- Only calls of the same tool are matched, each at most once. Two calls without arguments have the same parameters.
-- R_correct is the mean over the turns with ground truth. Turns without ground truth are left out, as ToolRL scores no
-  correctness where no call is due; if there is no other turn, R_correct is 0.
-- A turn that was never reached counts as one with ground truth and no call: -3.
-- R_format is the share of responses that kept the protocol (ToolRL: 0 or 1 for its single response).
+- P are all calls of the turn's steps, including failed ones; a superfluous call only lowers r_name.
+- Only calls of the same tool are matched, each at most once. Two calls without arguments have equal parameters.
+- R_correct is the mean over the turns with ground truth. Turns without ground truth are left out, because ToolRL does
+  not score correctness if no call is due; without other turns, R_correct is 0.
+- A turn that was never reached counts as one with ground truth and without calls: -3.
+- R_format is the share of responses in the protocol (ToolRL: 0 or 1 for its single response).
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class ToolRLReward:
 
 
 def correctness(trajectory: Trajectory) -> float:
-    """R_correct of the whole episode."""
+    """Return R_correct of an episode, in [-3, 3]."""
     played = [turn_correctness(turn) for turn in trajectory.turns if turn.ground_truth]
     scores = played + [LOWEST] * (trajectory.turn_count - len(trajectory.turns))
     return sum(scores) / len(scores) if scores else 0.0
 
 
 def turn_correctness(turn: Turn) -> float:
-    """R_correct of one turn, which must have ground truth."""
+    """Return R_correct of a turn with ground truth, in [-3, 3]."""
     wanted = turn.ground_truth
     made = [call for step in turn.steps if isinstance(step.action, ToolCalls) for call in step.action.calls]
     names = _jaccard({call.name for call in wanted}, {call.name for call in made})
@@ -60,9 +60,9 @@ def turn_correctness(turn: Turn) -> float:
 
 
 def best_matching(scores: Sequence[Sequence[float]]) -> float:
-    """The largest sum of ``scores[row][column]`` (0 or more) with each row and each column used at most once.
+    """Return the largest sum of non-negative ``scores[row][column]`` with each row and column used at most once.
 
-    Grows the matching row by row along the best alternating path (Hungarian method by relaxation, exact).
+    The matching grows row by row along the best alternating path (Hungarian method by relaxation, exact).
     """
     columns = len(scores[0]) if scores else 0
     owner: dict[int, int] = {}
@@ -78,9 +78,9 @@ def best_matching(scores: Sequence[Sequence[float]]) -> float:
 def _best_path(
     scores: Sequence[Sequence[float]], owner: dict[int, int], start: int, columns: int
 ) -> tuple[float, list[tuple[int, int]]]:
-    """The largest gain from giving ``start`` a column, and the (row, column) pairs to set for it.
+    """Return the largest gain from assigning row ``start`` a column, and the (row, column) pairs to set for it.
 
-    The path ends at a free column, or at a row that gives its column up.
+    The path ends at a free column, or at a row that gives up its column.
     """
     reached: dict[int, tuple[float, list[tuple[int, int]]]] = {start: (0.0, [])}
     best: tuple[float, list[tuple[int, int]]] = (0.0, [])
@@ -101,7 +101,7 @@ def _best_path(
 
 
 def _likeness(wanted: ToolCall, made: ToolCall) -> float:
-    """r_param + r_value of a pair; 0 for calls of different tools."""
+    """Return r_param + r_value of a pair; 0 for calls of different tools."""
     if wanted.name != made.name:
         return 0.0
     equal = sum(key in made.arguments and _equal(value, made.arguments[key]) for key, value in wanted.arguments.items())
@@ -109,7 +109,7 @@ def _likeness(wanted: ToolCall, made: ToolCall) -> float:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """As JSON values: 1 equals 1.0, but not true."""
+    """Compare as JSON values: 1 equals 1.0, but not true."""
     return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 

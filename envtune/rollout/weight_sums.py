@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 # Values that are scrambled at once: eight bytes each, on the tensor's device.
@@ -26,8 +27,8 @@ _SHIFTS = (30, 27, 31)
 
 
 @torch.no_grad()
-def weight_sum(tensor: Tensor, dtype: torch.dtype) -> int:
-    """The sum of ``tensor`` once it is rounded to ``dtype``, from 0 to 2^64 - 1."""
+def weight_sum(tensor: Float[Tensor, "..."], dtype: torch.dtype) -> int:
+    """Return the sum of ``tensor`` once it is rounded to ``dtype``, from 0 to 2^64 - 1."""
     total = 0
     for values in tensor.detach().reshape(-1).split(CHUNK):
         exact = values.to(dtype).float()
@@ -57,8 +58,8 @@ def differing_layers(trainer: Mapping[str, int], workers: Sequence[Mapping[str, 
     return [f"layer {layer}" if layer else "embedding, last norm or head" for layer in layers]
 
 
-def _scrambled(numbers: Tensor) -> Tensor:
-    """int64 -> int64, one to one. Multiplication wraps around; shifts fill up with zeros."""
+def _scrambled(numbers: Int64[Tensor, "n"]) -> Int64[Tensor, "n"]:
+    """Map numbers one to one. Multiplication wraps around; shifts fill up with zeros."""
     for shift, multiplier in zip(_SHIFTS, (*_MULTIPLIERS, 1), strict=True):
         numbers = (numbers ^ ((numbers >> shift) & ((1 << (64 - shift)) - 1))) * multiplier
     return numbers

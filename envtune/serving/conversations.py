@@ -21,11 +21,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from envtune.call_text import parse_call_list
 from envtune.chat.plain_text import TooLong
 from envtune.chat.protocol import render_answer, render_calls
 from envtune.chat.template import Template
 from envtune.environment.episode import render_results
-from envtune.serving.call_text import read_calls
 from envtune.serving.messages import Message
 from envtune.serving.refusal import Refusal
 from envtune.task import ToolDocument
@@ -217,7 +217,7 @@ def _observation(reply: Message, unread: Sequence[Message]) -> str:
 
 def _completion(reply: Message, has_tools: bool) -> str:
     """A completion that says what the assistant's message shows."""
-    calls = reply.calls if reply.calls or has_tools else read_calls(reply.text)
+    calls = reply.calls if reply.calls or has_tools else parse_call_list(reply.text)
     try:
         # Models that think aloud do so in the text beside their calls.
         thought = reply.thought or (reply.text if reply.calls else "")

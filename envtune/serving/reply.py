@@ -7,8 +7,8 @@ import time
 import uuid
 from typing import Any
 
+from envtune.call_text import render_call_list
 from envtune.chat.protocol import parse
-from envtune.serving.call_text import write_calls
 from envtune.serving.messages import Message
 from envtune.trajectory import FinalAnswer, ToolCalls
 
@@ -25,7 +25,7 @@ def read_reply(completion: str, has_tools: bool) -> Message:
         if has_tools:
             ids = tuple(f"call_{uuid.uuid4().hex}" for _ in action.calls)
             return Message("assistant", "", action.thought, action.calls, ids)
-        written = write_calls(action.calls)
+        written = render_call_list(action.calls)
         if written is not None:
             return Message("assistant", written, action.thought)
     return Message("assistant", completion.strip())

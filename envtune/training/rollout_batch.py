@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float32
 
 from envtune.grpo.batch import TrainBatch
 from envtune.reward.breakdown import RewardBreakdown
@@ -63,6 +64,6 @@ class ValidationBatch:
         return self
 
 
-def reward_matrix(groups: Sequence[RewardedGroup]) -> torch.Tensor:
-    """Rewards as float32 [task, group]."""
+def reward_matrix(groups: Sequence[RewardedGroup]) -> Float32[torch.Tensor, "task episode"]:
+    """Return the rewards of each group's episodes; all groups are equally large."""
     return torch.tensor([group.rewards for group in groups], dtype=torch.float32)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from envtune.data.bfcl import BFCL, TaskFileError, load_bfcl_tasks, package_data
+from envtune.data.bfcl import BFCL, load_bfcl_tasks, package_data
 from envtune.data.split import scenario_split
 from envtune.errors import UserError
 from envtune.task import Category, Split, Task
@@ -86,9 +86,9 @@ def _copy_with(folder: Path, change: Callable[[list[str]], None]) -> str:
 @pytest.mark.parametrize(
     ("replacement", "fault"),
     [
-        ("{not json", "not valid JSON"),
-        ("", "not valid JSON"),
-        ("[]", "not a JSON object"),
+        ("{not json", "is not JSON"),
+        ("", "is not JSON"),
+        ("[]", "holds no JSON object"),
         ('{"id": "multi_turn_base_2"}', "'involved_classes' is missing or unknown"),
         ('{"id": "multi_turn_base_999"}', "'multi_turn_base_999' is missing or unknown"),
         (
@@ -103,13 +103,13 @@ def _copy_with(folder: Path, change: Callable[[list[str]], None]) -> str:
 )
 def test_a_broken_line_is_told_in_one_sentence_with_file_and_line(tmp_path: Path, replacement: str, fault: str) -> None:
     folder = _copy_with(tmp_path, lambda lines: lines.__setitem__(2, replacement))
-    with pytest.raises(TaskFileError, match=rf"BFCL_v4_multi_turn_base\.json, line 3: .*{fault}") as error:
+    with pytest.raises(UserError, match=rf"BFCL_v4_multi_turn_base\.json, line 3:? .*{fault}") as error:
         load_bfcl_tasks(["base"], data_dir=folder)
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_task_file_is_told_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(TaskFileError, match="cannot be read as a task file"):
+    with pytest.raises(UserError, match=r"cannot be read .*give a JSON-lines file of tasks"):
         load_bfcl_tasks(["base"], data_dir=str(tmp_path))
 
 

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from envtune.chat.protocol import parse, render_answer, render_calls
-from envtune.data.bfcl import TaskFileError, load_bfcl_tasks, package_data, package_entries
+from envtune.data.bfcl import load_bfcl_tasks, package_data, package_entries
 from envtune.data.parquet import ParquetTasks
 from envtune.data.verl_file import ParquetFileError, write_rows
 from envtune.data.verl_row import task_of_row, to_row
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode
+from envtune.errors import UserError
 from envtune.task import Category, Split, Task
 
 FILES, CARS, TRADES, TRIPS = (f"multi_turn_base_{number}" for number in (0, 56, 100, 152))
@@ -105,5 +106,5 @@ def test_a_task_file_of_the_users_is_refused_with_the_number_of_the_line(tmp_pat
     lines = path.read_text(encoding="utf-8").splitlines()
     lines[1] = json.dumps(json.loads(lines[1]) | {"initial_config": {"GorillaFileSystem": {"root": 1}}})
     path.write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(TaskFileError, match=r"base\.json, line 2: the initial state of GorillaFileSystem cannot be"):
+    with pytest.raises(UserError, match=r"base\.json, line 2: the initial state of GorillaFileSystem cannot be"):
         load_bfcl_tasks(["base"], data_dir=str(tmp_path))

@@ -17,7 +17,7 @@ from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode, Observation
-from envtune.environment.limits.results import MAX_RESPONSE_CHARACTERS, MAX_RESULT_CHARACTERS
+from envtune.environment.limits.result_budget import MAX_RESPONSE_CHARACTERS, MAX_RESULT_CHARACTERS
 from envtune.task import Task, ToolCall
 from envtune.trajectory import ToolResult, Trajectory
 

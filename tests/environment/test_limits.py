@@ -9,7 +9,7 @@ from envtune.data.bfcl import load_bfcl_tasks
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.checker import judge_state
 from envtune.environment.episode import Episode
-from envtune.environment.limits import check_arguments, results, tree, world
+from envtune.environment.limits import check_arguments, result_budget, tree, world
 from envtune.environment.toolbox import PARAMETERS, Toolbox
 from envtune.task import Category, Task, ToolCall, ToolDocument, UserTurn
 from envtune.trajectory import ToolResult
@@ -75,7 +75,7 @@ def test_calls_within_the_bounds_keep_their_exact_result(name: str, arguments: d
 
 
 def test_a_result_too_long_to_show_is_a_failed_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "MAX_RESULT_CHARACTERS", 20)
+    monkeypatch.setattr(result_budget, "MAX_RESULT_CHARACTERS", 20)
     assert _call(_toolbox("MathAPI"), "add", a=1, b=2).text == '{"result": 3}'
     result = _call(_toolbox("MathAPI"), "add", a=1, b=10**9)
     assert (result.ok, result.text) == (
@@ -114,7 +114,7 @@ def test_doubling_by_cp_and_mv_ends_in_refusals_that_change_nothing() -> None:
         made.append(_call(toolbox, "mv", source=f"b{round_number}", destination="a"))
     refused = [result for result in made if not result.ok]
     assert refused
-    assert len(_call(toolbox, "find").text) <= results.MAX_RESULT_CHARACTERS + 100
+    assert len(_call(toolbox, "find").text) <= result_budget.MAX_RESULT_CHARACTERS + 100
     tree.check_tree(toolbox.worlds["GorillaFileSystem"])
 
 
@@ -167,8 +167,8 @@ def test_echo_writes_long_texts_and_only_short_lists() -> None:
 
 
 def test_once_a_response_has_returned_its_budget_its_other_calls_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "MAX_RESPONSE_CHARACTERS", 26)
-    toolbox, budget = _toolbox("MathAPI"), results.ResultBudget()
+    monkeypatch.setattr(result_budget, "MAX_RESPONSE_CHARACTERS", 26)
+    toolbox, budget = _toolbox("MathAPI"), result_budget.ResultBudget()
     first, second, third = (toolbox.call(ToolCall("add", {"a": 1, "b": 2}), budget) for _ in range(3))
     assert first.text == second.text == '{"result": 3}'
     assert (third.ok, third.text) == (
@@ -180,30 +180,30 @@ def test_once_a_response_has_returned_its_budget_its_other_calls_are_refused(mon
 
 
 def test_a_call_refused_for_the_budget_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "MAX_RESPONSE_CHARACTERS", 1)
-    toolbox, budget = _toolbox("GorillaFileSystem"), results.ResultBudget()
+    monkeypatch.setattr(result_budget, "MAX_RESPONSE_CHARACTERS", 1)
+    toolbox, budget = _toolbox("GorillaFileSystem"), result_budget.ResultBudget()
     made = [toolbox.call(ToolCall("mkdir", {"dir_name": name}), budget).ok for name in "ab"]
     assert made == [True, False]
     assert _call(toolbox, "ls").text == '{"current_directory_content": ["a"]}'
 
 
 def test_a_result_too_long_to_show_counts_towards_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "MAX_RESULT_CHARACTERS", 20)
-    monkeypatch.setattr(results, "MAX_RESPONSE_CHARACTERS", 22)
-    toolbox, budget = _toolbox("MathAPI"), results.ResultBudget()
+    monkeypatch.setattr(result_budget, "MAX_RESULT_CHARACTERS", 20)
+    monkeypatch.setattr(result_budget, "MAX_RESPONSE_CHARACTERS", 22)
+    toolbox, budget = _toolbox("MathAPI"), result_budget.ResultBudget()
     texts = [toolbox.call(ToolCall("add", {"a": 1, "b": 10**9}), budget).text for _ in range(2)]
     assert "the result has 22 characters" in texts[0]
     assert "the calls before it returned 22 characters or more" in texts[1]
 
 
 def test_the_text_of_an_exception_is_a_result_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "MAX_RESULT_CHARACTERS", 50)
+    monkeypatch.setattr(result_budget, "MAX_RESULT_CHARACTERS", 50)
     result = _call(_toolbox("VehicleControlAPI"), "lockDoors", unlock=True, door=["x" * 99])
     assert (result.ok, "characters; 50 can be shown" in result.text) == (False, True)
 
 
 def test_a_step_has_one_budget_for_all_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "MAX_RESPONSE_CHARACTERS", 2)
+    monkeypatch.setattr(result_budget, "MAX_RESPONSE_CHARACTERS", 2)
     task = Task("t", Category.BASE, 0, ("GorillaFileSystem",), {}, DOCUMENTS, (UserTurn("Hello", ()),))
     episode = Episode(task, parse, NoAugmentation(), step_limit=3)
     episode.reset()

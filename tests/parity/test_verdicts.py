@@ -9,9 +9,9 @@ import pytest
 from official import Entry, Turns, entries, isolated, turn_verdicts, verdict
 from variants import VARIANTS, mixed
 
+from envtune.call_text import parse_call
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks
-from envtune.data.call_string import parse_call
 from envtune.data.recorded_calls import score
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode

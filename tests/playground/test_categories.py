@@ -5,34 +5,40 @@ from dataclasses import replace
 
 import pytest
 
-from envtune.playground.categories import SUBSTITUTES, shaped
-from envtune.playground.reading import unreadable_values
+from envtune.playground.categories import SUBSTITUTES, shape_story
+from envtune.playground.phrase import Gap, Phrase
+from envtune.playground.readable_values import unreadable_values
 from envtune.playground.source import Story
-from envtune.playground.tale import StorylineError, Tale
-from envtune.playground.wording import gap, phrase
+from envtune.playground.story_builder import StoryBuilder, StorylineError
 from envtune.task import Category, Split
 
-OPEN = phrase(
-    ["Open '{title}', priority {priority}."],
-    ["v '{title}' {priority}"],
-    ["t '{title}' {priority}"],
-    gap("title", "title", ["Open a ticket, priority {priority}."], ["v {priority}"], ["t {priority}"]),
+OPEN = Phrase(
+    train=("Open '{title}', priority {priority}.",),
+    val=("v '{title}' {priority}",),
+    test=("t '{title}' {priority}",),
+    gap=Gap(
+        slot="title",
+        what="title",
+        train=("Open a ticket, priority {priority}.",),
+        val=("v {priority}",),
+        test=("t {priority}",),
+    ),
 )
-CLOSE = phrase(["Close it."], ["v close"], ["t close"])
+CLOSE = Phrase(train=("Close it.",), val=("v close",), test=("t close",))
 
 # What is missing there says which of the listed items is meant; the item itself has been listed.
 CHOOSING = ("trade_history", "maths_listed")
 
 
-def tale_of_a_ticket() -> Tale:
-    tale = Tale(["TicketAPI"], random.Random(0), length=2, crowded=False)
-    tale.world("TicketAPI", ticket_queue=[], ticket_counter=417, current_user=None)
-    tale.say(OPEN, title="Old Oak", priority=3)
-    tale.log_in("ticket_login", "ada", "oak12")
-    number = tale.call("create_ticket", title="Old Oak", priority=3)["id"]
-    tale.say(CLOSE)
-    tale.call("close_ticket", ticket_id=number)
-    return tale
+def story_of_a_ticket() -> StoryBuilder:
+    story = StoryBuilder(["TicketAPI"], random.Random(0), length=2, crowded=False)
+    story.world("TicketAPI", ticket_queue=[], ticket_counter=417, current_user=None)
+    story.say(OPEN, title="Old Oak", priority=3)
+    story.log_in("ticket_login", "ada", "oak12")
+    number = story.call("create_ticket", title="Old Oak", priority=3)["id"]
+    story.say(CLOSE)
+    story.call("close_ticket", ticket_id=number)
+    return story
 
 
 def names(calls: object) -> list[str]:
@@ -40,7 +46,7 @@ def names(calls: object) -> list[str]:
 
 
 def test_the_value_that_was_left_out_comes_with_the_next_message():
-    shape = shaped(tale_of_a_ticket(), Category.MISS_PARAM, Split.TRAIN, random.Random(0))
+    shape = shape_story(story_of_a_ticket(), Category.MISS_PARAM, Split.TRAIN, random.Random(0))
     assert shape is not None
     vague, supplied, closed = shape.turns
     assert "Open a ticket, priority 3." in vague.message
@@ -54,7 +60,7 @@ def test_the_value_that_was_left_out_comes_with_the_next_message():
 
 def test_a_withheld_tool_comes_with_an_empty_message_after_it_was_missed():
     for seed in range(20):
-        shape = shaped(tale_of_a_ticket(), Category.MISS_FUNC, Split.TRAIN, random.Random(seed))
+        shape = shape_story(story_of_a_ticket(), Category.MISS_FUNC, Split.TRAIN, random.Random(seed))
         assert shape is not None
         (handed_over,) = [index for index, turn in enumerate(shape.turns) if turn.new_tools]
         asked, given = shape.turns[handed_over - 1 : handed_over + 1]
@@ -91,14 +97,14 @@ def test_only_the_message_that_supplies_it_has_the_missing_value(stories: list[S
 
 
 def test_a_tale_with_nothing_to_withhold_has_no_shape():
-    tale = Tale(["TicketAPI"], random.Random(0), length=1, crowded=False)
-    tale.world("TicketAPI", ticket_queue=[], ticket_counter=417, current_user="ada")
-    tale.say(phrase(["Who is in?"], ["v"], ["t"]))
-    tale.call("ticket_get_login_status")
-    assert shaped(tale, Category.MISS_PARAM, Split.TRAIN, random.Random(0)) is None
+    story = StoryBuilder(["TicketAPI"], random.Random(0), length=1, crowded=False)
+    story.world("TicketAPI", ticket_queue=[], ticket_counter=417, current_user="ada")
+    story.say(Phrase(train=("Who is in?",), val=("v",), test=("t",)))
+    story.call("ticket_get_login_status")
+    assert shape_story(story, Category.MISS_PARAM, Split.TRAIN, random.Random(0)) is None
 
 
 def test_a_call_of_a_storyline_that_fails_is_an_error_of_ours():
-    tale = tale_of_a_ticket()
+    story = story_of_a_ticket()
     with pytest.raises(StorylineError, match="Ticket with ID 1 not found"):
-        tale.call("close_ticket", ticket_id=1)
+        story.call("close_ticket", ticket_id=1)

@@ -54,17 +54,17 @@ def test_a_million_tasks_are_a_sequence_of_which_only_the_drawn_are_made():
 
 
 def test_a_tale_is_told_anew_until_it_has_something_to_withhold(monkeypatch: pytest.MonkeyPatch):
-    """One of a million tasks may need a hundred tales; a run over them must not end there."""
-    tales, shaped = [], source.shaped
+    """One of a million tasks may need a hundred attempts; a run over them must not end there."""
+    attempts, shaped = [], source.shape_story
 
     def reluctant(*arguments):
-        tales.append(arguments)
-        return shaped(*arguments) if len(tales) > 200 else None
+        attempts.append(arguments)
+        return shaped(*arguments) if len(attempts) > 200 else None
 
-    monkeypatch.setattr(source, "shaped", reluctant)
+    monkeypatch.setattr(source, "shape_story", reluctant)
     task = Playground(["miss_param"]).tasks(Split.TRAIN)[0]
     assert task.category is Category.MISS_PARAM
-    assert len(tales) > 200
+    assert len(attempts) > 200
 
 
 def test_categories_take_turns_and_held_out_splits_have_all_four():

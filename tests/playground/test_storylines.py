@@ -23,10 +23,10 @@ from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.environment.worlds import TOOLBOXES
-from envtune.playground.reading import leaves, stands_in, unreadable_values
+from envtune.playground.readable_values import stands_in, unreadable_values
 from envtune.playground.source import Story
 from envtune.playground.storylines import STORYLINES
-from envtune.task import Category, Split
+from envtune.task import Category, Split, leaves
 
 DOMAINS = (file_system, mathematics, message, ticket, trading, travel, twitter, vehicle)
 SAYS_ENOUGH = re.compile("|".join(pattern for domain in DOMAINS for pattern in domain.ALREADY_ACTIONABLE))
@@ -109,7 +109,7 @@ def test_a_long_context_hides_what_a_later_call_needs_among_many(stories: list[S
         assert len(text) > 150, task.id
         assert text.count(",") >= 7, task.id
         # A value that is called with later stands in the long result.
-        later = leaves(result.call.arguments for result in results[longest + 1 :])
+        later = leaves([result.call.arguments for result in results[longest + 1 :]])
         assert any(stands_in(value, text) for value in later if not isinstance(value, bool)), task.id
 
 

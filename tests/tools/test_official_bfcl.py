@@ -15,9 +15,9 @@ from official import entries
 from variants import WRITES, Turns, as_steps, mixed
 
 from envtune import trajectory_file
+from envtune.call_text import parse_call
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks
-from envtune.data.call_string import parse_call
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.environment.toolbox import PARAMETERS

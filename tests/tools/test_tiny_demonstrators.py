@@ -9,7 +9,7 @@ from demonstrated import outcome, stories
 
 from envtune.chat.protocol import parse
 from envtune.environment.augmentation.actionable import Actionable
-from envtune.playground.tale import all_documents
+from envtune.playground.story_builder import all_documents
 from envtune.task import Category, Task, ToolCall, UserTurn
 from envtune.trajectory import FinalAnswer, FormatError, ToolCalls
 from tools.tiny_model import demonstrators

@@ -20,6 +20,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import shape_checks  # noqa: F401
 import torch
 
 import train as program

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import shape_checks  # noqa: F401
 import torch
 
 import train as program

@@ -18,8 +18,8 @@ from envtune.environment.augmentation import Hints
 from envtune.environment.episode import Episode, Observation
 from envtune.environment.toolbox import Toolbox
 from envtune.playground import values
-from envtune.playground.reading import leaves, stands_in
-from envtune.task import Task, ToolCall
+from envtune.playground.readable_values import stands_in
+from envtune.task import Task, ToolCall, leaves
 from envtune.trajectory import Hint, ToolResult
 
 STEP_LIMIT = 5
@@ -88,7 +88,7 @@ def told_by_results(task: Task) -> list[list[Any]]:
     needed: list[list[Any]] = []
     for turn in task.turns:
         said += f"\n{turn.message}"
-        values = leaves(value for call in turn.ground_truth for value in call.arguments.values())
+        values = leaves([call.arguments for call in turn.ground_truth])
         unsaid = [value for value in values if not isinstance(value, bool) and not stands_in(value, said)]
         needed.append([value for value in unsaid if stands_in(value, told)])
         told += "".join(f"\n{toolbox.call(call).text}" for call in turn.ground_truth)
@@ -272,7 +272,7 @@ class Demonstrator:
         return first, list(calls[len(first) :])
 
     def _can_be_written(self, call: ToolCall) -> bool:
-        return all(isinstance(value, bool) or self._has_read(value) for value in leaves(call.arguments.values()))
+        return all(isinstance(value, bool) or self._has_read(value) for value in leaves(call.arguments))
 
     def _has_read(self, value: object) -> bool:
         return any(stands_in(value, text) for text in self._read)

@@ -12,8 +12,7 @@ from collections.abc import Set
 from dataclasses import replace
 
 from envtune.playground import values
-from envtune.playground.reading import leaves
-from envtune.task import Task
+from envtune.task import Task, leaves
 from tools.tiny_model.demonstrators import Told
 
 REWORDED_MESSAGES = 0.6
@@ -63,7 +62,7 @@ def reworded(told: Told, rng: random.Random) -> Told:
 
 
 def _argument_words(task: Task) -> frozenset[str]:
-    found = [leaf for turn in task.turns for call in turn.ground_truth for leaf in leaves(call.arguments.values())]
+    found = [leaf for turn in task.turns for call in turn.ground_truth for leaf in leaves(call.arguments)]
     return frozenset(word for value in found for word in str(value).lower().split())
 
 

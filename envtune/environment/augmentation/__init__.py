@@ -1,7 +1,6 @@
-"""What the agent reads after a call that did not help it: the result in, at most one hint out.
+"""Augmentation: at most one hint per result (Environment Tuning, arXiv 2510.10197, section 3.2).
 
-Augmentation changes nothing else: not the tools, their state, the checks or the rewards (Environment Tuning, arXiv
-2510.10197, section 3.2).
+Tools, their state, verdicts and rewards do not depend on it.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class Augmentation(Protocol):
-    """What a run adds to results: where the hints of each of its episodes come from."""
+    """The source of hints of a run."""
 
     def for_episode(self, seed: int) -> Hints:
-        """The hints of one episode, to be played once. If chance decides on them, ``seed`` decides on chance."""
+        """Return the hints of one episode; random choices among them depend on ``seed`` alone."""
         ...
 
 
 class Hints(Protocol):
-    """Anything that may add a sentence to a result."""
+    """The hints of one episode."""
 
     def hint(self, result: ToolResult, toolbox: Toolbox) -> Hint | None:
-        """A hint about ``result``, failed or not, or None. Changes nothing in ``toolbox``."""
+        """Return a hint about a result, failed or not, or None. The toolbox must not be changed."""
         ...

@@ -1,7 +1,7 @@
-"""Hints from the tables: the first rule of the call's tool that recognises its result.
+"""Hints from tables: the hint of the first rule for the call's tool that matches its result.
 
-A failed result is looked up among the rules for failures, any other among those for non-answers: results that a tool
-gives as an answer though they stand for "nothing found" or "nothing done".
+Failed results are matched with the rules for failures, others with those for non-answers: results with ``ok`` that mean
+"nothing found" or "nothing done".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from envtune.environment.augmentation import (
 from envtune.environment.augmentation.rule import Rule, View
 from envtune.trajectory import Hint, HintKind, ToolResult
 
-# The texts of Python exceptions come last: a domain may know better what one of them means for its tools.
+# Rules for Python exceptions come last: a domain's own rule for one of them is more specific.
 RULES: tuple[Rule, ...] = (
     *file_system.RULES,
     *mathematics.RULES,
@@ -40,7 +40,7 @@ NON_ANSWERS: tuple[Rule, ...] = (*trading.NON_ANSWERS, *travel.NON_ANSWERS, *veh
 
 
 def _by_tool(rules: Sequence[Rule]) -> Mapping[str, tuple[Rule, ...]]:
-    """The rules that apply to each tool, in their order; those for any tool also under the empty name."""
+    """Map each tool to the rules that apply to it, in order; the empty name has the rules for any tool."""
     tools = {"", *(tool for rule in rules for tool in rule.tools)}
     return {tool: tuple(rule for rule in rules if not rule.tools or tool in rule.tools) for tool in tools}
 
@@ -50,17 +50,21 @@ _OF_FAILURES, _OF_ANSWERS = _by_tool(RULES), _by_tool(NON_ANSWERS)
 
 @checked
 class Actionable:
-    """The method's augmentation. ``kinds`` names those wanted: ``dependency``, ``constraint`` or both."""
+    """The method's augmentation.
+
+    Args:
+        kinds: the kinds of hints to give: ``dependency``, ``constraint`` or both.
+    """
 
     def __init__(self, kinds: EachOnce[Annotated[str, Among(HintKind)]] = ("dependency", "constraint")) -> None:
         self._kinds = frozenset(HintKind(kind) for kind in kinds)
 
     def for_episode(self, seed: int) -> Actionable:
-        """Itself: what it says depends on nothing but the result and the tools."""
+        """Return this object, because its hints depend on the result and the tools alone."""
         return self
 
     def hint(self, result: ToolResult, toolbox: View) -> Hint | None:
-        """The first matching rule's hint; None where none matches or its kind was not asked for."""
+        """Return the first matching rule's hint; None if no rule matches or its kind is not enabled."""
         rules = _OF_ANSWERS if result.ok else _OF_FAILURES
         for rule in rules.get(result.call.name, rules[""]):
             hint = rule.hint(result.call, result.text, toolbox)

@@ -1,8 +1,7 @@
-"""Hints that are withdrawn while the agent learns: the more it succeeds, the fewer of them it gets.
+"""Annealed hints: the probability of a hint falls as the agent succeeds.
 
-The probability of a hint is fixed while episodes are played. Whoever has them played says afterwards how they went
-(``observe``) and keeps the state with a run's checkpoints. Not covered: which tools the agent still needs hints for;
-all rules are withdrawn alike.
+The probability is constant while episodes are played. The caller reports their outcomes afterwards (``observe``) and
+saves the state in the run's checkpoints. Not covered: a probability per tool; all rules share one.
 """
 
 from __future__ import annotations
@@ -26,14 +25,21 @@ if TYPE_CHECKING:
 
 @checked
 class Annealed:
-    """Gives each of the hints of ``hints`` with a probability that falls from 1 to 0.
+    """Give each hint of an augmentation with a probability that falls from 1 to 0.
 
-    The agent's level is the mean ``measure`` (``success`` or ``progress``, both in 0 to 1) of the last ``window``
-    episodes, or of all there were if they are fewer. Up to the level ``full_until`` every hint is given, from
-    ``none_from`` on none; in between the probability falls in a straight line. Before any episode every hint is given.
+    The agent's level, in [0, 1], is the mean of ``measure`` over the last ``window`` episodes, or over all if
+    fewer were played. The probability falls linearly between the levels ``full_until`` (1) and ``none_from``
+    (0); before the first episode it is 1.
+
+    Args:
+        hints: the augmentation whose hints are given.
+        window: the number of episodes in the mean.
+        measure: ``success`` or ``progress``.
+        full_until: the level up to which every hint is given, in [0, 1).
+        none_from: the level from which no hint is given, in (0, 1].
 
     Raises:
-        UserError: for a setting that is not of this kind.
+        UserError: a setting is out of its range, or ``full_until`` is not below ``none_from``.
     """
 
     def __init__(
@@ -52,35 +58,37 @@ class Annealed:
 
     @property
     def probability(self) -> float:
-        """With which a hint is given in the episodes that are started now."""
+        """The probability, in [0, 1], of each hint in episodes that start now."""
         if not self._recent:
             return 1.0
         level = sum(self._recent) / len(self._recent)
         return min(1.0, max(0.0, (self._none_from - level) / (self._none_from - self._full_until)))
 
     def for_episode(self, seed: int) -> Hints:
-        """The hints of one episode at the present probability. Which of them are given is drawn from ``seed`` alone."""
+        """Return the hints of one episode at the present probability, drawn from ``seed`` alone."""
         return _Drawn(self._hints.for_episode(seed), self.probability, random.Random(f"hints of episode {seed}"))
 
     def measured(self, trajectory: Trajectory) -> float:
-        """How well an episode went, in 0 to 1."""
+        """Return the measure of an episode, in [0, 1]."""
         return float(trajectory.success if self._measure == "success" else trajectory.progress)
 
     def observe(self, levels: Iterable[float]) -> None:
-        """Takes note of how well episodes went (``measured``), in the order in which they leave the window again."""
+        """Add the measures of episodes to the window, oldest first."""
         self._recent.extend(levels)
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the window, for a checkpoint."""
         return {"recent": list(self._recent)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the window from a checkpoint."""
         self._recent.clear()
         self._recent.extend(state_dict["recent"])
 
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """``hints``, each given or not by one draw of ``draws``."""
+    """The hints of one episode, each given or dropped by one random draw."""
 
     hints: Hints
     probability: float
@@ -88,5 +96,5 @@ class _Drawn:
 
     def hint(self, result: ToolResult, toolbox: Toolbox) -> Hint | None:
         hint = self.hints.hint(result, toolbox)
-        # random() is below 1 and may be 0: a probability of 1 always gives, one of 0 never does.
+        # random() is in [0, 1): a probability of 1 always gives the hint, and 0 never does.
         return hint if hint is not None and self.draws.random() < self.probability else None

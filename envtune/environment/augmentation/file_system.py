@@ -35,7 +35,7 @@ def _names(call: ToolCall) -> list[str]:
 
 
 def _here(view: View) -> Mapping[str, object]:
-    """The items of the current directory by name: what ``ls`` shows; a folder is an item with contents."""
+    """Return the items of the current directory by name, as ``ls`` shows them; a folder is an item with contents."""
     return view.worlds["GorillaFileSystem"]._current_dir.contents
 
 

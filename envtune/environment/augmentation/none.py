@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
 
 class NoAugmentation:
-    """Never gives a hint."""
+    """The augmentation without hints."""
 
     def for_episode(self, seed: int) -> NoAugmentation:
+        """Return this object, which has no state."""
         return self
 
     def hint(self, result: ToolResult, toolbox: View) -> Hint | None:
+        """Return None."""
         return None

@@ -1,4 +1,4 @@
-"""Hints for failures that reach the agent as the text of a Python exception. They apply to the tools of any domain."""
+"""Hints for results that are the text of a Python exception. They apply to the tools of any domain."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ RULES: tuple[Rule, ...] = (
 
 ALREADY_ACTIONABLE: Mapping[str, str] = {
     r"\(<string>, line \d+\)": "cannot occur: calls are not run as Python source",
-    # The bounds of envtune/environment/limits/.
+    # The limits of envtune/environment/limits/.
     r"has \d+ characters; \d+ (are allowed|can be shown)|characters and \d+ values are allowed": "gives the bound",
     r"is beyond \d+ digits|nested deeper than \d+ levels|more than \d+ bits": "gives the bound",
     r"can be nested \d+ levels|\d+ items and \d+ characters are allowed|too large to write down": "gives the bound",

@@ -1,8 +1,8 @@
-"""One row of a hint table: which failure it recognises, what caused it, and where the agent may look next.
+"""Rules, the rows of hint tables: the failure that a rule matches, its cause, and where the agent can look next.
 
-A rule may use the call, the text of its result, and state that the agent could itself read with a tool. It never
-writes a correct argument value that the agent has not written, nor a whole sequence of calls. Tools are named in
-backticks, and only those that the task offers.
+A rule may use the call, the text of its result, and state that the agent itself can read with a tool. Its hint never
+contains a correct argument value that the agent has not written, nor a sequence of calls. Tools are named in backticks,
+and only those that the task offers.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ SHOWN_CHARACTERS = 60
 
 
 class View(Protocol):
-    """What a rule sees of a toolbox: the offered tools' names, and the live world of each tool class by its name."""
+    """The part of a toolbox that a rule can read."""
 
     @property
-    def tools(self) -> frozenset[str]: ...
+    def tools(self) -> frozenset[str]:
+        """The names of the offered tools."""
+        ...
 
     @property
-    def worlds(self) -> Mapping[str, Any]: ...
+    def worlds(self) -> Mapping[str, Any]:
+        """The live worlds by the names of their classes."""
+        ...
 
 
 Text = str | Callable[[ToolCall, "re.Match[str]", View], str]
@@ -35,32 +39,33 @@ Condition = Callable[[ToolCall, "re.Match[str]", View], bool]
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """A sentence on where to look next. It is used only where every tool in ``suggests`` is offered."""
+    """A sentence on where to look next."""
 
     text: str
     suggests: tuple[str, ...] = ()
+    """The sentence is used only if all of these tools are offered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Recognises one failure and words its hint.
-
-    ``tools``: the tools it applies to; none named means any tool. ``pattern``: searched for in the result's text.
-    ``text``: the cause, a template over the call's arguments, the pattern's named groups and ``{tool}``, or a
-    function that returns the finished sentence. ``directions``: the first whose tools are all offered is added.
-    ``when``: a further condition.
-    """
+    """One failure and the hint for it."""
 
     name: str
     tools: tuple[str, ...]
+    """The tools that the rule applies to; empty for any tool."""
     pattern: str
+    """The regular expression that is searched for in the result's text."""
     kind: HintKind
     text: Text
+    """The cause: a template over the call's arguments, the pattern's named groups and ``{tool}``, or a function that
+    returns the complete sentence."""
     directions: tuple[Direction, ...] = ()
+    """The first whose tools are all offered is added to the hint."""
     when: Condition | None = None
+    """A further condition on the call, the match and the toolbox."""
 
     def hint(self, call: ToolCall, text: str, view: View) -> Hint | None:
-        """The hint for this failure, or None where the rule does not recognise it."""
+        """Return the hint for a call and its result's text; None if the rule does not match."""
         if self.tools and call.name not in self.tools:
             return None
         match = re.search(self.pattern, text)
@@ -73,24 +78,24 @@ class Rule:
 
 
 def fill(template: str, call: ToolCall, match: re.Match[str]) -> str:
-    """The template with the call's arguments, the pattern's groups and ``{tool}``; ``nothing`` where one is absent."""
+    """Fill a template with the call's arguments, the pattern's groups and ``{tool}``; absent ones are ``nothing``."""
     values = {name: shown(value) for name, value in call.arguments.items()}
     values |= {name: shown(value) for name, value in match.groupdict().items()}
     return template.format_map(defaultdict(lambda: "nothing", values, tool=call.name))
 
 
 def shown(value: object) -> str:
-    """The value as the agent wrote it, cut where it is too long to repeat."""
+    """Return a value as the agent wrote it, cut if it is too long to repeat."""
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
 def quoted(values: Sequence[object]) -> str:
-    """``'a'``, ``'a' and 'b'`` or ``'a', 'b' and 'c'``; ``nothing`` where there is none."""
+    """Return ``'a'``, ``'a' and 'b'`` or ``'a', 'b' and 'c'``; ``nothing`` for no values."""
     words = [f"'{shown(value)}'" for value in values] or ["nothing"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def given_as_text(argument: str) -> Condition:
-    """True where the agent wrote ``argument`` in quotes, for identifiers that are numbers."""
+    """Return a condition that is True if the agent gave ``argument``, a numeric identifier, as text."""
     return lambda call, match, view: isinstance(call.arguments.get(argument), str)

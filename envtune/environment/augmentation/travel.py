@@ -45,7 +45,7 @@ FIND_AIRPORT = (
 
 
 def _unknown_codes(call: ToolCall, view: View) -> list[object]:
-    """The codes of the call that no airport has, as ``list_all_airports`` shows them to the agent too."""
+    """Return the airport codes in the call that are not in ``list_all_airports``, which the agent can read."""
     airports = view.worlds["TravelAPI"].list_all_airports()
     codes = [call.arguments[end] for end in ("travel_from", "travel_to") if end in call.arguments]
     return [code for code in codes if code not in airports]

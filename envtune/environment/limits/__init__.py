@@ -1,21 +1,24 @@
-"""Bounds that let no response run for a second or take 64 MB, however the model writes it.
+"""Limits that keep every step below a second and 64 MB, whatever a model writes.
 
-All of them count, none of them measures time: the same calls have the same results on a busy machine, and a worker
-process or a signal would cost every call what only hostile ones need. Four kinds, one file each: the arguments of a
-call, judged before it runs (``arguments.py``); what the calls of one response return together (``results.py``); the
-file tree, judged after a call that changes it, which is undone then (``tree.py``); and all that an episode's calls
-have added to its worlds (``world.py``). They rest on two more in ``chat/protocol.py``: the characters and the calls of
-one response.
+All of them are counts and none is a time: a call returns the same result on a busy machine, and no call pays for a
+worker process or a signal that only hostile ones need. There is one file per kind:
 
-Evidence: 99 hostile scripts of 1 to 660 responses (CPython 3.11, one core) with these bounds: the slowest step took
-0.31 s of processor time, the largest 8.6 MB. With bounds on single calls alone, 24 of 79 such scripts had a step of
-more than a second or had to be stopped after 12 s or more: a response of a million characters holds 19,000 calls of
-``cat`` (2.7 GB), or of a search through all that earlier responses have written.
+- ``arguments.py``: the arguments of a call, checked before it runs.
+- ``result_budget.py``: the results of all calls of one response together.
+- ``tree.py``: the file tree, checked after a call that changes it; a call beyond the limit is undone.
+- ``world.py``: what the calls of an episode have added to its worlds.
 
-Every bound lies far above what the 800 ground truths need, so a call that is not refused keeps its exact result:
+Two more are in ``chat/protocol.py``: the characters and the calls of one response.
+
+Evidence: 99 hostile scripts of 1 to 660 responses (CPython 3.11, one core). With these limits the slowest step took
+0.31 s of CPU time and the largest 8.6 MB. With limits on single calls alone, 24 of 79 such scripts had a step of more
+than a second or had to be stopped after 12 s or more: a response of a million characters holds 19,000 calls of ``cat``
+(2.7 GB), or of a search through everything that earlier responses have written.
+
+Every limit is far above what the 800 ground truths need, so a call that is not refused keeps its exact result:
 
 ====================================  =============  =======
-of one                                ground truths  allowed
+per                                   ground truths  allowed
 ====================================  =============  =======
 response: characters                          6,886  200,000
 response: calls (of a turn)                      34       50
@@ -29,13 +32,13 @@ worlds: characters, without the tree         11,066  300,000
 worlds: values, without the tree              1,287    6,000
 ====================================  =============  =======
 
-Not covered: the record of an episode grows with its steps, whose number is the user's; a parser other than ours has to
-bound a response itself; and what is refused here is refused even where the benchmark's executor would carry it out.
+Not covered: the record of an episode grows with its steps, whose number the user sets; another parser has to limit a
+response itself; and a call beyond a limit is refused even where BFCL's own executor would run it.
 """
 
 from envtune.environment.limits.arguments import check_arguments
 from envtune.environment.limits.exceeded import LimitExceeded
-from envtune.environment.limits.results import ResultBudget
+from envtune.environment.limits.result_budget import ResultBudget
 from envtune.environment.limits.tree import TREE_TOOLS, check_tree, run_in_bounded_tree
 from envtune.environment.limits.world import WorldGrowth
 

@@ -1,4 +1,4 @@
-"""Bounds on the arguments of one call, judged before it runs."""
+"""Limits on the arguments of one call, checked before it runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MAX_POWER_BITS = 14_000
 MAX_PRECISION_DIGITS = 500
 MAX_SHORT_CHARACTERS = 255
 
-# Names in a tree, whose paths repeat them; what a tool compares with each entry of a world, copies into each, or
-# multiplies though it is text.
+# Arguments whose length a tool multiplies: names that paths in a tree repeat, texts that are compared with or copied
+# into each entry of a world, and texts that Python's * repeats.
 SHORT_ARGUMENTS = {
     "cp": "destination",
     "mv": "destination",
@@ -33,10 +33,10 @@ PRECISIONS = {"logarithm": "precision", "square_root": "precision", "round_numbe
 
 
 def check_arguments(call: ToolCall) -> Size:
-    """The size of the arguments. Refuses those whose cost is out of proportion.
+    """Return the size of a call's arguments.
 
     Raises:
-        LimitExceeded: too long, too deep, too many, not a number, not encodable, or beyond a tool's own bound.
+        LimitExceeded: they are too long, too deep, too many, not a number, not encodable, or beyond a tool's own limit.
     """
     size = _check_size(call)
     if call.name in SHORT_ARGUMENTS:
@@ -84,10 +84,10 @@ def _check_size(call: ToolCall) -> Size:
 
 
 def _characters(value: Any) -> int:
-    """Of a text, 0 of anything else.
+    """Return the length of a text, and 0 for any other value.
 
     Raises:
-        LimitExceeded: a value that cannot be encoded, a number that is too large or none.
+        LimitExceeded: a text cannot be encoded, an integer is too large, or a number is NaN.
     """
     if isinstance(value, str):
         if not value.isascii():
@@ -128,7 +128,7 @@ def _check_power(base: Any, exponent: Any) -> None:
 
 
 def _magnitude(value: Any) -> float:
-    """Of a number, or of text that reads as one; 0.0 for anything else, which the tool itself refuses."""
+    """Return the magnitude of a number or numeric text; 0.0 for any other value, which the tool itself refuses."""
     try:
         return abs(float(value))
     except OverflowError:

@@ -1,7 +1,7 @@
-"""What a call that is beyond a bound raises; the toolbox makes a failed result of it."""
+"""The exception for a call beyond a limit; the toolbox turns it into a failed result."""
 
 from __future__ import annotations
 
 
 class LimitExceeded(Exception):
-    """A call is beyond a bound. The message tells the agent which."""
+    """A call is beyond a limit. The message names the limit for the agent."""

@@ -1,4 +1,4 @@
-"""Bounds on the file tree. Where a call can multiply it, it is judged after the call and the call undone."""
+"""Limits on the file tree. A tree that a call can multiply is checked after the call, which is undone if needed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 def run_in_bounded_tree(file_system: Any, run: Callable[[], T]) -> T:
-    """Runs a call on the file tools and undoes it if the tree has become too large, too deep, or cyclic.
+    """Run a call of a file tool; undo it if the tree is then too large, too deep or cyclic.
 
     Raises:
-        LimitExceeded: after the call was undone.
+        LimitExceeded: the call was undone.
     """
     undo = _undo(file_system._current_dir)
     result = run()
@@ -34,7 +34,7 @@ def run_in_bounded_tree(file_system: Any, run: Callable[[], T]) -> T:
 
 
 def _undo(here: Any) -> Callable[[], None]:
-    """Puts back what a call in the directory ``here`` can change: its items, those of its directories, its files."""
+    """Return a function that restores what a call in directory ``here`` can change: its items and their contents."""
     items = list(here.contents.values())
     before = [(folder.contents, folder.contents.copy()) for folder in (here, *filter(_is_directory, items))]
     written = [(file, file.content) for file in items if not _is_directory(file)]
@@ -50,10 +50,10 @@ def _undo(here: Any) -> Callable[[], None]:
 
 
 def check_tree(file_system: Any) -> None:
-    """Measures the tree at the root, and at the current directory and those above it, which may be cut off from it.
+    """Measure the tree from the root, and from the current directory and its parents, which may be detached from it.
 
     Raises:
-        LimitExceeded: if one of them is too large, too deep, or contains itself.
+        LimitExceeded: one of the trees is too large, too deep or contains itself.
     """
     sizes: dict[int, _Size | None] = {}
     for directory in _starts(file_system):
@@ -67,7 +67,7 @@ def check_tree(file_system: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Size:
-    """Of a tree in which a shared directory counts once for every path to it; characters of paths and of contents."""
+    """The size of a tree, counting a shared directory once per path; characters are those of paths and contents."""
 
     items: int
     characters: int
@@ -75,7 +75,7 @@ class _Size:
 
 
 def _measure(directory: Any, sizes: dict[int, _Size | None]) -> _Size:
-    """``sizes`` remembers directories by identity, so that the work is in proportion to those that exist."""
+    """Return the size of a directory. ``sizes`` caches by identity, so that each directory is visited once."""
     if id(directory) in sizes:
         known = sizes[id(directory)]
         if known is None:
@@ -91,7 +91,7 @@ def _measure(directory: Any, sizes: dict[int, _Size | None]) -> _Size:
             characters += (1 + len(str(name))) * (1 + below.items) + below.characters
             depth = max(depth, 1 + below.depth)
         else:
-            # Content that is no text is short (arguments.py); to write it down at each call would take long.
+            # Content other than text is short (arguments.py), and formatting it at each call would take long.
             characters += 1 + len(str(name)) + (len(item.content) if isinstance(item.content, str) else 0)
             depth = max(depth, 1)
     if depth > MAX_TREE_DEPTH:

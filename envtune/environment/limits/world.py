@@ -1,7 +1,7 @@
-"""A bound on what the worlds of one episode hold, so that no tool that reads them takes long after many calls.
+"""A limit on the contents of an episode's worlds, so that tools that read them stay fast after many calls.
 
-A call adds to a world at most its arguments and a small record. The sum of these is an upper bound that costs nothing;
-the worlds are measured only when it reaches the limit. The file tree is bounded by itself (``tree.py``).
+A call adds at most its arguments and a small record to a world. The sum of these is a cheap upper bound; the worlds are
+measured only when it reaches the limit. The file tree has its own limit (``tree.py``).
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from envtune.environment.limits.exceeded import LimitExceeded
 
 MAX_WORLD_CHARACTERS = 300_000
 MAX_WORLD_VALUES = 6_000
-# A booking's record, the largest that a call adds beside its arguments.
+# The size of a booking's record, the largest that a call adds besides its arguments.
 RECORD_CHARACTERS = 500
 RECORD_VALUES = 30
 
 
 class Size(NamedTuple):
-    """Characters of all texts, and how many values there are, counted along every path."""
+    """The number of characters of all texts and the number of values, counted along every path."""
 
     characters: int
     values: int
 
 
 class WorldGrowth:
-    """Counts what the calls on ``worlds`` may have added to them."""
+    """The upper bound on what the calls of an episode have added to its worlds."""
 
     def __init__(self, worlds: Mapping[str, Any]) -> None:
         self._worlds = worlds
@@ -34,10 +34,10 @@ class WorldGrowth:
         self._full = False
 
     def admit(self, arguments: Size) -> None:
-        """Before a call with arguments of this size.
+        """Add a call with arguments of this size, before it runs.
 
         Raises:
-            LimitExceeded: if the worlds hold too much already. From then on nothing can be called.
+            LimitExceeded: the worlds are beyond the limit; every later call is refused as well.
         """
         self._add(arguments)
         if self._over:
@@ -64,7 +64,7 @@ class WorldGrowth:
 
 
 def measure(worlds: Mapping[str, Any]) -> Size:
-    """Of all attributes; an object other than text, numbers and containers counts as one value."""
+    """Return the size of all attributes of worlds; an object other than text and containers counts as one value."""
     characters = values = 0
     waiting: list[Any] = [vars(world) for world in worlds.values()]
     while waiting:

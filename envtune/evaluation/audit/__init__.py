@@ -1,6 +1,6 @@
-"""Finding, by program, tasks that cannot be passed as offered or whose ground truth is defective. Scores nothing.
+"""An automatic audit for tasks that cannot be passed as offered or whose ground truth is defective.
 
-Every finder plays the ground truth and compares it with what an agent could have read before each call. It knows
-texts, numbers and verdicts, and no meaning: what docs/audit.md lists as limits is not found. A task that is not on
-the list is therefore not proven sound.
+The audit plays the ground truth and compares each call with the texts that an agent could have read before it. It
+compares texts, numbers and verdicts and not meanings, so a task that is not on the list is not proven sound;
+docs/audit.md lists the limits.
 """

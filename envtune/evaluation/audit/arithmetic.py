@@ -1,9 +1,9 @@
-"""Can a number of the ground truth be computed from numbers that can be read? Pure; generous.
+"""Whether a number of the ground truth can be computed from readable numbers, with some tolerance.
 
-Covered: a number as it is, in digits or as a word; a number times or through a constant of the tools or of everyday
-speech; sum, difference, product, quotient and percentage of two numbers; the fuel that is missing for a distance. All
-rounded as finely as the value is written (thousands to thousands), if a message speaks of rounding. Not covered: any
-other two operations one after the other.
+Covered are a number itself, in digits or as a word; a number times or divided by a constant of the tools or of everyday
+language; the sum, difference, product, quotient and percentage of two numbers; and the fuel missing for a distance.
+Results may be rounded to the value's decimal places (thousands to thousands) if a message mentions rounding. Other
+sequences of operations are not covered.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ WORDS = (
 )
 # fmt: on
 TENS = {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "hundred": 100, "thousand": 1000}
-# Halves, doubles, dozens, percent; litres of a gallon as the tools have it; miles on a gallon; RMB of a US dollar.
+# Halves and doubles, dozens, percent; litres per gallon as the tools have it; miles per gallon; RMB per US dollar.
 CONSTANTS = (2.0, 10.0, 12.0, 100.0, 1000.0, 0.264172, 3.78541, 20.0, 7.0)
 ROUNDING = re.compile(r"round|decimal|digit|nearest|integer|approximate", re.IGNORECASE)
 
 
 def numbers_in(texts: Iterable[str]) -> frozenset[float]:
-    """Every number that the texts write, in digits or in words up to a thousand."""
+    """Return every number in the texts, in digits or in words up to a thousand."""
     found: set[float] = set()
     for text in texts:
         found.update(float(digits.replace(",", "")) for digits in NUMBER.findall(text) if len(digits) < 300)
@@ -38,7 +38,7 @@ def numbers_in(texts: Iterable[str]) -> frozenset[float]:
 
 
 def is_computable(value: float, numbers: frozenset[float], rounded: bool) -> bool:
-    """True if one covered operation on ``numbers`` gives ``value``; ``rounded``: to the places it is written with."""
+    """Return True if one covered operation on ``numbers`` gives ``value``, if ``rounded`` to its decimal places."""
     if abs(value) <= 1 or abs(value) in numbers:
         return True
     tolerance = 0.5 * 10 ** -_places(value) if rounded else 1e-9 * abs(value)
@@ -68,5 +68,5 @@ def _pairs(a: float, b: float) -> Iterator[float]:
     if b and math.isfinite(a / b):
         yield a / b
         yield 100 * a / b
-        # What is missing for a distance of a miles when b gallons are in the tank.
+        # The gallons missing for a miles with b gallons in the tank.
         yield a / 20 - b

@@ -1,32 +1,27 @@
-"""What an audit says: a reason, its severity, and where in a task it holds."""
+"""Records of an audit: the reason of a finding, its severity and its place in the task."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+
+from envtune.task import TextEnum
 
 
-class Severity(str, Enum):
-    """How bad a finding is for an agent that does exactly what it is told.
-
-    ``cannot_pass``: no sequence of offered calls that holds the ground truth's is possible. ``must_guess``: the verdict
-    hangs on a value that the agent can nowhere read, so that passing is luck. ``defective``: the ground truth
-    contradicts what the agent reads, or expects no act where the same request is acted on elsewhere; who does as told
-    fails. ``progress_only``: BFCL's verdict is not touched, but the method's progress rule fails the turn of an agent
-    that does as told.
-    """
+class Severity(TextEnum):
+    """The effect of a finding on an agent that follows its instructions exactly."""
 
     CANNOT_PASS = "cannot_pass"
+    """No sequence of offered calls contains the ground truth's calls."""
     MUST_GUESS = "must_guess"
+    """The verdict depends on a value that the agent cannot read anywhere."""
     DEFECTIVE = "defective"
+    """The ground truth contradicts the texts, or expects no call where the same request has calls elsewhere."""
     PROGRESS_ONLY = "progress_only"
-
-    def __str__(self) -> str:
-        return self.value
+    """BFCL's verdict is not affected, but the turn fails by the method's progress rule."""
 
 
-class Reason(str, Enum):
-    """Why a task is on the list. docs/audit.md says what each one can and cannot know."""
+class Reason(TextEnum):
+    """Why a task is on the list; docs/audit.md defines the reasons and their limits."""
 
     WITHHELD_TOOL = "withheld_tool"
     UNREADABLE_ARGUMENT = "unreadable_argument"
@@ -39,11 +34,9 @@ class Reason(str, Enum):
     TWIN_DISAGREEMENT = "twin_disagreement"
     EMPTY_TURN = "empty_turn"
 
-    def __str__(self) -> str:
-        return self.value
-
     @property
     def severity(self) -> Severity:
+        """The severity of every finding with this reason."""
         return _SEVERITIES[self]
 
 
@@ -63,9 +56,12 @@ _SEVERITIES = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One reason in one turn (from 0). ``subject`` is the call, value or tools concerned; ``text`` one sentence."""
+    """One defect in one turn of a task."""
 
     reason: Reason
     turn: int
+    """From 0."""
     subject: str
+    """The call, value or tools concerned."""
     text: str
+    """One sentence of explanation."""

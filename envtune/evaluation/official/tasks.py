@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from bfcl_eval.constants.category_mapping import ALL_CATEGORIES, TEST_COLLECTION_MAPPING
 
 from envtune import trajectory_file
 from envtune.data.bfcl import package_data
 from envtune.errors import UserError
+from envtune.files.json_lines import read_objects
 
 Ids = dict[str, list[str]]
 """The ids to play, by category."""
@@ -58,15 +59,13 @@ def _first_ids(category: str, limit: int) -> list[str]:
     path = package_data() / f"BFCL_v4_{family}.json"
     if not path.is_file():
         raise UserError(f"only some of the tasks cannot be named for {category}: play all of them")
-    entries = _lines(path)[:limit]
-    filled: list[dict[str, str]] = []
+    entries = list(read_objects(path, "tasks"))[:limit]
+    filled: list[dict[str, Any]] = []
     if family == "memory":
         scenarios = sorted({entry["scenario"] for entry in entries})
         folder = package_data() / "memory_prereq_conversation"
-        filled = [entry for scenario in scenarios for entry in _lines(folder / f"memory_{scenario}.json")]
+        filled = [
+            entry for scenario in scenarios for entry in read_objects(folder / f"memory_{scenario}.json", "tasks")
+        ]
     # The backends of the memory, and the search with and without snippets, share their questions.
     return [entry["id"].replace(family, category, 1) for entry in [*filled, *entries]]
-
-
-def _lines(path: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,10 +1,27 @@
-"""Every storyline there is. A new one is a function of a tale, listed in its file and so here."""
+"""All storylines. A new one is added to ``STORYLINES`` of its file."""
 
 from __future__ import annotations
 
-from envtune.playground.storylines import files, maths, messages, tickets, trading, travel, tweets, vehicle
-from envtune.playground.tale import Storyline
+from envtune.playground.story_builder import Storyline
+from envtune.playground.storylines import (
+    file_stories,
+    math_stories,
+    message_stories,
+    ticket_stories,
+    trading_stories,
+    travel_stories,
+    twitter_stories,
+    vehicle_stories,
+)
 
-STORYLINES: tuple[Storyline, ...] = tuple(
-    line for file in (files, vehicle, trading, travel, messages, tickets, tweets, maths) for line in file.STORYLINES
+# The order is part of every task: a seed draws a storyline by its position.
+STORYLINES: tuple[Storyline, ...] = (
+    *file_stories.STORYLINES,
+    *vehicle_stories.STORYLINES,
+    *trading_stories.STORYLINES,
+    *travel_stories.STORYLINES,
+    *message_stories.STORYLINES,
+    *ticket_stories.STORYLINES,
+    *twitter_stories.STORYLINES,
+    *math_stories.STORYLINES,
 )

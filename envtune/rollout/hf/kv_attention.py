@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
+from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -23,15 +24,8 @@ from envtune.rollout.hf.kv_rows import KvRows
 ATTENTION = "envtune_kv_rows"
 
 
-class ForwardPass(Protocol):
-    """The tokens of one forward pass: what to hand to the model, and how its layers attend."""
-
-    @property
-    def arguments(self) -> dict[str, Any]: ...
-
-    def attend(self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        """Stores key and value [1, key head, token, dimension]; query [1, head, token, dimension] -> its like."""
-        ...
+Query = Float[Tensor, "1 head token dim"]
+States = Float[Tensor, "1 kv_head token dim"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,7 @@ class PromptPass:
     def arguments(self) -> dict[str, Any]:
         return _arguments(self, self._ids, self._offsets) | {"logits_to_keep": 1}
 
-    def attend(self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    def attend(self, module: Any, query: Query, key: States, value: States, scaling: float) -> Query:
         self._prompts.write(module.layer_idx, self._rows, self._offsets, key, value)
         if self._mask is not None:
             key, value = self._prompts.read(module.layer_idx, self._row)
@@ -122,7 +116,7 @@ class StepPass:
     def arguments(self) -> dict[str, Any]:
         return _arguments(self, self._ids, self._positions) | {"logits_to_keep": self._last}
 
-    def attend(self, module: Any, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    def attend(self, module: Any, query: Query, key: States, value: States, scaling: float) -> Query:
         self._tails.write(module.layer_idx, self._rows, self._offsets, key, value)
         parts = [self._decode(module.layer_idx, query[0, :, : self._singles], scaling)] if self._singles else []
         start = self._singles
@@ -132,16 +126,20 @@ class StepPass:
             start = stop
         return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
 
-    def _continue(self, module: Any, feed: Feed, query: Tensor, mask: Tensor, scaling: float) -> Tensor:
-        """Several tokens of one row."""
+    def _continue(
+        self, module: Any, feed: Feed, query: Query, mask: Bool[Tensor, "1 1 token seen"], scaling: float
+    ) -> Query:
+        """Attend from several tokens of one row."""
         pairs = zip(
             self._prompts.read(module.layer_idx, feed.prompt), self._tails.read(module.layer_idx, feed.row), strict=True
         )
         keys, values = (torch.cat(pair, dim=2) for pair in pairs)
         return _sdpa(module, query, keys, values, mask, scaling)
 
-    def _decode(self, layer: int, query: Tensor, scaling: float) -> Tensor:
-        """One token of each of the first rows: queries [head, row, dimension] -> [1, head, row, dimension]."""
+    def _decode(
+        self, layer: int, query: Float[Tensor, "head row dim"], scaling: float
+    ) -> Float[Tensor, "1 head row dim"]:
+        """Attend from one token of each of the first rows."""
         tail_keys, tail_values = self._tails.read_first(layer, self._singles)
         # Query heads that share a key head, and the rows of a prompt, are all just queries to that key head.
         query = (query * scaling).transpose(0, 1).unflatten(1, (tail_keys.shape[1], -1))
@@ -153,35 +151,44 @@ class StepPass:
         return merged.flatten(1, 2).transpose(0, 1)[None]
 
 
+ForwardPass = PromptPass | StepPass
+
+
 @dataclass(frozen=True, slots=True)
 class _Partial:
-    """Attention over a part of the keys, not yet normalised: [row, key head, query, …].
+    """Attention over a part of the keys, not yet normalised.
 
-    ``sums`` [… , dimension] and ``weights`` [… , 1] are sums over keys of exp(score - greatest) with and without the
-    values; ``greatest`` [… , 1] is the greatest score.
+    ``sums`` and ``weights`` are sums over keys of exp(score - greatest) with and without the values; ``greatest`` is
+    the greatest score.
     """
 
-    sums: Tensor
-    weights: Tensor
-    greatest: Tensor
+    sums: Float32[Tensor, "row kv_head query dim"]
+    weights: Float32[Tensor, "row kv_head query 1"]
+    greatest: Float32[Tensor, "row kv_head query 1"]
 
     @classmethod
-    def of(cls, query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> _Partial:
+    def of(
+        cls,
+        query: Float[Tensor, "row kv_head query dim"],
+        keys: Float[Tensor, "row kv_head token dim"],
+        values: Float[Tensor, "row kv_head token dim"],
+        bias: Float32[Tensor, "row 1 1 token"],
+    ) -> _Partial:
         scores = (query @ keys.transpose(-1, -2)).float().add_(bias)
         greatest = scores.amax(dim=-1, keepdim=True)
         scores.sub_(greatest).exp_()
         return cls((scores.to(values.dtype) @ values).float(), scores.sum(dim=-1, keepdim=True), greatest)
 
-    def divided(self, width: int, places: Tensor) -> _Partial:
-        """From [prompt, key head, member * query, …] the [row, key head, query, …] of the rows at ``places``."""
+    def divided(self, width: int, places: Int[Tensor, "row"]) -> _Partial:
+        """Turn [prompt, kv_head, width * query, …] into [row, kv_head, query, …], of the rows at ``places``."""
 
-        def divide(values: Tensor) -> Tensor:
+        def divide(values: Float32[Tensor, "prompt kv_head joined size"]) -> Float32[Tensor, "row kv_head query size"]:
             return values.unflatten(2, (width, -1)).transpose(1, 2).flatten(0, 1)[places]
 
         return _Partial(divide(self.sums), divide(self.weights), divide(self.greatest))
 
-    def merge(self, other: _Partial) -> Tensor:
-        """The attention over both parts."""
+    def merge(self, other: _Partial) -> Float32[Tensor, "row kv_head query dim"]:
+        """Return the normalised attention over both parts."""
         greatest = torch.maximum(self.greatest, other.greatest)
         mine, others = (self.greatest - greatest).exp(), (other.greatest - greatest).exp()
         return (self.sums * mine + other.sums * others) / (self.weights * mine + other.weights * others)
@@ -189,14 +196,14 @@ class _Partial:
 
 def kv_rows_attention(
     module: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
+    query: Query,
+    key: States,
+    value: States,
     attention_mask: Tensor | None,
     scaling: float | None = None,
     kv_pass: ForwardPass | None = None,
     **kwargs: Any,
-) -> tuple[Tensor, None]:
+) -> tuple[Float[Tensor, "1 token head dim"], None]:
     """The attention of the model's layers during a pass; the signature is transformers'.
 
     Raises:
@@ -209,16 +216,23 @@ def kv_rows_attention(
     return out.transpose(1, 2).contiguous(), None
 
 
-def _arguments(kv_pass: ForwardPass, ids: Tensor, positions: Tensor) -> dict[str, Any]:
+def _arguments(kv_pass: ForwardPass, ids: Int[Tensor, "token"], positions: Int[Tensor, "token"]) -> dict[str, Any]:
     return {"input_ids": ids[None], "position_ids": positions[None], "use_cache": False, "kv_pass": kv_pass}
 
 
-def _behind(start: int, count: int, device: torch.device) -> Tensor:
-    """[1, 1, count, start + count], True = attend: every token sees ``start`` earlier ones and up to itself."""
+def _behind(start: int, count: int, device: torch.device) -> Bool[Tensor, "1 1 {count} {start+count}"]:
+    """Return a mask, True = attend: every token attends to ``start`` earlier ones and up to itself."""
     return torch.ones(count, start + count, dtype=torch.bool, device=device).tril(start)[None, None]
 
 
-def _sdpa(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float) -> Tensor:
+def _sdpa(
+    module: Any,
+    query: Query,
+    key: Float[Tensor, "1 kv_head seen dim"],
+    value: Float[Tensor, "1 kv_head seen dim"],
+    mask: Bool[Tensor, "1 1 token seen"] | None,
+    scaling: float,
+) -> Query:
     return sdpa_attention_forward(module, query, key, value, mask, scaling=scaling)[0].transpose(1, 2)
 
 

@@ -1,35 +1,37 @@
-"""Keys and values of token sequences in buffers that grow."""
+"""A KV cache: keys and values of token sequences in buffers that grow. Does not run a model."""
 
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
+States = Float[Tensor, "row kv_head token dim"]
 # Buffers grow to at least this factor of their size, so that few growths copy them.
 GROWTH = 1.5
 
 
 class KvRows:
-    """Sequences of keys and values, one row each: in every layer two buffers [row, head, token, dimension].
+    """Sequences of keys and values, one row each: in every layer two buffers [row, kv_head, token, dim].
 
     A row holds ``lengths[row]`` tokens from position 0 on. The buffers of a layer are allocated when it first writes.
     """
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
-        self.keys: list[Tensor] = []
-        self.values: list[Tensor] = []
+        self.keys: list[States] = []
+        self.values: list[States] = []
         self._rows = 0
         self._capacity = 0
 
     def needed_tokens(self, rows: int, length: int) -> int:
-        """Return the tokens that would be allocated for ``rows`` rows, the longest of ``length`` tokens."""
+        """Return the tokens to be allocated for ``rows`` rows of which the longest holds ``length`` tokens."""
         if length > self._capacity:
             return rows * length
         return max(rows, self._rows) * self._capacity
 
     def reserve(self, rows: int, length: int, max_tokens: int) -> None:
-        """Allocate ``rows`` rows of ``length`` tokens, with room to grow as far as ``max_tokens`` in all allows."""
+        """Make room for ``rows`` rows up to ``length`` tokens; beyond what is needed only within ``max_tokens``."""
         if rows <= self._rows and length <= self._capacity:
             return
         capacity = self._capacity
@@ -48,16 +50,23 @@ class KvRows:
         self._rows, self._capacity = rows, capacity
 
     def append(self) -> int:
-        """Add an empty row, for which ``reserve`` has made room, and return its index."""
+        """Append an empty row, for which there must be room, and return its place."""
         self.lengths.append(0)
         return len(self.lengths) - 1
 
     def pop(self) -> None:
-        """Remove the last row. Its memory is used by the next row."""
+        """Remove the last row; the next one uses its memory."""
         self.lengths.pop()
 
-    def write(self, layer: int, rows: Tensor, positions: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Write keys and values [1, head, token, dimension] to ``rows`` [token] at ``positions`` [token]."""
+    def write(
+        self,
+        layer: int,
+        rows: Int[Tensor, "token"],
+        positions: Int[Tensor, "token"],
+        keys: Float[Tensor, "1 kv_head token dim"],
+        values: Float[Tensor, "1 kv_head token dim"],
+    ) -> None:
+        """Store each token's keys and values at its row and position."""
         if layer == len(self.keys):
             for buffers, states in ((self.keys, keys), (self.values, values)):
                 buffers.append(states.new_zeros(self._rows, states.shape[1], self._capacity, states.shape[3]))
@@ -65,7 +74,7 @@ class KvRows:
         self.values[layer][rows, :, positions] = values[0].transpose(0, 1)
 
     def swap(self, row: int, other: int) -> None:
-        """Swap two rows."""
+        """Exchange two rows."""
         if row == other:
             return
         length = max(self.lengths[row], self.lengths[other])
@@ -79,18 +88,20 @@ class KvRows:
             buffer[row, :, :length] = buffer[source, :, :length]
         self.lengths[row] = length
 
-    def read(self, layer: int, row: int) -> tuple[Tensor, Tensor]:
-        """Return keys and values [1, head, token, dimension] of one row."""
+    def read(
+        self, layer: int, row: int
+    ) -> tuple[Float[Tensor, "1 kv_head token dim"], Float[Tensor, "1 kv_head token dim"]]:
+        """Return the keys and the values of one row."""
         length = self.lengths[row]
         return self.keys[layer][row : row + 1, :, :length], self.values[layer][row : row + 1, :, :length]
 
-    def read_first(self, layer: int, rows: int) -> tuple[Tensor, Tensor]:
-        """Return keys and values [row, head, token, dimension] of the first ``rows`` rows, as long as the longest."""
+    def read_first(self, layer: int, rows: int) -> tuple[States, States]:
+        """Return keys and values of the first ``rows`` rows, as long as the longest."""
         extent = max(self.lengths[:rows])
         return self.keys[layer][:rows, :, :extent], self.values[layer][:rows, :, :extent]
 
-    def bias_of_first(self, rows: int, device: torch.device) -> Tensor:
-        """Return the attention bias for ``read_first``: float32 [row, 1, 1, token], 0 where a row holds a token."""
+    def bias_of_first(self, rows: int, device: torch.device) -> Float32[Tensor, "row 1 1 token"]:
+        """Return what to add to scores over ``read_first``: 0 where a row holds something, else the lowest number."""
         lengths = self.lengths[:rows]
         held = torch.arange(max(lengths), device=device) < torch.tensor(lengths, device=device)[:, None]
         # Finite: softmax over a row without tokens would compute -inf - -inf, which is NaN.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 
@@ -14,11 +15,10 @@ class NonFiniteLogits(ArithmeticError):
     """A model's logits are NaN, infinite, or rule out every token: they stand for no distribution."""
 
 
-def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
-    """Zeroes every token outside the smallest set of likeliest tokens whose probability is ``top_p`` or more.
+def nucleus(probabilities: Float[Tensor, "row vocabulary"], top_p: float) -> Float[Tensor, "row vocabulary"]:
+    """Zero every token outside the smallest set of likeliest tokens whose probability is ``top_p`` or more.
 
-    Shapes: [row, vocabulary] in and out; rows are not normalised again. The likeliest token always stays
-    (Holtzman et al. 2020, arXiv 1904.09751).
+    Rows are not normalised again. The likeliest token always stays (Holtzman et al. 2020, arXiv 1904.09751).
     """
     if top_p >= 1.0:
         return probabilities
@@ -28,11 +28,11 @@ def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
     return probabilities.masked_fill(outside, 0.0)
 
 
-def inverse_cdf(probabilities: Tensor, uniforms: Tensor) -> Tensor:
-    """The token at which the cumulative probability, in vocabulary order, first exceeds ``uniforms`` of the total.
+def inverse_cdf(probabilities: Float[Tensor, "row vocabulary"], uniforms: Float[Tensor, "row"]) -> Int[Tensor, "row"]:
+    """Return the token at which the cumulative probability, in vocabulary order, exceeds ``uniforms`` of the total.
 
-    Shapes: probabilities [row, vocabulary] (not necessarily normalised), uniforms [row] in [0, 1) -> ids [row]. A token
-    of probability zero is never returned, and the last token where probabilities are NaN.
+    ``probabilities`` need not be normalised; ``uniforms`` are in [0, 1). A token of probability zero is never returned;
+    where probabilities are NaN, the last token is.
     """
     cumulative = probabilities.cumsum(dim=-1)
     total = cumulative[:, -1:].contiguous()
@@ -44,11 +44,14 @@ def inverse_cdf(probabilities: Tensor, uniforms: Tensor) -> Tensor:
 
 
 def choose(
-    logits: Tensor, uniforms: Tensor | None, temperature: float = 1.0, top_p: float = 1.0
-) -> tuple[Tensor, Tensor]:
-    """Ids [row] and their log-probs [row] (float32) from logits [row, vocabulary].
+    logits: Float[Tensor, "row vocabulary"],
+    uniforms: Float[Tensor, "row"] | None,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+) -> tuple[Int[Tensor, "row"], Float32[Tensor, "row"]]:
+    """Return a token id for each row and its log-prob (nats).
 
-    ``uniforms`` [row] in [0, 1) is the noise; None takes the likeliest token. The log-prob is that of the whole
+    ``uniforms`` in [0, 1) is the noise; None takes the likeliest token. The log-prob is that of the whole
     vocabulary at ``temperature``, before the nucleus is cut, because that is what the trainer recomputes.
     """
     logprobs = torch.log_softmax(logits.float() / temperature, dim=-1)
@@ -62,14 +65,14 @@ def choose(
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are chosen: as ``choose`` does; ``greedy`` ignores the noise."""
+    """Settings of ``choose``; ``greedy`` ignores the noise."""
 
     temperature: float
     top_p: float
     greedy: bool
 
-    def choose(self, logits: Tensor, noise: Sequence[float]) -> tuple[list[int], list[float]]:
-        """Ids and log-probs from logits [row, vocabulary] and one number in [0, 1) a row.
+    def choose(self, logits: Float[Tensor, "row vocabulary"], noise: Sequence[float]) -> tuple[list[int], list[float]]:
+        """Return token ids and log-probs (nats), given one number in [0, 1) a row.
 
         Raises:
             NonFiniteLogits: a row's logits stand for no distribution.

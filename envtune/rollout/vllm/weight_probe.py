@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float32, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -47,8 +48,10 @@ def probe_difference(
 
 
 @torch.no_grad()
-def _logprobs(model: PreTrainedModel, ids: Tensor, count: int, temperature: float) -> Tensor:
-    """[row, count] in float32, of the last ``count`` of ids [row, token], in one pass. The model is left as it was."""
+def _logprobs(
+    model: PreTrainedModel, ids: Int[Tensor, "row token"], count: int, temperature: float
+) -> Float32[Tensor, "row {count}"]:
+    """Return log-probs (nats) of the last ``count`` ids of each row, in one pass. The model is left unchanged."""
     training, attention = model.training, model.config._attn_implementation
     model.eval()
     model.set_attn_implementation("eager")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float32
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import register_fsdp_forward_method
@@ -28,14 +29,14 @@ from envtune.training.model.sharding import SamplingCopy, divide, forget_passes
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenStatistics:
-    """Per token of a batch [B, L], float32, at the batch's temperature; 0.0 where nothing was sampled.
+    """Per token of a batch, at the batch's temperature; 0.0 where nothing was sampled.
 
     ``logprobs[b, t]`` is that of ids[b, t] given ids[b, :t]; ``entropy`` (nats) is that of the distribution it was
     sampled from.
     """
 
-    logprobs: Tensor
-    entropy: Tensor
+    logprobs: Float32[Tensor, "B L"]
+    entropy: Float32[Tensor, "B L"]
 
 
 class Policy(nn.Module):
@@ -69,8 +70,8 @@ class Policy(nn.Module):
         return token_statistics(self.model, batch)
 
     @torch.no_grad()
-    def reference_logprobs(self, batch: TrainBatch) -> Tensor:
-        """Log-probs [B, L] of the frozen reference, without gradient."""
+    def reference_logprobs(self, batch: TrainBatch) -> Float32[Tensor, "B L"]:
+        """Return log-probs of the frozen reference, without gradient."""
         if self._trains_adapter:
             with reference_weights(self.model):
                 return token_statistics(self.model, batch).logprobs

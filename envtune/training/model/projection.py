@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 from torch import Tensor, nn
 
 # Logits of a chunk. On a CPU 32 MB in float32, of which the caches still hold a good part. On a GPU 1 GB, so that a
@@ -25,8 +25,8 @@ def project(
     targets: Int[Tensor, "T"],
     temperature: float,
     logits_per_chunk: int | None = None,
-) -> tuple[Float[Tensor, "T"], Float[Tensor, "T"]]:
-    """Log-probs of ``targets`` and entropies (nats), float32, of softmax(head(states) / temperature).
+) -> tuple[Float32[Tensor, "T"], Float32[Tensor, "T"]]:
+    """Return log-probs of ``targets`` and entropies, both in nats, of softmax(head(states) / temperature).
 
     Matrix products run in the dtype of autocast where that is on, everything else in float32.
     """
@@ -48,14 +48,14 @@ class _Projection(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        states: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        targets: Tensor,
+        states: Float[Tensor, "T hidden"],
+        weight: Float[Tensor, "vocabulary hidden"],
+        bias: Float[Tensor, "vocabulary"] | None,
+        targets: Int[Tensor, "T"],
         temperature: float,
         rows: int,
         dtype: torch.dtype,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Float32[Tensor, "T"], Float32[Tensor, "T"]]:
         logprobs = torch.empty(len(states), dtype=torch.float32, device=states.device)
         entropy = torch.empty_like(logprobs)
         for place, log_p, p in _chunks(states, weight, bias, temperature, rows, dtype):
@@ -66,7 +66,7 @@ class _Projection(torch.autograd.Function):
         return logprobs, entropy
 
     @staticmethod
-    def backward(ctx: Any, d_logprobs: Tensor, d_entropy: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, d_logprobs: Float32[Tensor, "T"], d_entropy: Float32[Tensor, "T"]) -> tuple[Any, ...]:
         states, weight, bias, targets, entropy = ctx.saved_tensors
         temperature, _, dtype = ctx.settings
         weight_in_dtype = weight.to(dtype)
@@ -86,9 +86,14 @@ class _Projection(torch.autograd.Function):
 
 
 def _chunks(
-    states: Tensor, weight: Tensor, bias: Tensor | None, temperature: float, rows: int, dtype: torch.dtype
-) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Places of the tokens of a chunk, and l and p [token, vocabulary] in buffers that the next chunk overwrites."""
+    states: Float[Tensor, "T hidden"],
+    weight: Float[Tensor, "vocabulary hidden"],
+    bias: Float[Tensor, "vocabulary"] | None,
+    temperature: float,
+    rows: int,
+    dtype: torch.dtype,
+) -> Iterator[tuple[slice, Float32[Tensor, "token vocabulary"], Float32[Tensor, "token vocabulary"]]]:
+    """Yield places of the tokens of a chunk, and l and p in buffers that the next chunk overwrites."""
     weight = weight.to(dtype)
     buffers = torch.empty(2, min(rows, len(states)), weight.shape[0], dtype=torch.float32, device=states.device)
     for start in range(0, len(states), rows):
@@ -102,14 +107,14 @@ def _chunks(
         yield place, log_p, p
 
 
-def _product(states: Tensor, weight: Tensor, out: Tensor) -> None:
+def _product(states: Float[Tensor, "n k"], weight: Float[Tensor, "m k"], out: Float[Tensor, "n m"]) -> None:
     if states.dtype == out.dtype:
         torch.mm(states, weight.T, out=out)
     else:
         out.copy_(states @ weight.T)
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+def _add_product(total: Float[Tensor, "n m"], left: Float[Tensor, "n k"], right: Float[Tensor, "k m"]) -> None:
     if total.dtype == left.dtype:
         total.addmm_(left, right)
     else:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
@@ -41,17 +42,15 @@ def share_prompts(model: PreTrainedModel) -> None:
 
 def shared_prompt_attention(
     module: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
+    query: Float[Tensor, "1 head N dim"],
+    key: Float[Tensor, "1 kv_head N dim"],
+    value: Float[Tensor, "1 kv_head N dim"],
     attention_mask: Tensor | None,
     scaling: float | None = None,
     branches: Sequence[Branches] | None = None,
     **kwargs: Any,
-) -> tuple[Tensor, None]:
-    """Attention within ``branches``; the signature is transformers'.
-
-    Shapes: query [1, head, N, dimension], key and value [1, key head, N, dimension] -> [1, N, head, dimension].
+) -> tuple[Float[Tensor, "1 N head dim"], None]:
+    """Attend within ``branches``; the signature is transformers'.
 
     Raises:
         TypeError: the model does not hand its arguments down to its attention.
@@ -74,9 +73,13 @@ def shared_prompt_attention(
 
 
 def _completion(
-    query: Tensor, key: Tensor, value: Tensor, prompt: tuple[Tensor, Tensor], scaling: float | None
-) -> Tensor:
-    """One completion's output, its queries standing at the end of prompt and completion."""
+    query: Float[Tensor, "1 head T dim"],
+    key: Float[Tensor, "1 head T dim"],
+    value: Float[Tensor, "1 head T dim"],
+    prompt: tuple[Float[Tensor, "1 head P dim"], Float[Tensor, "1 head P dim"]],
+    scaling: float | None,
+) -> Float[Tensor, "1 head T dim"]:
+    """Return the attention of one completion, its queries standing at the end of prompt and completion."""
     keys, values = torch.cat([prompt[0], key], dim=2), torch.cat([prompt[1], value], dim=2)
     bias = causal_lower_right(query.shape[2], keys.shape[2])
     return scaled_dot_product_attention(query, keys, values, attn_mask=bias, scale=scaling)

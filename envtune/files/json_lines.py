@@ -1,0 +1,35 @@
+"""JSON-lines files: one JSON object per line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from envtune.errors import UserError
+
+
+def read_objects(path: Path, content: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file, one per line; trailing newlines are ignored.
+
+    Args:
+        path: the file.
+        content: what the file should hold, for the error message, such as ``trajectories``.
+
+    Raises:
+        UserError: the file cannot be read, or a line is not a JSON object; the message has the line number, from 1.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({error}): give a JSON-lines file of {content}") from error
+    # Not str.splitlines: JSON strings may contain other characters that it takes for line ends.
+    for number, line in enumerate(text.rstrip("\n").split("\n") if text else (), start=1):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}, line {number} is not JSON ({error}): was the file cut off?") from error
+        if not isinstance(record, dict):
+            raise UserError(f"{path}, line {number} holds no JSON object: give a JSON-lines file of {content}")
+        yield record

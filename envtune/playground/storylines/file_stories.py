@@ -1,0 +1,184 @@
+"""Stories on a file system: move, find, list, compare and write files, then work on one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from envtune.playground import values
+from envtune.playground.phrase import read_phrases
+from envtune.playground.story_builder import StoryBuilder, Storyline, storyline
+
+FILES = "GorillaFileSystem"
+PHRASES = read_phrases("files")
+
+
+UNITS = {"lines": "l", "words": "w", "characters": "c"}
+
+
+class Desk:
+    """The file that a story is about. ``away`` is a folder to enter before the first call on it."""
+
+    def __init__(self, story: StoryBuilder, file: str, text: str, away: str | None = None) -> None:
+        self.story, self.file, self.text, self.away = story, file, text, away
+
+    def go_on(self) -> None:
+        """Continue with turns about the file."""
+        self.story.go_on(
+            [self.count, self.show, self.tail, self.sort, self.search, self.copy, self.rename], [self.delete]
+        )
+
+    def count(self) -> None:
+        """Ask for the number of lines, words or characters."""
+        unit = self.story.rng.choice(tuple(UNITS))
+        self._say(PHRASES["count"], unit=unit)
+        self.story.call("wc", file_name=self.file, mode=UNITS[unit])
+
+    def show(self) -> None:
+        """Ask for the file's text."""
+        self._say(PHRASES["show"])
+        self.story.call("cat", file_name=self.file)
+
+    def tail(self) -> None:
+        """Ask for the last lines."""
+        lines = self.story.rng.randint(2, 3)
+        self._say(PHRASES["tail"], lines=lines)
+        self.story.call("tail", file_name=self.file, lines=lines)
+
+    def sort(self) -> None:
+        """Ask for the sorted lines."""
+        self._say(PHRASES["sort"])
+        self.story.call("sort", file_name=self.file)
+
+    def search(self) -> None:
+        """Ask for the lines with a word of the file."""
+        pattern = self.story.rng.choice([word for word in self.text.split() if len(word) > 3] or [self.text])
+        self._say(PHRASES["search"], pattern=pattern)
+        self.story.call("grep", file_name=self.file, pattern=pattern)
+
+    def copy(self) -> None:
+        """Ask for a copy under a new name."""
+        new = f"copy_{values.file_name(self.story.rng)}"
+        self._say(PHRASES["copy"], new=new)
+        self.story.call("cp", source=self.file, destination=new)
+
+    def rename(self) -> None:
+        """Ask for a new name."""
+        new = f"new_{values.file_name(self.story.rng)}"
+        self._say(PHRASES["rename"], new=new)
+        self.story.call("mv", source=self.file, destination=new)
+        self.file = new
+
+    def delete(self) -> None:
+        """Ask to delete the file."""
+        self._say(PHRASES["delete"])
+        self.story.call("rm", file_name=self.file)
+
+    def _say(self, what: Any, **slots: Any) -> None:
+        self.story.say(what, file=self.file, **slots)
+        if self.away is not None:
+            self.story.first("cd", folder=self.away)
+            self.away = None
+
+
+def text(story: StoryBuilder) -> str:
+    """Return two to four lines of text."""
+    return "\n".join(values.sentence(story.rng) for _ in range(story.rng.randint(2, 4)))
+
+
+def folder(contents: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a folder in the form that the class loads; texts are files."""
+    entries = {
+        name: {"type": "file", "content": entry} if isinstance(entry, str) else entry
+        for name, entry in contents.items()
+    }
+    return {"type": "directory", "contents": entries}
+
+
+def two_folders(
+    story: StoryBuilder, files: Sequence[str], inner: Mapping[str, Any] | None = None, one_line: bool = False
+) -> tuple[str, dict[str, str]]:
+    """Set up two folders, the files and ``inner`` in the first; return its name and the files' texts."""
+    rng = story.rng
+    first, second = rng.sample(("docs", "work", "home", "notes", "office", "shared", "team"), 2)
+    texts = {name: values.sentence(rng) if one_line or place > 4 else text(story) for place, name in enumerate(files)}
+    words = {stem(name) for name in files}
+    others = {name: values.sentence(rng) for name in values.distinct_files(rng, 2) if stem(name) not in words}
+    folders = {first: folder({**texts, **(inner or {})}), second: folder(others)}
+    story.world(FILES, root={"user": folder(dict(sorted(folders.items())))})
+    return first, texts
+
+
+@storyline(FILES)
+def files_tidy(story: StoryBuilder) -> None:
+    """Move a file into a new folder, then work on it."""
+    files = values.distinct_files(story.rng, story.rng.randint(2, 4))
+    where, texts = two_folders(story, files)
+    target = f"for_{values.word(story.rng)}"
+    story.say(PHRASES["tidy"], file=files[0], folder=where, target=target)
+    story.first("cd", folder=where)
+    story.call("mkdir", dir_name=target)
+    story.call("mv", source=files[0], destination=target)
+    Desk(story, files[0], texts[files[0]], away=target).go_on()
+
+
+@storyline(FILES)
+def files_find(story: StoryBuilder) -> None:
+    """Find a file by a part of its name, then work on it."""
+    files = values.distinct_files(story.rng, story.rng.randint(2, 4))
+    where, texts = two_folders(story, files)
+    story.say(PHRASES["find"], part=stem(files[0]))
+    story.call("find", name=stem(files[0]))
+    Desk(story, files[0], texts[files[0]], away=where).go_on()
+
+
+@storyline(FILES, can_crowd=True)
+def files_inventory(story: StoryBuilder) -> None:
+    """List a folder, then delete or rename a file of it."""
+    files = values.distinct_files(story.rng, story.many(3, 5, crowd=24))
+    # With an inner folder, because BFCL fills every folder without one with its own long names.
+    where, _ = two_folders(story, files, {"old": folder({})})
+    chosen, new = story.rng.sample(files, 2), f"new_{values.file_name(story.rng)}"
+    story.say(PHRASES["list"], folder=where)
+    story.first("cd", folder=where)
+    story.call("ls")
+    if story.sometimes():
+        story.say(PHRASES["delete_listed"], part=stem(chosen[0]))
+        story.call("rm", file_name=chosen[0])
+        return
+    story.say(PHRASES["rename_listed"], part=stem(chosen[0]), new=new)
+    story.call("mv", source=chosen[0], destination=new)
+    desk = Desk(story, new, "")
+    story.go_on([desk.copy, desk.count], [desk.delete])
+
+
+@storyline(FILES)
+def files_compare(story: StoryBuilder) -> None:
+    """Compare two files, then work on the first."""
+    files = values.distinct_files(story.rng, story.rng.randint(2, 4))
+    where, texts = two_folders(story, files)
+    story.say(PHRASES["compare"], a=files[0], b=files[1], folder=where)
+    story.first("cd", folder=where)
+    story.call("diff", file_name1=files[0], file_name2=files[1])
+    Desk(story, files[0], texts[files[0]]).go_on()
+
+
+@storyline(FILES)
+def files_write(story: StoryBuilder) -> None:
+    """Write a text to a file, then work on it."""
+    files = values.distinct_files(story.rng, story.rng.randint(2, 4))
+    where, _ = two_folders(story, files)
+    new_text = values.sentence(story.rng)
+    story.say(PHRASES["write"], text=new_text, file=files[0], folder=where)
+    story.first("cd", folder=where)
+    story.call("echo", content=new_text, file_name=files[0])
+    desk = Desk(story, files[0], new_text)
+    story.go_on([desk.count, desk.show, desk.copy, desk.rename], [desk.delete])
+
+
+def stem(file: str) -> str:
+    """Return the word of a file's name that no other file of the story has."""
+    return file.split(".")[0].split("_")[0]
+
+
+STORYLINES: tuple[Storyline, ...] = (files_tidy, files_find, files_inventory, files_compare, files_write)

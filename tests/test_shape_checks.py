@@ -1,0 +1,36 @@
+"""A tensor of another shape or dtype than annotated raises at once, in tests."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+from shape_checks import shaped_modules
+
+from envtune.rollout.hf.kv_rows import KvRows
+from envtune.rollout.hf.sampling import choose
+from envtune.training.rollout_batch import reward_matrix
+
+
+def test_every_room_with_tensor_code_has_modules_that_are_checked():
+    rooms = {name.split(".")[1] for name in shaped_modules()}
+    assert {"grpo", "rollout", "training"} <= rooms
+
+
+@pytest.mark.parametrize("uniforms", [torch.rand(3), torch.rand(2, 1)])
+def test_noise_of_another_shape_than_the_logits_rows_raises(uniforms: torch.Tensor):
+    with pytest.raises(TypeCheckError, match="uniforms"):
+        choose(torch.zeros(2, 5), uniforms)
+
+
+def test_a_returned_tensor_of_another_shape_than_annotated_raises(monkeypatch: pytest.MonkeyPatch):
+    rows = KvRows()
+    rows.lengths = [2, 1]
+    monkeypatch.setattr(torch.Tensor, "masked_fill_", lambda zeros, held, lowest: zeros[:, :, None])
+    with pytest.raises(TypeCheckError, match="row 1 1 slot"):
+        rows.bias_of_first(2, torch.device("cpu"))
+
+
+def test_what_is_not_a_group_raises():
+    with pytest.raises(TypeCheckError):
+        reward_matrix([(1.0, 2.0)])  # type: ignore[list-item]
