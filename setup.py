@@ -37,7 +37,7 @@ setup(
         "vllm": ["vllm==0.33.0"],
         # model.lora.r=16.
         "lora": ["peft>=0.18"],
-        # What tools/bench_loop.py --peer trl compares with, and what draws tools/bench_growth.py's plot.
+        # What tools/bench/loop.py --peer trl compares with, and what draws tools/bench/growth.py's plot.
         "peer": ["trl==1.16.0"],
         "plot": ["matplotlib>=3.9"],
         # data=parquet and tools/prepare_data.py.

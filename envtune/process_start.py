@@ -14,7 +14,7 @@ from envtune.processes.ranks import ignore_malformed
 # How often an idle OpenMP thread looks for work before it sleeps. libgomp's 300,000 looks take 8 ms: beside other busy
 # programs, which share the cores in slices of some 3 ms, threads spend their slices waiting for threads that do not
 # run. 1,000 looks take 0.03 ms, about as long as waking a thread; without any, each small operation would wake one.
-# Measured by tools/bench_neighbours.py on two cores of a Xeon: docs/performance.md.
+# Measured by tools/bench/neighbours.py on two cores of a Xeon: docs/performance.md.
 SPIN_COUNT = "1000"
 _USERS_OWN = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 

@@ -1,17 +1,17 @@
-"""Counts the floating-point operations that a Qwen2 model must do on a batch, a multiply-add counted as two."""
+"""Floating-point operations that a Qwen2 model needs on a batch; a multiply-add counts as two."""
 
 from __future__ import annotations
 
-from random_update import Shape
-
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.packing import pack
+from tools.bench.random_update import Shape
 
 
 def forward_operations(shape: Shape, batch: TrainBatch) -> float:
-    """One forward pass: weights on all different tokens, attention on all causal pairs, logits of sampled tokens.
+    """Return the operations of one forward pass, in which a group's prompt is computed once.
 
-    A rollout that feeds every token once does the same.
+    Weights count on all different tokens, attention on all causal pairs, logits on sampled tokens. A rollout that feeds
+    every token once needs as many.
     """
     packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.completion_mask)
     pairs = 0
@@ -28,8 +28,9 @@ def forward_operations(shape: Shape, batch: TrainBatch) -> float:
 
 
 def update_operations(shape: Shape, batch: TrainBatch, frozen: bool = False) -> float:
-    """A forward pass of the reference, one of the policy, and a backward pass of twice as many.
+    """Return the operations of an update: a forward pass of the reference, one of the policy, and its backward pass.
 
-    Once as many if the weights are ``frozen`` and only small adapters are trained.
+    A backward pass needs twice the operations of a forward pass, or once where the weights are ``frozen`` and only
+    low-rank adapters are trained.
     """
     return forward_operations(shape, batch) * (3 if frozen else 4)

@@ -1,41 +1,35 @@
 """How the time of a rollout and of an update grows with turns, group size and prompt length.
 
-    python tools/bench_growth.py --plot docs/growth.png                       # all three, up to prompts of 16k tokens
-    python tools/bench_growth.py --axes turns --turns 1 2 4 --threads 1       # one of them, smaller
+    python -m tools.bench.growth --plot docs/growth.png                       # all three, up to prompts of 16k tokens
+    python -m tools.bench.growth --axes turns --turns 1 2 4 --threads 1       # one of them, smaller
 
-One number grows, the others stay. An episode is played by `Collector.play` on a model of random weights whose
-completions are all `--completion` tokens long and end their turn, whatever they say; every turn brings a user message
-of about as many. The update is then made of what was played. Seconds are the least of `--rounds`.
+One number grows, the others stay. `Collector.play` plays the episodes on a model of random weights whose completions
+are all `--completion` tokens long and each end a turn; every later turn brings a user message of as many tokens. The
+update then trains on these episodes. Seconds are the least of `--rounds`.
 
 Prints JSON: for each axis the points, and the exponents b of y = a x^b, fitted by least squares of the logarithms, for
-seconds, for different tokens (a group's prompt once) and for the operations that the model needs on them. What to
-expect: at most 1 over turns and over episodes of a group, less where the fixed prompt is most of the work; over the
-prompt the exponent of the operations, between 1 and 2, since every token looks back at all before it. A rollout's
-decoding steps have a fixed cost beside their operations: on a small model it grows with turns alone.
+seconds, different tokens (a group's prompt once) and the operations that the model needs on them. Expected exponents:
+at most 1 over turns and over episodes of a group, less where the fixed prompt is most of the work; over the prompt the
+exponent of the operations, between 1 and 2, since every token attends to all before it. The decoding steps of a rollout
+have a fixed cost besides their operations, which on a small model grows with the turns alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import envtune.process_start
 
 import numpy as np
-import peer_work
 import torch
-from fixed_length import FixedLength
-from operations import forward_operations, update_operations
-from random_update import Shape, random_model, rollout_of, run_updates
 
+from envtune.chat.protocol import render_answer
 from envtune.chat.template import Template
 from envtune.data.bfcl import BFCL
 from envtune.environment.augmentation.none import NoAugmentation
@@ -44,21 +38,25 @@ from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split, Task, UserTurn
 from envtune.training.model.policy import Policy
 from envtune.training.reporting.library_logging import silence_libraries
-from envtune.trajectory import FinalAnswer, Trajectory
+from tools.bench.fixed_length import FixedLength
+from tools.bench.measuring import at_least, command_line, print_figures, require, timed
+from tools.bench.operations import forward_operations, update_operations
+from tools.bench.peer.work import tiny_template
+from tools.bench.random_update import Shape, random_model, rollout_of, run_updates
 
 # About the embedded model's widths, the size of its vocabulary, and half of its layers.
 SHAPE = Shape(192, 448, 2, 6, 2, 4096)
 # conf/grpo/default.yaml: a prompt longer than a micro-batch would be computed for every row.
 MAX_TOKENS = 65536
+# One token, in the embedded model's tokenizer.
 WORD = " one"
 TITLES = {"turns": "turns of an episode", "group_size": "episodes of a group", "prompt": "tokens of the prompt"}
-AXES = tuple(TITLES)
 MEASURES = ("rollout_seconds", "rollout_operations", "update_seconds", "update_operations", "different_tokens")
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The size of one group of episodes, lengths in tokens."""
+    """Size of one group of episodes, lengths in tokens."""
 
     turns: int = 2
     group_size: int = 8
@@ -66,24 +64,33 @@ class Point:
     completion: int = 32
 
 
-def main() -> int:
+class AnsweringTemplate(Template):
+    """Decodes every completion as a final answer, so that random tokens end a turn."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return render_answer("Done.", "Done.")
+
+
+def main() -> None:
+    """Print the points and exponents of each axis, and plot them if asked to."""
     options = _options()
-    if options.plot and find_spec("matplotlib") is None:
-        sys.exit("error: a plot needs matplotlib: pip install -c constraints.txt -e '.[plot]', or leave --plot away")
+    if options.plot:
+        require(
+            "matplotlib", "a plot needs matplotlib: pip install -c constraints.txt -e '.[plot]', or leave --plot away"
+        )
     torch.set_num_threads(options.threads)
     silence_libraries()
     values = {"turns": options.turns, "group_size": options.group_sizes, "prompt": options.prompts}
     base = Point(completion=options.completion)
     measure(base, rounds=1)  # warms up
     grown = {axis: grow(axis, values[axis], base, options.rounds) for axis in options.axes}
-    print(json.dumps({"model": asdict(SHAPE), "threads": options.threads, "axes": grown}, indent=2))
+    print_figures({"model": asdict(SHAPE), "threads": options.threads, "axes": grown})
     if options.plot:
         plot(grown, options.plot)
-    return 0
 
 
 def grow(axis: str, values: Sequence[int], base: Point, rounds: int) -> dict[str, Any]:
-    """All points of an axis, and the exponents of what was measured."""
+    """Return the points of an axis and the exponents of their measures."""
     points = []
     for value in values:
         print(f"{axis} {value}", file=sys.stderr)
@@ -93,13 +100,13 @@ def grow(axis: str, values: Sequence[int], base: Point, rounds: int) -> dict[str
 
 
 def exponent(sizes: Sequence[float], measured: Sequence[float]) -> float:
-    """b of measured = a * sizes^b, by least squares of the logarithms."""
+    """Return b of measured = a * sizes^b, by least squares of the logarithms."""
     return float(np.polyfit(np.log(sizes), np.log(measured), 1)[0])
 
 
 def measure(point: Point, rounds: int) -> dict[str, Any]:
-    """Seconds, tokens and operations of one group's rollout and of the update on it."""
-    template = peer_work.template()
+    """Return seconds, tokens and operations of one group's rollout and of the update on it."""
+    template = tiny_template(AnsweringTemplate)
     task = task_of(point, template)
     model = random_model(SHAPE, "cpu")
     generator = FixedLength()
@@ -110,14 +117,16 @@ def measure(point: Point, rounds: int) -> dict[str, Any]:
         NoAugmentation(),
         step_limit=1,
         max_prompt_tokens=2 * point.prompt,
+        # A later turn adds a user message and the tokens of the chat template to its completion.
         max_response_tokens=point.turns * 8 * point.completion,
         max_completion_tokens=point.completion,
     )
-    seconds = []
+    seconds, fed = [], 0
     for number in range(rounds):
-        fed, started = generator.fed_tokens, time.perf_counter()
-        group = play(collector, task, point.group_size, number)
-        seconds.append(time.perf_counter() - started)
+        requests = [EpisodeRequest(task, number * point.group_size + seed) for seed in range(point.group_size)]
+        fed = generator.fed_tokens
+        group, taken = timed(partial(collector.play, requests))
+        seconds.append(taken)
         fed = generator.fed_tokens - fed
     rollout = rollout_of([group])
     updates = run_updates(Policy(model), rollout, rounds, MAX_TOKENS)
@@ -132,28 +141,19 @@ def measure(point: Point, rounds: int) -> dict[str, Any]:
     }
 
 
-def play(collector: Collector, task: Task, group_size: int, number: int) -> list[Trajectory]:
-    """One group's episodes; every response ends its turn."""
-    requests = [EpisodeRequest(task, seed) for seed in range(number * group_size, (number + 1) * group_size)]
-    with mock.patch("envtune.rollout.collector.parse", lambda text: FinalAnswer("", text)):
-        return collector.play(requests)
-
-
 def task_of(point: Point, template: Template) -> Task:
-    """A task of so many turns, whose first message fills the prompt up to its length."""
+    """Return a task of ``point.turns`` turns whose first message fills the prompt to ``point.prompt`` tokens."""
     task = BFCL(["base"]).tasks(Split.TRAIN)[0]
     task = replace(task, id="growth", tools=task.tools[:1])
-    # One token a word, in the embedded model's tokenizer.
     missing = point.prompt - len(template.open(WORD, task.tools))
     if missing < 0:
         sys.exit(f"error: a prompt of {point.prompt} tokens is too short: give at least {point.prompt - missing}")
     later = UserTurn(WORD * point.completion, ())
-    turns = (UserTurn(WORD * (1 + missing), ()), *(later for _ in range(point.turns - 1)))
-    return replace(task, turns=turns)
+    return replace(task, turns=(UserTurn(WORD * (1 + missing), ()), *[later] * (point.turns - 1)))
 
 
 def plot(grown: Mapping[str, Any], path: Path) -> None:
-    """Seconds over each axis, both logarithmic; dashed, what the operations would have made of the first point."""
+    """Plot seconds over each axis, both logarithmic; dashed lines grow from the first point as the operations do."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -180,20 +180,20 @@ def plot(grown: Mapping[str, Any], path: Path) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Fits how rollout and update times grow with the work.")
-    parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES), help="what grows")
-    parser.add_argument("--turns", type=int, nargs="+", default=[1, 2, 4, 8])
-    parser.add_argument("--group-sizes", type=int, nargs="+", default=[4, 8, 16, 32])
-    parser.add_argument("--prompts", type=int, nargs="+", default=[1024, 2048, 4096, 8192, 16384], help="tokens")
-    parser.add_argument("--completion", type=int, default=32, help="tokens of a completion and of a later message")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=2)
+    parser = command_line(
+        __doc__, completion=(32, "tokens of a completion and of a later message"), rounds=2, threads=2
+    )
+    parser.add_argument("--axes", nargs="+", choices=TITLES, default=list(TITLES), help="what grows")
+    parser.add_argument("--turns", type=at_least(1), nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--group-sizes", type=at_least(2), nargs="+", default=[4, 8, 16, 32])
+    parser.add_argument(
+        "--prompts", type=at_least(1), nargs="+", default=[1024 * 2**n for n in range(5)], help="tokens"
+    )
     parser.add_argument("--plot", type=Path, help="a picture's path, such as docs/growth.png")
     options = parser.parse_args()
-    for name, values in (("turns", options.turns), ("group-sizes", options.group_sizes), ("prompts", options.prompts)):
-        least = 2 if name == "group-sizes" else 1
-        if len(set(values)) < 2 or min(values) < least:
-            sys.exit(f"error: --{name} needs two or more different numbers of {least} or more, to fit an exponent")
+    for name in ("turns", "group_sizes", "prompts"):
+        if len(set(getattr(options, name))) < 2:
+            sys.exit(f"error: --{name.replace('_', '-')} needs two or more different numbers, to fit an exponent")
     return options
 
 

@@ -1,17 +1,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 
 from envtune.data.bfcl import load_bfcl_tasks
 from envtune.environment.toolbox import Toolbox
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
-import fuzz_environment
-from fuzz_environment import Costly, Tally, fuzz, report
+from tools.fuzz import environment as fuzz_environment
+from tools.fuzz.environment import Costly, Tally, fuzz, report
 
 EPISODES = 4
 
@@ -21,7 +17,7 @@ def tasks():
     return load_bfcl_tasks()
 
 
-def test_a_seed_names_the_counts_and_every_kind_of_outcome_is_counted(tasks) -> None:
+def test_a_seed_determines_the_counts_of_every_kind_of_outcome(tasks) -> None:
     first, again, other = (fuzz(tasks, EPISODES, seed) for seed in (9, 9, 12))
     assert first.counts == again.counts != other.counts
     assert first.raised == []
@@ -33,9 +29,9 @@ def test_a_seed_names_the_counts_and_every_kind_of_outcome_is_counted(tasks) -> 
     assert all(line in report(first) for line in ("raised: 0", "slowest step: 0.", f"ends: {EPISODES} ("))
 
 
-def test_what_raises_is_shown_and_fails_the_run(tasks, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_an_exception_is_printed_and_fails_the_run(tasks, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(Toolbox, "_answer", lambda toolbox, call: 1 / 0)
-    monkeypatch.setattr(sys, "argv", ["fuzz_environment.py", "--episodes", "3"])
+    monkeypatch.setattr(sys, "argv", ["tools.fuzz.environment", "--episodes", "3"])
     assert fuzz_environment.main() == 1
     shown = capsys.readouterr().out
     assert "raised: 3" in shown

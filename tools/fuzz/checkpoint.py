@@ -1,10 +1,10 @@
-"""Damages a checkpoint in every way that a disk can, and counts what is noticed.
+"""Damages a checkpoint in every way that a disk can, and counts the damages that are detected.
 
-    python tools/fuzz_checkpoint.py                # every bit that is not a tensor's, and 20,000 other damages
-    python tools/fuzz_checkpoint.py --every 50     # of the first, one bit in 50
+    python -m tools.fuzz.checkpoint                # every bit outside the tensors, and 20,000 other damages
+    python -m tools.fuzz.checkpoint --every 50     # of the bits, one in 50
 
-A damage is noticed if a run cannot be continued from the file and no weights can be loaded from it: each ends in a
-sentence. It is harmless if what is loaded equals what was saved, bit for bit. What is neither fails the program.
+A damage is noticed if resuming from the file and loading its weights both end in a `UserError`. It is harmless if the
+loaded contents equal the saved ones bit for bit. Every other outcome fails the program.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Damage = tuple[str, bytes]
 
 
 def main() -> int:
-    """0 if every damage was noticed or harmless, else 1."""
+    """Print the counts and return 0 if every damage was noticed or harmless, else 1."""
     parser = argparse.ArgumentParser(description="Damages a checkpoint in many ways and counts what is noticed.")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="flip one in N of the bits beside tensors")
     parser.add_argument("--others", type=int, default=20_000, metavar="N", help="so many other damages")
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def fuzz(path: Path, every: int = 1, others: int = 20_000, seed: int = 0) -> Counter[tuple[str, str]]:
-    """Writes damaged checkpoints to ``path``; how often each kind of damage had which outcome."""
+    """Write damaged checkpoints to ``path`` and count the pairs of kind and outcome."""
     saved = checkpoint()
     AtomicCheckpointIO().save_checkpoint(saved, path)
     contents = path.read_bytes()
@@ -63,7 +63,7 @@ def fuzz(path: Path, every: int = 1, others: int = 20_000, seed: int = 0) -> Cou
 
 
 def checkpoint() -> dict[str, Any]:
-    """What a run's holds, small: weights of two dtypes, a tied one, an optimiser's states, counters, text."""
+    """Return a small checkpoint: weights of two dtypes, a tied one, optimiser states, counters, text."""
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(SHAPE, generator=generator)
     state = {"policy.model.a": weight, "policy.model.tied": weight, "policy.model.b": weight.bfloat16()}
@@ -73,7 +73,7 @@ def checkpoint() -> dict[str, Any]:
 
 
 def damages(contents: bytes, every: int, others: int, rng: random.Random) -> Iterator[Damage]:
-    """The kind and the damaged contents of each."""
+    """Yield the kind and the contents of each damaged checkpoint."""
     saved = checkpoint()
     values = (*saved["state_dict"].values(), *saved["optimizer_states"][0]["state"][0].values())
     tensors = [_place_of(value, contents) for value in values if value.dim() > 1]
@@ -107,7 +107,7 @@ KINDS: dict[str, Callable[[bytes, int, random.Random], bytes]] = {
 
 
 def outcome_of(path: Path, saved: Any) -> str:
-    """`noticed`, `harmless`, or what went wrong."""
+    """Return `noticed`, `harmless`, or a description of the failure."""
     readers: dict[Callable[[], Any], Any] = {
         lambda: AtomicCheckpointIO().load_checkpoint(path, weights_only=True): saved,
         lambda: read_checkpoint(str(path)): saved["state_dict"],
@@ -137,7 +137,7 @@ def _place_of(tensor: torch.Tensor, contents: bytes) -> range:
 
 
 def _parts(tensor: torch.Tensor) -> tuple[torch.dtype, torch.Size, bytes]:
-    """With bytes in place of numbers, of which NaN does not equal itself."""
+    """Return dtype, shape and bytes, which compare NaN as equal."""
     return tensor.dtype, tensor.shape, tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
 
 

@@ -1,6 +1,6 @@
-"""Responses for the fuzz program: from right calls over careless ones to hostile ones. Nothing is played here.
+"""Generates the responses that `tools.fuzz.environment` plays: correct calls, careless ones and hostile ones.
 
-All chance comes from the ``random.Random`` given, so that a seed names the same responses in any process.
+All randomness comes from a ``random.Random`` argument, so that a seed determines the responses in every process.
 """
 
 from __future__ import annotations
@@ -18,61 +18,25 @@ Entry = dict[str, Any]
 
 TAGS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</answer>")
 STRANGE_NAMES = (
-    "__init__",
-    "__class__",
-    "_load_scenario",
-    "worlds",
-    "offer",
-    "eval",
-    "LS",
-    "ｌｓ",
-    "l\u0301s",
-    "ls\u0000",
-    "",
-)
+    "__init__", "__class__", "_load_scenario", "worlds", "offer", "eval", "LS", "ｌｓ", "l\u0301s", "ls\u0000", "",
+)  # fmt: skip
 STRANGE_TEXTS = (
-    "__import__('os').system('true')",
-    "echo(content=exit())",
-    "{0.__class__.__mro__}",
-    "%s%n",
-    "../../../etc",
-    ".",
-    "..",
-    "/",
-    "",
-    "\u0000",
-    "\u202eabc",
-    "e\u0301",
-    "\U0001f600",
-    "\u0130" * 300,
-    "' not found",
-    "User ID '" * 400,
-    "No such file " * 400,
-    "x" * 31_000,
-    "1e999999999",
-    "9" * 400,
-    "0x10",
-    "2024-02-30",
-    "100000",
-)
+    "__import__('os').system('true')", "echo(content=exit())", "{0.__class__.__mro__}", "%s%n",
+    "../../../etc", ".", "..", "/", "", "\u0000", "\u202eabc", "e\u0301", "\U0001f600", "\u0130" * 300,
+    "' not found", "User ID '" * 400, "No such file " * 400,
+    "x" * 31_000, "1e999999999", "9" * 400, "0x10", "2024-02-30", "100000",
+)  # fmt: skip
 STRANGE_NUMBERS = (0, -1, True, 2**64, 10**299, -(10**299), 1e308, -1e308, 5e-324, -0.0, 501, 10**9)
 CONFUSED_JSON = (
-    "[" * 5_000,
-    '{"a":' * 2_000,
-    '"' * 3_000,
-    '"\\' * 3_000,
-    "[NaN]",
-    "[Infinity]",
-    "[1e999]",
-    "[" + "9" * 5_000 + "]",
-    "\\u",
-)
-# A whole response at its bounds costs a hundred times as much as an ordinary one.
+    "[" * 5_000, '{"a":' * 2_000, '"' * 3_000, '"\\' * 3_000,
+    "[NaN]", "[Infinity]", "[1e999]", "[" + "9" * 5_000 + "]", "\\u",
+)  # fmt: skip
+# A response at its bounds takes a hundred times as long as an ordinary one.
 HEAVY_SHARE = 0.15
 
 
 def response(kind: str, rng: random.Random, task: Task, turn_index: int) -> str:
-    """A response of one of the ``KINDS``, to be given in that turn of the task."""
+    """Return a response of one of the ``KINDS`` for a turn of the task."""
     return KINDS[kind](rng, task, task.turns[turn_index])
 
 
@@ -139,15 +103,8 @@ def _value(rng: random.Random, depth: int = 0) -> Any:
 
 def _broken_protocol(rng: random.Random, task: Task, turn: UserTurn) -> str:
     pieces = (
-        *TAGS,
-        *CONFUSED_JSON,
-        '[{"name": "ls", "arguments": {}}]',
-        '{"name": "ls"}',
-        "I think.",
-        "\ud800",
-        " ",
-        "ｔ",
-    )
+        *TAGS, *CONFUSED_JSON, '[{"name": "ls", "arguments": {}}]', '{"name": "ls"}', "I think.", "\ud800", " ", "ｔ",
+    )  # fmt: skip
     if rng.random() < 0.5:
         return "".join(rng.choices(pieces, k=rng.randint(0, 9)))
     return f"<think></think><tool_call>{rng.choice(pieces)}</tool_call>"
@@ -167,7 +124,7 @@ def _too_long(rng: random.Random, task: Task) -> str:
 
 
 def _crowd(rng: random.Random, task: Task) -> str:
-    """As many values as a response can hold, in one argument, as calls or as keys."""
+    """Return a response with as many values as it can hold, in one argument, as calls or as keys."""
     unit = rng.choice(("[]", "{}", "1", "1.5", '""'))
     values = ",".join([unit] * ((MAX_CHARACTERS - 200) // (len(unit) + 1)))
     keys = ",".join(f'"{number}":1' for number in range(20_000))
@@ -177,7 +134,7 @@ def _crowd(rng: random.Random, task: Task) -> str:
 
 
 def _repeated(rng: random.Random, task: Task) -> str:
-    """One call as often as a response may hold it, with arguments as large as fit."""
+    """Return one call as often as a response may contain it, with the largest arguments that fit."""
     tool = rng.choice(task.tools)
     size = MAX_CHARACTERS // (2 * MAX_CALLS) // (1 + len(tool.parameters["properties"]))
     value = rng.choice(("x" * size, "\u0130" * 200, "a\n" * (size // 3), [""] * (size // 5), 2, -1, 500, ".", "a"))
@@ -187,7 +144,7 @@ def _repeated(rng: random.Random, task: Task) -> str:
 
 
 def _grown(rng: random.Random, task: Task) -> str:
-    """Calls that make a world larger: those of the tools offered, aimed at what an earlier one made."""
+    """Return calls of offered tools that enlarge a world, each on the results of earlier ones."""
     number = rng.randrange(10**6)
     recipes: tuple[tuple[tuple[str, Entry], ...], ...] = (
         (("cp", {"source": "a", "destination": f"b{number}"}), ("mv", {"source": f"b{number}", "destination": "a"})),

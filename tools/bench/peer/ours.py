@@ -1,20 +1,15 @@
-"""envtune's side of `bench_loop.py --peer`: prints a report of its updates on the work given as JSON."""
+"""envtune's side of `python -m tools.bench.loop --peer trl`: runs updates and prints a report of them as JSON."""
 
 from __future__ import annotations
 
-import tempfile
 import time
-import warnings
 from functools import partial
 from typing import Any
 
 import envtune.process_start
 
 import lightning
-import peer_work
 import torch
-from fixed_length import FixedLength
-from peer_work import Report, Update, Work
 
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.grpo.settings import GRPOSettings
@@ -30,46 +25,50 @@ from envtune.training.module import GRPOModule
 from envtune.training.rollout_batch import RolloutBatch
 from envtune.training.weight_sync import WeightSync
 from envtune.trajectory import Trajectory
+from tools.bench.fixed_length import FixedLength
+from tools.bench.peer import work as peer_work
+from tools.bench.peer.work import Report, Update
+from tools.bench.random_update import fit
 
 
 def main() -> None:
-    work = peer_work.work_of_command_line()
-    peer_work.start(work)
-    warnings.filterwarnings("ignore", module="lightning")
+    """Run the updates and print the report."""
+    work, tasks = peer_work.start(__doc__)
     lightning.seed_everything(work.seed, verbose=False)
-    tasks = peer_work.first_turns(work)
+    # conf/budget/tiny.yaml
+    settings = GRPOSettings(group_size=work.group_size, tasks_per_update=work.tasks, max_tokens_per_batch=8192)
+    optimizer = partial(torch.optim.AdamW, lr=work.learning_rate, betas=(0.9, 0.999), weight_decay=0.01)
+    module = GRPOModule(Policy(load_model(peer_work.MODEL, dtype="float32")), settings, optimizer)
+    template = peer_work.tiny_template()
+    collector = Collector(
+        FixedLength() if work.plain_tokens else HFGenerator(),
+        template,
+        NoAugmentation(),
+        step_limit=1 if work.plain_tokens else work.step_limit,
+        max_prompt_tokens=8192,
+        max_response_tokens=work.plain_tokens or work.max_response_tokens,
+        max_completion_tokens=work.plain_tokens or work.max_completion_tokens,
+    )
+    reward = TextReward() if work.plain_tokens else ProgressReward()
+    data = EnvironmentDataModule(FirstTurns(tasks), collector, reward, settings, work.seed)
     measured = _Measured()
-    module = _module(work)
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = lightning.Trainer(
-            accelerator="cpu",
-            max_steps=work.updates + 1,
-            max_epochs=-1,
-            logger=False,
-            callbacks=[WeightSync(), measured],
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            inference_mode=False,
-            limit_val_batches=0,
-            default_root_dir=folder,
-        )
-        trainer.fit(module, _datamodule(work, tasks))
-    template = peer_work.template()
+    fit(module, data, work.updates + 1, [WeightSync(), measured])
     prompts = [template.open(task.turns[0].message, task.tools_offered_at(0)) for task in tasks]
     Report(tuple(measured.updates), peer_work.digest(prompts)).print()
 
 
 class FirstTurns:
-    """The same tasks in every update."""
+    """A source of the given tasks for every update."""
 
     def __init__(self, tasks: tuple[Task, ...]) -> None:
         self._tasks = tasks
 
     def tasks(self, split: Split) -> tuple[Task, ...]:
+        """Return all tasks, for every split."""
         return self._tasks
 
     def describe(self) -> dict[str, Any]:
+        """Return the ids of the tasks."""
         return {"tasks": [task.id for task in self._tasks]}
 
 
@@ -83,7 +82,7 @@ class TextReward:
 class _Measured(lightning.Callback):
     def __init__(self) -> None:
         self.updates: list[Update] = []
-        self._ended = time.perf_counter()
+        self._ended = 0.0
 
     def on_train_start(self, *_: Any) -> None:
         self._ended = time.perf_counter()
@@ -92,30 +91,6 @@ class _Measured(lightning.Callback):
         before, self._ended = self._ended, time.perf_counter()
         tokens, sampled = batch.tensors.attention_mask.sum(), batch.tensors.completion_mask.sum()
         self.updates.append(Update(self._ended - before, batch.rollout_seconds, int(tokens), int(sampled)))
-
-
-def _datamodule(work: Work, tasks: tuple[Task, ...]) -> EnvironmentDataModule:
-    collector = Collector(
-        FixedLength() if work.plain_tokens else HFGenerator(),
-        peer_work.template(),
-        NoAugmentation(),
-        step_limit=1 if work.plain_tokens else work.step_limit,
-        max_prompt_tokens=8192,
-        max_response_tokens=work.plain_tokens or work.max_response_tokens,
-        max_completion_tokens=work.plain_tokens or work.max_completion_tokens,
-    )
-    reward = TextReward() if work.plain_tokens else ProgressReward()
-    return EnvironmentDataModule(FirstTurns(tasks), collector, reward, _settings(work), work.seed)
-
-
-def _module(work: Work) -> GRPOModule:
-    optimizer = partial(torch.optim.AdamW, lr=work.learning_rate, betas=(0.9, 0.999), weight_decay=0.01)
-    return GRPOModule(Policy(load_model(peer_work.MODEL, dtype="float32")), _settings(work), optimizer)
-
-
-def _settings(work: Work) -> GRPOSettings:
-    # conf/budget/tiny.yaml
-    return GRPOSettings(group_size=work.group_size, tasks_per_update=work.tasks, max_tokens_per_batch=8192)
 
 
 if __name__ == "__main__":

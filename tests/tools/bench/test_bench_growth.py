@@ -1,4 +1,4 @@
-"""Fits and counts worked out on paper; no time is looked at."""
+"""Fits and counts worked out on paper; no test depends on time."""
 
 from __future__ import annotations
 
@@ -8,25 +8,22 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import bench_growth  # noqa: E402
-import peer_work  # noqa: E402
-from bench_growth import Point  # noqa: E402
+from tools.bench import growth, measuring
+from tools.bench.growth import Point
+from tools.bench.peer import work as peer_work
 
 
 def test_the_exponent_is_the_slope_of_the_logarithms():
-    assert bench_growth.exponent([1, 2, 4], [3, 12, 48]) == pytest.approx(2)
+    assert growth.exponent([1, 2, 4], [3, 12, 48]) == pytest.approx(2)
     # Logarithms to the base of 2: 0, 1, 1 over 0, 1, 2.
-    assert bench_growth.exponent([1, 2, 4], [1, 2, 2]) == pytest.approx(0.5)
+    assert growth.exponent([1, 2, 4], [1, 2, 2]) == pytest.approx(0.5)
 
 
 def test_every_turn_is_one_completion_and_every_token_is_fed_once():
     point = Point(turns=3, group_size=2, prompt=320, completion=4)
-    measured = bench_growth.measure(point, rounds=1)
+    measured = growth.measure(point, rounds=1)
     # Between two of an episode's three completions: an end token and the next user message of four words.
-    between = 1 + len(peer_work.template().append(bench_growth.WORD * 4))
+    between = 1 + len(peer_work.tiny_template().append(growth.WORD * 4))
     response = 3 * 4 + 2 * between
     assert measured["tokens"] == 2 * (320 + response)
     assert measured["different_tokens"] == 320 + 2 * response
@@ -34,19 +31,19 @@ def test_every_turn_is_one_completion_and_every_token_is_fed_once():
     assert measured["fed_tokens"] == 320 + 2 * response - 2
 
 
-def test_a_prompt_that_the_task_does_not_fit_is_refused_in_one_sentence():
+def test_a_prompt_length_below_the_system_prompt_is_refused_in_one_sentence():
     with pytest.raises(SystemExit, match=r"error: a prompt of 10 tokens is too short: give at least \d+$") as end:
-        bench_growth.task_of(Point(prompt=10), peer_work.template())
+        growth.task_of(Point(prompt=10), peer_work.tiny_template())
     least = int(str(end.value.code).split()[-1])
-    task = bench_growth.task_of(Point(prompt=least), peer_work.template())
-    assert len(peer_work.template().open(task.turns[0].message, task.tools)) == least
+    task = growth.task_of(Point(prompt=least), peer_work.tiny_template())
+    assert len(peer_work.tiny_template().open(task.turns[0].message, task.tools)) == least
 
 
-def test_without_matplotlib_nothing_is_measured_for_a_plot(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys, "argv", ["bench_growth.py", "--plot", "growth.png"])
-    monkeypatch.setattr(bench_growth, "find_spec", lambda name: None)
+def test_a_plot_without_matplotlib_is_refused_before_measuring(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["tools.bench.growth", "--plot", "growth.png"])
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match="error: a plot needs matplotlib: pip install"):
-        bench_growth.main()
+        growth.main()
 
 
 def test_the_plot_shows_every_axis(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -55,10 +52,10 @@ def test_the_plot_shows_every_axis(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
     drawn: list[Any] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: drawn.append(figure))
-    seconds = dict.fromkeys(bench_growth.MEASURES, 2.0)
+    seconds = dict.fromkeys(growth.MEASURES, 2.0)
     points = [{"turns": turns, "prompt": 100 * turns, **seconds} for turns in (1, 2)]
-    growth = {"points": points, "exponents": seconds}
-    bench_growth.plot({"turns": growth, "prompt": growth}, tmp_path / "growth.png")
+    grown = {"points": points, "exponents": seconds}
+    growth.plot({"turns": grown, "prompt": grown}, tmp_path / "growth.png")
     (figure,) = drawn
     assert [ax.get_xlabel() for ax in figure.axes] == ["turns of an episode", "tokens of the prompt"]
     assert [list(ax.lines[0].get_xdata()) for ax in figure.axes] == [[1, 2], [100, 200]]

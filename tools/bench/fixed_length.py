@@ -1,4 +1,4 @@
-"""The embedded generator, for measurements: every completion has the length that was asked for."""
+"""The embedded generator, for measurements, with completions that all have the maximal length."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from transformers import PreTrainedModel
 from envtune.rollout.generator import Advance, Completion, Request
 from envtune.rollout.hf.hf_generator import HFGenerator
 
-# No token has it.
-NO_TOKEN = -1
-
 
 class FixedLength(HFGenerator):
-    """Nothing ends a completion but its length: end tokens are sampled like any other."""
+    """Ends a completion at its maximal length only: end tokens are sampled like all others."""
 
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
-        """Also tells ``model`` that it has no end token."""
+        """Set the weights, and remove the end token from the generation config of ``model``."""
         assert model.generation_config is not None
-        model.generation_config.eos_token_id = [NO_TOKEN]
+        # No token has the id -1. None would stand for the default of the model's config.
+        model.generation_config.eos_token_id = [-1]
         super().update_weights(model, policy_version)
 
     def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:

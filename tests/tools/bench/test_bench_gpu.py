@@ -1,9 +1,8 @@
-"""Operations and figures worked out on paper; no time is looked at."""
+"""Operations and figures worked out on paper; no test depends on time."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,13 +10,9 @@ import torch
 from envtune.grpo.batch import TrainBatch
 from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import bench_gpu  # noqa: E402
-from operations import forward_operations, update_operations  # noqa: E402
-from random_update import Shape, Work  # noqa: E402
+from tools.bench import gpu, measuring
+from tools.bench.operations import forward_operations, update_operations
+from tools.bench.random_update import BatchSize, Shape
 
 SMALL = Shape(hidden=4, intermediate=8, layers=3, heads=2, key_heads=1, vocabulary=10)
 
@@ -49,7 +44,7 @@ def test_figures_are_medians_and_their_parts_add_up():
     slow = {name: 10 * seconds for name, seconds in update.items()}
     memory = [{"perf/peak_memory": gib} for gib in (1.0, 3.0, 2.0)]
     updates = [measured | rest for measured, rest in zip((slow, update, update), memory, strict=True)]
-    assert bench_gpu.figures(updates, batch_of(2, 1, 3), operations=100.0, rate=50.0) == {
+    assert gpu.figures(updates, batch_of(2, 1, 3), operations=100.0, rate=50.0) == {
         "seconds_per_update": 4.0,
         "seconds": {"reference": 0.5, "policy": 1.0, "backward": 2.0, "rest": 0.5},
         "tokens": 8,
@@ -62,8 +57,8 @@ def test_figures_are_medians_and_their_parts_add_up():
 
 
 def test_the_smallest_shape_runs_without_a_gpu():
-    settings = bench_gpu.Settings("tiny", Work(1, 2, 16, (4, 4)), 8192, 1, "math", "nothing", True, 0, "cpu")
-    run = bench_gpu.measure(settings)
+    settings = gpu.Settings("tiny", BatchSize(1, 2, 16, (4, 4)), 8192, 1, "math", "nothing", True, 0, "cpu")
+    run = gpu.measure(settings)
     # Embedding 512 x 64; a layer: 64 x (64 + 32 + 32 + 64) + 128 biases, 3 x 64 x 128, two norms; a last norm.
     assert run["parameters"] == run["trained_parameters"] == 512 * 64 + 2 * (12416 + 24576 + 128) + 64
     assert (run["tokens"], run["different_tokens"]) == (40, 24)
@@ -71,8 +66,8 @@ def test_the_smallest_shape_runs_without_a_gpu():
 
 
 def test_adapters_without_peft_are_refused_in_one_sentence(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys, "argv", ["bench_gpu.py", "--shape", "7B"])
-    monkeypatch.setattr(bench_gpu, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["tools.bench.gpu", "--shape", "7B"])
+    monkeypatch.setattr(measuring, "find_spec", lambda name: None)
     with pytest.raises(SystemExit) as end:
-        bench_gpu.main()
+        gpu.main()
     assert end.value.code == "error: low-rank adapters need the package peft: pip install peft, or use --lora-rank 0"

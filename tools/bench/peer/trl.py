@@ -1,8 +1,8 @@
-"""TRL's side of `bench_loop.py --peer trl`: prints a report of its updates on the work given as JSON.
+"""TRL's side of `python -m tools.bench.loop --peer trl`: runs updates and prints a report of them as JSON.
 
-TRL's `GRPOTrainer` plays the episodes by its own tool loop and generates by `model.generate`. Its environment is an
-envtune episode behind one tool: whatever is no final answer is handed to it and answered by it, as in envtune, so both
-sides run the same tools, parse the same protocol and read the same observations.
+TRL's `GRPOTrainer` plays the episodes in its own tool loop and generates by `model.generate`. Its environment is an
+envtune episode behind one tool, to which every response but a final answer is passed: both sides run the same tools,
+parse the same protocol and read the same observations.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from typing import Any
 
 import envtune.process_start
 
-# Announcements that the interfaces used here may change.
+# TRL warns at import that the interfaces used here may change.
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
-import peer_work
 from datasets import Dataset
-from peer_work import Report, Update, Work
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
@@ -34,8 +32,10 @@ from envtune.grpo.settings import GRPOSettings
 from envtune.program import run_program
 from envtune.task import Task
 from envtune.trajectory import FinalAnswer
+from tools.bench.peer import work as peer_work
+from tools.bench.peer.work import Report, Update, Work
 
-# The model's own template, with what TRL asks of one: calls are rendered, and results are user messages.
+# The model's own template, with two things that TRL requires: it renders calls, and results as user messages.
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ 'user' if message.role == 'tool' else message.role }}\n"
     "{{ message.content }}{% for call in message.tool_calls or [] %}"
@@ -45,12 +45,11 @@ CHAT_TEMPLATE = (
 
 
 def main() -> None:
-    work = peer_work.work_of_command_line()
-    peer_work.start(work)
+    """Run the updates and print the report."""
+    work, tasks = peer_work.start(__doc__)
     warnings.filterwarnings("ignore")
-    tasks = peer_work.first_turns(work)
     messages = [_messages(task) for task in tasks]
-    tokenizer = _tokenizer(peer_work.template())
+    tokenizer = _tokenizer(peer_work.tiny_template())
     prompts = [tokenizer.apply_chat_template(m, add_generation_prompt=True, return_dict=False) for m in messages]
     measured = _Measured(work, sum(map(len, prompts)) * work.group_size)
     with tempfile.TemporaryDirectory() as folder:
@@ -68,17 +67,17 @@ def main() -> None:
 
 
 def progress(completions: Sequence[list[dict[str, Any]]], environments: Sequence[Any], **_: Any) -> list[float]:
-    """The reward at the end: the share of turns that passed, here of one."""
+    """Return the progress of each episode, the share of passed turns in [0, 1]; each episode has one turn."""
     return [env.finish_(messages) for env, messages in zip(environments, completions, strict=True)]
 
 
 def text_rewards(completions: Sequence[list[dict[str, Any]]], **_: Any) -> list[float]:
-    """The reward without tools."""
+    """Return the reward of each completion without tools."""
     return [peer_work.text_reward(messages[0]["content"]) for messages in completions]
 
 
 def _environment(work: Work, tasks: tuple[Task, ...]) -> Callable[[], Any]:
-    """TRL takes every public function of the class for a tool, and calls `reset` with the row of the data set."""
+    """Return a class whose public functions TRL offers as tools; it calls `reset` with the row of the data set."""
 
     class FirstTurn:
         def reset(self, task: int, **_: Any) -> None:
@@ -87,16 +86,16 @@ def _environment(work: Work, tasks: tuple[Task, ...]) -> Callable[[], Any]:
             self._steps = 0
 
         def respond(self, response: str, clipped: bool) -> str:
-            """Carries out the calls of a response.
+            """Run the calls of a response.
 
             Args:
-                response: What the agent wrote.
+                response: The text of the response.
                 clipped: Whether it reached its length limit.
             """
             self._steps += 1
             return self._episode.step(response, clipped).text
 
-    # Not a function of the class, so no tool: plays the last response, which TRL's loop leaves alone, and scores.
+    # A property, which TRL does not offer as a tool: plays the last response, which TRL's loop does not, and scores.
     FirstTurn.finish_ = property(lambda self: lambda messages: _finish(self, messages))  # type: ignore[attr-defined]
     return FirstTurn
 
@@ -107,24 +106,24 @@ def _finish(env: Any, messages: list[dict[str, Any]]) -> float:
     if len(responses) > env._steps:
         over = env._episode.step(responses[-1]["content"], responses[-1]["clipped"]).done
     if not over:
-        # The next observation did not fit the response's limit.
+        # The next observation exceeded max_response_tokens.
         env._episode.truncate()
     return env._episode.finish().progress
 
 
 def _messages(task: Task) -> list[dict[str, str]]:
     return [
-        {"role": "system", "content": peer_work.system_prompt(task)},
+        {"role": "system", "content": peer_work.STYLE.system_prompt(task.tools_offered_at(0))},
         {"role": "user", "content": task.turns[0].message},
     ]
 
 
 def _tokenizer(template: Template) -> Any:
-    """With envtune's reading of responses in place of a schema of TRL's."""
+    """Return the embedded model's tokenizer, with envtune's parser of responses in place of TRL's schema."""
     tokenizer = load_tokenizer(peer_work.MODEL)
     tokenizer.padding_side = "left"
     tokenizer.chat_template = CHAT_TEMPLATE
-    # Any value that is not None makes TRL call the tokenizer's `parse_response`, which then does not look at it.
+    # Any value but None makes TRL call the tokenizer's `parse_response`, and the one below does not read it.
     tokenizer.response_template = {}
 
     def parse_response(ids: Sequence[int], **_: Any) -> dict[str, Any]:
@@ -181,7 +180,7 @@ def _config(work: Work, folder: str) -> GRPOConfig:
 
 
 class _Measured(TrainerCallback):
-    """Times updates, and counts what TRL says that it generated and what the rewards were asked about."""
+    """Times updates, and counts the tokens that TRL generated and those of the rewarded completions."""
 
     def __init__(self, work: Work, prompt_tokens: int) -> None:
         self.updates: list[Update] = []
@@ -190,7 +189,7 @@ class _Measured(TrainerCallback):
         self._ended = self._played = 0.0
 
     def timing(self, reward: Callable[..., list[float]]) -> Any:
-        """The reward, whose end is the end of the rollout."""
+        """Wrap ``reward``, whose end is the end of the rollout."""
 
         def timed(completion_ids: Sequence[Sequence[int]], **arguments: Any) -> list[float]:
             rewards = reward(**arguments)
@@ -205,7 +204,7 @@ class _Measured(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         before, self._ended = self._ended, time.perf_counter()
-        # TRL adds up prompts and sampled tokens, not the results of tools.
+        # TRL adds up prompts and sampled tokens, but not the results of tools.
         sampled = int(state.num_input_tokens_seen) - self._seen - self._prompt_tokens
         self._seen = int(state.num_input_tokens_seen)
         tokens = self._prompt_tokens + self._response_tokens

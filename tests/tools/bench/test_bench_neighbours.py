@@ -1,4 +1,4 @@
-"""The table on runs made by hand, and the neighbours' end; no time is looked at."""
+"""The table of runs made by hand, and the end of the neighbours; no test depends on time."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import io
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import psutil
 import pytest
 from rich.console import Console
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import bench_neighbours  # noqa: E402
-from bench_neighbours import OURS, TORCHS_OWN, Timed  # noqa: E402
+from tools.bench import neighbours
+from tools.bench.neighbours import OURS, ROOT, TORCHS_OWN, Timed
 
 
 def test_ratios_are_of_medians():
@@ -28,7 +24,7 @@ def test_ratios_are_of_medians():
     }
     runs = [Timed(way, beside, time, 7.0, 0.5) for (way, beside), times in seconds.items() for time in times]
     output = io.StringIO()
-    Console(file=output, width=160).print(bench_neighbours.table(runs))
+    Console(file=output, width=160).print(neighbours.table(runs))
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in output.getvalue().splitlines() if "│" in line]
     assert rows == [
         [TORCHS_OWN, "20.0", "1.00", "200.0", "10.0", "7.0 to 7.0", "0.5 to 0.5"],
@@ -36,32 +32,31 @@ def test_ratios_are_of_medians():
     ]
 
 
-def test_a_way_is_the_only_setting_of_openmp(monkeypatch: pytest.MonkeyPatch):
+def test_the_environment_sets_one_openmp_variable(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("GOMP_SPINCOUNT", "5")
-    given = bench_neighbours.environment("OMP_WAIT_POLICY=PASSIVE")
+    given = neighbours.environment("OMP_WAIT_POLICY=PASSIVE")
     assert given["OMP_WAIT_POLICY"] == "PASSIVE"
     assert not {"OMP_NUM_THREADS", "GOMP_SPINCOUNT"} & given.keys()
     assert given["PATH"] == os.environ["PATH"]
 
 
-def test_neighbours_are_at_work_and_gone_when_the_program_is_interrupted():
-    with pytest.raises(KeyboardInterrupt), bench_neighbours.neighbours(1) as programs:  # noqa: PT012
+def test_neighbours_train_within_the_context_and_end_on_an_interrupt():
+    with pytest.raises(KeyboardInterrupt), neighbours.neighbours(1) as programs:  # noqa: PT012
         assert programs[0].poll() is None
         raise KeyboardInterrupt
     assert not psutil.pid_exists(programs[0].pid)
 
 
-def test_neighbours_end_by_themselves_when_the_program_is_killed():
+def test_neighbours_end_when_the_parent_process_is_killed():
     body = """
-import os, bench_neighbours
-with bench_neighbours.neighbours(1) as programs:
+import os
+from tools.bench.neighbours import neighbours
+with neighbours(1) as programs:
     print(programs[0].pid, flush=True)
     os.kill(os.getpid(), 9)
 """
-    killed = subprocess.run(
-        [sys.executable, "-c", body], cwd=ROOT / "tools", capture_output=True, text=True, check=False
-    )
+    killed = subprocess.run([sys.executable, "-c", body], cwd=ROOT, capture_output=True, text=True, check=False)
     assert killed.returncode == -9
     psutil.wait_procs([psutil.Process(int(killed.stdout))] if psutil.pid_exists(int(killed.stdout)) else [], timeout=60)
     assert not psutil.pid_exists(int(killed.stdout))

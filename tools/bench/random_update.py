@@ -1,7 +1,7 @@
-"""Updates of a model of random weights on batches of random ids: what `bench_gpu.py` and `bench_growth.py` time.
+"""Updates of a model of random weights on batches of random ids, for `gpu`, `growth` and `update`.
 
-The model and the ids mean nothing. Everything else is training's own code: batches, policy and reference, loss,
-optimiser step, and the clock that names the phases.
+Weights and ids are random; everything else is the code of training: batches, policy and reference, loss, optimiser
+step, and the clock that names the phases.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ OPTIMIZER = partial(torch.optim.AdamW, lr=1e-6, betas=(0.9, 0.999), weight_decay
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The size of a Qwen2 model."""
+    """Size of a Qwen2 model."""
 
     hidden: int
     intermediate: int
@@ -44,6 +44,7 @@ class Shape:
     key_heads: int
     vocabulary: int
     tied: bool = True
+    """Whether the output head shares the weights of the embedding."""
 
 
 SHAPES: Mapping[str, Shape] = {
@@ -55,19 +56,20 @@ SHAPES: Mapping[str, Shape] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """Groups, members of each and lengths in tokens. ``response`` bounds what follows the prompt, drawn evenly."""
+class BatchSize:
+    """Size of a random batch, lengths in tokens."""
 
     tasks: int
     group_size: int
     prompt: int
     response: tuple[int, int]
+    """Least and greatest length after the prompt; lengths are drawn uniformly."""
 
 
 def random_model(
     shape: Shape, device: str, dtype: torch.dtype = torch.float32, checkpointing: bool = False
 ) -> PreTrainedModel:
-    """The same weights each time for the same arguments."""
+    """Return a model with weights drawn from a fixed seed."""
     torch.manual_seed(0)
     config = Qwen2Config(
         vocab_size=shape.vocabulary,
@@ -89,20 +91,36 @@ def random_model(
     return model
 
 
-def random_rollout(work: Work, vocabulary: int) -> RolloutBatch:
-    """The same ids each time. All that follows a prompt counts as sampled, and rewards differ within each group."""
+def random_rollout(size: BatchSize, vocabulary: int) -> RolloutBatch:
+    """Return a batch of ids drawn from a fixed seed, in which every token after a prompt counts as sampled."""
     draw = random.Random(0)
-    return rollout_of([_random_group(work, vocabulary, draw) for _ in range(work.tasks)])
+    # Near the log-probs of a random model, so that ratios are near 1.
+    logprob = -torch.tensor(float(vocabulary)).log().item()
+    groups = []
+    for _ in range(size.tasks):
+        group = []
+        prompt = tuple(draw.randrange(vocabulary) for _ in range(size.prompt))
+        for _ in range(size.group_size):
+            response = tuple(draw.randrange(vocabulary) for _ in range(draw.randint(*size.response)))
+            mask = (False,) * len(prompt) + (True,) * len(response)
+            logprobs = tuple(logprob if sampled else 0.0 for sampled in mask)
+            tokens = TokenRecord((*prompt, *response), mask, logprobs, len(prompt))
+            group.append(Trajectory("random", Category.BASE, 1, (), EpisodeEnd.TERMINATED, tokens=tokens))
+        groups.append(group)
+    return rollout_of(groups)
 
 
 def rollout_of(groups: Sequence[Sequence[Trajectory]]) -> RolloutBatch:
-    """Groups of trajectories as a batch to train on; the rewards of a group are 0, 1, 2 ..."""
+    """Return groups of trajectories as a batch to train on; the rewards of a group are 0, 1, 2, …"""
     rewarded = tuple(
-        RewardedGroup(tuple(group), tuple(_reward(number) for number in range(len(group)))) for group in groups
+        RewardedGroup(
+            tuple(group), tuple(RewardBreakdown((RewardPart("number", float(n)),)) for n in range(len(group)))
+        )
+        for group in groups
     )
     trajectories = [trajectory for group in groups for trajectory in group]
     tensors = TrainBatch.from_trajectories(trajectories, reward_matrix(rewarded), pad_id=0, temperature=1.0)
-    # What is logged about the rollout is not used: a second is said to have passed.
+    # Metrics of the rollout divide by its seconds and are not read here: 1 s stands for them.
     return RolloutBatch(rewarded, tensors, refills=0, rollout_seconds=1.0, environment_seconds=0.0, fed_tokens=0)
 
 
@@ -114,14 +132,33 @@ def run_updates(
     accelerator: str = "cpu",
     precision: Any = "32-true",
 ) -> list[dict[str, float]]:
-    """What each of so many updates on the same rollout logged (`docs/metrics.md`); the first one warms up.
+    """Update ``policy`` repeatedly on one rollout and return the metrics of each update (docs/metrics.md).
 
-    ``max_tokens`` is `grpo.max_tokens_per_batch`.
+    Args:
+        policy: the policy to train.
+        rollout: the batch of every update.
+        updates: the number of updates; the first one warms up.
+        max_tokens: `grpo.max_tokens_per_batch`, different tokens of a micro-batch.
+        accelerator: as the Trainer names it.
+        precision: as the Trainer names it.
     """
+    logged = _Logged()
+    module = GRPOModule(policy, GRPOSettings(max_tokens_per_batch=max_tokens), OPTIMIZER)
+    fit(module, _Repeated(rollout, updates), updates, [logged], accelerator, precision)
+    return logged.updates
+
+
+def fit(
+    module: GRPOModule,
+    data: lightning.LightningDataModule,
+    updates: int,
+    callbacks: list[lightning.Callback],
+    accelerator: str = "cpu",
+    precision: Any = "32-true",
+) -> None:
+    """Train for ``updates`` updates without validation, checkpoints, log files or progress bar."""
     silence_libraries()
     warnings.filterwarnings("ignore", module="lightning")
-    settings = GRPOSettings(max_tokens_per_batch=max_tokens)
-    logged = _Logged()
     with tempfile.TemporaryDirectory() as folder:
         trainer = lightning.Trainer(
             accelerator=accelerator,
@@ -129,36 +166,18 @@ def run_updates(
             precision=precision,
             max_steps=updates,
             logger=False,
-            callbacks=[logged],
+            callbacks=callbacks,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
+            limit_val_batches=0,
             default_root_dir=folder,
         )
-        trainer.fit(GRPOModule(policy, settings, OPTIMIZER), _Repeated(rollout, updates))
-    return logged.updates
-
-
-def _random_group(work: Work, vocabulary: int, draw: random.Random) -> list[Trajectory]:
-    prompt = tuple(draw.randrange(vocabulary) for _ in range(work.prompt))
-    return [_random_trajectory(work, vocabulary, prompt, draw) for _ in range(work.group_size)]
-
-
-def _random_trajectory(work: Work, vocabulary: int, prompt: tuple[int, ...], draw: random.Random) -> Trajectory:
-    response = tuple(draw.randrange(vocabulary) for _ in range(draw.randint(*work.response)))
-    mask = (False,) * len(prompt) + (True,) * len(response)
-    # Near the log-probs of a random model, so that ratios are near 1.
-    logprobs = (0.0,) * len(prompt) + (-torch.tensor(float(vocabulary)).log().item(),) * len(response)
-    tokens = TokenRecord((*prompt, *response), mask, logprobs, len(prompt))
-    return Trajectory("random", Category.BASE, 1, (), EpisodeEnd.TERMINATED, tokens=tokens)
-
-
-def _reward(number: int) -> RewardBreakdown:
-    return RewardBreakdown((RewardPart("number", float(number)),))
+        trainer.fit(module, data)
 
 
 class _Repeated(lightning.LightningDataModule):
-    """Hands the module the same batch each time, as if the policy of that update had played it."""
+    """Yields one batch for every update, as if the policy of that update had sampled it."""
 
     toolbox_of: Mapping[str, str] = {}
 

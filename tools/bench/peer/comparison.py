@@ -1,9 +1,7 @@
-"""Runs envtune and another trainer in turn on the same work and compares them (`bench_loop.py --peer`)."""
+"""Runs envtune and another trainer in turn on equal work and compares them: `python -m tools.bench.loop --peer trl`."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -11,13 +9,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-from peer_work import Report, Work
+from tools.bench.measuring import ROOT, alternate, at_least, require
+from tools.bench.peer.work import Report, Work, work_parser
 
-TOOLS = Path(__file__).parent
 GOAL = "seconds per update at most a third of the peer's"
 
 EQUAL = (
@@ -52,28 +48,29 @@ UNEQUAL_WITHOUT_TOOLS = ("envtune still makes an episode, with its tools, for ev
 
 
 def compare(peer: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """The comparison as a record for JSON.
+    """Run both sides in turn and return the comparison as a record for JSON.
 
     Exits with one sentence if the peer is not installed or a side fails.
     """
-    work, rounds = _options(arguments)
-    if find_spec(peer) is None:
-        sys.exit(f"error: {peer} is not installed: pip install -c constraints.txt -e '.[peer]'")
-    reports: dict[str, list[Report]] = {"envtune": [], peer: []}
-    for number in range(rounds):
-        for side, program in (("envtune", "peer_ours.py"), (peer, f"peer_{peer}.py")):
-            print(f"round {number + 1} of {rounds}: {side}", file=sys.stderr)
-            reports[side].append(run(program, work))
+    parser = work_parser("Times envtune against another trainer on equal work.")
+    parser.prog = f"python -m tools.bench.loop --peer {peer}"
+    parser.add_argument("--rounds", type=at_least(1), default=2, help="how often both sides run")
+    options = vars(parser.parse_args(arguments))
+    rounds = options.pop("rounds")
+    work = Work(**options)
+    require(peer, f"{peer} is not installed: pip install -c constraints.txt -e '.[peer]'")
+    programs = {"envtune": "ours", peer: peer}
+    reports = alternate(programs, rounds, lambda side: run(programs[side], work))
     return summary(work, peer, reports) | {
         "versions": {name: version(name) for name in (peer, "transformers", "torch")}
     }
 
 
 def run(program: str, work: Work) -> Report:
-    """One side in a process of its own; what it reports is its last line."""
+    """Run one side in a process of its own and return its report, the last line that it prints."""
     environment = os.environ | {"OMP_NUM_THREADS": str(work.threads), "TOKENIZERS_PARALLELISM": "false"}
-    command = [sys.executable, str(TOOLS / program), json.dumps(asdict(work))]
-    side = subprocess.run(command, env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-m", f"tools.bench.peer.{program}", *work.arguments]
+    side = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if side.returncode:
         last = (side.stderr.strip().splitlines() or ["no message"])[-1]
         sys.exit(last if last.startswith("error:") else f"error: {program} failed: {last}")
@@ -81,7 +78,7 @@ def run(program: str, work: Work) -> Report:
 
 
 def summary(work: Work, peer: str, reports: Mapping[str, Sequence[Report]]) -> dict[str, Any]:
-    """Both sides, their ratios, and what was and was not equal. The first update of a process warms up."""
+    """Return the figures of both sides, their ratios, and what was and was not equal."""
     prompts = {report.prompts for side in reports.values() for report in side}
     if len(prompts) > 1:
         sys.exit("error: the two sides were given different prompts: the chat templates do not agree")
@@ -107,7 +104,8 @@ def summary(work: Work, peer: str, reports: Mapping[str, Sequence[Report]]) -> d
 
 
 def figures(reports: Sequence[Report]) -> dict[str, Any]:
-    """One side over all its rounds: the median update, and tokens over the time that they took together."""
+    """Return the medians of all updates of a side, and its tokens per second over all of them."""
+    # The first update of a process warms up.
     updates = [update for report in reports for update in report.updates[1:]]
     seconds = sum(update.seconds for update in updates)
     return {
@@ -119,22 +117,3 @@ def figures(reports: Sequence[Report]) -> dict[str, Any]:
         "tokens_per_second": round(sum(update.tokens for update in updates) / seconds, 1),
         "sampled_per_second": round(sum(update.sampled for update in updates) / seconds, 1),
     }
-
-
-def _options(arguments: Sequence[str]) -> tuple[Work, int]:
-    parser = argparse.ArgumentParser(
-        prog="bench_loop.py --peer trl", description="Times envtune against another trainer on the same work."
-    )
-    parser.add_argument("--rounds", type=int, default=2, help="both sides run that often, in turn")
-    parser.add_argument("--updates", type=int, default=4, help="updates of a process that count, after a first one")
-    parser.add_argument("--tasks", type=int, default=2, help="prompts of an update")
-    parser.add_argument("--group-size", type=int, default=8, help="episodes of each prompt")
-    parser.add_argument("--plain-tokens", type=int, default=0, help="no tools: one completion of so many tokens each")
-    parser.add_argument("--threads", type=int, default=2)
-    values = vars(parser.parse_args(arguments))
-    for name, value in values.items():
-        least = {"plain_tokens": 0, "group_size": 2}.get(name, 1)
-        if value < least:
-            sys.exit(f"error: --{name.replace('_', '-')}={value} must be at least {least}")
-    rounds = values.pop("rounds")
-    return Work(**values), rounds

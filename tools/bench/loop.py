@@ -1,21 +1,19 @@
 """Times the default training run from outside: seconds to the first update, updates, memory from update to update.
 
-    python tools/bench_loop.py --minutes 10
+    python -m tools.bench.loop --minutes 10
 
 Starts `python train.py stage=3 reward=progress` (further arguments are passed on), reads its log lines as they come and
-prints one JSON object with the goals beside what was measured.
+prints one JSON object with the goals beside the measured values.
 
-    python tools/bench_loop.py --peer trl                      # episodes of one user turn, with BFCL's tools
-    python tools/bench_loop.py --peer trl --plain-tokens 128   # no tools, completions of one length
+    python -m tools.bench.loop --peer trl                      # episodes of one user turn, with BFCL's tools
+    python -m tools.bench.loop --peer trl --plain-tokens 128   # no tools, completions of one length
 
-compares envtune with TRL on the same work instead, both in turn and each in processes of its own: seconds per update,
+compares envtune with TRL on equal work instead, both in turn and each in processes of its own: seconds per update,
 tokens per second, and what was and was not equal.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 import subprocess
 import sys
@@ -23,13 +21,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import envtune.process_start
 
 from envtune.program import run_program
+from tools.bench.measuring import ROOT, command_line, print_figures
 
-ROOT = Path(__file__).parent.parent
 GOALS = {"seconds_to_first_update": 60, "updates_in_10_minutes": 10}
 
 _UPDATE = re.compile(r"update (\d+)/\d+ .*resident memory ([\d.]+) GiB")
@@ -37,15 +34,17 @@ _UPDATE = re.compile(r"update (\d+)/\d+ .*resident memory ([\d.]+) GiB")
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An update as its log line told: seconds since the start of the program, resident memory after it in GiB."""
+    """One update, read from its log line."""
 
     number: int
     seconds: float
+    """Seconds since the start of the program."""
     resident_memory: float
+    """GiB after the update."""
 
 
 def updates_of(command: list[str], limit_s: float) -> Iterator[Update]:
-    """Runs ``command`` for at most ``limit_s`` seconds and yields its updates as they are logged."""
+    """Run ``command`` for at most ``limit_s`` seconds and yield its updates as they are logged."""
     started = time.monotonic()
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as program:
         assert program.stdout is not None
@@ -64,10 +63,11 @@ def updates_of(command: list[str], limit_s: float) -> Iterator[Update]:
 
 
 def summary(updates: list[Update]) -> dict[str, object]:
-    """The measured side of every goal, and memory at the third, the middle and the last update."""
+    """Return the measured value of every goal, and resident memory at the third, the middle and the last update."""
     last = updates[-1]
     per_update = (last.seconds - updates[0].seconds) / max(1, len(updates) - 1)
     extrapolated = 1 + (600 - updates[0].seconds) / per_update if per_update else float("inf")
+    # The first two updates still allocate caches.
     settled = updates[min(2, len(updates) - 1) :]
     return {
         "goals": GOALS,
@@ -90,27 +90,24 @@ def summary(updates: list[Update]) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        # With a peer, --help is about the comparison.
-        add_help="--peer" not in sys.argv,
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Print the figures of a run, or of the comparison with a peer."""
+    # With a peer, --help lists the options of the comparison.
+    parser = command_line(__doc__, add_help="--peer" not in sys.argv)
     parser.add_argument("--minutes", type=float, default=10.0, help="stop after this long")
     parser.add_argument("--peer", choices=("trl",), help="compare with this trainer; --peer trl --help lists more")
     options, overrides = parser.parse_known_args()
     if options.peer:
-        # Loads transformers, which the other measurement has no use for.
-        from peer_comparison import compare
+        # Loads transformers, which the other measurement does not need.
+        from tools.bench.peer.comparison import compare
 
-        print(json.dumps(compare(options.peer, overrides), indent=2))
+        print_figures(compare(options.peer, overrides))
         return
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-u", "train.py", "stage=3", "reward=progress", f"hydra.run.dir={folder}"]
         updates = list(updates_of([*command, "trainer.max_steps=100000", *overrides], 60 * options.minutes))
     if not updates:
         sys.exit("error: the run ended before its first update; run the same train.py command by hand to see why")
-    print(json.dumps(summary(updates), indent=2))
+    print_figures(summary(updates))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Plays real tasks with responses from right to hostile, and counts what comes of them.
+"""Plays real tasks with responses from correct to hostile, and counts the outcomes.
 
-    python tools/fuzz_environment.py --episodes 20000 --seed 0
+    python -m tools.fuzz.environment --episodes 20000 --seed 0
 
-One episode of eight consists of hostile responses that build on each other, the others are mixed; a quarter of them
-end as at a token limit. Steps are timed in seconds of processor time, as a step waits for nothing and other programs
-may hold it up; the clock's greatest figure is printed too. In one episode of 25 their memory is traced instead
-(``tracemalloc``: the most that a step held above what there was before it; that takes several times as long), and the
-record is written and read back. Counts depend on the seed alone.
+One episode in eight consists of hostile responses that build on each other, the others are mixed; a quarter of them
+are truncated as at a token limit. Steps are timed in seconds of processor time, since a step waits for nothing and
+other programs may delay it; the longest step by the clock is printed too. One episode in 25 traces memory instead
+(``tracemalloc``: the peak of a step above the memory before it, which takes several times as long), and its record is
+written and read back. Counts depend on the seed alone.
 
-Exits with 1 if a step took 1 s of processor time or 64 MB or more, or anything raised.
+Exits with 1 if a step took 1 s of processor time or 64 MiB or more, or raised an exception.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from dataclasses import dataclass, field
 
 import envtune.process_start
 
-from fuzz_responses import response
 from rich.console import Console
 from rich.progress import track
 
@@ -38,7 +37,8 @@ from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode, Observation
 from envtune.program import run_program
 from envtune.task import Task
-from envtune.trajectory import FormatError, ToolResult, Trajectory
+from envtune.trajectory import FormatError, Trajectory
+from tools.fuzz.responses import response
 
 MAX_SECONDS, MAX_BYTES = 1.0, 64 * 1024**2
 TRACED_SHARE = 0.04
@@ -46,7 +46,7 @@ HOSTILE_SHARE = 0.125
 HEAD, SHOWN_ERRORS = 120, 5
 MIXED = {"ground truth": 30, "mutated": 20, "any calls": 20, "broken protocol": 15, "hostile": 5, "answer": 10}
 HOSTILE = {"hostile": 85, "mutated": 10, "answer": 5}
-# How the refusals of envtune/environment/limits/ end.
+# Endings of the refusals in envtune/environment/limits/.
 REFUSED = re.compile(
     r"(are allowed|can be shown|in your next response|\d+ digits|levels( deep at most)?|\d+ bits|to write down"
     r"|inside itself|\(NaN\)|surrogate pair)\Z"
@@ -55,7 +55,7 @@ REFUSED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Costly:
-    """The step that took the most of something."""
+    """The most expensive step so far in seconds or bytes."""
 
     amount: float = 0.0
     task_id: str = ""
@@ -64,7 +64,7 @@ class Costly:
 
 @dataclass(slots=True)
 class Tally:
-    """What has come of the responses so far."""
+    """Outcomes of the responses so far."""
 
     counts: dict[str, Counter[str]] = field(
         default_factory=lambda: {name: Counter() for name in ("responses", "actions", "faults", "results", "ends")}
@@ -79,28 +79,31 @@ class Tally:
     raised: list[str] = field(default_factory=list)
 
     def add(self, trajectory: Trajectory) -> None:
+        """Count the actions, results and the end of an episode."""
         self.counts["ends"][str(trajectory.end)] += 1
         for step in trajectory.steps:
             self.counts["actions"][type(step.action).__name__] += 1
             if isinstance(step.action, FormatError):
                 self.counts["faults"][str(step.action.fault)] += 1
             for result in step.results:
-                self.counts["results"][_outcome(result)] += 1
+                outcome = "ok" if result.ok else "refused by a bound" if REFUSED.search(result.text) else "failed"
+                self.counts["results"][outcome] += 1
                 self.hints += result.hint is not None
 
     @property
     def passed(self) -> bool:
+        """Whether every step stayed below its limits and nothing raised."""
         return not self.raised and self.slowest.amount < MAX_SECONDS and self.largest.amount < MAX_BYTES
 
 
 def main() -> int:
-    """1 if a step took too much or anything raised."""
+    """Print the counts and return 1 if a step exceeded its limits or raised, else 0."""
     parser = argparse.ArgumentParser(description="Plays real tasks with responses from right to hostile.")
     parser.add_argument("--episodes", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     tasks = load_bfcl_tasks()
-    # The tasks stay; a pass of the collector over them would count as a step's time.
+    # A pass of the garbage collector over the tasks would count as a step's time.
     gc.freeze()
     tally = fuzz(tasks, given.episodes, given.seed)
     print(report(tally))
@@ -108,7 +111,7 @@ def main() -> int:
 
 
 def fuzz(tasks: Sequence[Task], episodes: int, seed: int) -> Tally:
-    """Plays that many episodes; each has a chance of its own, named by the seed and its number."""
+    """Play ``episodes`` episodes; the randomness of each depends on the seed and its number alone."""
     tally = Tally()
     for number in track(range(episodes), "Playing", console=Console(stderr=True)):
         rng = random.Random(f"{seed}/{number}")
@@ -145,7 +148,9 @@ def _play(task: Task, rng: random.Random, texts: list[str], tally: Tally) -> Non
     trajectory = episode.finish()
     tally.add(trajectory)
     if traced:
-        _check_record(trajectory)
+        written = json.dumps(trajectory_file.to_json(trajectory))
+        if trajectory_file.from_json(json.loads(written)) != trajectory:
+            raise AssertionError("the record changed when it was written and read")
 
 
 def _timed_step(episode: Episode, text: str, task: Task, tally: Tally) -> Observation:
@@ -174,25 +179,16 @@ def _traced_step(episode: Episode, text: str, task: Task, tally: Tally) -> Obser
     return observation
 
 
-def _check_record(trajectory: Trajectory) -> None:
-    written = json.dumps(trajectory_file.to_json(trajectory))
-    if trajectory_file.from_json(json.loads(written)) != trajectory:
-        raise AssertionError("the record is another one after it was written and read")
-
-
-def _outcome(result: ToolResult) -> str:
-    if result.ok:
-        return "ok"
-    return "refused by a bound" if REFUSED.search(result.text) else "failed"
-
-
 def _head(text: str) -> str:
     return ascii(text[:HEAD])
 
 
 def report(tally: Tally) -> str:
-    """All counts, the costliest steps, and what raised."""
-    lines = [f"{name}: {sum(counts.values())} ({_listed(counts)})" for name, counts in tally.counts.items()]
+    """Return all counts, the most expensive steps and the first tracebacks as text."""
+    lines = []
+    for name, counts in tally.counts.items():
+        listed = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        lines.append(f"{name}: {counts.total()} ({', '.join(f'{outcome} {count}' for outcome, count in listed)})")
     slowest, largest = tally.slowest, tally.largest
     lines += [
         f"hints: {tally.hints}",
@@ -204,10 +200,6 @@ def report(tally: Tally) -> str:
         *tally.raised[:SHOWN_ERRORS],
     ]
     return "\n".join(lines)
-
-
-def _listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 if __name__ == "__main__":
