@@ -12,6 +12,8 @@ ROOT = Path(__file__).parent.parent
 # What runs text as code or starts a program: builtins, attributes of modules, and modules.
 RUNNING_NAMES = {"eval", "exec", "compile", "__import__"}
 RUNNING_ATTRIBUTES = {*RUNNING_NAMES, "system", "popen", "literal_eval"}
+# os._exit is documented. BFCL's worlds hold and load their state in private attributes.
+NOT_PRIVATE = {"_exit", "_load_scenario", "_current_dir"}
 RUNNING_MODULES = {"pickle", "subprocess", "marshal", "shelve", "code", "runpy", "ctypes", "yaml", "multiprocessing"}
 
 
@@ -76,3 +78,61 @@ def _uses_of_runners(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.Attribute) and ast.unparse(node) != "re.compile":
             found |= {node.attr} & RUNNING_ATTRIBUTES
     return found
+
+
+def test_private_parts_of_libraries_are_used_with_a_reason():
+    """A comment that begins with "private:" says at the line, or above it, why and what would replace the use."""
+    files = [ROOT / "train.py", *(path for folder in ("envtune", "tools") for path in (ROOT / folder).rglob("*.py"))]
+    trees = {path: ast.parse(path.read_text()) for path in files}
+    own = set().union(*map(_private_definitions, trees.values()))
+    unexplained = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path, tree in trees.items()
+        for line in _private_uses(tree, own)
+        if not _explained(path.read_text().splitlines(), line)
+    ]
+    assert unexplained == []
+
+
+def _private_definitions(tree: ast.AST) -> set[str]:
+    """Return the private names that the package itself defines: functions, classes and what it assigns."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
+            found.add(node.attr)
+    return {name for name in found if name.startswith("_")}
+
+
+def _private_uses(tree: ast.AST, own: set[str]) -> list[int]:
+    """Return the lines that use a private name of a library, or unittest.mock."""
+    lines = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            origin = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            names = [f"{origin}.{alias.name}".strip(".") for alias in node.names]
+            if origin.split(".")[0] != "envtune" and any(map(_is_private_import, names)):
+                lines.append(node.lineno)
+        elif isinstance(node, ast.Attribute) and node.attr not in own | NOT_PRIVATE:
+            # Hydra's keys, such as `_target_`, end in one.
+            lines += [node.lineno] if node.attr.startswith("_") and not node.attr.endswith("_") else []
+    return lines
+
+
+def _is_private_import(name: str) -> bool:
+    return name.startswith("unittest.mock") or any(
+        part.startswith("_") and not part.startswith("__") for part in name.split(".")
+    )
+
+
+def _explained(lines: list[str], number: int) -> bool:
+    """Whether the line, or the block of comments above it, holds "private:"."""
+    block = [lines[number - 1]]
+    for line in reversed(lines[: number - 1]):
+        if not line.strip().startswith("#"):
+            break
+        block.append(line)
+    return any("# private:" in line for line in block)

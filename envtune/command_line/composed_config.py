@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import Parameter
 from typing import Any, get_args
 
+# private: what `instantiate` locates targets with. hydra.utils.get_object also logs an error, which a user would read
+# beside the one sentence.
 from hydra._internal.utils import _locate
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate

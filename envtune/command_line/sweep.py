@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# private: Hydra's own sweeper, whose jobs must be known before the sweep. An own product of the overrides' choices
+# would replace it, and could come to differ from Hydra's.
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig

@@ -85,6 +85,7 @@ class HFGenerator:
 @contextmanager
 def _sampling_mode(model: PreTrainedModel) -> Iterator[None]:
     """No gradient, evaluation mode and the attention of our passes; the model is left as it was found."""
+    # private: set_attn_implementation is public, and nothing that reads what is set; a getter would replace it.
     training, attention = model.training, model.config._attn_implementation
     model.eval()
     model.set_attn_implementation(ATTENTION)
@@ -105,6 +106,7 @@ def _require_fitting_attention(model: PreTrainedModel) -> None:
             f"{type(model).__name__} has layers of {', '.join(others)}, but the embedded generator samples only models "
             "with full attention in every layer; choose such a model or the vLLM generator"
         )
+    # private: transformers has no public way to find out; trying a pass, as training.policy does, would replace it.
     if not model._supports_attention_backend:
         raise UserError(
             f"{type(model).__name__} does not take its attention from transformers' AttentionInterface, which the "

@@ -181,11 +181,8 @@ class _Partial:
 
     def divided(self, width: int, places: Int[Tensor, "row"]) -> _Partial:
         """Turn [prompt, kv_head, width * query, …] into [row, kv_head, query, …], of the rows at ``places``."""
-
-        def divide(values: Float32[Tensor, "prompt kv_head joined size"]) -> Float32[Tensor, "row kv_head query size"]:
-            return values.unflatten(2, (width, -1)).transpose(1, 2).flatten(0, 1)[places]
-
-        return _Partial(divide(self.sums), divide(self.weights), divide(self.greatest))
+        parts = (self.sums, self.weights, self.greatest)
+        return _Partial(*(part.unflatten(2, (width, -1)).transpose(1, 2).flatten(0, 1)[places] for part in parts))
 
     def merge(self, other: _Partial) -> Float32[Tensor, "row kv_head query dim"]:
         """Return the normalised attention over both parts."""

@@ -52,6 +52,7 @@ def _logprobs(
     model: PreTrainedModel, ids: Int[Tensor, "row token"], count: int, temperature: float
 ) -> Float32[Tensor, "row {count}"]:
     """Return log-probs (nats) of the last ``count`` ids of each row, in one pass. The model is left unchanged."""
+    # private: set_attn_implementation is public, and nothing that reads what is set; a getter would replace it.
     training, attention = model.training, model.config._attn_implementation
     model.eval()
     model.set_attn_implementation("eager")

@@ -19,6 +19,10 @@ from types import TracebackType
 
 import rich
 from lightning import Callback, LightningModule, Trainer
+
+# private: Lightning's watch over the processes that it starts, which no option slows down. Under torchrun and srun the
+# launcher ends all ranks, without this thread; with Lightning's own launcher ranks outlive a rank 0 that is killed, and
+# no launcher names the rank that is gone. A launcher that did both would replace this module.
 from lightning.fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 from lightning.pytorch.strategies import ParallelStrategy
 
@@ -146,6 +150,7 @@ def _slow_down_lightnings_watch() -> None:
     """It is what is left should this one fail; at its usual pace it comes first at times, and no sentence is said."""
     for thread in threading.enumerate():
         if isinstance(thread, _ChildProcessObserver):
+            # private: see the import.
             thread._sleep_period = _LIGHTNINGS_WATCH_PERIOD
 
 

@@ -31,6 +31,7 @@ def share_prompts(model: PreTrainedModel) -> None:
     """
     kinds, _ = get_layer_types_and_kwargs(model.config.get_text_config(decoder=True))
     others = sorted(set(kinds) - {"full_attention"})
+    # private: transformers has no public way to find out; trying a pass, as policy.py does, would replace it.
     if others or not model._supports_attention_backend:
         reason = f"layers of {', '.join(others)}" if others else "an attention that cannot be replaced"
         raise UserError(

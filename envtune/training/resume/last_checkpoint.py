@@ -78,6 +78,7 @@ class LastCheckpoint(Checkpoint):
         set_random_state(self._restored[trainer.global_rank])
         self._restored = None
         # Lightning counts the update before a skipped validation twice, and so would log at other updates.
+        # private: no public counter feeds `log_every_n_steps`; loggers that are given every update would replace it.
         trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.fit_loop.total_batch_idx + 1
 
 

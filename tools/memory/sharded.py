@@ -1,4 +1,4 @@
-"""What a device holds of a divided model beside its share of it (envtune/training/model/sharding.py): whole weights."""
+"""Whole weights that a device holds of a sharded model beside its shard (envtune/training/model/sharding.py)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 @dataclass(frozen=True, slots=True)
 class ShardedMemory:
-    """Bytes. ``copy`` is what is sampled from. ``outside`` is all but the decoder layers, gathered from a forward pass
-    to the end of its backward pass; ``layers`` are the one that computes and the next. ``gradients`` are those of
-    ``outside`` and of a layer before they are divided, and once more in the float32 in which they are sent.
-    """
+    """Bytes."""
 
     copy: int
+    """The whole copy to sample from."""
     outside: int
+    """All but the decoder layers, gathered from a forward pass to the end of its backward pass."""
     layers: int
+    """The layer that computes and the next."""
     gradients: int
+    """Those of ``outside`` and of a layer before they are divided, and once more in float32, in which they are sent."""
 
 
 def sharded_memory(model: PreTrainedModel, dtype: torch.dtype | None) -> ShardedMemory:
-    """``dtype`` is that of the layers' arithmetic and of the copy; None is that of the weights."""
+    """Return what is held whole. ``dtype`` is that of the layers' arithmetic and of the copy; None: the weights'."""
     layers = [list(m.parameters()) for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
     inside = {id(weight) for layer in layers for weight in layer}
     outside = [weight for weight in model.parameters() if id(weight) not in inside]
@@ -41,7 +42,7 @@ def sharded_memory(model: PreTrainedModel, dtype: torch.dtype | None) -> Sharded
 
 
 def in_dtype(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
-    """A copy of ``model``, whose weights are fake, with weights in ``dtype``."""
+    """Return a copy of ``model``, whose weights are fake, with weights in ``dtype``."""
     copies: dict[int, Any] = {id(buffer): torch.empty_like(buffer) for buffer in model.buffers()}
     for weight in model.parameters():
         copies[id(weight)] = nn.Parameter(torch.empty(weight.shape, dtype=dtype), weight.requires_grad)

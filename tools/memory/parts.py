@@ -1,7 +1,7 @@
-"""The parts of a training run's memory on one device, of a composed config of train.py: estimate_memory.py prints them.
+"""The parts of a training run's memory on one device, from a composed config of train.py; estimate.py prints them.
 
 What is kept is counted from shapes and dtypes. What passes through is found by running the update's own code on tensors
-without data (simulated_memory.py). Not counted: the CUDA context, gaps in the allocator, workspaces of kernels, a few
+without data (simulated.py). Not counted: the CUDA context, gaps in the allocator, workspaces of kernels, a few
 numbers per token of the loss, a decoding step's scores.
 """
 
@@ -16,17 +16,6 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from sharded_memory import in_dtype, sharded_memory
-from simulated_memory import (
-    MicroBatch,
-    cast_bytes,
-    fullest_micro_batch,
-    layers_memory,
-    optimizer_memory,
-    projection_memory,
-    prompt_pass_memory,
-    without_data,
-)
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from envtune.errors import UserError
@@ -36,6 +25,17 @@ from envtune.rollout.hf.prefix_cache import PASS_TOKENS
 from envtune.training.model.lora import add_adapter, keep_as_reference
 from envtune.training.model.projection import CPU_CHUNK, GPU_CHUNK
 from envtune.training.model.weights import DTYPES
+from tools.memory.sharded import in_dtype, sharded_memory
+from tools.memory.simulated import (
+    MicroBatch,
+    cast_bytes,
+    fullest_micro_batch,
+    layers_memory,
+    optimizer_memory,
+    projection_memory,
+    prompt_pass_memory,
+    without_data,
+)
 
 GIB = 2**30
 
@@ -55,21 +55,21 @@ class Part:
 
 
 def estimate(config: DictConfig, capacity: int | None = None) -> list[Part]:
-    """The parts of a device's memory. ``capacity`` is that of the device in bytes, of which vLLM takes a share.
+    """Return the parts of a device's memory. ``capacity`` is the device's memory in bytes, of which vLLM takes a share.
 
     Raises:
         UserError: a setting that cannot be estimated, or vLLM without a capacity or with too small a share.
     """
     with torch.device("meta"):
         model = build_model(config.model)
+    kept = kept_parts(config, model)
+    divided = sharded_parts(config, model) if sharding(config.trainer) > 1 else []
     with without_data(model):
-        divided = sharded_parts(config, model) if sharding(config.trainer) > 1 else []
-        passing = [*update_parts(config, model), *sampler_parts(config, model, capacity)]
-        return [*kept_parts(config, model), *divided, *passing]
+        return [*kept, *divided, *update_parts(config, model), *sampler_parts(config, model, capacity)]
 
 
 def build_model(settings: DictConfig) -> PreTrainedModel:
-    """The model as `load_model` prepares it, with arbitrary weights on the default device.
+    """Return the model as `load_model` prepares it, with arbitrary weights.
 
     Raises:
         UserError: no configuration of a causal language model can be read, or a setting has no such value.
@@ -98,7 +98,7 @@ def build_model(settings: DictConfig) -> PreTrainedModel:
 
 
 def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
-    """What stays on the device during the whole run, or the whole update."""
+    """Return what stays on the device during the whole run, or the whole update."""
     of_adapter = [weight for name, weight in model.named_parameters() if ".lora_" in name]
     adapter = sum(weight.nbytes for weight in of_adapter)
     weights = sum(weight.nbytes for weight in (*model.parameters(), *model.buffers())) - adapter
@@ -118,7 +118,7 @@ def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
 
 
 def sharded_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
-    """What a divided model needs whole."""
+    """Return what every device holds of a sharded model beside its shard."""
     memory, has_copy = sharded_memory(model, _autocast(config.trainer)), config.model.lora.r == 0
     gathered = "embeddings and projection, gathered"
     return [
@@ -131,7 +131,7 @@ def sharded_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
 
 
 def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
-    """What the fullest micro-batch takes."""
+    """Return what the fullest micro-batch takes."""
     micro, autocast, gpu = micro_batch(config), _autocast(config.trainer), _on_gpu(config.trainer)
     projection = projection_memory(model, micro, autocast, GPU_CHUNK if gpu else CPU_CHUNK)
     if autocast and sharding(config.trainer) > 1:
@@ -149,7 +149,7 @@ def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
 
 
 def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None) -> list[Part]:
-    """What the generator takes beyond the trainer's weights."""
+    """Return what the generator takes beyond the trainer's weights."""
     target = config.rollout.generator._target_
     tokens = min(config.rollout.max_prompt_tokens, PASS_TOKENS)
     peak, slot = prompt_pass_memory(model, tokens, masks=not _on_gpu(config.trainer))
@@ -168,7 +168,7 @@ def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | No
 
 
 def _vllm_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None, slot: int) -> list[Part]:
-    """``slot`` is the bytes of a token's keys and values in the dtype of the trainer's weights."""
+    """Divide vLLM's share; ``slot`` is the bytes of a KV cache slot in the dtype of the trainer's weights."""
     generator, gpu = config.rollout.generator, _on_gpu(config.trainer)
     if capacity is None:
         raise UserError("rollout=vllm takes a share of the device's memory: add --gpu-memory GIB")
@@ -202,7 +202,7 @@ def micro_batch(config: DictConfig) -> MicroBatch:
 
 
 def cache_slots(config: DictConfig) -> int:
-    """Slots of keys and values that rollouts of full length fill in `rollout=hf`: every row as long as the longest."""
+    """Return the KV cache slots that rollouts of full length fill in `rollout=hf`: every row as long as the longest."""
     rollout, grpo = config.rollout, config.grpo
     default = inspect.signature(HFGenerator).parameters["max_cache_tokens"].default
     limit = rollout.generator.get("max_cache_tokens", default)
@@ -213,10 +213,10 @@ def cache_slots(config: DictConfig) -> int:
 
 
 def sharding(trainer: DictConfig) -> int:
-    """Among how many devices weights, gradients and optimiser's states are divided: all of a sharding strategy, else 1.
+    """Return how many devices share weights, gradients and optimiser's states: all of a sharding strategy, else 1.
 
     Raises:
-        UserError: a strategy or number of devices that says nothing of that.
+        UserError: the strategy is unknown, or sharding without a number of devices.
     """
     strategy = trainer.get("strategy") or "auto"
     name = (strategy if isinstance(strategy, str) else strategy._target_.rpartition(".")[2]).lower()
@@ -236,7 +236,7 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def _optimizer(config: DictConfig) -> Any:
-    """As the run makes it. On a GPU PyTorch's own choice is to step all weights at once, which takes more memory."""
+    """Return the run's optimiser. On a GPU, PyTorch steps all weights at once by default, which takes more memory."""
     make: partial[Any] = instantiate(config.optimizer, _convert_="all")
     at_once = _on_gpu(config.trainer) and "foreach" in inspect.signature(make.func).parameters
     return partial(make, **{"foreach": True, **make.keywords}) if at_once else make

@@ -1,13 +1,13 @@
-"""Estimates what a training run holds in memory, by part and phase, without its weights: docs/scale.md.
+"""Estimate what a training run holds in memory, by part and phase, without its weights: docs/scale.md.
 
-    python tools/estimate_memory.py model=qwen2.5-7b trainer=gpu --gpu-memory 80
-    python tools/estimate_memory.py model=hf model.path=FOLDER trainer=gpu rollout=vllm --gpu-memory 80
+    python -m tools.memory.estimate model=qwen2.5-7b trainer=gpu --gpu-memory 80
+    python -m tools.memory.estimate model=hf model.path=FOLDER trainer=gpu rollout=vllm --gpu-memory 80
 
-Takes the settings of train.py; of the model only its config.json is read. The phases are the moments at which most is
+Settings are those of train.py; of the model only its config.json is read. The phases are the moments at which most is
 held: sampling; log-probs of the fullest micro-batch and their gradients (projection); forward and backward pass of the
 layers; the optimiser's step.
 
-What is counted and what is not stands in memory_parts.py.
+parts.py lists what is counted and what is not.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ import envtune.process_start
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from memory_parts import GIB, PHASES, Part, estimate, micro_batch
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
-from simulated_memory import MicroBatch
 
 from envtune.command_line.command import quote_numbers, require_known_choices, require_known_keys
 from envtune.command_line.mistakes import CONFIG_FOLDER, sentence
 from envtune.errors import UserError
 from envtune.program import run_program
 from envtune.training.reporting.library_logging import silence_libraries
+from tools.memory.parts import GIB, PHASES, Part, estimate, micro_batch
+from tools.memory.simulated import MicroBatch
 
 CONFIG = "train"
 WIDTH = 140
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def compose(arguments: Sequence[str]) -> DictConfig:
-    """The config of `python train.py ARGUMENTS`.
+    """Return the config of `python train.py ARGUMENTS`.
 
     Raises:
         UserError, HydraException, OmegaConfBaseException: an argument that train.py would refuse, or a curriculum.
@@ -74,7 +74,7 @@ def compose(arguments: Sequence[str]) -> DictConfig:
 
 
 def describe(micro: MicroBatch) -> str:
-    """Its lengths, for a person."""
+    """Return its lengths as text."""
     return (
         f"micro-batch of {micro.tokens:,} tokens ({micro.prompts} x {micro.prompt:,}, each with {micro.rows} x "
         f"{micro.completion:,} after it)"
@@ -82,7 +82,7 @@ def describe(micro: MicroBatch) -> str:
 
 
 def table(parts: Sequence[Part], title: str, capacity: int | None) -> Table:
-    """A row for each part, a column for each phase, sums below."""
+    """Return a table: a row for each part, a column for each phase, sums below."""
     totals = {phase: sum(part.size for part in parts if phase in part.phases) for phase in PHASES}
     name, unit = ("GiB", GIB) if max(totals.values()) >= GIB else ("MiB", MIB)
     shown = Table(title=title)

@@ -1,8 +1,8 @@
-"""What the parts of an update hold in memory, found by running their own code on tensors that have a shape and no data.
+"""Measure what the parts of an update hold in memory by running their own code on tensors without data.
 
 PyTorch's FakeTensorMode runs forward and backward passes without arithmetic, in the dtypes that autocast chooses, and
-`LiveBytes` counts what is alive at the same time. Tensors are said to be on the CPU, wherever the run is to compute:
-only the attention's kernels differ, and `kernel_without_scores` stands for those.
+`LiveBytes` counts what is alive at the same time. Fake tensors are on the CPU, wherever the run is to compute: only the
+attention's kernels differ, and `kernel_without_scores` stands for those.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
+
+# private: the only place of FakeTensorMode, which https://docs.pytorch.org/docs/stable/torch.compiler_fake_tensor.html
+# documents. Tensors on `meta`, which are public, do not do: autocast does not cast them.
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim import Optimizer
+
+# private: the only place of TorchDispatchMode. Public modes see neither the backward pass nor what a kernel allocates.
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import PreTrainedModel
 
@@ -31,7 +36,7 @@ from envtune.training.model.projection import project
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """``prompts`` prompts of ``prompt`` tokens, each before ``rows`` times ``completion`` tokens, all sampled."""
+    """``prompts`` prompts of ``prompt`` tokens, each followed by ``rows`` times ``completion`` sampled tokens."""
 
     prompts: int
     prompt: int
@@ -48,7 +53,7 @@ class MicroBatch:
 
     @property
     def branches(self) -> tuple[Branches, ...]:
-        """The places that `envtune.grpo.packing.pack` gives such rows."""
+        """Return the places that `envtune.grpo.packing.pack` gives such rows."""
         branches, end = [], 0
         for _ in range(self.prompts):
             prompt = slice(end, end + self.prompt)
@@ -72,7 +77,7 @@ class LayersMemory:
 
 
 def fullest_micro_batch(max_tokens: int, prompt: int, response: int, rows: int, tasks: int) -> MicroBatch:
-    """What `TrainBatch.micro_batches` makes of ``tasks`` whole groups of ``rows`` equal rows that fill ``max_tokens``.
+    """Return what `TrainBatch.micro_batches` makes of ``tasks`` whole groups of ``rows`` equal rows, at ``max_tokens``.
 
     ``prompt`` and ``response`` are the most tokens before and after the first completion begins. A row that is longer
     than ``max_tokens`` stands alone.
@@ -118,7 +123,7 @@ class LiveBytes(TorchDispatchMode):
 
 
 def kernel_without_scores(masks: bool, query: Tensor, key: Tensor, value: Tensor, **settings: Any) -> Tensor:
-    """In place of PyTorch's attention, holds what its kernels without a score matrix do: flash, memory-efficient.
+    """Hold what PyTorch's attention kernels without a score matrix hold (flash, memory-efficient), and compute nothing.
 
     They keep queries, keys, values, the output and one float32 per query and head (FlashAttention, Dao et al.,
     https://arxiv.org/abs/2205.14135, algorithm 1 and appendix B). On a CPU, ``masks``, a mask other than a plain causal
@@ -144,10 +149,10 @@ class _Kernel(torch.autograd.Function):
 
 
 def layers_memory(model: PreTrainedModel, micro: MicroBatch, autocast: torch.dtype | None, masks: bool) -> LayersMemory:
-    """What forward and backward pass of `envtune.training.model.policy.token_statistics` hold, up to the hidden states.
+    """Return what forward and backward pass of `token_statistics` hold, without the projection.
 
-    ``model`` is in training mode and has fake weights; ``masks`` as in `kernel_without_scores`. Gradients are taken to
-    be there already, as in every micro-batch after the first.
+    ``model`` is in training mode and has fake weights; ``masks`` as in `kernel_without_scores`. Gradients exist
+    already, as in every micro-batch after the first.
     """
     prompt_attention.share_prompts(model)
     _have_gradients(model.parameters())
@@ -165,7 +170,7 @@ def layers_memory(model: PreTrainedModel, micro: MicroBatch, autocast: torch.dty
 def projection_memory(
     model: PreTrainedModel, micro: MicroBatch, autocast: torch.dtype | None, logits_per_chunk: int
 ) -> int:
-    """Bytes that log-probs and entropies of the sampled tokens and their gradients take at most."""
+    """Return the most bytes of log-probs and entropies of the sampled tokens and their gradients."""
     head: Any = model.get_output_embeddings()
     _have_gradients(head.parameters())
     # Final norms end in the dtype of their weights.
@@ -178,9 +183,9 @@ def projection_memory(
 
 
 def prompt_pass_memory(model: PreTrainedModel, tokens: int, masks: bool) -> tuple[int, int]:
-    """Bytes at most while `rollout=hf` computes a prompt of ``tokens`` tokens, and those of a token's keys and values.
+    """Return the most bytes while `rollout=hf` computes a prompt of ``tokens`` tokens, and those of one KV cache slot.
 
-    The first include those of all its keys and values.
+    The first include the KV cache of the whole prompt.
     """
     rows = KvRows()
     rows.reserve(1, tokens, tokens)
@@ -195,15 +200,11 @@ def prompt_pass_memory(model: PreTrainedModel, tokens: int, masks: bool) -> tupl
 def optimizer_memory(
     parameters: Iterable[nn.Parameter], make: Callable[[list[nn.Parameter]], Optimizer]
 ) -> tuple[int, int]:
-    """Bytes of the states that an optimiser keeps, and at most beyond them during a step."""
-    # Without FakeTensorMode, in which an optimiser cannot read its number of steps.
-    with unset_fake_temporarily():
-        meta = [nn.Parameter(torch.empty(weight.shape, dtype=weight.dtype, device="meta")) for weight in parameters]
-        return _step_memory(meta, make(meta))
-
-
-def _step_memory(parameters: list[nn.Parameter], optimizer: Optimizer) -> tuple[int, int]:
-    _have_gradients(parameters)
+    """Return the bytes of the states that an optimiser keeps, and the most beyond them during a step."""
+    # On `meta` and not in FakeTensorMode, in which an optimiser cannot read its number of steps.
+    meta = [nn.Parameter(torch.empty(weight.shape, dtype=weight.dtype, device="meta")) for weight in parameters]
+    optimizer = make(meta)
+    _have_gradients(meta)
     # The first step makes the states.
     optimizer.step()
     states = sum(storage.nbytes() for state in optimizer.state.values() for storage in _storages(list(state.values())))
@@ -213,7 +214,7 @@ def _step_memory(parameters: list[nn.Parameter], optimizer: Optimizer) -> tuple[
 
 
 def cast_bytes(model: PreTrainedModel, autocast: torch.dtype | None) -> int:
-    """Bytes of the weights that autocast casts and keeps until the update is over: those of trained linear layers.
+    """Return the bytes of the weights that autocast keeps in its dtype until the update ends: trained linear layers.
 
     The output projection casts its own and keeps nothing. Frozen weights are cast again in every layer
     (https://docs.pytorch.org/docs/stable/amp.html, `cache_enabled`; aten/src/ATen/autocast_mode.cpp, `cached_cast`).
@@ -228,7 +229,7 @@ def cast_bytes(model: PreTrainedModel, autocast: torch.dtype | None) -> int:
 
 @contextmanager
 def without_data(model: PreTrainedModel) -> Iterator[None]:
-    """Within, nothing is computed; ``model``, whose weights are on `meta`, gets some that have dtype and device."""
+    """Compute nothing within; replace the weights of ``model``, which are on `meta`, by fake ones on the CPU."""
     with FakeTensorMode():
         made: dict[int, Tensor] = {}
         for module in model.modules():
@@ -246,14 +247,25 @@ def _fake(tensor: Tensor) -> Tensor:
 @contextmanager
 def _passes(autocast: torch.dtype | None, masks: bool) -> Iterator[None]:
     kernel = partial(kernel_without_scores, masks)
-    # No modes of PyTorch, which are off in the backward pass. A CausalBias cannot be made of a fake tensor.
+    # Names are replaced, as a TorchFunctionMode is off where checkpointing computes again in the backward pass. A
+    # CausalBias cannot be made of a fake tensor.
     with (
         torch.autocast("cpu", autocast, enabled=autocast is not None),
-        patch.object(prompt_attention, "scaled_dot_product_attention", kernel),
-        patch.object(prompt_attention, "causal_lower_right", lambda queries, keys: torch.empty(0)),
-        patch.object(torch.nn.functional, "scaled_dot_product_attention", kernel),
+        _replaced(prompt_attention, "scaled_dot_product_attention", kernel),
+        _replaced(prompt_attention, "causal_lower_right", lambda queries, keys: torch.empty(0)),
+        _replaced(torch.nn.functional, "scaled_dot_product_attention", kernel),
     ):
         yield
+
+
+@contextmanager
+def _replaced(module: ModuleType, name: str, value: Any) -> Iterator[None]:
+    original = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, original)
 
 
 def _have_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -17,13 +17,9 @@ from envtune.grpo.batch import TrainBatch
 from envtune.task import Category
 from envtune.training.model.policy import Policy
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import estimate_memory  # noqa: E402
-from memory_parts import PHASES, Part, cache_slots, estimate, micro_batch, sharding  # noqa: E402
-from simulated_memory import MicroBatch, fullest_micro_batch  # noqa: E402
+from tools.memory.estimate import compose, main, table
+from tools.memory.parts import PHASES, Part, cache_slots, estimate, micro_batch, sharding
+from tools.memory.simulated import MicroBatch, fullest_micro_batch
 
 SMALL = {
     "architectures": ["Qwen2ForCausalLM"],
@@ -57,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def config_of(folder: Path, *settings: str) -> Any:
-    return estimate_memory.compose(["model=hf", f"model.path={folder}", *LENGTHS, *settings])
+    return compose(["model=hf", f"model.path={folder}", *LENGTHS, *settings])
 
 
 def sizes(parts: list[Part]) -> dict[str, int]:
@@ -180,7 +176,7 @@ def test_a_mistake_ends_in_one_sentence(
     settings: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(sys, "argv", ["estimate_memory.py", *settings])
-    assert estimate_memory.main() == 1
+    assert main() == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert sentence in said
@@ -188,8 +184,8 @@ def test_a_mistake_ends_in_one_sentence(
 
 def test_the_table_sums_phases_and_marks_what_does_not_fit(folder: Path, capsys: pytest.CaptureFixture[str]):
     parts = [Part("weights", 3 * 2**30), Part("projection", 2**30, ("projection",))]
-    table = estimate_memory.table(parts, "title", capacity=7 * 2**29)
-    columns = [list(column.cells) for column in table.columns]
+    shown = table(parts, "title", capacity=7 * 2**29)
+    columns = [list(column.cells) for column in shown.columns]
     assert columns[0][-2:] == ["in all", "of 3.5 GiB"]
     assert columns[1] == ["3.00", "", "3.00", "86%"]
     assert columns[2] == ["3.00", "1.00", "4.00", "114% !"]

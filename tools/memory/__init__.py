@@ -1,0 +1,1 @@
+"""What a training run holds in memory, estimated without its weights: `python -m tools.memory.estimate`."""
