@@ -106,7 +106,7 @@ class TrainBatch:
         return [torch.tensor(group, device=self.ids.device) for group in groups]
 
     def _portions(self, max_tokens: int) -> list[tuple[int, list[int]]]:
-        """Return (unique tokens, rows) of sets of rows that share a prompt and fit a micro-batch; longest rows first."""
+        """Return (unique tokens, rows) of rows that share a prompt and fit a micro-batch; longest rows first."""
         lengths, prompt_lengths, prompts = (t.tolist() for t in (self.lengths, self.prompt_lengths, self.prompts))
         open_portions: dict[int, int] = {}
         portions: list[tuple[int, list[int]]] = []
