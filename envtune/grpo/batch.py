@@ -46,13 +46,7 @@ class TrainBatch:
     def from_trajectories(
         cls, trajectories: Sequence[Trajectory], rewards: Float[Tensor, "task group"], pad_id: int, temperature: float
     ) -> TrainBatch:
-        """Pad trajectories to a batch with group-relative advantages.
-
-        Args:
-            trajectories: group after group, in the row-major order of ``rewards``.
-            rewards: [task, group].
-            pad_id: id of the padding.
-            temperature: sampling temperature.
+        """Pad trajectories, in the row-major order of ``rewards``, and compute group-relative advantages.
 
         Raises:
             ValueError: the numbers of trajectories and rewards differ, or a trajectory has no valid tokens.

@@ -38,8 +38,7 @@ def importance_weights(
     Args:
         old_logprobs: of the trainer, with the weights that sampled, in nats.
         behaviour_logprobs: of the sampler, in nats.
-        completion_mask: True on sampled tokens.
-        importance: a kind of weights, listed in the module's docstring.
+        importance: a kind of weights from the module's docstring.
         cap: bound on the ratio, above 1.
 
     Raises:

@@ -93,17 +93,8 @@ def clipped_policy_loss(
     """Return -sum_t w_t min(r_t A, clip(r_t, 1 - clip_low, 1 + clip_high) A), with r = pi / pi_old.
 
     Environment Tuning, arXiv 2510.10197, section 3.3, with separate bounds as in DAPO (arXiv 2503.14476, section 3.1).
-    For A < 0, each term is at least ``dual_clip`` * A (Ye et al. 2020, arXiv 1912.09729, section 4.2).
-
-    Args:
-        logprobs: of pi, with gradient, in nats.
-        old_logprobs: of pi_old, in nats.
-        advantages: A, one per row.
-        weights: w, from ``token_weights``.
-        completion_mask: True on sampled tokens.
-        clip_low: lower clip range, in (0, 1).
-        clip_high: upper clip range, above 0.
-        dual_clip: bound on the ratio for A < 0, above 1.
+    For A < 0, each term is at least ``dual_clip`` * A (Ye et al. 2020, arXiv 1912.09729, section 4.2). The log-probs of
+    pi and pi_old are in nats; w are the ``token_weights``.
     """
     log_ratio = _masked(logprobs, completion_mask) - _masked(old_logprobs, completion_mask)
     ratio = log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
@@ -160,17 +151,10 @@ def grpo_loss(
     where the sampler deviates and weights are small.
 
     Args:
-        logprobs: of pi, with gradient, in nats.
+        logprobs: of pi, with gradient, in nats; all other tensors have no gradient.
         behaviour_logprobs: of the sampler, in nats.
-        reference_logprobs: of pi_ref, in nats.
         entropy: of pi, per token, in nats.
-        advantages: one per row.
         weights: from ``token_weights``.
-        completion_mask: True on sampled tokens.
-        beta: coefficient of the KL.
-        entropy_coef: coefficient of the entropy.
-        clip_low, clip_high, dual_clip: see ``clipped_policy_loss``.
-        importance, importance_cap: see ``importance_weights``.
 
     Raises:
         ValueError: ``importance`` is unknown.

@@ -50,14 +50,9 @@ def pack(
     prompt_lengths: Int[Tensor, "B"],
     completion_mask: Bool[Tensor, "B L"],
 ) -> PackedRows:
-    """Pack padded rows.
+    """Pack rows with ``lengths`` real tokens and prompts of ``prompt_lengths`` tokens, at least 1.
 
-    Args:
-        ids: padded rows.
-        lengths: number of real tokens of each row.
-        prompts: number of each row's prompt; rows with equal numbers have equal prompts.
-        prompt_lengths: tokens of each row's prompt, at least 1.
-        completion_mask: True on sampled tokens, all after the prompt.
+    Rows with equal numbers in ``prompts`` have equal prompts. ``completion_mask`` is False on prompts.
     """
     branches = _branches(prompts.tolist(), prompt_lengths.tolist(), lengths.tolist())
     starts = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,9 +41,6 @@ class Collector:
     """Plays episodes with a generator and returns their trajectories.
 
     Args:
-        generator: samples the completions.
-        template: turns messages into prompt ids and sampled ids into text.
-        augmentation: adds hints to observations.
         step_limit: steps per turn.
         max_prompt_tokens: tokens before the first completion.
         max_response_tokens: tokens after the prompt, observations included.
@@ -97,7 +94,6 @@ class Collector:
         """Play one episode per request and return the trajectories in the order of the requests.
 
         Args:
-            requests: the episodes.
             greedy: take the likeliest token at every position.
             hints: False plays without augmentation.
             finished: called with each trajectory when its episode ends, possibly from another thread.
@@ -107,7 +103,7 @@ class Collector:
         """
         augmentation = self.augmentation if hints else NoAugmentation()
         version = self.generator.policy_version
-        play = _Play(requests, lambda request: self._start(request, augmentation), finished, version)
+        play = _Play(deque(enumerate(requests)), lambda request: self._start(request, augmentation), finished, version)
         self.generator.run(play.begin(self.max_episodes), play.advance, greedy)
         self.environment_seconds += play.environment_seconds
         return [play.trajectories[index] for index in range(len(requests))]
@@ -121,102 +117,83 @@ class Collector:
                 f"the prompt of task {request.task.id} has {len(prompt)} tokens, rollout.max_prompt_tokens="
                 f"{self._max_prompt_tokens} allows fewer: raise it if the model's window permits, or use prompt=compact"
             )
-        return _EpisodeInFlight(
-            episode,
-            Transcript(prompt),
-            self.template,
-            request.seed,
-            self._max_response_tokens,
-            self._max_completion_tokens,
-        )
+        limits = self._max_response_tokens, self._max_completion_tokens
+        return _EpisodeInFlight(episode, Transcript(prompt), self.template, request.seed, *limits)
 
 
+@dataclass(slots=True, eq=False)
 class _Play:
-    """The episodes of one call of ``play``: waiting, in flight and finished.
+    """The episodes of one call of ``play``: waiting, in flight and finished, by the index of their request.
 
     Each token sequence of the generator plays one episode after another.
     """
 
-    def __init__(
-        self,
-        requests: Sequence[EpisodeRequest],
-        start: Callable[[EpisodeRequest], _EpisodeInFlight],
-        finished: Callable[[Trajectory], None],
-        policy_version: int,
-    ) -> None:
-        self.trajectories: dict[int, Trajectory] = {}
-        """By index of the request."""
-        self.environment_seconds = 0.0
-        self._waiting = deque(enumerate(requests))
-        self._in_flight: dict[int, tuple[int, _EpisodeInFlight]] = {}
-        self._start, self._finished, self._policy_version = start, finished, policy_version
+    waiting: deque[tuple[int, EpisodeRequest]]
+    start: Callable[[EpisodeRequest], _EpisodeInFlight]
+    finished: Callable[[Trajectory], None]
+    policy_version: int
+    in_flight: dict[int, tuple[int, _EpisodeInFlight]] = field(default_factory=dict)
+    trajectories: dict[int, Trajectory] = field(default_factory=dict)
+    environment_seconds: float = 0.0
 
     def begin(self, max_episodes: int) -> list[Request]:
         """Return the first request of each token sequence."""
-        return [self._next_episode(sequence) for sequence in range(min(len(self._waiting), max_episodes))]
+        return [self.next_episode(sequence) for sequence in range(min(len(self.waiting), max_episodes))]
 
     def advance(self, sequence: int, completion: Completion) -> Request | None:
         """Play one step; return the next request of this episode or of a waiting one, None if there is none."""
         started = time.perf_counter()
         try:
-            index, episode = self._in_flight[sequence]
+            index, episode = self.in_flight[sequence]
             if not episode.advance(completion):
                 return episode.request()
-            self.trajectories[index] = episode.finish(self._policy_version)
-            self._finished(self.trajectories[index])
-            del self._in_flight[sequence]
-            return self._next_episode(sequence) if self._waiting else None
+            self.trajectories[index] = episode.finish(self.policy_version)
+            self.finished(self.trajectories[index])
+            del self.in_flight[sequence]
+            return self.next_episode(sequence) if self.waiting else None
         finally:
             self.environment_seconds += time.perf_counter() - started
 
-    def _next_episode(self, sequence: int) -> Request:
-        index, request = self._waiting.popleft()
-        self._in_flight[sequence] = index, self._start(request)
-        return self._in_flight[sequence][1].request()
+    def next_episode(self, sequence: int) -> Request:
+        index, request = self.waiting.popleft()
+        self.in_flight[sequence] = index, self.start(request)
+        return self.in_flight[sequence][1].request()
 
 
+@dataclass(slots=True, eq=False)
 class _EpisodeInFlight:
     """An episode, its tokens so far and its remaining token budget."""
 
-    def __init__(
-        self,
-        episode: Episode,
-        transcript: Transcript,
-        template: Template,
-        seed: int,
-        max_response_tokens: int,
-        max_completion_tokens: int,
-    ) -> None:
-        self._episode = episode
-        self._transcript = transcript
-        self._template = template
-        self._seed = seed
-        self._max_response_tokens = max_response_tokens
-        self._max_completion_tokens = max_completion_tokens
-        self._steps = 0
+    episode: Episode
+    transcript: Transcript
+    template: Template
+    seed: int
+    max_response_tokens: int
+    max_completion_tokens: int
+    steps: int = 0
 
     @property
-    def _tokens_left(self) -> int:
-        return self._max_response_tokens - self._transcript.response_length
+    def tokens_left(self) -> int:
+        return self.max_response_tokens - self.transcript.response_length
 
     def request(self) -> Request:
         """Return the request of the next completion; its seed depends only on the episode's seed and the step."""
-        length = min(self._max_completion_tokens, self._tokens_left)
-        return Request(self._transcript.ids, derived_seed(self._seed, self._steps), length, self._template.end_ids)
+        length = min(self.max_completion_tokens, self.tokens_left)
+        return Request(self.transcript.ids, derived_seed(self.seed, self.steps), length, self.template.end_ids)
 
     def advance(self, completion: Completion) -> bool:
         """Play one step; return True at the end of the episode."""
-        self._steps += 1
-        self._transcript.sample(completion)
-        observation = self._episode.step(self._template.decode(completion.ids), clipped=not completion.ended)
+        self.steps += 1
+        self.transcript.sample(completion)
+        observation = self.episode.step(self.template.decode(completion.ids), clipped=not completion.ended)
         if observation.done:
             return True
-        self._transcript.feed(self._template.close_clipped(completion.ids))
-        self._transcript.feed(self._template.append(observation.text, observation.new_tools))
-        if self._tokens_left > 0:
+        self.transcript.feed(self.template.close_clipped(completion.ids))
+        self.transcript.feed(self.template.append(observation.text, observation.new_tools))
+        if self.tokens_left > 0:
             return False
-        self._episode.truncate()
+        self.episode.truncate()
         return True
 
     def finish(self, policy_version: int) -> Trajectory:
-        return self._episode.finish().with_tokens(self._transcript.record(), self._seed, policy_version)
+        return self.episode.finish().with_tokens(self.transcript.record(), self.seed, policy_version)

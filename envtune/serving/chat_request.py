@@ -30,17 +30,8 @@ _ONLY: Mapping[str, tuple[Any, ...]] = {
     "tool_choice": ("auto", "none"),
     "top_logprobs": (0,),
 }
-_READ = {
-    "max_completion_tokens",
-    "max_tokens",
-    "messages",
-    "model",
-    "prompt_cache_key",
-    "seed",
-    "temperature",
-    "tools",
-    "top_p",
-}
+_SAMPLING = {"max_completion_tokens", "max_tokens", "seed", "temperature", "top_p"}
+_READ = _SAMPLING | {"messages", "model", "prompt_cache_key", "tools"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,7 @@ GRACE_SECONDS = 10.0
 class Child:
     """A server process, ended when ``stack`` is closed, even if a signal arrives during its start.
 
-    Args:
-        command: starts the server on ``port`` of this machine; its output goes to stderr.
-        port: the port that ``command`` contains.
-        api_key: passed on as VLLM_API_KEY.
-        stack: gets a callback that ends the process.
+    ``command`` must start the server on ``port`` of this machine; its key is in VLLM_API_KEY, its output on stderr.
     """
 
     def __init__(self, command: Sequence[str], port: int, api_key: str, stack: ExitStack) -> None:

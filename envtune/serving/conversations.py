@@ -87,12 +87,7 @@ class Conversations:
         self._lock = threading.Lock()
 
     def prompt(self, messages: Sequence[Message], tools: Sequence[ToolDocument], name: str = "") -> Prompt:
-        """Return the prompt of the completion that replies to ``messages``.
-
-        Args:
-            messages: the conversation.
-            tools: the tools of the request.
-            name: the client's name of the conversation.
+        """Return the prompt of the reply to ``messages``; ``name`` is the client's name of the conversation.
 
         Raises:
             Refusal: the response protocol cannot express an earlier call of the assistant, or the prompt exceeds the

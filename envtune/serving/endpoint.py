@@ -110,13 +110,7 @@ def application(
 ) -> Starlette:
     """Return the application with the routes /v1/chat/completions, /v1/models and /health.
 
-    Args:
-        endpoint: responds to chat requests.
-        name: name of the model.
-        limits: of a request.
-        gate: limits concurrent requests.
-        is_alive: returns whether the completion server runs.
-        api_key: required from clients; None requires none.
+    ``is_alive`` returns whether the completion server runs. Clients must send ``api_key`` unless it is None.
     """
     created, bodies = int(time.time()), Bodies(limits.body_bytes)
 

@@ -6,14 +6,7 @@ from typing import Any, NoReturn
 
 
 class Refusal(Exception):
-    """A refused request.
-
-    Args:
-        status: HTTP status.
-        message: one sentence with the error and the allowed values.
-        param: name of the invalid parameter.
-        code: kind of error, as in OpenAI's error object.
-    """
+    """A refused request: HTTP status, one sentence with the error and the allowed values, and OpenAI's error fields."""
 
     def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)

@@ -22,12 +22,7 @@ class Sampler:
     """Samples from ``model`` in batches of at most ``max_batch_size`` completions.
 
     A batch has one temperature and top_p. Requests with different settings wait until the batch is empty, and later
-    requests wait behind them.
-
-    Args:
-        model: a causal language model.
-        max_batch_size: completions per batch.
-        max_cache_tokens: size of the KV cache in tokens.
+    requests wait behind them. The KV cache holds ``max_cache_tokens``.
 
     Raises:
         UserError: the embedded generator does not support the model.

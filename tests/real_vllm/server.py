@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from envtune.serving.child import free_port
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 1800
 
@@ -20,7 +21,7 @@ START_SECONDS = 1800
 @contextmanager
 def serving(command: Sequence[str], log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Start a server on a free port; yield its address and process once /health responds."""
-    port = _free_port()
+    port = free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--port", str(port)], cwd=ROOT, stdout=output, stderr=output, start_new_session=True
@@ -50,9 +51,3 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
             assert process.poll() is None, log.read_text()[-3000:]
             time.sleep(1)
     raise AssertionError(f"{url} does not respond: {log.read_text()[-3000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

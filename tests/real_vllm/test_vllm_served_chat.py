@@ -22,14 +22,7 @@ from envtune.serving.child import free_port
 ROOT = Path(__file__).parents[2]
 END = 1  # <|im_end|>
 LENGTH = 24
-FOR_VLLM = (
-    "--enforce-eager",
-    "--no-enable-chunked-prefill",
-    "--block-size",
-    "32",
-    "--kv-cache-memory-bytes",
-    str(2**28),
-)
+FOR_VLLM = ("--enforce-eager", "--no-enable-chunked-prefill", "--block-size=32", f"--kv-cache-memory-bytes={2**28}")
 
 
 @pytest.fixture(scope="module")

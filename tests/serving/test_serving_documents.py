@@ -11,19 +11,10 @@ import pytest
 
 from envtune.chat.prompt import compact_document, full_document
 from envtune.data.bfcl import tool_documents
+from envtune.environment.worlds import TOOLBOXES
 from envtune.serving.documents import read_tools
 from envtune.serving.refusal import Refusal
 
-TOOLBOXES = (
-    "GorillaFileSystem",
-    "MathAPI",
-    "MessageAPI",
-    "TwitterAPI",
-    "TicketAPI",
-    "TradingBot",
-    "TravelAPI",
-    "VehicleControlAPI",
-)
 # Imports of the harness for other languages and vendors, which these tests do not call.
 FOREIGN = ("tree_sitter", "tree_sitter_java", "tree_sitter_javascript", "tenacity")
 

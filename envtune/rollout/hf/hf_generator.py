@@ -6,11 +6,9 @@ only its new tokens. The cache is dropped after a run. Sliding-window and linear
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from transformers import PreTrainedModel
 from transformers.cache_utils import get_layer_types_and_kwargs
@@ -24,6 +22,7 @@ from envtune.rollout.hf.environment_thread import EnvironmentThread
 from envtune.rollout.hf.kv_attention import ATTENTION
 from envtune.rollout.hf.running_batch import BatchLimits, RunningBatch
 from envtune.rollout.hf.sampling import NonFiniteLogits, Sampling
+from envtune.rollout.inference import inference
 
 
 @checked
@@ -35,8 +34,6 @@ class HFGenerator(Generator):
     whole vocabulary at ``temperature``, before the ``top_p`` cut, as the trainer recomputes them.
 
     Args:
-        temperature: divisor of the logits.
-        top_p: nucleus probability; 1 samples from the whole vocabulary.
         max_batch_size: sequences in the batch.
         max_cache_tokens: size of the KV cache in tokens; a single sequence may exceed it. If the cache is full,
             sequences are preempted when they continue, and recomputed later.
@@ -79,7 +76,7 @@ class HFGenerator(Generator):
         batch = RunningBatch(self._model, Sampling(self.temperature, self.top_p, greedy), self._limits, self._stop_ids)
         for number, request in enumerate(first):
             batch.enter(number, request)
-        with _sampling_mode(self._model), EnvironmentThread(advance) as environment:
+        with inference(self._model, ATTENTION), EnvironmentThread(advance) as environment:
             try:
                 while batch.busy or environment.busy:
                     for slot, following in environment.submit(batch.step()):
@@ -88,22 +85,6 @@ class HFGenerator(Generator):
                 raise BrokenPolicy(self.policy_version) from error
         self.fed_tokens += batch.fed_tokens
         self.waiting_seconds += environment.waiting_seconds
-
-
-@contextmanager
-def _sampling_mode(model: PreTrainedModel) -> Iterator[None]:
-    """Disable gradients, enable evaluation mode and our attention; restore the model at the end."""
-    # private: set_attn_implementation is public but has no public getter, which would replace it.
-    training, attention = model.training, model.config._attn_implementation
-    model.eval()
-    model.set_attn_implementation(ATTENTION)
-    try:
-        # Without autocast: cached keys and values have the dtype of the weights.
-        with torch.no_grad(), torch.autocast(model.device.type, enabled=False):
-            yield
-    finally:
-        model.set_attn_implementation(attention)
-        model.train(training)
 
 
 def _require_fitting_attention(model: PreTrainedModel) -> None:

@@ -84,12 +84,7 @@ class Engine(Protocol):
         ...
 
     def run(self, coroutine: Coroutine[Any, Any, Answer], purpose: str) -> Answer:
-        """Run a coroutine on the engine's event loop and return its result. Sets no time limit.
-
-        Args:
-            coroutine: may await ``complete``.
-            purpose: a verb phrase for error messages.
-        """
+        """Run a coroutine, which may await ``complete``; error messages contain ``purpose``, a verb phrase."""
         ...
 
     def close(self) -> None:

@@ -43,7 +43,6 @@ class VLLMGenerator(Generator):
 
     Args:
         engine: used by this rank only, or shared by all ranks.
-        temperature: divisor of the logits.
         max_completions: limit on concurrent requests; further ones wait.
         probe_tolerance: allowed mean absolute difference of the probe's log-probs after a push, in nats; None takes
             the tolerance of the dtype.

@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from envtune.rollout.generator import Completion, Request
+from envtune.rollout.inference import inference
 
 PROMPTS = 4
 # Several full blocks of a paged KV cache and a partial one.
@@ -46,20 +47,11 @@ def probe_difference(
     return float((computed.cpu() - sampled).abs().mean())
 
 
-@torch.no_grad()
 def _logprobs(
     model: PreTrainedModel, ids: Int[Tensor, "row token"], count: int, temperature: float
 ) -> Float32[Tensor, "row {count}"]:
     """Return log-probs (nats) of the last ``count`` ids of each row, from one pass. The model is left unchanged."""
-    # private: set_attn_implementation is public but has no public getter, which would replace it.
-    training, attention = model.training, model.config._attn_implementation
-    model.eval()
-    model.set_attn_implementation("eager")
-    try:
-        with torch.autocast(model.device.type, enabled=False):
-            logits = model(input_ids=ids, use_cache=False, logits_to_keep=count + 1).logits[:, :-1]
-    finally:
-        model.set_attn_implementation(attention)
-        model.train(training)
+    with inference(model, "eager"):
+        logits = model(input_ids=ids, use_cache=False, logits_to_keep=count + 1).logits[:, :-1]
     logprobs = torch.log_softmax(logits.float() / temperature, dim=-1)
     return logprobs.gather(-1, ids[:, -count:, None])[..., 0]
