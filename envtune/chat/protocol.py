@@ -209,8 +209,7 @@ def _check_depth(text: str) -> None:
             depth -= 1
         if depth > MAX_DEPTH:
             raise _Violation(
-                FormatFault.NESTED_TOO_DEEP,
-                f"The JSON is more than {MAX_DEPTH} levels deep: use flat arguments.",
+                FormatFault.NESTED_TOO_DEEP, f"The JSON is more than {MAX_DEPTH} levels deep: use flat arguments."
             )
 
 

@@ -101,12 +101,7 @@ class Endpoint:
 
 
 def application(
-    endpoint: Endpoint,
-    name: str,
-    limits: Limits,
-    gate: Gate,
-    is_alive: Callable[[], bool],
-    api_key: str | None = None,
+    endpoint: Endpoint, name: str, limits: Limits, gate: Gate, is_alive: Callable[[], bool], api_key: str | None = None
 ) -> Starlette:
     """Return the application with the routes /v1/chat/completions, /v1/models and /health.
 

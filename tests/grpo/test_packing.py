@@ -14,10 +14,7 @@ def test_a_shared_prompt_is_packed_once_before_the_completions_of_its_rows():
     )
     assert packed.ids.tolist() == [7, 8, 1, 2, 3, 5, 9, 4]
     assert packed.positions.tolist() == [0, 1, 2, 3, 4, 2, 0, 1]
-    assert packed.branches == (
-        Branches(slice(0, 2), (slice(2, 5), slice(5, 6))),
-        Branches(slice(6, 7), (slice(7, 8),)),
-    )
+    assert packed.branches == (Branches(slice(0, 2), (slice(2, 5), slice(5, 6))), Branches(slice(6, 7), (slice(7, 8),)))
     # 1 and 5 are predicted by the prompt's end (index 1), 3 by 2 (index 3), 4 by 9 (index 6).
     assert packed.predictors.tolist() == [1, 3, 6, 1]
 

@@ -183,10 +183,7 @@ def test_a_waiting_sequence_starts_when_a_slot_is_free():
 
 def test_an_observation_is_fed_in_the_pass_of_the_other_sequences():
     model = tiny_model()
-    first, advance, found = sequences(
-        (Request((1,), 0, 7),),
-        (Request((2,), 1, 1),),
-    )
+    first, advance, found = sequences((Request((1,), 0, 7),), (Request((2,), 1, 1),))
     second: list[Request] = []
 
     def observe(number: int, completion: Completion) -> Request | None:

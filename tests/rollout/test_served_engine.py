@@ -175,14 +175,8 @@ def test_no_key_is_sent_without_a_variable(server, engine):
 @pytest.mark.parametrize(
     ("variable", "message"),
     [
-        (
-            None,
-            r"requires an API key: export it .* and set rollout\.generator\.key_variable=VLLM_API_KEY",
-        ),
-        (
-            "A_KEY",
-            r"does not accept the key in A_KEY \(rollout\.generator\.key_variable\): export the",
-        ),
+        (None, r"requires an API key: export it .* and set rollout\.generator\.key_variable=VLLM_API_KEY"),
+        ("A_KEY", r"does not accept the key in A_KEY \(rollout\.generator\.key_variable\): export the"),
     ],
 )
 def test_errors_about_a_missing_or_wrong_key_do_not_contain_the_key(server, monkeypatch, variable, message):

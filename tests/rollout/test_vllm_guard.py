@@ -36,10 +36,7 @@ def client(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> I
     if request.param:
         monkeypatch.setenv("VLLM_API_KEY", request.param)
     app = Starlette(
-        routes=[
-            WebSocketRoute("/v1/realtime", talk),
-            Route("/{path:path}", answer, methods=["GET", "POST", "OPTIONS"]),
-        ]
+        routes=[WebSocketRoute("/v1/realtime", talk), Route("/{path:path}", answer, methods=["GET", "POST", "OPTIONS"])]
     )
     # As vLLM adds middleware named by --middleware.
     module, _, name = GUARD.rpartition(".")

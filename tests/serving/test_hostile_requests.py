@@ -60,15 +60,7 @@ REQUEST: dict[str, Any] = {
     "logit_bias": {},
     "response_format": {"type": "text"},
 }  # fmt: skip
-BODY = {
-    "model": MODEL,
-    "prompt": [5],
-    "max_tokens": 3,
-    "temperature": 1,
-    "top_p": 1,
-    "stop_token_ids": [1],
-    "seed": 1,
-}
+BODY = {"model": MODEL, "prompt": [5], "max_tokens": 3, "temperature": 1, "top_p": 1, "stop_token_ids": [1], "seed": 1}
 
 
 def nested(levels: int, kind: str = "[]") -> Any:

@@ -44,9 +44,7 @@ def test_completions_do_not_depend_on_concurrent_requests() -> None:
         assert futures[number].result(60).ids == sampled_alone(number, sampling)
 
 
-def test_a_failure_affects_only_the_requests_of_the_batch(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_failure_affects_only_the_requests_of_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = Sampler(toy_model(), max_batch_size=4, max_cache_tokens=4096)
     step = RunningBatch.step
 
