@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from envtune.command_line.command import continued_command as module
+from envtune.command_line import continued_command as module
 from envtune.command_line.continued_command import continued_command
 from envtune.command_line.job_folder import JobFolder
 from envtune.command_line.override_grammar import parsed, value_of

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 
 from envtune.errors import UserError
-from envtune.evaluation.ood.record import OODRecord, TestedEndpoint
+from envtune.evaluation.ood.record import AgentEndpoint, OODRecord
 from envtune.evaluation.ood.table import Column, in_order, scores_of, with_interval
 from envtune.report_text import markdown_table
 from envtune.statistics.intervals import Estimate
@@ -103,9 +103,9 @@ def _warnings(choice: str, records: Mapping[str, OODRecord]) -> Iterable[str]:
             yield f"{choice}: {record.broken} of {name}'s episodes broke off, counted as failed."
 
 
-def _who(user: TestedEndpoint | None) -> str:
+def _who(user: AgentEndpoint | None) -> str:
     return f"{user.model} ({_settings(user)})" if user else "nobody"
 
 
-def _settings(endpoint: TestedEndpoint) -> str:
+def _settings(endpoint: AgentEndpoint) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(endpoint.decoding.items())) or "the harness's own"

@@ -13,7 +13,7 @@ from envtune.files.atomic_file import atomic_file
 
 
 @dataclass(frozen=True, slots=True)
-class TestedEndpoint:
+class AgentEndpoint:
     """A chat endpoint that was asked, and the decoding settings that every request named. Never a key."""
 
     url: str
@@ -55,8 +55,8 @@ class OODRecord:
     benchmark: str
     harness: str
     data: str
-    agent: TestedEndpoint
-    user: TestedEndpoint | None
+    agent: AgentEndpoint
+    user: AgentEndpoint | None
     episodes_per_task: int
     limit: int | None
     broken: int
@@ -100,8 +100,8 @@ def _read(path: Path) -> OODRecord:
         content = json.loads(path.read_text(encoding="utf-8"))
         if set(content) != {field.name for field in fields(OODRecord)}:
             raise ValueError("other keys than those of a record")
-        content["agent"] = TestedEndpoint(**content["agent"])
-        content["user"] = content["user"] and TestedEndpoint(**content["user"])
+        content["agent"] = AgentEndpoint(**content["agent"])
+        content["user"] = content["user"] and AgentEndpoint(**content["user"])
         content["parts"] = {name: Part(**part) for name, part in content["parts"].items()}
         return OODRecord(**content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
