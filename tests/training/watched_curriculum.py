@@ -120,7 +120,7 @@ def play(arguments: list[str], moment: str | None, output: Path) -> None:
         os.dup2(file.fileno(), 2)
     os.chdir(ROOT)
     torch.set_num_threads(1)
-    training_run.count_on = _before(training_run.count_on, lambda *_: True, _keep_start)
+    training_run.continue_update_count = _before(training_run.continue_update_count, lambda *_: True, _keep_start)
     # Better at every validation, so that the best checkpoint is a later one than the first.
     BestCheckpoint._measure = lambda _, trainer: float(trainer.global_step)  # type: ignore[method-assign]
     if moment:
