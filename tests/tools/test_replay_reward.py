@@ -156,7 +156,7 @@ def test_a_mistake_is_told_in_one_sentence(
     ("field", "message"),
     [
         ("reward", "update_000001.jsonl, line 1 has no recorded reward to compare with"),
-        ("turns", "update_000001.jsonl, line 1 is no trajectory ('turns' is missing)"),
+        ("turns", "update_000001.jsonl, line 1 is not a trajectory ('turns' is missing)"),
     ],
 )
 def test_a_line_without_what_is_needed_is_named(tmp_path: Path, field: str, message: str):
