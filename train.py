@@ -1,4 +1,4 @@
-"""Trains a policy by Environment Tuning: `python train.py stage=3 reward=progress`. See `python train.py --help`."""
+"""Train a policy by Environment Tuning: `python train.py stage=3 reward=progress`. See `python train.py --help`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import envtune.process_start
 from omegaconf import DictConfig
 
 from envtune.command_line.command import command
-from envtune.command_line.run_check import require_sound_run
+from envtune.command_line.run_check import require_valid_run
 from envtune.command_line.training_run import train_and_report
 
 
-@command("train", require_sound_run)
+@command("train", require_valid_run)
 def train(config: DictConfig) -> float | None:
+    """Train as the composed config says and return ``optimized_metric`` after training."""
     return train_and_report(config)
 
 

@@ -1,4 +1,4 @@
-"""Keys of HTTP servers: read from an environment variable, sent and compared as bearer tokens."""
+"""API keys of HTTP servers: read from an environment variable, sent and compared as bearer tokens."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from envtune.errors import UserError
 
 
 def key_from(variable: str) -> str | None:
-    """The key that the environment variable holds; None if it is not set.
+    """Return the key in an environment variable; None if it is not set.
 
     Raises:
-        UserError: the value cannot be sent in a header. An empty one, which every request would carry, is among these.
+        UserError: the value is empty, which every request would match, or cannot be sent in a header.
     """
     key = os.environ.get(variable)
     if key is not None and not (key.isascii() and key.isprintable() and key and " " not in key):
@@ -25,18 +25,18 @@ def key_from(variable: str) -> str | None:
 
 
 def bearer(key: str | None) -> dict[str, str]:
-    """The header of a request that carries ``key``; none without a key."""
+    """Return the Authorization header for ``key``; an empty dict without a key."""
     return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 
 def carries(authorization: str, key: str) -> bool:
-    """Whether an Authorization header carries ``key``. Takes the same time whatever the two have in common."""
+    """Return True if an Authorization header holds ``key``. Compares in constant time."""
     scheme, _, token = authorization.partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), key.encode())
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine reach a server that listens at ``host``, an address or a name."""
+    """Return True if a server that listens at ``host`` can be reached from this machine only."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

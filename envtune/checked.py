@@ -38,7 +38,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
-# Length limit for a value in an error message, in characters.
+# Maximum length of a value in an error message, in characters.
 SHOWN = 100
 _SCALARS: dict[Any, Any] = {int: StrictInt, float: StrictFloat, bool: StrictBool, str: StrictStr}
 _AS_THEY_ARE = (NoneType, Path, Any, list, tuple, dict)
@@ -60,7 +60,7 @@ _BOUNDS = {
 
 
 class Among:
-    """Annotation of text that must be one of ``names``; unlike a Literal, the names can be computed."""
+    """Annotation of a string that must be one of ``names``; unlike in a Literal, the names can be computed."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = [str(name) for name in names]
@@ -90,7 +90,7 @@ class Allowed:
     def refusal(self, name: str, value: Any) -> str | None:
         """Return the error message for a value that is not allowed, or None.
 
-        The message has the value, what is allowed, and the reason or remedy.
+        The message holds the value, what is allowed, and the reason or remedy.
         """
         try:
             self._type.validate_python(value)
@@ -106,7 +106,7 @@ class Allowed:
 def checked(target: Target) -> Target:
     """Wrap a class or function so that it raises UserError for an argument that its annotation does not allow.
 
-    Only plain values are validated: parameters that take objects, and arguments that are objects, are passed on.
+    Only plain values are validated; objects are passed on.
     """
     made = _function_of(target)
     signature = inspect.signature(made)
@@ -127,9 +127,9 @@ def checked(target: Target) -> Target:
 
 @functools.cache
 def allowed_of(target: Callable[..., Any]) -> Mapping[str, Allowed]:
-    """Return the parameters of ``target`` that take plain values: text, numbers, truth values, lists and mappings.
+    """Return the parameters of ``target`` that take plain values: strings, numbers, booleans, lists and mappings.
 
-    Of a union, only its plain members count. A parameter whose annotation cannot be resolved is left out.
+    Only the plain members of a union count. A parameter whose annotation cannot be resolved is left out.
     """
     allowed = {}
     for parameter in (parameters_of(target) or {}).values():
@@ -153,7 +153,7 @@ def is_own_class(annotation: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """Return a value as error messages show it: on one line, without the middle if it is long."""
+    """Return a value as error messages show it: on one line, shortened in the middle."""
     words = {None: "null", True: "true", False: "false"}
     text = words[value] if value is None or isinstance(value, bool) else repr(value)
     half = SHOWN // 2
@@ -165,7 +165,7 @@ def _function_of(target: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def resolved(annotation: Any, target: Callable[..., Any]) -> Any:
-    """Return the type that an annotation of ``target`` stands for; None if it cannot be resolved."""
+    """Return the type that an annotation of ``target`` evaluates to; None if it cannot be resolved."""
     names = getattr(inspect.unwrap(_function_of(target)), "__globals__", {})
     try:
         return get_type_hints(SimpleNamespace(__annotations__={"it": annotation}), names, include_extras=True)["it"]

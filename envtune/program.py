@@ -1,4 +1,4 @@
-"""What every command does at its edge: printable text, errors in one sentence, and a quiet end on a closed pipe."""
+"""The entry of every command: printable output, user errors in one sentence, and a quiet exit on a closed pipe."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from envtune.errors import UserError
 
 @contextmanager
 def on_terminal() -> Iterator[None]:
-    """Print unencodable characters as question marks, and end quietly when the reader of standard output is closed.
+    """Print unencodable characters as question marks, and exit quietly when standard output is a closed pipe.
 
-    After `| head`, for example, the command prints nothing more and exits with the status of a process that SIGPIPE
-    ended. The signal itself stays ignored: every broken network connection raises it as well.
+    After `| head`, for example, the exit status is that of SIGPIPE. The signal itself stays ignored, because a broken
+    network connection raises it as well.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -31,13 +31,13 @@ def on_terminal() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        if not _reader_has_gone():
+        if not _stdout_is_closed():
             raise
-        _end_as_by_sigpipe()
+        _exit_as_by_sigpipe()
     except SystemExit as end:
-        # Rich turns the error into an exit with status 1.
+        # rich turns the error into an exit with status 1.
         if isinstance(end.__context__, BrokenPipeError):
-            _end_as_by_sigpipe()
+            _exit_as_by_sigpipe()
         raise
 
 
@@ -48,9 +48,9 @@ def run_program(main: Callable[[], int | None], name: str | None = None) -> NoRe
 
     Args:
         main: The command.
-        name: What errors call it; by default its file without `.py`.
+        name: Its name in errors; by default the stem of its file.
     """
-    # Before the command runs: it may replace its arguments by those of the program that it becomes.
+    # Read before the command runs: it may replace sys.argv by the arguments of another program.
     name = name or Path(sys.argv[0]).stem
     with on_terminal():
         try:
@@ -60,13 +60,13 @@ def run_program(main: Callable[[], int | None], name: str | None = None) -> NoRe
             sys.exit(1)
 
 
-def _reader_has_gone() -> bool:
+def _stdout_is_closed() -> bool:
     poll = select.poll()
     poll.register(sys.stdout.fileno(), select.POLLOUT)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
-def _end_as_by_sigpipe() -> NoReturn:
-    # What is left in the buffer goes nowhere, when Python flushes it at the end.
+def _exit_as_by_sigpipe() -> NoReturn:
+    # Python flushes the buffer at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(128 + signal.SIGPIPE)

@@ -1,4 +1,4 @@
-"""Python code that comes with a model: run only where this command says so."""
+"""Python code that comes with a model runs only if the command allows it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ from envtune.errors import UserError
 
 
 def require_trust(path: str, error: Exception) -> None:
-    """Tells how to trust the model ``path``, if ``error`` is transformers' refusal to run its code.
-
-    Raises:
-        UserError: it is.
-    """
-    # There is no class of its own for it.
+    """Raise UserError if ``error`` is transformers' refusal to run the code of the model ``path``."""
+    # transformers has no exception class of its own for it.
     if isinstance(error, ValueError) and "trust_remote_code" in str(error):
         raise UserError(
             f"model {path} needs Python code that comes with it, which is not run unless you trust it: read it, then "

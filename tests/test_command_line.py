@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from envtune.command_line.command import CONFIG_FOLDER, command, quote_numbers, require_known_keys, sentence
-from envtune.command_line.composed_config import require_sound
+from envtune.command_line.composed_config import require_valid_components
 from envtune.errors import UserError
 from envtune.files.atomic_file import write_error
 
@@ -27,7 +27,7 @@ def answer_to(*arguments: str, part: str = "reward") -> str:
         with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
             config = hydra.compose("train", overrides=list(arguments))
         require_known_keys(config, "train")
-        require_sound(OmegaConf.create({part: config[part]}))
+        require_valid_components(OmegaConf.create({part: config[part]}))
     return sentence(caught.value, "train", arguments)
 
 

@@ -15,9 +15,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from envtune.command_line.command import CONFIG_FOLDER, as_in_a_run, command
-from envtune.command_line.composed_config import require_sound
+from envtune.command_line.composed_config import require_valid_components
 from envtune.command_line.mistakes import MISTAKES, sentence
-from envtune.command_line.run_check import require_sound_run
+from envtune.command_line.run_check import require_valid_run
 
 VALIDATED = "val/success/overall, val/success/base"
 Told = Callable[..., str]
@@ -39,7 +39,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         GlobalHydra.instance().clear()
         monkeypatch.setattr(sys, "argv", ["train.py", f"hydra.run.dir={tmp_path}/run", *arguments])
         with pytest.raises(SystemExit) as caught:
-            command("train", require_sound_run)(begun.append)()
+            command("train", require_valid_run)(begun.append)()
         assert (begun, list(tmp_path.iterdir()), capsys.readouterr().out) == ([], [], "")
         return str(caught.value).removeprefix("error: ")
 
@@ -64,7 +64,7 @@ def test_an_earlier_run_is_not_written_over_however_its_folder_is_named(
     GlobalHydra.instance().clear()
     monkeypatch.setattr(sys, "argv", ["train.py", named.format(run=run, parent=tmp_path), "grpo.group_size=8"])
     with pytest.raises(SystemExit, match=said):
-        command("train", require_sound_run)(lambda config: None)()
+        command("train", require_valid_run)(lambda config: None)()
     assert [path.name for path in run.iterdir() if path.name != "job.lock"] == ["run.json"]
 
 
@@ -76,8 +76,8 @@ def refusal(*arguments: str) -> str:
         try:
             with pytest.raises(MISTAKES) as caught:  # noqa: PT012
                 config = as_in_a_run(composed)
-                require_sound(config)
-                require_sound_run(config)
+                require_valid_components(config)
+                require_valid_run(config)
         finally:
             HydraConfig.instance().cfg = None
     return sentence(caught.value, "train", arguments)
@@ -101,7 +101,7 @@ def test_a_mistake_is_told_before_a_folder_is_made_and_before_a_config_is_printe
         ("+trainer.gradient_clip_val=1.0", "trainer.gradient_clip_val=1.0 must be null: set grpo.gradient_clip"),
         ("+trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches=2 must be 1: set grpo.tasks_per_upd"),
         ("ckpt_path=/nowhere.ckpt", "ckpt_path=/nowhere.ckpt does not exist; give a run's folder or a .ckpt file"),
-        ("model.path=/nowhere", "model path /nowhere is no folder with a config.json; give the folder of a causal"),
+        ("model.path=/nowhere", "model path /nowhere is not a folder with a config.json; give the folder of a causal"),
         ("~logger", "logger cannot be left out; a part of it can be: callbacks.NAME=null, logger.NAME=null"),
         ("reward._target_=3", "reward._target_=3 must be text that names a class or function"),
         ("trainer.max_steps=0", "trainer.max_steps=0 must be a whole number of at least 1 or -1: updates, -1 for no"),
@@ -135,8 +135,8 @@ def test_a_gpu_that_is_not_there_is_told_with_what_to_use(monkeypatch: pytest.Mo
     for kind in ("CUDAAccelerator", "MPSAccelerator"):
         monkeypatch.setattr(f"lightning.pytorch.accelerators.{kind}.is_available", lambda: False)
     assert refusal("trainer=gpu") == (
-        "trainer.accelerator=gpu cannot be had, for PyTorch sees none on this machine: use trainer=default, which "
-        "takes what there is, or trainer=cpu"
+        "trainer.accelerator=gpu is not available: PyTorch finds no such device on this machine; use trainer=default, "
+        "which uses what is available, or trainer=cpu"
     )
 
 
@@ -152,17 +152,17 @@ def test_a_gpu_that_is_not_there_is_told_with_what_to_use(monkeypatch: pytest.Mo
 def test_a_users_own_class_is_checked_as_far_as_it_is_annotated(settings: dict[str, Any], said: str | None):
     config = OmegaConf.create({"reward": {"_target_": f"{__name__}.Own", **settings}})
     if said is None:
-        require_sound(config)
+        require_valid_components(config)
     else:
         with pytest.raises(MISTAKES) as caught:
-            require_sound(config)
+            require_valid_components(config)
         assert said in str(caught.value)
 
 
 def test_a_value_is_named_by_the_setting_that_it_comes_from():
     made = {"_target_": "envtune.rollout.hf.hf_generator.HFGenerator", "temperature": "${heat}"}
     with pytest.raises(MISTAKES, match=r"^heat=-1 must be a number above 0"):
-        require_sound(OmegaConf.create({"heat": -1, "generator": made}))
+        require_valid_components(OmegaConf.create({"heat": -1, "generator": made}))
 
 
 WRONG = ("wrong", -1, 0, math.nan, math.inf, "", "x" * 100_000, None, [], {"a": 1}, True)
@@ -202,7 +202,7 @@ def test_any_value_in_any_place_is_accepted_or_told_in_a_sentence(choices: list[
             with open_dict(wrong):
                 OmegaConf.update(wrong, key, value, merge=False)
             try:
-                require_sound(wrong)
+                require_valid_components(wrong)
             except MISTAKES as error:
                 said = sentence(error, "train")
                 assert "\n" not in said

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from envtune.command_line.command import continued_command as module
+from envtune.command_line import continued_command as module
 from envtune.command_line.continued_command import continued_command
 from envtune.command_line.job_folder import JobFolder
-from envtune.command_line.override_grammar import parsed, value_of
+from envtune.command_line.override_grammar import parse_override, value_of
 from envtune.errors import UserError
 
 STARTED = ["stage='2'", "grpo.beta=0.2", "trainer.max_steps=20", "ckpt_path=last"]
@@ -198,7 +198,7 @@ def test_what_reaches_further_is_shown_and_asked_for(tmp_path: Path, override: s
     assert "\n" not in sentence
     said, _, added = sentence.partition(" give it again: add ")
     assert said.startswith(f"{folder} repeats by itself only choices of groups and plain settings (docs/resume.md)")
-    # What is pasted into a shell is the very override, and with it the command goes on.
+    # Pasted into a shell, it is exactly the override, with which the command continues.
     assert shlex.split(added) == [override]
     assert continued_command([f"ckpt_path={folder}", override])[:2] == ["seed=3", override]
 
@@ -231,7 +231,7 @@ def test_a_folder_of_any_name_is_continued_in_place(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     started_with(tmp_path / name, STARTED)
     *_, folder, start = continued_command([f"ckpt_path={name}"])
-    override = parsed(folder)
+    override = parse_override(folder)
     assert (override.key_or_group, override.value(), start) == ("hydra.run.dir", name, "ckpt_path=last")
     (tmp_path / name / "run.json").write_text("{}")
     with pytest.raises(UserError, match="holds an earlier run"):

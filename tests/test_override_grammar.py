@@ -12,7 +12,14 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from envtune.command_line.override_grammar import parsed, pasted, quote_paths, quoted, unquoted, value_of
+from envtune.command_line.override_grammar import (
+    parse_override,
+    quote_paths,
+    quote_value,
+    shell_quoted,
+    unquote,
+    value_of,
+)
 from envtune.command_line.repeated_overrides import CONFIG_FOLDER
 from envtune.errors import UserError
 
@@ -30,7 +37,7 @@ def composing() -> Iterator[None]:
 
 
 def composed(names: Sequence[str]) -> list[str]:
-    overrides = [f"+value_{place}={quoted(name)}" for place, name in enumerate(names)]
+    overrides = [f"+value_{place}={quote_value(name)}" for place, name in enumerate(names)]
     config = hydra.compose(overrides=overrides)
     return [config[f"value_{place}"] for place in range(len(names))]
 
@@ -46,12 +53,12 @@ def test_a_quoted_value_is_composed_to_the_very_text(names: list[str]):
 @given(NAMES)
 def test_a_value_is_read_back_as_it_was_quoted(name: str):
     if "${" not in name:
-        assert value_of("results", ["results=a", f"results={quoted(name)}", "result=b"]) == name
+        assert value_of("results", ["results=a", f"results={quote_value(name)}", "result=b"]) == name
 
 
 @given(NAMES)
 def test_what_is_shown_is_printable_and_pasted_as_it_was(name: str):
-    shown = pasted([f"a={name}", "b=1"])
+    shown = shell_quoted([f"a={name}", "b=1"])
     assert shown.isprintable()
     if name.isprintable():
         assert shlex.split(shown) == [f"a={name}", "b=1"]
@@ -59,7 +66,7 @@ def test_what_is_shown_is_printable_and_pasted_as_it_was(name: str):
 
 def test_what_is_shown_by_its_codes_is_pasted_into_bash_as_it_was():
     text = "a\x1b[2J\n'é\\n\u202e\\\U0001f600"
-    command = ["bash", "-c", f"printf %s {pasted([text])}"]
+    command = ["bash", "-c", f"printf %s {shell_quoted([text])}"]
     shown = subprocess.run(command, capture_output=True, env={"LC_ALL": "C.UTF-8"}, check=True).stdout
     assert shown.decode() == text
 
@@ -70,18 +77,18 @@ def test_a_path_that_hydra_refuses_is_quoted_and_every_other_argument_left_alone
     for path in ("runs/o'brien", "lr=1e-5", "[1", "a, b=c", "ä"):
         for name in ("ckpt_path", "init_from", "hydra.run.dir", "model.path"):
             (argument,) = quote_paths([f"{name}={path}"])
-            assert parsed(argument).value() == path
+            assert parse_override(argument).value() == path
     # As Lightning writes it for the processes that it starts.
     for path in ('a"b', "a b\\"):
         (argument,) = quote_paths([f'hydra.run.dir="{path}"'])
-        assert parsed(argument).value() == path
+        assert parse_override(argument).value() == path
 
 
 def test_a_value_of_which_hydra_makes_something_else_is_refused():
     with pytest.raises(
         UserError, match=r"^a value of \?\?\? stands for a missing one: give another, of a path \./\?\?\?$"
     ):
-        quoted("???")
+        quote_value("???")
     assert composed(["./???"]) == ["./???"]
     with pytest.raises(UserError, match=r"^ckpt_path='runs/\\udcff' is not valid UTF-8: rename it$"):
         quote_paths(["ckpt_path=runs/\udcff"])
@@ -91,4 +98,4 @@ def test_a_value_of_which_hydra_makes_something_else_is_refused():
     ("value", "text"), [("'a b'", "a b"), ('"it\'s"', "it's"), ("it's", "it's"), ("'a','b'", "'a','b'")]
 )
 def test_only_whole_quotes_are_taken_off(value: str, text: str):
-    assert unquoted(value) == text
+    assert unquote(value) == text

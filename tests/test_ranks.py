@@ -6,12 +6,11 @@ import pytest
 
 from envtune.errors import UserError
 from envtune.processes.ranks import (
-    arguments_of_rank,
-    ignore_malformed,
-    launch_is_named,
-    processes_from_outside,
+    externally_started_processes,
     rank_of_this_process,
-    settle,
+    remove_foreign_ranks,
+    remove_malformed_ranks,
+    require_common_folder,
 )
 
 NAMES = (
@@ -46,22 +45,22 @@ def put(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
     os.environ.update(variables)
 
 
-def told(monkeypatch: pytest.MonkeyPatch, **variables: str) -> tuple[int, int]:
+def launch(monkeypatch: pytest.MonkeyPatch, **variables: str) -> tuple[int, int]:
     put(monkeypatch, **variables)
-    return rank_of_this_process(), processes_from_outside()
+    return rank_of_this_process(), externally_started_processes()
 
 
-def test_what_started_a_process_tells_its_rank(monkeypatch: pytest.MonkeyPatch):
-    assert told(monkeypatch) == (0, 1)
-    assert told(monkeypatch, **LIGHTNING) == (1, 1)
-    assert told(monkeypatch, **TORCHRUN) == (5, 8)
-    assert told(monkeypatch, **SRUN) == (3, 4)
+def test_the_launchers_variables_define_rank_and_processes(monkeypatch: pytest.MonkeyPatch):
+    assert launch(monkeypatch) == (0, 1)
+    assert launch(monkeypatch, **LIGHTNING) == (1, 1)
+    assert launch(monkeypatch, **TORCHRUN) == (5, 8)
+    assert launch(monkeypatch, **SRUN) == (3, 4)
     # torchrun, once on each machine of a job of Slurm.
-    assert told(monkeypatch, **TORCHRUN, SLURM_PROCID="1", SLURM_STEP_NUM_TASKS="2") == (5, 8)
+    assert launch(monkeypatch, **TORCHRUN, SLURM_PROCID="1", SLURM_STEP_NUM_TASKS="2") == (5, 8)
     # A batch script that runs a program by itself has asked for four tasks and started one.
-    assert told(monkeypatch, SLURM_PROCID="0", SLURM_NTASKS="4") == (0, 1)
+    assert launch(monkeypatch, SLURM_PROCID="0", SLURM_NTASKS="4") == (0, 1)
     # The shell of an allocation is a step of one task, in which Lightning has started two processes.
-    assert told(monkeypatch, **SRUN_OF_ONE, **LIGHTNING) == (1, 1)
+    assert launch(monkeypatch, **SRUN_OF_ONE, **LIGHTNING) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -79,12 +78,12 @@ def test_what_started_a_process_tells_its_rank(monkeypatch: pytest.MonkeyPatch):
         {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "PMI_RANK": "1"},
     ],
 )
-def test_a_rank_without_a_launcher_is_the_rank_of_no_process(monkeypatch: pytest.MonkeyPatch, stray: dict[str, str]):
+def test_a_rank_without_a_launcher_is_ignored(monkeypatch: pytest.MonkeyPatch, stray: dict[str, str]):
     with monkeypatch.context() as patch:
         for name, value in stray.items():
             patch.setenv(name, value)
         put(patch, **stray)
-        assert (rank_of_this_process(), processes_from_outside()) == (0, 1)
+        assert (rank_of_this_process(), externally_started_processes()) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -98,27 +97,26 @@ def test_a_rank_without_a_launcher_is_the_rank_of_no_process(monkeypatch: pytest
         ({"JSM_NAMESPACE_RANK": "1", "JSM_NAMESPACE_SIZE": "2"}, "JSM_NAMESPACE_RANK=1 JSM_NAMESPACE_SIZE=2"),
     ],
 )
-def test_a_run_of_one_process_is_its_own_whatever_the_environment_says(
+def test_a_run_of_one_process_removes_every_rank_variable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stray: dict[str, str], named: str
 ):
     put(monkeypatch, **stray)
-    settle(1)
+    remove_foreign_ranks(1)
     assert rank_of_this_process() == 0
     # What Lightning would read is gone; where processes meet is no rank.
     assert left().keys() <= {"MASTER_PORT"}
     sentence = f"ignored in the environment: {named}, because this run has one process (one run on several devices: "
     assert capsys.readouterr().err.startswith(sentence)
-    settle(1)
+    remove_foreign_ranks(1)
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("plain", [{}, {"RANK": "0"}, {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}, SRUN_OF_ONE])
-def test_nothing_is_said_of_what_a_process_alone_has(
+def test_the_values_of_a_single_process_are_removed_silently(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], plain: dict[str, str]
 ):
     put(monkeypatch, **plain)
-    assert launch_is_named() == bool(plain)
-    settle(1)
+    remove_foreign_ranks(1)
     assert capsys.readouterr().err == ""
     # Lightning puts a job of one task into Slurm's queue again.
     assert left() == {name: value for name, value in plain.items() if name.startswith("SLURM")}
@@ -129,7 +127,7 @@ def test_the_processes_of_a_launcher_keep_their_ranks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], launcher: dict[str, str], processes: int
 ):
     put(monkeypatch, **launcher)
-    settle(processes)
+    remove_foreign_ranks(processes)
     assert left() == launcher
     assert capsys.readouterr().err == ""
 
@@ -137,20 +135,20 @@ def test_the_processes_of_a_launcher_keep_their_ranks(
 @pytest.mark.parametrize(
     "stray", [{"LOCAL_RANK": "1"}, {"NODE_RANK": "1"}, LIGHTNING, {"RANK": "1", "WORLD_SIZE": "2"}]
 )
-def test_a_run_of_several_does_not_wait_for_those_of_another_run(
+def test_a_run_of_several_processes_ignores_the_ranks_of_another_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stray: dict[str, str]
 ):
     put(monkeypatch, **stray)
-    settle(4)
+    remove_foreign_ranks(4)
     assert left().keys() <= {"MASTER_PORT"}
     assert "because they are not of this run" in capsys.readouterr().err
 
 
-def test_a_rank_exported_in_a_batch_script_is_not_that_of_the_processes_of_srun(
+def test_sruns_rank_precedes_one_exported_in_a_batch_script(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     put(monkeypatch, **SRUN, RANK="0", WORLD_SIZE="4")
-    settle(4)
+    remove_foreign_ranks(4)
     assert left() == SRUN
     assert rank_of_this_process() == 3
     assert capsys.readouterr().err.startswith("ignored in the environment: WORLD_SIZE=4, because they are not of this")
@@ -162,14 +160,14 @@ def test_torchrun_of_two_does_not_start_two_runs_of_one(monkeypatch: pytest.Monk
         r"^8 processes were started by torchrun, and this run has one: start it without torchrun, or add trainer=ddp "
     )
     with pytest.raises(UserError, match=words):
-        settle(1)
+        remove_foreign_ranks(1)
 
 
-def test_ranks_that_are_not_numbers_are_gone_before_lightning_reads_them(
+def test_ranks_that_are_not_numbers_are_removed_before_lightning_reads_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     put(monkeypatch, RANK="", LOCAL_RANK="abc", SLURM_PROCID="2", JSM_NAMESPACE_RANK="-1")
-    ignore_malformed()
+    remove_malformed_ranks()
     assert left() == {"SLURM_PROCID": "2"}
     sentence = (
         "ignored in the environment: RANK='' LOCAL_RANK=abc JSM_NAMESPACE_RANK=-1, because a rank is a number from 0"
@@ -178,20 +176,15 @@ def test_ranks_that_are_not_numbers_are_gone_before_lightning_reads_them(
 
 
 @pytest.mark.parametrize("launcher", [TORCHRUN, SRUN])
-def test_processes_from_outside_need_the_name_of_one_folder(monkeypatch: pytest.MonkeyPatch, launcher: dict[str, str]):
-    rank, processes = told(monkeypatch, **launcher)
+def test_externally_started_processes_need_the_name_of_one_folder(
+    monkeypatch: pytest.MonkeyPatch, launcher: dict[str, str]
+):
+    _, processes = launch(monkeypatch, **launcher)
     with pytest.raises(UserError, match=rf"^{processes} processes were started, .*: add hydra.run.dir=runs/NAME, and"):
-        arguments_of_rank(["trainer=ddp", "ckpt_path=last"])
-    assert arguments_of_rank(["trainer=ddp", "hydra.run.dir=runs/a"]) == [
-        "trainer=ddp",
-        "hydra.run.dir=runs/a",
-        "hydra.output_subdir=null",
-        f"hydra.job.name=rank_{rank}",
-    ]
+        require_common_folder([])
+    require_common_folder(["hydra.run.dir=runs/a"])
 
 
-def test_the_first_process_takes_the_command_as_it_is(monkeypatch: pytest.MonkeyPatch):
-    told(monkeypatch)
-    assert arguments_of_rank(["stage='3'"]) == ["stage='3'"]
-    told(monkeypatch, **SRUN | {"SLURM_PROCID": "0"})
-    assert arguments_of_rank(["-m", "seed=0,1"]) == ["-m", "seed=0,1"]
+def test_a_process_without_others_may_write_to_a_new_folder(monkeypatch: pytest.MonkeyPatch):
+    launch(monkeypatch)
+    require_common_folder([])

@@ -15,7 +15,13 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
 from envtune.command_line.command import CONFIG_FOLDER, quote_numbers
-from envtune.command_line.stage_config import compose_stages, is_continued, own_settings, place_stage, stage_before
+from envtune.command_line.stage_config import (
+    compose_stages,
+    configure_stage,
+    is_resumed,
+    previous_stage,
+    stage_differences,
+)
 from envtune.errors import UserError
 from envtune.training.curriculum.stages import StageStart
 
@@ -98,7 +104,7 @@ def test_a_stage_is_placed_in_its_folder_with_its_start_and_its_number_of_update
     with command("stage=curriculum"):
         (config,) = compose_stages(["2"])
         start = StageStart("2", 2, Path("run/stage_2"), Path("run/stage_1/best.ckpt"), 20, max_updates=7)
-        placed = plain(place_stage(config, start, "last"))
+        placed = plain(configure_stage(config, start, "last"))
     assert (placed["run_folder"], placed["init_from"], placed["ckpt_path"]) == (
         "run/stage_2",
         "run/stage_1/best.ckpt",
@@ -112,15 +118,18 @@ def test_a_stage_is_placed_in_its_folder_with_its_start_and_its_number_of_update
 def test_the_first_stage_keeps_the_start_and_the_length_that_the_command_gave():
     with command("stage=curriculum", "init_from=runs/a", "trainer.max_steps=9"):
         (config,) = compose_stages(["1"])
-        placed = place_stage(config, StageStart("1", 1, Path("run/stage_1")), None)
+        placed = configure_stage(config, StageStart("1", 1, Path("run/stage_1")), None)
         assert (placed.init_from, placed.trainer.max_steps) == ("runs/a", 9)
 
 
 def test_own_settings_are_those_that_a_stage_has_otherwise():
     with command("stage=curriculum") as config:
         second, third = compose_stages(["2", "3"])
-        assert own_settings(second, config) == {"data": {"categories": ["base"]}, "prompt": {"instructions": "short"}}
-        assert own_settings(third, config) == {}
+        assert stage_differences(second, config) == {
+            "data": {"categories": ["base"]},
+            "prompt": {"instructions": "short"},
+        }
+        assert stage_differences(third, config) == {}
 
 
 def test_a_stage_without_a_file_is_refused_before_anything_is_trained():
@@ -136,13 +145,13 @@ def test_the_curriculum_is_no_stage_of_itself():
 
 def test_a_checkpoint_of_one_stage_continues_no_curriculum():
     with command("stage=curriculum") as config:
-        assert not is_continued(config)
+        assert not is_resumed(config)
         config.ckpt_path = "last"
-        assert is_continued(config)
+        assert is_resumed(config)
         config.ckpt_path = "runs/a/stage_2/checkpoints/last.ckpt"
         with pytest.raises(UserError, match="is a checkpoint of one stage: continue a curriculum with ckpt_path=<its"):
-            is_continued(config)
+            is_resumed(config)
 
 
 def test_the_stage_before_is_that_of_the_papers_curriculum():
-    assert [stage_before(stage) for stage in ("1", "2", "4", "mine")] == [None, "1", "3", None]
+    assert [previous_stage(stage) for stage in ("1", "2", "4", "mine")] == [None, "1", "3", None]

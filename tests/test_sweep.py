@@ -80,7 +80,7 @@ def test_a_job_that_fails_loses_no_other_and_is_named_at_the_end(
     with pytest.raises(SystemExit) as caught:
         sweep("seed=0,1,2", "hydra.sweeper.max_batch_size=1", task=raising(ValueError("no luck"), 1))
     assert str(caught.value) == (
-        f"error: 1 failed as told above: the same command with hydra.sweep.dir={tmp_path} runs the unfinished jobs "
+        f"error: 1 failed as listed above: the same command with hydra.sweep.dir={tmp_path} runs the unfinished jobs "
         "again, and no other"
     )
     printed = capsys.readouterr().out

@@ -39,7 +39,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from envtune.command_line.command import require_known_choices
-from envtune.command_line.composed_config import require_sound
+from envtune.command_line.composed_config import require_valid_components
 from envtune.command_line.mistakes import CONFIG_FOLDER, sentence
 from envtune.errors import UserError
 from envtune.evaluation.recorded_episodes import RecordedEpisode, read_episodes, trajectory_files
@@ -90,7 +90,7 @@ def compose_reward(arguments: Sequence[str]) -> Reward:
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         config = hydra.compose(CONFIG, overrides=list(arguments))
-    require_sound(OmegaConf.masked_copy(config, ["reward"]))
+    require_valid_components(OmegaConf.masked_copy(config, ["reward"]))
     return instantiate(config.reward, _convert_="all")
 
 

@@ -1,8 +1,8 @@
-"""Checks a composed config as a whole, before anything is made of it. Knows Hydra.
+"""Validate a composed config as a whole before any component is built.
 
-Every node with a `_target_` has to have the parameters of that class or function, with values that their annotations
-allow (`checked`); for classes of libraries, `training.library_settings` says more. What is cheap to make is then made
-once, so that a constructor refuses now what does not go together.
+Every node with a `_target_` must have the parameters of that class or function, with values that their annotations
+allow (`checked`); `library_settings` constrains classes of libraries. Components that are cheap to build are then built
+once, so that their constructors reject contradictory settings early.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import Parameter
 from typing import Any, get_args
 
-# private: what `instantiate` locates targets with. hydra.utils.get_object also logs an error, which a user would read
-# beside the one sentence.
+# private: `instantiate` locates targets with it. The public hydra.utils.get_object also logs an error beside the one
+# sentence.
 from hydra._internal.utils import _locate
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -23,49 +23,51 @@ from envtune.checked import Allowed, allowed_of, is_own_class, parameters_of, re
 from envtune.errors import UserError, valid_names
 
 _RESERVED = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
-# With these a component gets arguments from elsewhere.
+# With these keys a component gets arguments from elsewhere.
 _OPEN = {"_partial_", "_args_"}
 _VARIABLE = (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
-def require_sound(config: DictConfig) -> None:
-    """Checks every component of ``config``.
+def require_valid_components(config: DictConfig) -> None:
+    """Validate every component of ``config``.
 
     Raises:
-        UserError: an argument that a component does not take, lacks, or does not allow.
-        hydra.errors.InstantiationException: a component that cannot be imported, or that its constructor refuses.
-        omegaconf.errors.OmegaConfBaseException: a value that is missing, or that refers to nothing.
+        UserError: an argument of a component is unknown, missing or not allowed.
+        hydra.errors.InstantiationException: a component cannot be imported, or its constructor raises.
+        omegaconf.errors.OmegaConfBaseException: a value is missing, or an interpolation cannot be resolved.
     """
     targets = {key: (node, _target_of(node, key)) for key, node in components(config)}
     for key, (node, target) in targets.items():
         _require_arguments(node, key, target)
     for key, (node, _) in targets.items():
+        # Classes of this package only keep their arguments, and so do functions that return one. Other functions load
+        # something, and of other classes nothing is known.
         if all(map(_is_cheap, _targets_in(OmegaConf.to_container(node, resolve=True), key))):
             instantiate(node, _convert_="all")
 
 
 def require_component(value: Any, key: str) -> None:
-    """Raises UserError for a ``value`` of which nothing can be made."""
+    """Raise UserError for a ``value`` that cannot be instantiated."""
     if not (isinstance(value, Mapping | DictConfig) and "_target_" in value):
         raise UserError(f"{key}={shown(value)} has no _target_ that names a class: give one, or leave it as it was")
 
 
 def components(node: DictConfig | ListConfig, key: str = "") -> Iterator[tuple[str, DictConfig]]:
-    """Every node below ``node`` that has a `_target_`, by its dotted name; not those that are only referred to."""
+    """Yield every node below ``node`` that has a `_target_`, with its dotted name. Interpolations are not followed."""
     names: Iterable[Any] = node if isinstance(node, DictConfig) else range(len(node))
     for name in names:
         if OmegaConf.is_interpolation(node, name) or OmegaConf.is_missing(node, name):
             continue
-        child, its_key = node[name], f"{key}.{name}" if key else str(name)
+        child, child_key = node[name], f"{key}.{name}" if key else str(name)
         if isinstance(child, DictConfig) and "_target_" in child:
-            yield its_key, child
+            yield child_key, child
         if isinstance(child, (DictConfig, ListConfig)):
-            yield from components(child, its_key)
+            yield from components(child, child_key)
 
 
 def _target_of(node: Mapping[Any, Any] | DictConfig, key: str) -> Callable[..., Any]:
-    """Raises InstantiationException, as making it would, for a target that cannot be imported or called."""
+    """Raise InstantiationException, as `instantiate` would, for a target that cannot be imported or called."""
     if not isinstance(node["_target_"], str):
         raise UserError(f"{key}._target_={shown(node['_target_'])} must be text that names a class or function")
     try:
@@ -78,7 +80,7 @@ def _target_of(node: Mapping[Any, Any] | DictConfig, key: str) -> Callable[..., 
 
 
 def _targets_in(value: Any, key: str) -> Iterator[Callable[..., Any]]:
-    """Every target in plain values, what they refer to included."""
+    """Yield every target in plain values, those of resolved interpolations included."""
     if isinstance(value, Mapping):
         if "_target_" in value:
             yield _target_of(value, key)
@@ -89,10 +91,6 @@ def _targets_in(value: Any, key: str) -> Iterator[Callable[..., Any]]:
 
 
 def _is_cheap(target: Callable[..., Any]) -> bool:
-    """Classes of this package do nothing but keep their arguments, and so do functions that return one.
-
-    Other functions load something, and of other classes nothing is known.
-    """
     returned = getattr(target, "__annotations__", {}).get("return")
     return is_own_class(target if isinstance(target, type) else resolved(returned, target))
 
@@ -108,7 +106,7 @@ def _require_arguments(node: DictConfig, key: str, target: Callable[..., Any]) -
         if name in parameters or any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values()):
             _require_allowed(node, name, key, allowed.get(name), annotations.get(name))
         else:
-            raise UserError(f"{key}.{name} is no setting of {node['_target_']}; {valid_names(name, names)}")
+            raise UserError(f"{key}.{name} is not a setting of {node['_target_']}; {valid_names(name, names)}")
     for name in names:
         if parameters[name].default is Parameter.empty and name not in given and not _OPEN & {*node}:
             raise UserError(f"{key}.{name} has no value: give one on the command line (+{key}.{name}=…)")
@@ -129,7 +127,7 @@ def _require_allowed(node: DictConfig, name: str, key: str, allowed: Allowed | N
 
 
 def _allowed(target: Callable[..., Any]) -> Mapping[str, Allowed]:
-    """What the target's own annotations allow, and for a library's class, what this project says of it."""
+    """Return what the annotations of the target allow, for a library's class with the constraints of this project."""
     from envtune.command_line.library_settings import LIBRARY_SETTINGS
 
     names = [f"{base.__module__}.{base.__qualname__}" for base in getattr(target, "__mro__", ())]
@@ -141,7 +139,7 @@ def _allowed(target: Callable[..., Any]) -> Mapping[str, Allowed]:
 
 
 def _source_of(node: DictConfig, name: str, key: str) -> str:
-    """The dotted name of the setting that a user would change: what ``name`` refers to, if it refers to one."""
+    """Return the dotted name of the setting that a user would change: the target of an interpolation, if it is one."""
     container: Any = OmegaConf.to_container(node, resolve=False)
     reference = _REFERENCE.fullmatch(str(container[name]))
     return reference[1] if reference else f"{key}.{name}"

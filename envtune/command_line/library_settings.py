@@ -1,6 +1,6 @@
-"""What this project allows of the settings of libraries' classes, beside the types that they are annotated with.
+"""Constraints on the settings of libraries' classes, beside the types that they are annotated with.
 
-Each function's parameters are the constrained ones, and its annotations say how (`envtune.checked`).
+Each function is named after its class; its annotations constrain the parameters of that class (`envtune.checked`).
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ def trainer(
     overfit_batches: Annotated[Literal[0], Field(description="debug=overfit trains on a few tasks")],
     barebones: Annotated[Literal[False], Field(description="a run needs its callbacks and loggers")],
 ) -> None:
-    """`lightning.Trainer`."""
+    """Constrain `lightning.Trainer`."""
 
 
 def checkpoint(
-    # Beside what validation reports, what Lightning itself always has.
+    # The results of validation, and two names that Lightning always has.
     monitor: Annotated[Literal["step", "epoch"] | ValidationName | None, Field(description="a result of validation")],
     mode: Literal["min", "max"],
     save_top_k: Annotated[int, Field(ge=-1, description="-1 keeps all")],
     every_n_train_steps: Count | None,
     every_n_epochs: Count | None,
 ) -> None:
-    """`lightning.pytorch.callbacks.ModelCheckpoint`."""
+    """Constrain `lightning.pytorch.callbacks.ModelCheckpoint`."""
 
 
 def optimizer(
@@ -71,22 +71,22 @@ def optimizer(
     eps: Positive,
     weight_decay: NotNegative,
 ) -> None:
-    """`torch.optim.Optimizer`, of any kind."""
+    """Constrain `torch.optim.Optimizer` and its subclasses."""
 
 
 def strategy(
     timeout: Annotated[None, Field(description="set trainer.strategy.timeout.minutes")], broadcast_buffers: bool
 ) -> None:
-    """`lightning.pytorch.strategies.Strategy`, of any kind."""
+    """Constrain `lightning.pytorch.strategies.Strategy` and its subclasses."""
 
 
 def duration(
     days: Positive, hours: Positive, minutes: Positive, seconds: Positive, milliseconds: Positive, weeks: Positive
 ) -> None:
-    """`datetime.timedelta`."""
+    """Constrain `datetime.timedelta`."""
 
 
-# By the full name of the class; those that are derived from it have the same settings.
+# By the qualified name of the class; subclasses have the same constraints.
 LIBRARY_SETTINGS: Mapping[str, Callable[..., Any]] = {
     "lightning.pytorch.trainer.trainer.Trainer": trainer,
     "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint": checkpoint,

@@ -1,4 +1,4 @@
-"""The user's mistakes, as Hydra and OmegaConf report them, in one sentence: the value, what is allowed, what to do."""
+"""One sentence for each mistake of a user that Hydra or OmegaConf reports: the value, what is allowed, what to do."""
 
 from __future__ import annotations
 
@@ -15,43 +15,52 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import envtune
-from envtune.command_line.override_grammar import pasted, quoted, unquoted
+from envtune.command_line.override_grammar import quote_value, shell_quoted, unquote
 from envtune.errors import UserError, valid_names
 from envtune.files.atomic_file import FAULTS, WriteError, write_error
 
 CONFIG_FOLDER = Path(envtune.__file__).parents[1] / "conf"
 
-# Errors that a sentence tells whole; of any other somebody will want to see the place.
+# Errors for which one sentence is enough; any other needs its traceback.
 MISTAKES = (HydraException, OmegaConfBaseException, UserError, OSError)
 
-# What gives settings to a top-level name that has none of its own and is no group.
+# The override that sets a top-level name which is null by default and not a group.
 CHOSEN_BY = {"curriculum": "stage=curriculum"}
-# Launchers of sweeps that are extras of this package.
+# The extra of this package that installs a launcher of sweeps.
 LAUNCHER_EXTRAS = {"joblib": "sweep", "submitit_slurm": "slurm", "submitit_local": "slurm"}
 
 
 def sentence(error: Exception, config_name: str, overrides: Iterable[str] = ()) -> str:
-    """One sentence for a mistake of the user's: the value, what is allowed, what to do. Of another error, its kind.
+    """Return one sentence for a mistake of the user: the value, what is allowed, what to do; else the error's class.
 
-    ``overrides`` are those that the config was composed with.
+    Args:
+        error: the exception.
+        config_name: the stem of the command's file in `conf/`.
+        overrides: those that the config was composed with.
     """
-    # A value that no one could have typed is cut.
-    return re.sub(r"\S{1000,}", lambda word: f"{word[0][:50]}…{word[0][-50:]}", _told(error, config_name, overrides))
+    # A value that is too long to have been typed is shortened.
+    text = _sentence(error, config_name, overrides)
+    return re.sub(r"\S{1000,}", lambda word: f"{word[0][:50]}…{word[0][-50:]}", text)
 
 
-def _told(error: Exception, config_name: str, overrides: Iterable[str]) -> str:
+def _sentence(error: Exception, config_name: str, overrides: Iterable[str]) -> str:
     if not isinstance(error, MISTAKES):
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        return no_choice(group, choice, error.options) + _extra_of(choice)
+        extra = LAUNCHER_EXTRAS.get(choice)
+        install = f"; {choice} comes with pip install -c constraints.txt -e '.[{extra}]'" if extra else ""
+        return unknown_choice(group, choice, error.options) + install
     if isinstance(error, InstantiationException):
-        return _instantiation_sentence(error)
+        place = re.search(r"full_key: (\S+)", str(error))
+        return f"{place[1] if place else 'the config'}: {' '.join(str(error.__cause__ or error).split())}"
     if isinstance(error, OSError) and error.errno in FAULTS:
         error = write_error(error)
     if isinstance(error, WriteError):
-        goes_on = f", then continue the run with ckpt_path={_run_folder()}"
-        return f"{error}{goes_on if 'ckpt_path' in top_level_keys(config_name) else ''}"
+        if "ckpt_path" not in top_level_keys(config_name):
+            return str(error)
+        folder = HydraConfig.get().runtime.output_dir if HydraConfig.initialized() else "RUN_FOLDER"
+        return f"{error}, then continue the run with ckpt_path={folder}"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}: check the path, and that it may be read and written"
     if isinstance(error, OverrideParseException):
@@ -66,33 +75,21 @@ def _told(error: Exception, config_name: str, overrides: Iterable[str]) -> str:
 
 
 def _override_sentence(override: str) -> str:
-    """How an argument is written that Hydra's grammar refuses."""
+    """Return how to write an argument that Hydra's grammar rejects."""
     name, equals, value = override.partition("=")
     if not equals or not re.fullmatch(r"[+~]*[\w.@/]+", name):
         return f"{override} is not an override: give group=choice or setting=value"
     if value.startswith("[") and value.endswith("]"):
-        example = pasted([f"{name}=['a b','ü']"])
+        example = shell_quoted([f"{name}=['a b','ü']"])
         return f"{override} cannot be read: quote each text in the list, as in {example}"
     return (
         f"{override} cannot be read, for quotes, commas, brackets, braces, spaces and = have a meaning in a value: if "
-        f"it is a text, give it as {pasted([f'{name}={quoted(unquoted(value))}'])}"
+        f"it is a text, give it as {shell_quoted([f'{name}={quote_value(unquote(value))}'])}"
     )
 
 
-def _run_folder() -> str:
-    return str(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else "RUN_FOLDER"
-
-
-def _instantiation_sentence(error: InstantiationException) -> str:
-    """What the component said, behind the name of the setting."""
-    place = re.search(r"full_key: (\S+)", str(error))
-    cause = error.__cause__
-    key = place[1] if place else "the config"
-    return f"{key}: {' '.join(str(cause or error).split())}"
-
-
 def _unknown_key_sentence(key: str, config_name: str, overrides: Iterable[str]) -> str:
-    """The keys that stand where ``key`` was looked for, in the config that the other choices compose."""
+    """Return the keys that exist at the level of ``key``, in the config that the other choices compose."""
     node: Any = _compose_choices(config_name, overrides)
     *parents, last = key.split("@")[0].replace("/", ".").split(".")
     known: list[str] = []
@@ -113,7 +110,7 @@ def _unknown_key_sentence(key: str, config_name: str, overrides: Iterable[str]) 
 
 
 def _compose_choices(config_name: str, arguments: Iterable[str]) -> DictConfig:
-    """The config of this command with its choices of groups, and without its settings."""
+    """Compose the config of this command with its choices of groups, but without its settings."""
     groups = top_level_keys(config_name)
     choices = [a for a in arguments if re.fullmatch(r"\w+=[\w.'-]+", a) and a.split("=")[0] in groups]
     choices = [choice for choice in choices if (CONFIG_FOLDER / choice.split("=")[0]).is_dir()]
@@ -123,7 +120,7 @@ def _compose_choices(config_name: str, arguments: Iterable[str]) -> DictConfig:
 
 
 def top_level_keys(config_name: str) -> list[str]:
-    """The settings of the primary config file and the groups in its defaults list."""
+    """Return the settings of the primary config file and the groups in its defaults list."""
     primary = OmegaConf.load(CONFIG_FOLDER / f"{config_name}.yaml")
     assert isinstance(primary, DictConfig)
     groups = [
@@ -132,11 +129,11 @@ def top_level_keys(config_name: str) -> list[str]:
     return [*groups, *(str(key) for key in primary if key != "defaults")]
 
 
-def no_choice(group: str, choice: str, options: Iterable[str]) -> str:
-    return f"{group}={choice} is no choice; choose one of: {', '.join(sorted(options))}"
+def options_of(group: str) -> list[str]:
+    """Return the names of the choices that conf/ has for a group; none if it is not a group."""
+    return sorted(path.stem for path in (CONFIG_FOLDER / group).glob("*.yaml"))
 
 
-def _extra_of(choice: str) -> str:
-    """What to install for a launcher that is not there."""
-    extra = LAUNCHER_EXTRAS.get(choice)
-    return f"; {choice} comes with pip install -c constraints.txt -e '.[{extra}]'" if extra else ""
+def unknown_choice(group: str, choice: str, options: Iterable[str]) -> str:
+    """Return the error message for a choice that a group does not have."""
+    return f"{group}={choice} is not a choice; choose one of: {', '.join(sorted(options))}"

@@ -1,9 +1,9 @@
-"""What a run's folder may repeat of the command that started the run: choices of groups, and plain settings.
+"""The overrides that a run's folder may repeat: choices of groups, and plain settings.
 
-A folder may come from somebody else, and its `.hydra/overrides.yaml` is a command line. So what it may say is listed
-here, and nothing else is obeyed: not what names code to run (`_target_`, `model.trust_remote_code`, strategies,
-plugins, arguments of an engine), nor a place to write to, nor an address. What is only read, as weights or as tasks, is
-read without running any of it. Reasons: docs/resume.md.
+A folder may come from elsewhere, and its `.hydra/overrides.yaml` is a command line. Therefore this is an allowlist. It
+excludes whatever names code to run (`_target_`, `model.trust_remote_code`, strategies, plugins, engine arguments), a
+path to write to, or an address. Files that are only read (weights, tasks) are read without running code of theirs.
+Reasons: docs/resume.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hydra.core.override_parser.types import OverrideType, ValueType
 from hydra.errors import HydraException
 
 from envtune.command_line.mistakes import CONFIG_FOLDER
-from envtune.command_line.override_grammar import parsed, pasted
+from envtune.command_line.override_grammar import parse_override, shell_quoted
 from envtune.errors import UserError
 from envtune.files.record_file import read_record
 
@@ -41,22 +41,22 @@ PLAIN_SETTINGS = (
     *("callbacks.transition.metric", "callbacks.transition.on_collapse"),
     *("curriculum.start_from", "curriculum.max_updates"),
 )
-# These may be repeated as `null` or `false`, which switches something off.
+# These may be repeated as `null` or `false`, which disables something.
 SWITCHES = ("callbacks.*", "logger.*", "model.trust_remote_code", "model.attn_implementation", "curriculum")
-# An implementation of attention that transformers itself has. One with a slash is fetched from the hub, code and all.
+# An attention implementation of transformers itself. One with a slash is downloaded from the hub, including code.
 _ATTENTION = re.compile(r"\w+")
 _SETTING = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _CHOICE = re.compile(r"\w[\w.-]*")
 
 
 def recorded_overrides(folder: Path) -> list[str]:
-    """What Hydra noted of the command that started the run in ``folder``.
+    """Return the overrides that Hydra recorded for the run in ``folder``.
 
     Raises:
-        UserError: the folder has no such record, or it is broken.
+        UserError: the record is missing or damaged.
     """
     path = folder / ".hydra" / "overrides.yaml"
-    remedy = f"give the run's settings again, with {pasted([f'hydra.run.dir={folder}', 'ckpt_path=last'])}"
+    remedy = f"give the run's settings again, with {shell_quoted([f'hydra.run.dir={folder}', 'ckpt_path=last'])}"
     found = read_record(path, list[str], remedy)
     if found is None:
         raise UserError(
@@ -65,19 +65,19 @@ def recorded_overrides(folder: Path) -> list[str]:
         )
     for override in found:
         try:
-            parsed(override)
+            parse_override(override)
         except HydraException as error:
             raise UserError(f"{path} cannot be used ({override!a} is not an override): {remedy}") from error
     return found
 
 
 def may_be_repeated(override: str) -> bool:
-    """Whether a run's folder may give ``override``: a choice that conf/ has, or a plain value of a listed setting."""
-    read = parsed(override)
+    """Return True for a choice that conf/ has, or a plain value of a listed setting."""
+    read = parse_override(override)
     if read.type is not OverrideType.CHANGE or read.value_type is not ValueType.ELEMENT or read.package is not None:
         return False
     name, value = read.key_or_group, read.value()
-    if name in _groups():
+    if name in {path.name for path in CONFIG_FOLDER.iterdir() if path.is_dir() and path.name != "hydra"}:
         return value is None or _is_choice(name, value)
     if not _SETTING.fullmatch(name):
         return False
@@ -90,13 +90,10 @@ def may_be_repeated(override: str) -> bool:
     return _is_listed(name, PLAIN_SETTINGS) and _is_plain(value)
 
 
-def _groups() -> frozenset[str]:
-    return frozenset(path.name for path in CONFIG_FOLDER.iterdir() if path.is_dir() and path.name != "hydra")
-
-
 def _is_choice(group: str, value: Any) -> bool:
-    """Whether conf/ has this choice. A choice is a file's name: with a slash it could be a file of any folder."""
+    """Return True if conf/ has this choice."""
     name = str(value)
+    # A choice is a file's name: with a slash it could be a file of any folder.
     return _CHOICE.fullmatch(name) is not None and (CONFIG_FOLDER / group / f"{name}.yaml").is_file()
 
 

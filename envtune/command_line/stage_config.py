@@ -1,4 +1,4 @@
-"""The config of each stage of a curriculum: what `stage=N` composes with the very same command line."""
+"""The config of each stage of a curriculum: what `stage=N` composes with the overrides of the running command."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from envtune.command_line.command import CONFIG_FOLDER
-from envtune.command_line.override_grammar import quoted
+from envtune.command_line.override_grammar import quote_value
 from envtune.errors import UserError
 from envtune.training.curriculum.stages import StageStart
 from envtune.training.reporting.report import changed
 from envtune.training.resume.continued_run import LAST
 
-# The choice of stage that stands for several.
+# The choice of the group `stage` that trains several.
 CURRICULUM = "curriculum"
 
-# Overrides of the curriculum's own; the choice of callbacks is handed on as it was composed with it.
+# Overrides that are not repeated for the stages; the composed choice of callbacks is passed on instead.
 _OF_THE_CURRICULUM = re.compile(r"[+~]*(stage=|curriculum[.=]|callbacks=)")
 
 
 def compose_stages(stages: Sequence[str]) -> list[DictConfig]:
-    """One config for each of ``stages``, with all overrides of the running command that are not the curriculum's own.
+    """Compose a config for each of ``stages``, with the overrides of the running command.
 
     Raises:
-        hydra.errors.MissingConfigException: a stage without a file.
+        hydra.errors.MissingConfigException: a stage has no file.
         UserError: one of them is the curriculum.
     """
     if CURRICULUM in stages:
@@ -39,21 +39,16 @@ def compose_stages(stages: Sequence[str]) -> list[DictConfig]:
     chosen = HydraConfig.get()
     given = [override for override in chosen.overrides.task if not _OF_THE_CURRICULUM.match(override)]
     callbacks = f"callbacks={chosen.runtime.choices['callbacks']}"
-    return [_compose(str(chosen.job.config_name), [*given, callbacks, f"stage={quoted(stage)}"]) for stage in stages]
+    config_name = str(chosen.job.config_name)
+    configs = [hydra.compose(config_name, [*given, callbacks, f"stage={quote_value(stage)}"]) for stage in stages]
+    for config in configs:
+        # An experiment may have set it.
+        config.curriculum = None
+    return configs
 
 
-def _compose(config_name: str, overrides: list[str]) -> DictConfig:
-    config = hydra.compose(config_name, overrides)
-    # An experiment may set how the curriculum goes.
-    config.curriculum = None
-    return config
-
-
-def place_stage(config: DictConfig, start: StageStart, ckpt_path: str | None) -> DictConfig:
-    """``config`` writing to the stage's folder, starting where it is told and ended by its number of updates, if given.
-
-    ``ckpt_path`` is what an interrupted stage goes on from.
-    """
+def configure_stage(config: DictConfig, start: StageStart, ckpt_path: str | None) -> DictConfig:
+    """Set the folder, the starting point and the number of updates of a stage, and the checkpoint that it resumes."""
     config.run_folder, config.ckpt_path = str(start.folder), ckpt_path
     if start.init_from is not None:
         config.init_from = str(start.init_from)
@@ -62,17 +57,17 @@ def place_stage(config: DictConfig, start: StageStart, ckpt_path: str | None) ->
     return config
 
 
-def alone() -> StageStart:
-    """The stage of a command that trains only one."""
+def single_stage() -> StageStart:
+    """Return the stage of a command that trains only one."""
     chosen = HydraConfig.get()
-    return StageStart(str(chosen.runtime.choices["stage"]), place=1, folder=Path(chosen.runtime.output_dir))
+    return StageStart(str(chosen.runtime.choices["stage"]), position=1, folder=Path(chosen.runtime.output_dir))
 
 
-def is_continued(config: DictConfig) -> bool:
-    """Whether a curriculum goes on with what is in its run folder.
+def is_resumed(config: DictConfig) -> bool:
+    """Return True if the curriculum in the run folder is resumed.
 
     Raises:
-        UserError: ``ckpt_path`` names a file, which stands for one stage and not for the curriculum.
+        UserError: ``ckpt_path`` names a file, which belongs to a single stage.
     """
     if config.ckpt_path not in (None, LAST):
         raise UserError(
@@ -82,20 +77,20 @@ def is_continued(config: DictConfig) -> bool:
     return config.ckpt_path == LAST
 
 
-def stage_before(stage: str) -> str | None:
-    """The stage before ``stage`` in `stage=curriculum`."""
+def previous_stage(stage: str) -> str | None:
+    """Return the stage before ``stage`` in `stage=curriculum`; None for the first stage or an unknown one."""
     plan = OmegaConf.load(CONFIG_FOLDER / "stage" / f"{CURRICULUM}.yaml")
     stages = [str(name) for name in plan.curriculum.stages]
     return stages[stages.index(stage) - 1] if stage in stages[1:] else None
 
 
-def own_settings(stage: DictConfig, curriculum: DictConfig) -> dict[str, Any]:
-    """What a stage sets that the config of the whole curriculum has not, or has otherwise."""
+def stage_differences(stage: DictConfig, curriculum: DictConfig) -> dict[str, Any]:
+    """Return the settings in which the config of a stage differs from that of the whole curriculum."""
     sides = (OmegaConf.to_container(config, resolve=False) for config in (stage, curriculum))
-    own = changed(*cast(Iterable[dict[str, Any]], sides))
-    return {name: value for name, value in own.items() if name not in ("curriculum", "ckpt_path")}
+    differing = changed(*cast(Iterable[dict[str, Any]], sides))
+    return {name: value for name, value in differing.items() if name not in ("curriculum", "ckpt_path")}
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
-    """``config`` as plain values, with everything that refers to something else filled in."""
+def resolve(config: DictConfig) -> dict[str, Any]:
+    """Return ``config`` as plain values, with its interpolations resolved."""
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))

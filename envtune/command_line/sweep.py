@@ -1,7 +1,7 @@
-"""What `-m` adds to a command: every job once, in its own folder, whatever becomes of the others. Knows Hydra.
+"""Sweeps (`-m`): every job runs once, in its own folder, independently of the others.
 
-A job that fails is recorded and the others go on; the sweep ends in a sentence that names it. The same command with
-`hydra.sweep.dir=FOLDER` skips what is finished and continues what is not; the folder of another job is refused.
+A failed job is recorded, the others run on, and the sweep ends in a sentence that names it. The same command with
+`hydra.sweep.dir=FOLDER` skips finished jobs and resumes the others; the folder of another job is rejected.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# private: Hydra's own sweeper, whose jobs must be known before the sweep. An own product of the overrides' choices
-# would replace it, and could come to differ from Hydra's.
+# private: Hydra's own sweeper, whose jobs must be known before the sweep. Our own product of the choices would replace
+# it, but could diverge from Hydra's.
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -21,10 +21,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from typing_extensions import override
 
 from envtune.command_line.job_folder import JobFolder, SweepJob, folder_name
 from envtune.command_line.mistakes import MISTAKES
-from envtune.command_line.override_grammar import pasted
+from envtune.command_line.override_grammar import shell_quoted
 from envtune.errors import UserError
 from envtune.files.atomic_file import WriteError
 from envtune.processes.ranks import rank_of_this_process
@@ -34,78 +35,78 @@ log = logging.getLogger(__name__)
 # `${job_folder:${hydra.overrides.task}}`: the name of a job's folder.
 OmegaConf.register_new_resolver("job_folder", lambda overrides: folder_name(map(str, overrides)), replace=True)
 
-# The value of `ckpt_path` that continues the run of the folder, from the start if it has no checkpoint yet.
+# The value of `ckpt_path` that resumes the run of the folder, from the beginning if it has no checkpoint yet.
 NEWEST_CHECKPOINT = "last"
 
 Task = Callable[[DictConfig], Any]
-# Tells an error in one sentence.
-Tell = Callable[[Exception], str]
+# Returns the sentence for an error.
+Describe = Callable[[Exception], str]
 
 
-def run(task: Task, config: DictConfig, program: str, tell: Tell) -> Any:
-    """Runs ``task`` and records how it ended, in its run folder; in a sweep, only if it has not finished before.
+def run(task: Task, config: DictConfig, program: str, describe: Describe) -> Any:
+    """Run ``task`` and record its outcome in its run folder; skip a job of a sweep that has finished before.
 
-    The folder is locked meanwhile: two processes that continue one run would write over each other's records.
+    The folder is locked meanwhile: two processes that resume one run would overwrite each other's records.
 
     Returns:
-        What the task returned, now or before; NaN of a job that failed.
+        The result of the task, now or before; NaN for a failed job.
 
     Raises:
-        UserError: the folder belongs to another job of a sweep, or another process is at work in it.
+        UserError: the folder belongs to another job of a sweep, or another process works in it.
     """
     folder = JobFolder(Path(HydraConfig.get().runtime.output_dir))
     if rank_of_this_process() > 0:
         return _follow(task, config, folder)
     with folder.locked():
         if in_sweep():
-            return _job(task, config, folder, program, tell)
-        return _recorded(task, config, folder, tell)
+            return _run_job(task, config, folder, program, describe)
+        return _run_recorded(task, config, folder, describe)
 
 
 def in_sweep() -> bool:
-    """Whether this process runs a job of a sweep."""
+    """Return True if this process runs a job of a sweep."""
     return HydraConfig.get().mode is RunMode.MULTIRUN
 
 
-def runs_here() -> bool:
-    """False of a sweep's job that only a queue of Slurm will start, on a machine like no other."""
+def runs_on_this_machine() -> bool:
+    """Return False before a sweep whose jobs Slurm will start on other machines."""
     return in_sweep() or not str(HydraConfig.get().launcher["_target_"]).endswith("SlurmLauncher")
 
 
 def overrides_of_jobs(sweep: DictConfig) -> list[list[str]]:
-    """The command line of every job, as far as it is known before the sweep.
+    """Return the overrides of every job, as far as they are known before the sweep.
 
-    Hydra's own sweeper takes every combination; of another one, what all jobs have in common.
+    Hydra's own sweeper runs every combination; for any other, one list of the overrides that all jobs share.
 
     Raises:
-        UserError: an interval, which only other sweepers can draw from.
+        UserError: an override is an interval, which Hydra's own sweeper cannot sample.
     """
     sweeper, overrides = sweep.hydra.sweeper, sweep.hydra.overrides
     parser = OverridesParser.create(GlobalHydra.instance().config_loader())
     parsed = parser.parse_overrides([*overrides.task])
     if not str(sweeper["_target_"]).endswith(".BasicSweeper"):
-        parsed = [override for override in parsed if not override.is_sweep_override()]
-    for override in parsed:
-        if override.is_interval_sweep():
-            raise UserError(f"{override.input_line} has no end: sweep over a list, range(…) or glob(…)")
+        parsed = [given for given in parsed if not given.is_sweep_override()]
+    for given in parsed:
+        if given.is_interval_sweep():
+            raise UserError(f"{given.input_line} has no end: sweep over a list, range(…) or glob(…)")
     always = parser.parse_overrides([f"{name}={value}" for name, value in (sweeper.get("params") or {}).items()])
     (jobs,) = BasicSweeper.split_arguments([*always, *parsed], None)
     return [[*overrides.hydra, *job] for job in jobs]
 
 
 def _follow(task: Task, config: DictConfig, folder: JobFolder) -> Any:
-    """One of the job's other processes: it does what the first one does, which keeps the records."""
+    """Run a rank other than 0, without keeping records."""
     if in_sweep():
         if finished := folder.finished:
             return finished.result
-        # Without a checkpoint it starts at the beginning, as the first process does in a new folder.
+        # Without a checkpoint it starts from the beginning, as rank 0 does in a new folder.
         if "ckpt_path" in config:
             config.ckpt_path = NEWEST_CHECKPOINT
     return task(config)
 
 
-def _job(task: Task, config: DictConfig, folder: JobFolder, program: str, tell: Tell) -> Any:
-    """Goes on with what has begun, and not at all with what has finished. An error ends this job, not the sweep."""
+def _run_job(task: Task, config: DictConfig, folder: JobFolder, program: str, describe: Describe) -> Any:
+    """Start or resume a job, or skip it if it has finished. An error ends this job, not the sweep."""
     settings: Any = OmegaConf.to_container(config, resolve=False)
     begun = folder.claim(SweepJob(program, tuple(HydraConfig.get().overrides.task), settings))
     if finished := folder.finished:
@@ -114,22 +115,22 @@ def _job(task: Task, config: DictConfig, folder: JobFolder, program: str, tell: 
     if begun and "ckpt_path" in config:
         config.ckpt_path = NEWEST_CHECKPOINT
     try:
-        return _recorded(task, config, folder, tell)
+        return _run_recorded(task, config, folder, describe)
     except Exception as error:
-        log.error("failed: %s: %s", folder.path, tell(error), exc_info=not isinstance(error, MISTAKES))
+        log.error("failed: %s: %s", folder.path, describe(error), exc_info=not isinstance(error, MISTAKES))
         if folder.failure is None:
-            # The end of the sweep would not show it.
+            # The failure could not be recorded, so the report of the sweep would not show it.
             raise
         return float("nan")
 
 
-def _recorded(task: Task, config: DictConfig, folder: JobFolder, tell: Tell) -> Any:
+def _run_recorded(task: Task, config: DictConfig, folder: JobFolder, describe: Describe) -> Any:
     folder.begin()
     try:
         result = task(config)
     except Exception as error:
         try:
-            folder.fail(tell(error))
+            folder.fail(describe(error))
         except WriteError as unrecorded:
             log.warning("%s", unrecorded)
         raise
@@ -138,18 +139,21 @@ def _recorded(task: Task, config: DictConfig, folder: JobFolder, tell: Tell) -> 
 
 
 class SweepReport(Callback):
-    """Says at the start how the sweep is continued, and at the end which of its jobs failed."""
+    """Print how to continue the sweep at its start, and which of its jobs failed at its end."""
 
     def __init__(self) -> None:
         self._earlier: dict[Path, int] = {}
 
+    @override
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         folder = config.hydra.sweep.dir
         self._earlier = _failures(Path(folder))
-        print(f"sweep folder: {folder} (the same command with {pasted([f'hydra.sweep.dir={folder}'])} continues it)")
+        print(
+            f"sweep folder: {folder} (the same command with {shell_quoted([f'hydra.sweep.dir={folder}'])} continues it)"
+        )
 
+    @override
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Exits with a sentence if a job of this command failed: of any other error here Hydra makes a warning."""
         folder = Path(config.hydra.sweep.dir)
         jobs = [JobFolder(path.parent) for path in folder.glob("**/job.json")]
         print(f"{sum(job.finished is not None for job in jobs)} of {len(jobs)} jobs in {folder} have finished")
@@ -157,12 +161,13 @@ class SweepReport(Callback):
         for path in failed:
             print(f"failed: {path}: {JobFolder(path).failure}")
         if failed:
+            # Not raised: Hydra turns any error in a callback into a warning.
             sys.exit(
-                f"error: {len(failed)} failed as told above: the same command with "
-                f"{pasted([f'hydra.sweep.dir={folder}'])} runs the unfinished jobs again, and no other"
+                f"error: {len(failed)} failed as listed above: the same command with "
+                f"{shell_quoted([f'hydra.sweep.dir={folder}'])} runs the unfinished jobs again, and no other"
             )
 
 
 def _failures(folder: Path) -> dict[Path, int]:
-    """The records of failed jobs below ``folder`` and when each was written, by the clock of its file system."""
+    """Return the records of failed jobs below ``folder``, and the modification time of each in ns."""
     return {path: path.stat().st_mtime_ns for path in sorted(folder.glob("**/failed.json"))}

@@ -13,26 +13,26 @@ from omegaconf import DictConfig
 
 from envtune.command_line.command import settings_of_this_run
 from envtune.command_line.stage_config import (
-    alone,
     compose_stages,
-    is_continued,
-    own_settings,
-    place_stage,
-    plain,
-    stage_before,
+    configure_stage,
+    is_resumed,
+    previous_stage,
+    resolve,
+    single_stage,
+    stage_differences,
 )
 from envtune.command_line.sweep import in_sweep
 from envtune.training.curriculum.stage_end import StageEnd, stage_end
 from envtune.training.curriculum.stage_transition import StageMark
-from envtune.training.curriculum.stages import StageStart, continue_stage
+from envtune.training.curriculum.stages import StageStart, resume_stage
 from envtune.training.distributed.devices import require_processes, seed_this_rank
 from envtune.training.distributed.rank_watch import RankWatch
 from envtune.training.reporting.library_logging import silence_libraries, silence_other_ranks
 from envtune.training.reporting.report import config_tree, show, stages_table, validation_curve, validation_table
 from envtune.training.reporting.scalar_log import log_outcome
-from envtune.training.reporting.update_axis import count_on, unlogged
+from envtune.training.reporting.update_axis import continue_update_count, logging_disabled
 from envtune.training.reporting.validation_history import ValidationHistory
-from envtune.training.resume.continued_run import keep_as_own, start_of_run
+from envtune.training.resume.continued_run import adopt_checkpoint, find_resume_checkpoint
 from envtune.training.resume.termination import ended_by_signals
 from envtune.training.run_folder.run_files import files_written_by
 from envtune.training.run_folder.run_record import add_files, write_run_record
@@ -45,11 +45,11 @@ def train_and_report(config: DictConfig) -> float | None:
     silence_libraries()
     silence_other_ranks()
     loggers = [instantiate(logger) for logger in config.logger.values() if logger]
-    with ended_by_signals(how_to_continue(config)), RankWatch() as rank_watch:
+    with ended_by_signals(resume_instruction(config)), RankWatch() as rank_watch:
         stages = (
             train_curriculum(config, loggers, rank_watch)
             if config.curriculum
-            else [train_stage(config, loggers, rank_watch, alone())]
+            else [train_stage(config, loggers, rank_watch, single_stage())]
         )
     log_outcome(loggers, settings_of_this_run(), stages[-1].after, stages[-1].last_update)
     show(validation_curve([point for stage in stages for point in stage.curve]))
@@ -58,40 +58,39 @@ def train_and_report(config: DictConfig) -> float | None:
 
 
 def train_curriculum(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch) -> list[StageRecord]:
-    """Train the stages that have not finished, each by its own config, on common curves."""
+    """Train the stages that have not finished, each with its own config, and log them on common curves."""
     curriculum = instantiate(config.curriculum, _convert_="all")
     configs = compose_stages(curriculum.stages)
-    show(config_tree(plain(config)), f"run folder: {config.run_folder}")
-    continued = is_continued(config)
+    show(config_tree(resolve(config)), f"run folder: {config.run_folder}")
+    resumed = is_resumed(config)
     files = files_written_by(curriculum.folder, loggers)
-    if continued and (curriculum.folder / "run.json").is_file():
+    if resumed and (curriculum.folder / "run.json").is_file():
         add_files(curriculum.folder, files)
     else:
         source = instantiate(config.data, _convert_="all")
-        write_run_record(config.run_folder, source.describe(), list(config.tags), plain(config), files=files)
+        write_run_record(config.run_folder, source.describe(), list(config.tags), resolve(config), files=files)
 
     def train_next(start: StageStart) -> StageEnd:
-        stage = configs[start.place - 1]
-        # The settings that differ from the config printed first.
-        show(config_tree(own_settings(stage, config), f"stage {start.stage}, {start.place} of {len(configs)}"))
-        placed = place_stage(stage, start, continue_stage(curriculum.folder, start))
-        return train_stage(placed, loggers, rank_watch, start)
+        stage = configs[start.position - 1]
+        show(config_tree(stage_differences(stage, config), f"stage {start.stage}, {start.position} of {len(configs)}"))
+        configured = configure_stage(stage, start, resume_stage(curriculum.folder, start))
+        return train_stage(configured, loggers, rank_watch, start)
 
-    records = curriculum.run(train_next, continued)
+    records = curriculum.run(train_next, resumed)
     show(stages_table(records))
     return records
 
 
 def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch, stage: StageStart) -> StageEnd:
     """Build the components of one stage, validate, fit, validate, and save the last checkpoint."""
-    settings = plain(config)
+    settings = resolve(config)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
-    start = start_of_run(config.ckpt_path, config.run_folder)
-    # Build: the model last, because loading its weights takes longest and every other mistake should show before.
+    start = find_resume_checkpoint(config.ckpt_path, config.run_folder)
+    # Build. The model is last: loading its weights takes longest, and every other mistake should show earlier.
     datamodule = instantiate(config.datamodule, _convert_="all")
     history = ValidationHistory()
     callbacks = [rank_watch, history, *(instantiate(callback) for callback in config.callbacks.values() if callback)]
-    callbacks += [StageMark(stage.place)] if stage.in_curriculum else []
+    callbacks += [StageMark(stage.position)] if stage.in_curriculum else []
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers)
     require_processes(trainer, in_sweep())
     datamodule.check_devices(trainer.world_size)
@@ -99,7 +98,7 @@ def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch
     if not stage.in_curriculum:
         show(config_tree(settings), f"run folder: {config.run_folder}")
     continued_from = str(start) if start else None
-    show(describe_start(stage.stage, config.model.path, config.init_from, continued_from, stage_before(stage.stage)))
+    show(describe_start(stage.stage, config.model.path, config.init_from, continued_from, previous_stage(stage.stage)))
     module = instantiate(config.module, _convert_="all")
     seed_this_rank(config.seed, trainer)
     collector, model = datamodule.collector, module.policy.model.config
@@ -108,24 +107,24 @@ def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch
     # Record what is about to run.
     files = files_written_by(Path(config.run_folder), [*callbacks, *loggers])
     write_run_record(config.run_folder, tasks, list(config.tags), settings, start, files, collector.template.pieces)
-    count_on(trainer, module, stage.updates_before)
+    continue_update_count(trainer, module, stage.updates_before)
     # Fit.
     if start:
-        keep_as_own(start, config.run_folder)
+        adopt_checkpoint(start, config.run_folder)
     else:
-        with unlogged(trainer, stage.updates_before > 0):
+        with logging_disabled(trainer, stage.updates_before > 0):
             trainer.validate(module, datamodule, verbose=False)
     trainer.fit(module, datamodule, ckpt_path=start, weights_only=True)
     if history.newest_update != trainer.global_step:
         trainer.validate(module, datamodule, verbose=False)
-    # After the validation: a run killed between the two continues from before it, and does not validate twice.
+    # After the validation: a run killed between the two resumes before it, and does not record it twice.
     last = Path(config.run_folder) / "checkpoints" / "last.ckpt"
     trainer.save_checkpoint(last, weights_only=False)
     return stage_end(trainer, module.updates_before, last, history)
 
 
-def how_to_continue(config: DictConfig) -> str:
-    """Return the sentence printed when a signal ends the run: the command that continues it."""
+def resume_instruction(config: DictConfig) -> str:
+    """Return the sentence that is printed when a signal ends the run."""
     if in_sweep():
         folder = HydraConfig.get().sweep.dir
         return f"the same command with hydra.sweep.dir={shlex.quote(folder)} continues the sweep"

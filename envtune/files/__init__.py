@@ -1,1 +1,1 @@
-"""Files on the disk: written whole or not at all, validated where they are read."""
+"""Files on disk: written atomically, validated where they are read."""

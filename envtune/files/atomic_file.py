@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, whatever interrupts the program; errors are sentences."""
+"""Atomic writes of files and folders; errors are sentences."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from envtune.errors import UserError
 
 PARTIAL = ".partial"
 
-# By errno, what is wrong where name and rights are in order, and what to do.
+# By errno: what is wrong although name and permissions are fine, and what to do.
 FAULTS = {
     errno.ENOSPC: ("the disk is full", "free some space"),
     errno.EDQUOT: ("the disk quota is used up", "free some space"),
@@ -28,11 +28,11 @@ FAULTS = {
 
 
 class WriteError(UserError):
-    """A file cannot be written: says which, why and what to do. Its cause is the operating system's error."""
+    """A file cannot be written. The message has its name, the reason and the remedy; ``__cause__`` is the OSError."""
 
 
 def write_error(error: OSError, path: Path | str | None = None) -> WriteError:
-    """The sentence for ``error``, which rarely names the file that was written, ``path``."""
+    """Return the error message for ``error`` while writing ``path``, which the OSError itself rarely names."""
     place = path or error.filename
     if error.errno in FAULTS:
         fault, remedy = FAULTS[error.errno]
@@ -42,11 +42,15 @@ def write_error(error: OSError, path: Path | str | None = None) -> WriteError:
 
 @contextmanager
 def atomic_file(path: Path, mode: str = "w", durable: bool = False, previous: Path | None = None) -> Iterator[IO[Any]]:
-    """A file to write to that takes the place of ``path`` when the block ends; until then ``path`` is as it was.
+    """Yield a file that replaces ``path`` when the block ends.
 
-    If the block raises, ``path`` stays and nothing is left behind; after a kill, a file named ``path``.partial is.
-    ``durable`` also survives a power cut: contents and name are on the disk when the block has ended. What was at
-    ``path`` is kept as ``previous`` where that is given.
+    If the block raises, ``path`` is unchanged and nothing is left behind; a killed process leaves ``path``.partial.
+
+    Args:
+        path: the file to replace.
+        mode: "w" or "wb".
+        durable: survive a power cut: fsync contents and name before the block ends.
+        previous: keep the old contents of ``path`` under this name.
 
     Raises:
         WriteError: the file cannot be written.
@@ -67,7 +71,7 @@ def atomic_file(path: Path, mode: str = "w", durable: bool = False, previous: Pa
         except OSError as error:
             raise write_error(error, path) from error
     except BaseException:
-        # On a full disk half a file would also take the room that the rest of the run needs.
+        # On a full disk, half a file would also take the space that the rest of the run needs.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
@@ -75,17 +79,17 @@ def atomic_file(path: Path, mode: str = "w", durable: bool = False, previous: Pa
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A new folder to write to that becomes ``path``, which is empty or not there, when the block ends.
+    """Yield a folder that becomes ``path``, which must be empty or missing, when the block ends.
 
-    If the block raises, nothing is left behind; after a kill, a folder named ``path``.….partial is.
+    If the block raises, nothing is left behind; a killed process leaves a folder named ``path``.….partial.
 
     Raises:
-        WriteError: something in it cannot be written.
+        WriteError: a file in it cannot be written.
     """
     partial = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Under a name that nothing has: a folder of the user's is not to be replaced.
+        # A unique name, so that no folder of the user is replaced.
         partial = Path(tempfile.mkdtemp(PARTIAL, f"{path.name}.", path.parent))
         partial.chmod(0o755)
         yield partial
@@ -93,27 +97,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     except BaseException as error:
         if partial:
             shutil.rmtree(partial, ignore_errors=True)
-        if fault := _system_error(error):
-            raise write_error(fault, path) from error
+        # safetensors and tokenizers, which are written in Rust, only quote the operating system's error.
+        if quoted := re.search(r"\(os error (\d+)\)", str(error)):
+            raise write_error(OSError(int(quoted[1]), os.strerror(int(quoted[1]))), path) from error
+        if isinstance(error, OSError):
+            raise write_error(error, path) from error
         raise
-
-
-def _system_error(error: BaseException) -> OSError | None:
-    """The operating system's error. safetensors and tokenizers, which are written in Rust, only quote it."""
-    quoted = re.search(r"\(os error (\d+)\)", str(error))
-    if quoted:
-        return OSError(int(quoted[1]), os.strerror(int(quoted[1])))
-    return error if isinstance(error, OSError) else None
 
 
 @contextmanager
 def opened(path: Path, mode: str, name: Path | None = None) -> Iterator[IO[Any]]:
-    """The file ``path``, open to be written ("w", "wb") or appended to ("a", "ab"). Errors call it ``name``.
-
-    Makes its folder.
+    """Open ``path`` to write ("w", "wb") or append ("a", "ab"), and make its folder. Errors call it ``name``.
 
     Raises:
-        WriteError: it cannot be written, also where a library has made another error of that.
+        WriteError: the file cannot be written, even if a library has raised another error for that.
     """
     raw = None
     try:
@@ -124,14 +121,14 @@ def opened(path: Path, mode: str, name: Path | None = None) -> Iterator[IO[Any]]
             yield file
     except Exception as error:
         fault = raw.fault if raw and raw.fault else error
-        # One with another name is not of this file.
+        # An error with another file name is not about this file.
         if isinstance(fault, OSError) and (fault.filename is None or Path(fault.filename) in (path, *path.parents)):
             raise write_error(fault, name or path) from fault
         raise
 
 
 class _Raw(io.FileIO):
-    """Keeps its first error: torch, for one, raises a RuntimeError of its own in place of it."""
+    """A file that keeps its first OSError: torch, for example, raises a RuntimeError instead of it."""
 
     fault: OSError | None = None
 
@@ -144,7 +141,7 @@ class _Raw(io.FileIO):
 
 
 def sync_folder(folder: Path) -> None:
-    """Puts the names in ``folder`` on the disk: a renamed file is only then safe from a power cut."""
+    """Fsync the names in ``folder``, so that a renamed file survives a power cut."""
     if os.name == "nt":  # folders cannot be opened there
         return
     descriptor = os.open(folder, os.O_RDONLY)

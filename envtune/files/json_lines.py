@@ -24,12 +24,12 @@ def read_objects(path: Path, content: str) -> Iterator[dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}): give a JSON-lines file of {content}") from error
-    # Not str.splitlines: JSON strings may contain other characters that it takes for line ends.
+    # Not str.splitlines: it also splits at characters that JSON strings may contain.
     for number, line in enumerate(text.rstrip("\n").split("\n") if text else (), start=1):
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number} is not JSON ({error}): was the file cut off?") from error
         if not isinstance(record, dict):
-            raise UserError(f"{path}, line {number} holds no JSON object: give a JSON-lines file of {content}")
+            raise UserError(f"{path}, line {number} is not a JSON object: give a JSON-lines file of {content}")
         yield record

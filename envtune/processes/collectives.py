@@ -17,7 +17,7 @@ def current_rank() -> int:
 
 
 def gather(value: T) -> list[T]:
-    """Return the values of all ranks, by rank. Every rank must call it at the same point of the program."""
+    """Return the values of all ranks, by rank. A collective: every rank must call it at the same point."""
     if not _is_grouped():
         return [value]
     values = [value] * torch.distributed.get_world_size()
@@ -29,7 +29,7 @@ def on_all_ranks(step: Callable[[], T]) -> list[T]:
     """Run ``step`` on every rank and return all results, by rank.
 
     Raises:
-        ConnectionError: on every rank, if ``step`` raises on another one; where it raises, its own error.
+        ConnectionError: ``step`` raised on another rank. The rank on which it raised raises that error.
     """
     if not _is_grouped():
         return [step()]

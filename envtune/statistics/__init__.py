@@ -1,1 +1,1 @@
-"""How certain a mean is: intervals, paired differences, estimates over seeds. Numbers only."""
+"""Confidence intervals of means, paired differences and means over seeds. Pure functions of numbers."""

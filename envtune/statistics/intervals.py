@@ -1,4 +1,4 @@
-"""95% confidence intervals of a mean over tasks. Pure functions of numbers."""
+"""95% confidence intervals of a mean over tasks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Z = 1.959963984540054
 RESAMPLES = 10_000
 BOOTSTRAP_SEED = 0
 
-# What the names in `Estimate.method` mean; written beside every score.
+# What `Estimate.method` stands for; written beside every score.
 METHODS = {
     "wilson": "Wilson's score interval, the count being that of tasks",
     "bootstrap": f"percentile bootstrap over tasks, {RESAMPLES} resamples, seed {BOOTSTRAP_SEED}",
@@ -26,23 +26,24 @@ _NUMBERS_PER_BLOCK = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The mean of one number per task, all in 0 to 1, with its 95% interval; ``method`` is a key of ``METHODS``."""
+    """A mean of one number in [0, 1] per task, with its 95% interval."""
 
     mean: float
     low: float
     high: float
     method: str
+    """A key of ``METHODS``."""
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Mean and interval of ``values``, one per task and each in 0 to 1 (of several samples, the task's own mean).
+    """Return mean and interval of ``values``: one per task, each in [0, 1] (with several samples, the task's mean).
 
-    Wilson's interval if every task wholly failed or passed, the bootstrap otherwise. Tasks that all score alike also
-    get Wilson's: their bootstrap would have no width, and no number in 0 to 1 varies more than a share of 0s and 1s.
-    Tasks count as independent of each other, though BFCL's four categories tell the same stories.
+    Wilson's interval if every value is 0 or 1, the bootstrap otherwise. Equal values also get Wilson's: their bootstrap
+    would have no width, and no variable in [0, 1] varies more than a share of 0s and 1s. Tasks count as independent,
+    although BFCL's four categories share their scenarios.
 
     Raises:
-        ValueError: there are no values, or one is outside 0 to 1.
+        ValueError: there are no values, or one is outside [0, 1].
     """
     if not values or not all(0.0 <= value <= 1.0 for value in values):
         raise ValueError(f"{len(values)} values must be one or more, each in 0 to 1")
@@ -53,7 +54,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:
-    """Wilson's score interval of a share of ``count`` trials (Wilson 1927, doi 10.2307/2276774).
+    """Return Wilson's score interval of a share of ``count`` trials (Wilson 1927, doi 10.2307/2276774).
 
     With n trials and share p: (n p + z²/2 ± z √(n p (1 - p) + z²/4)) / (n + z²).
     """
@@ -64,9 +65,9 @@ def wilson(share: float, count: int) -> tuple[float, float]:
 
 
 def bootstrap(values: Sequence[float]) -> tuple[float, float]:
-    """The middle 95% of the means of resamples of ``values`` (Efron & Tibshirani 1993, section 13.3).
+    """Return the percentile interval of the means of resamples (Efron & Tibshirani 1993, section 13.3).
 
-    Whole tasks are drawn, so that samples of one task stay together. The same values give the same interval.
+    Whole tasks are drawn, so that samples of one task stay together. The seed is fixed: equal values, equal interval.
     """
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     drawn = np.asarray(values, dtype=np.float64)

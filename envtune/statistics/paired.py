@@ -1,4 +1,4 @@
-"""95% confidence intervals of the difference of two means over the same tasks. Pure functions of numbers."""
+"""95% confidence intervals of the difference of two means over the same tasks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from envtune.statistics.intervals import Estimate, estimate, wilson
 
-# What the names in `Estimate.method` mean here.
+# What `Estimate.method` stands for here.
 METHODS = {
     "newcombe": "Newcombe's score interval of paired shares",
     "bootstrap": "percentile bootstrap over the tasks' differences",
@@ -16,13 +16,13 @@ METHODS = {
 
 
 def paired_difference(values: Sequence[float], others: Sequence[float]) -> Estimate:
-    """Mean of ``values`` less ``others``, each in 0 to 1 and in the same order of tasks, with its 95% interval.
+    """Return the mean of ``values`` minus ``others``, in the same order of tasks and in [0, 1], with its 95% interval.
 
-    Newcombe's interval if every task wholly failed or passed; otherwise that of `estimate` for the differences, moved
-    from -1 to 1 into 0 to 1 and back.
+    Newcombe's interval if every value is 0 or 1; otherwise that of `estimate` for the differences, mapped from [-1, 1]
+    to [0, 1] and back.
 
     Raises:
-        ValueError: there are no values, as many of one as of the other are not given, or one is outside 0 to 1.
+        ValueError: there are no values, the two differ in length, or a value is outside [0, 1].
     """
     if len(values) != len(others):
         raise ValueError(f"{len(values)} values and {len(others)} others must be as many")
@@ -33,7 +33,7 @@ def paired_difference(values: Sequence[float], others: Sequence[float]) -> Estim
 
 
 def newcombe(values: Sequence[float], others: Sequence[float]) -> Estimate:
-    """Method 10 of Newcombe 1998 (Statistics in Medicine 17, pages 2635 to 2650).
+    """Return the interval of method 10 of Newcombe 1998 (Statistics in Medicine 17, pages 2635 to 2650).
 
     Wilson's intervals of both shares, joined by their correlation φ over tasks, with its continuity correction.
     """
@@ -51,7 +51,7 @@ def newcombe(values: Sequence[float], others: Sequence[float]) -> Estimate:
 
 
 def _correlation(values: Sequence[float], others: Sequence[float]) -> float:
-    """φ of the table of tasks that both, one or none passed; 0 if all or none passed on either side."""
+    """Return φ of the table of tasks that both, one or neither passed; 0 if all or none passed on either side."""
     pairs = list(zip(values, others, strict=True))
     both, only_first = pairs.count((1.0, 1.0)), pairs.count((1.0, 0.0))
     only_second, none = pairs.count((0.0, 1.0)), pairs.count((0.0, 0.0))

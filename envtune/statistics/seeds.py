@@ -1,6 +1,6 @@
-"""A mean over seeds with its 95% interval. Pure functions of numbers.
+"""A mean over seeds with its 95% interval.
 
-A seed is one whole run: its number already is a mean over tasks. What varies here is training itself.
+Each value belongs to one whole run and is itself a mean over tasks, so the interval measures the variance of training.
 """
 
 from __future__ import annotations
@@ -15,26 +15,29 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class SeedMean:
-    """The mean of ``seeds`` numbers. ``half`` is half the width of its interval, None of a single seed."""
+    """A mean over seeds with its 95% interval, which a single seed does not have."""
 
     mean: float
     half: float | None
+    """Half the width of the interval."""
     seeds: int
 
     @property
     def low(self) -> float | None:
+        """Lower end of the interval."""
         return None if self.half is None else self.mean - self.half
 
     @property
     def high(self) -> float | None:
+        """Upper end of the interval."""
         return None if self.half is None else self.mean + self.half
 
 
 def mean_over_seeds(values: Sequence[float]) -> SeedMean:
-    """Mean ± t s / √n of one or more numbers, one per seed (Student 1908, doi 10.2307/2331554).
+    """Return mean ± t s / √n of one or more values, one per seed (Student 1908, doi 10.2307/2331554).
 
-    t is the quantile 0.975 of Student's distribution with n - 1 degrees of freedom, s the unbiased deviation. Seeds
-    count as normally distributed, so that the interval of a share may go beyond 0 and 1.
+    t is the 0.975 quantile of Student's distribution with n - 1 degrees of freedom, s the unbiased standard deviation.
+    Values count as normally distributed, so the interval of a share may exceed [0, 1].
     """
     count = len(values)
     half = student_quantile(count - 1) * stdev(values) / math.sqrt(count) if count > 1 else None
@@ -42,11 +45,11 @@ def mean_over_seeds(values: Sequence[float]) -> SeedMean:
 
 
 def student_quantile(freedom: int) -> float:
-    """The t with P(|T| <= t) = 0.95 for ``freedom`` degrees of freedom, 1 or more."""
+    """Return the t with P(|T| <= t) = 0.95 for ``freedom`` degrees of freedom, 1 or more."""
     low, high = 0.0, 1.0
     while _within(high, freedom) < LEVEL:
         high *= 2
-    # Doubles hold no more digits than these halvings find.
+    # Enough for the precision of a double.
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if _within(middle, freedom) < LEVEL else (low, middle)
@@ -54,7 +57,7 @@ def student_quantile(freedom: int) -> float:
 
 
 def _within(t: float, freedom: int) -> float:
-    """P(|T| <= t) as a finite sum (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4)."""
+    """Return P(|T| <= t) as a finite sum (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4)."""
     angle = math.atan(t / math.sqrt(freedom))
     cosine = math.cos(angle)
     odd = freedom % 2

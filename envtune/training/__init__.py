@@ -1,1 +1,1 @@
-"""Lightning's side: the module that updates the policy, the data module that plays episodes, and what a person sees."""
+"""Training with Lightning: the module that updates the policy, and the data module that plays episodes."""

@@ -1,4 +1,4 @@
-"""Plays the environment online: every training batch is a fresh rollout of the policy as it is now."""
+"""Online rollouts: every training batch is played by the current policy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from lightning import LightningDataModule, LightningModule, Trainer
+from typing_extensions import override
 
 from envtune.checked import Seed, checked
 from envtune.data.bfcl import tool_documents
@@ -22,35 +23,40 @@ from envtune.processes.collectives import gather
 from envtune.reward.breakdown import Reward, judge
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split, Task
-from envtune.training.distributed.devices import require_as_many_devices
+from envtune.training.distributed.devices import require_same_device_count
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, reward_matrix
-from envtune.training.task_stream import Draw, TaskStream
-from envtune.trajectory import Trajectory
+from envtune.training.task_stream import TaskStream
 
-# Padding is masked everywhere; any id that every vocabulary has will do.
+# Padding is masked everywhere; every vocabulary has this id.
 PAD_ID = 0
 
 
 class TaskSource(Protocol):
-    """Where tasks come from: `envtune.data.bfcl.BFCL`, `envtune.playground.source.Playground`, or your own.
+    """A source of tasks: `envtune.data.bfcl.BFCL`, `envtune.playground.source.Playground`, or your own."""
 
-    The tasks of a split may be made as they are asked for; only those that are drawn are.
-    """
-
-    def tasks(self, split: Split) -> Sequence[Task]: ...
+    def tasks(self, split: Split) -> Sequence[Task]:
+        """Return the tasks of a split. Only those that are drawn are accessed, so that they can be made lazily."""
+        ...
 
     def describe(self) -> dict[str, Any]:
-        """What must be known to draw the same tasks again: versions, split, seeds, ids or sizes."""
+        """Return what is needed to reproduce the tasks: versions, split, seeds, ids or sizes."""
         ...
 
 
 @checked
 class EnvironmentDataModule(LightningDataModule):
-    """Tasks -> rollout -> reward -> batch.
+    """Play the episodes of an update or a validation, and make batches of them.
 
-    A training epoch has as many updates as it takes to draw every task once. Validation plays every validation task
-    once, greedily and without hints. All randomness comes from ``seed`` and from how many tasks were drawn, which is
-    saved with checkpoints; so is the state of annealed hints. A checkpoint without one begins with every hint.
+    A training epoch draws every task once. Validation plays every validation task once, greedily and without hints. All
+    randomness derives from ``seed`` and the number of drawn tasks. Checkpoints hold that number and the state of
+    annealed hints; without such a state every hint is given at first.
+
+    Args:
+        tasks: the source of tasks.
+        collector: plays episodes.
+        reward: judges them.
+        grpo: the numbers of an update.
+        seed: the seed of the order of tasks and of sampling.
     """
 
     def __init__(
@@ -65,44 +71,53 @@ class EnvironmentDataModule(LightningDataModule):
         self._stream: TaskStream | None = None
         self._drawn_before = 0
 
+    @override
     def train_dataloader(self) -> RolloutLoader:
         tasks = self.source.tasks(Split.TRAIN)
         rank, world_size = self._rank_and_world_size()
-        # A second fit, or a loader that Lightning makes anew each epoch, goes on where the last one stood.
+        # A second fit, or the loader that Lightning makes for the next epoch, continues the stream.
         self._drawn_before = self._drawn
         self._stream = TaskStream(tasks, self._seed, rank, world_size)
         self._stream.drawn = self._drawn_before
         self._tasks_per_rank = _share(self.grpo.tasks_per_update, world_size)
         return RolloutLoader(lambda _: self._rollout(), length=math.ceil(len(tasks) / self.grpo.tasks_per_update))
 
+    @override
     def val_dataloader(self) -> RolloutLoader:
         rank, world_size = self._rank_and_world_size()
         tasks, size = self.source.tasks(Split.VAL), self.collector.max_episodes
         own = tasks[rank::world_size]
-        # As many on every rank, the last maybe empty: one without any would not come to where numbers are reduced.
+        # The same number on every rank, maybe of an empty last one, because metrics are reduced in collectives.
         chunks = math.ceil(math.ceil(len(tasks) / world_size) / size)
-        return RolloutLoader(lambda i: self._play_greedily(own[i * size : (i + 1) * size]), length=chunks)
+
+        def play(chunk: int) -> ValidationBatch:
+            requests = [
+                EpisodeRequest(task, derive_seed(self._seed, index, 0))
+                for index, task in enumerate(own[chunk * size : (chunk + 1) * size])
+            ]
+            return ValidationBatch(tuple(self.collector.play(requests, greedy=True, hints=False)))
+
+        return RolloutLoader(play, length=chunks)
 
     def check_devices(self, devices: int) -> None:
-        """Raises UserError if an update's tasks cannot be shared evenly by so many."""
+        """Raise UserError if the tasks of an update cannot be divided evenly among so many ``devices``."""
         _share(self.grpo.tasks_per_update, devices)
 
     @cached_property
     def toolbox_of(self) -> dict[str, str]:
-        """The class of each tool that there is, by the tool's name. No task is asked for it."""
+        """The toolbox class of every tool, by the tool's name; derived without any task."""
         return {tool.name: toolbox for toolbox in TOOLBOXES for tool in tool_documents(toolbox)}
 
+    @override
     def state_dict(self) -> dict[str, Any]:
-        """``drawn`` counts the tasks of each rank, of which one may need more refills than another.
-
-        All ranks must call this together, as they do when Lightning saves.
-        """
+        # A collective. The ranks may differ in how many tasks they have drawn, because they refill separately.
         state: dict[str, Any] = {"drawn": gather(self._drawn)}
         return state | {"hints": self._annealed.state_dict()} if self._annealed else state
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         rank, world_size = self._rank_and_world_size()
-        require_as_many_devices(len(state_dict["drawn"]), world_size)
+        require_same_device_count(len(state_dict["drawn"]), world_size)
         self._drawn_before = state_dict["drawn"][rank]
         if self._stream:
             self._stream.drawn = self._drawn_before
@@ -132,8 +147,14 @@ class EnvironmentDataModule(LightningDataModule):
                 break
             groups += self._play_groups(missing)
             refills += 1
-        self._observe(groups)
-        trained = self._choose(groups)
+        if self._annealed:
+            # Gathered, so that hints are annealed equally on all ranks.
+            levels = [self._annealed.measured(t) for group in groups for t in group.trajectories]
+            self._annealed.observe(level for rank in gather(levels) for level in rank)
+        trained = groups
+        if self.grpo.filter_zero_variance:
+            trained = sorted(groups, key=lambda group: group.has_zero_variance)
+        trained = trained[: self._tasks_per_rank]
         tensors = TrainBatch.from_trajectories(
             [trajectory for group in trained for trajectory in group.trajectories],
             reward_matrix(trained),
@@ -150,45 +171,27 @@ class EnvironmentDataModule(LightningDataModule):
             hint_probability=hint_probability,
         )
 
-    def _observe(self, groups: Sequence[RewardedGroup]) -> None:
-        """Tells annealed hints how the episodes of all devices went, and all devices the same."""
-        if self._annealed:
-            levels = [self._annealed.measured(t) for group in groups for t in group.trajectories]
-            self._annealed.observe(level for rank in gather(levels) for level in rank)
-
-    def _choose(self, groups: list[RewardedGroup]) -> list[RewardedGroup]:
-        """The groups to train on, always as many: with the filter, those with variance first."""
-        if self.grpo.filter_zero_variance:
-            groups = sorted(groups, key=lambda group: group.has_zero_variance)
-        return groups[: self._tasks_per_rank]
-
     def _play_groups(self, count: int) -> list[RewardedGroup]:
         assert self._stream is not None
         size = self.grpo.group_size
-        draws = self._stream.draw(count)
-        requests = [self._request(draw, member) for draw in draws for member in range(size)]
+        requests = [
+            EpisodeRequest(draw.task, derive_seed(self._seed, draw.position, member))
+            for draw in self._stream.draw(count)
+            for member in range(size)
+        ]
         played = self.collector.play(requests)
-        return [self._rewarded(played[i : i + size]) for i in range(0, len(played), size)]
-
-    def _request(self, draw: Draw, member: int) -> EpisodeRequest:
-        return EpisodeRequest(draw.task, _seed_of(self._seed, draw.position, member))
-
-    def _rewarded(self, trajectories: Sequence[Trajectory]) -> RewardedGroup:
-        return RewardedGroup(tuple(trajectories), tuple(judge(self.reward, trajectory) for trajectory in trajectories))
-
-    def _play_greedily(self, tasks: Sequence[Task]) -> ValidationBatch:
-        requests = [EpisodeRequest(task, _seed_of(self._seed, index, 0)) for index, task in enumerate(tasks)]
-        return ValidationBatch(tuple(self.collector.play(requests, greedy=True, hints=False)))
+        groups = [tuple(played[i : i + size]) for i in range(0, len(played), size)]
+        return [RewardedGroup(group, tuple(judge(self.reward, trajectory) for trajectory in group)) for group in groups]
 
     def _rank_and_world_size(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
 
 class RolloutLoader:
-    """Calls ``play`` with each batch's index, when the batch is asked for.
+    """Call ``play`` with the index of each batch, when that batch is needed.
 
-    Has a length on purpose: from a loader without one, Lightning fetches the next batch before the update, and
-    training would run one update off-policy.
+    It needs a length: from a loader without one, Lightning prefetches the next batch before the update, and training
+    would be off-policy by one update.
     """
 
     def __init__(self, play: Callable[[int], Any], length: int) -> None:
@@ -202,7 +205,8 @@ class RolloutLoader:
         return (self._play(index) for index in range(self._length))
 
 
-def _seed_of(*parts: int) -> int:
+def derive_seed(*parts: int) -> int:
+    """Return a seed in [0, 2^63) that depends on all ``parts``."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
 
@@ -217,17 +221,19 @@ def _share(tasks_per_update: int, world_size: int) -> int:
 
 @runtime_checkable
 class RolloutStart(Protocol):
-    """A callback with this method is called right before a training rollout begins.
+    """A callback with a hook right before a training rollout, which Lightning does not have.
 
-    Lightning has no hook there: ``on_train_batch_end`` comes before the validation and the logged row of its update,
-    ``on_train_batch_start`` when the next rollout has been played.
+    ``on_train_batch_end`` comes before the validation and the log of its update, ``on_train_batch_start`` after the
+    next rollout.
     """
 
-    def on_rollout_start(self, trainer: Trainer, module: LightningModule) -> None: ...
+    def on_rollout_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Run between two updates, before the rollout of the next one."""
+        ...
 
 
 def announce_rollout(trainer: Any) -> None:
-    """Calls the callbacks of ``trainer`` that wait for a rollout, in their order."""
+    """Call ``on_rollout_start`` of the callbacks that have it, in their order."""
     for callback in trainer.callbacks:
         if isinstance(callback, RolloutStart):
             callback.on_rollout_start(trainer, trainer.lightning_module)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from typing_extensions import override
 
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.loss import LossParts, averaged_count, grpo_loss, token_weights
@@ -18,7 +19,7 @@ from envtune.processes.collectives import gather
 from envtune.training.distributed.gradient_average import averaged_gradients, share_of_mean
 from envtune.training.model.fsdp_strategy import FSDP2Strategy
 from envtune.training.model.policy import Policy
-from envtune.training.model.sharding import whole
+from envtune.training.model.sharding import full_tensor
 from envtune.training.reporting.aggregates import Aggregates
 from envtune.training.reporting.metrics import (
     MAXIMA,
@@ -39,15 +40,12 @@ MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 class GRPOModule(LightningModule):
     """The update (paper, section 3.3): clipped loss on group-relative advantages, KL to the stage's start, entropy.
 
-    Optimises by hand, because a rollout batch is worked off in micro-batches whose number depends on their lengths.
-    ``sync_seconds`` is how long the generator last took to get the weights; whoever hands them over sets it.
-    ``updates_before`` is how many updates a curriculum's earlier stages have made (`update_count.count_on`).
-    ``gradient_norm`` is that of the newest update. One that is not finite changes no weight, and raises unless
-    ``collapse_is_watched``: a callback that sets it decides what becomes of the run.
+    Optimisation is manual, because the number of micro-batches of a rollout batch depends on their lengths. A gradient
+    norm that is not finite changes no weights.
 
     Args:
-        policy: the trained and the reference model.
-        grpo: every number of the update.
+        policy: the trained model and its reference.
+        grpo: the numbers of the update.
         optimizer: makes the optimiser from the trained parameters.
     """
 
@@ -60,41 +58,51 @@ class GRPOModule(LightningModule):
         self._train_aggregates = Aggregates(MINIMA, MAXIMA)
         self._val_aggregates = Aggregates()
         self.sync_seconds = 0.0
+        """Seconds of the last weight sync; set by `sync_weights`."""
         self.updates_before = 0
+        """Updates of a curriculum's earlier stages; set by `continue_update_count`."""
         self.gradient_norm = 0.0
+        """Gradient norm of the newest update."""
         self.collapse_is_watched = False
+        """Whether a callback handles a gradient norm that is not finite; otherwise it raises."""
         self._last_update_ended = 0.0
 
     @property
     def policy_version(self) -> int:
-        """Updates so far, those of a curriculum's earlier stages included."""
+        """The number of updates so far, including those of a curriculum's earlier stages."""
         return self.trainer.global_step
 
+    @override
     def configure_model(self) -> None:
         if isinstance(self.trainer.strategy, FSDP2Strategy):
             self.trainer.strategy.shard(self.policy)
 
+    @override
     def configure_optimizers(self) -> Optimizer:
         return self._make_optimizer(parameter for parameter in self.policy.parameters() if parameter.requires_grad)
 
+    @override
     def on_fit_start(self) -> None:
-        # transformers loads models in evaluation mode, in which gradient checkpointing does nothing.
+        # transformers loads models in evaluation mode, in which gradient checkpointing is off.
         self.policy.train()
         self._last_update_ended = time.perf_counter()
 
+    @override
     def training_step(self, batch: RolloutBatch, batch_idx: int) -> None:
         self._require_on_policy(batch.tensors)
         clock = PhaseClock(self.device)
         with clock.phase("wait"):
-            # For the rank whose episodes take longest.
+            # Measures the wait for the slowest rank's rollout.
             self.trainer.strategy.barrier()
         with clock.phase("update"):
             self._update(batch.tensors, clock)
-        self._log_performance(batch, clock.seconds())
+        phases, ended = clock.seconds(), time.perf_counter()
+        elapsed, self._last_update_ended = ended - self._last_update_ended, ended
+        other = elapsed - self.sync_seconds - batch.rollout_seconds - phases["wait"] - phases["update"]
+        self._train_aggregates.add(performance_samples(batch, phases, self.sync_seconds, other))
         self._log_rollout(batch)
 
     def _update(self, batch: TrainBatch, clock: PhaseClock) -> None:
-        """One optimiser step."""
         optimizer = self.optimizers()
         assert isinstance(optimizer, Optimizer)
         statistics = UpdateStatistics(self.grpo.importance, self.grpo.importance_cap)
@@ -107,28 +115,30 @@ class GRPOModule(LightningModule):
             self.clip_gradients(optimizer, gradient_clip_val=self.grpo.gradient_clip, gradient_clip_algorithm="norm")
             self._train_aggregates.add({"grad_norm": [self.gradient_norm]})
         else:
-            # The step counts, and without gradients changes nothing.
+            # The step is counted, but without gradients it changes nothing.
             optimizer.zero_grad()
         optimizer.step()
-        # Now and not before the next update, so that they take no memory while its rollout is sampled.
+        # Frees their memory for the next rollout.
         optimizer.zero_grad()
         self._train_aggregates.add(statistics.samples(self.grpo.beta, self.grpo.entropy_coef))
         self._train_aggregates.add({"lr": [optimizer.param_groups[0]["lr"]]})
 
+    @override
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
         self._val_aggregates.add(validation_samples(batch.trajectories))
 
+    @override
     def on_validation_epoch_end(self) -> None:
-        validated = self._tell_callbacks(self._val_aggregates)
+        validated = self._publish(self._val_aggregates)
         if not self.trainer.sanity_checking:
             log_scalars(self.trainer, validated)
 
     def _losses(self, batch: TrainBatch, statistics: UpdateStatistics, clock: PhaseClock) -> Iterator[Tensor]:
-        """The loss of each micro-batch; they add up to the batch's, and the mean over ranks is that of all batches."""
+        """Yield the loss of each micro-batch: the sum is the batch's loss, its mean over ranks that of all batches."""
         weights = token_weights(batch.completion_mask, self.grpo.aggregation)
         weights *= share_of_mean(int(averaged_count(batch.completion_mask, self.grpo.aggregation)))
         micro_batches = batch.micro_batches(self.grpo.max_tokens_per_batch)
-        # Before the first pass: from then on ranks whose weights are sharded exchange nothing but those.
+        # Gathered before the first pass, because during the passes ranks with sharded weights exchange only those.
         idle = max(gather(len(micro_batches))) - len(micro_batches)
         for rows in micro_batches:
             micro = batch.select(rows)
@@ -136,12 +146,9 @@ class GRPOModule(LightningModule):
             statistics.add(parts, logprobs, micro.behaviour_logprobs, micro.completion_mask, micro.turns)
             yield parts.total
         for _ in range(idle):
-            yield self._idle_loss(batch, clock)
-
-    def _idle_loss(self, batch: TrainBatch, clock: PhaseClock) -> Tensor:
-        """Zero, from a pass over the shortest row: where weights are sharded, no rank can make a pass alone."""
-        micro = batch.select(batch.lengths.argmin()[None])
-        return self._loss(micro, torch.zeros_like(micro.behaviour_logprobs), clock)[0].total
+            # Zero, from the shortest row: with sharded weights all ranks must make the same number of passes.
+            micro = batch.select(batch.lengths.argmin()[None])
+            yield self._loss(micro, torch.zeros_like(micro.behaviour_logprobs), clock)[0].total
 
     def _loss(self, micro: TrainBatch, weights: Tensor, clock: PhaseClock) -> tuple[LossParts, Tensor]:
         with clock.phase("policy"):
@@ -175,13 +182,13 @@ class GRPOModule(LightningModule):
             )
 
     def _gradient_norm(self) -> float:
-        """The 2-norm of all gradients before clipping.
+        """Return the 2-norm of all gradients before clipping.
 
         Raises:
-            RuntimeError: it is not finite, and nobody watches for that.
+            RuntimeError: it is not finite, and no callback handles that.
         """
         gradients = [p.grad for p in self.policy.parameters() if p.grad is not None]
-        norm = float(whole(torch.nn.utils.get_total_norm(gradients)))
+        norm = float(full_tensor(torch.nn.utils.get_total_norm(gradients)))
         if not (math.isfinite(norm) or self.collapse_is_watched):
             raise RuntimeError(
                 f"the gradient of update {self.policy_version} is not finite ({norm}): continue from the last "
@@ -189,12 +196,6 @@ class GRPOModule(LightningModule):
                 "callbacks.transition.on_collapse=restore go back to the best one"
             )
         return norm
-
-    def _log_performance(self, batch: RolloutBatch, phases: Mapping[str, float]) -> None:
-        ended = time.perf_counter()
-        elapsed, self._last_update_ended = ended - self._last_update_ended, ended
-        other = elapsed - self.sync_seconds - batch.rollout_seconds - phases["wait"] - phases["update"]
-        self._train_aggregates.add(performance_samples(batch, phases, self.sync_seconds, other))
 
     def _log_rollout(self, batch: RolloutBatch) -> None:
         trajectories = [trajectory for group in batch.groups for trajectory in group.trajectories]
@@ -208,12 +209,12 @@ class GRPOModule(LightningModule):
         self._train_aggregates.add({"reward/refills": [float(batch.refills)]})
         if batch.hint_probability is not None:
             self._train_aggregates.add({"env/hint_probability": [batch.hint_probability]})
-        measured = self._tell_callbacks(self._train_aggregates)
+        measured = self._publish(self._train_aggregates)
         if self.policy_version % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             log_scalars(self.trainer, measured)
 
-    def _tell_callbacks(self, aggregates: Aggregates) -> dict[str, float]:
-        """What was aggregated since it was last asked for, now in `callback_metrics` too."""
+    def _publish(self, aggregates: Aggregates) -> dict[str, float]:
+        """Return and reset the aggregates, and put them into `callback_metrics`."""
         values = aggregates.pop()
         self.log_dict(values, logger=False)
         return values

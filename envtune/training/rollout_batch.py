@@ -1,4 +1,4 @@
-"""What the data module hands to the module: rewarded groups with the tensors of one update; validation episodes."""
+"""The batches that the data module passes to the module: rewarded groups with tensors, and validation episodes."""
 
 from __future__ import annotations
 
@@ -15,55 +15,57 @@ from envtune.trajectory import Trajectory
 
 @dataclass(frozen=True, slots=True)
 class RewardedGroup:
-    """The episodes of one task at one policy version, and the reward of each."""
+    """The trajectories of one task at one policy version, with their rewards."""
 
     trajectories: tuple[Trajectory, ...]
     breakdowns: tuple[RewardBreakdown, ...]
 
     @property
     def rewards(self) -> tuple[float, ...]:
+        """The reward of each trajectory."""
         return tuple(breakdown.total for breakdown in self.breakdowns)
 
     @property
     def has_zero_variance(self) -> bool:
-        """All rewards are equal, so every advantage is zero."""
+        """Whether all rewards are equal, so that every advantage is zero."""
         return len(set(self.rewards)) == 1
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutBatch:
-    """One update's worth of rollouts.
-
-    ``groups`` are all that were played; ``tensors`` holds those that are trained on. ``refills`` counts the rounds that
-    replaced groups without variance, ``rollout_seconds`` the wall time of all rounds, ``environment_seconds`` the part
-    of it spent in the environment (tools, checks, hints). ``fed_tokens`` counts the tokens that went through the model
-    meanwhile. ``hint_probability`` is that of annealed hints while the rollout was played, None if hints are not
-    annealed.
-    """
+    """The rollouts of one update."""
 
     groups: tuple[RewardedGroup, ...]
+    """All groups that were played."""
     tensors: TrainBatch
+    """The groups that are trained on."""
     refills: int
+    """Rounds that replaced groups without variance."""
     rollout_seconds: float
+    """Wall time of all rounds."""
     environment_seconds: float
+    """The part of it in tools, checks and hints."""
     fed_tokens: int
+    """Tokens that the model has processed meanwhile."""
     hint_probability: float | None = None
+    """Probability of annealed hints in this rollout; None if hints are not annealed."""
 
     def to(self, device: torch.device | str, **_: object) -> RolloutBatch:
-        """The same batch with its tensors on ``device`` (Lightning's transfer calls this)."""
+        """Return the batch with its tensors on ``device``; Lightning's transfer calls this."""
         return replace(self, tensors=self.tensors.to(device))
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationBatch:
-    """Episodes of validation tasks; there are no tensors to move."""
+    """The trajectories of validation tasks."""
 
     trajectories: tuple[Trajectory, ...]
 
     def to(self, device: torch.device | str, **_: object) -> ValidationBatch:
+        """Return the batch unchanged: it holds no tensors."""
         return self
 
 
 def reward_matrix(groups: Sequence[RewardedGroup]) -> Float32[torch.Tensor, "task episode"]:
-    """Return the rewards of each group's episodes; all groups are equally large."""
+    """Return the rewards of each group; all groups have the same size."""
     return torch.tensor([group.rewards for group in groups], dtype=torch.float32)

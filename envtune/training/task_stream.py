@@ -1,6 +1,6 @@
-"""Tasks without end, shuffled anew each pass. The position is the stream's whole state.
+"""An endless stream of tasks, reshuffled in each pass. Its position is its whole state.
 
-A task is asked for when it is drawn, so that a million generated ones cost nothing but the numbers of their order.
+A task is accessed only when it is drawn, so that a million generated tasks cost only their permutation.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from envtune.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A task and its place among all draws of all ranks, from which its episodes' seeds are made."""
+    """A task, and its position among the draws of all ranks, from which the seeds of its episodes derive."""
 
     task: Task
     position: int
 
 
 class TaskStream:
-    """Rank ``rank`` of ``world_size`` sees every ``world_size``-th element of one shuffled, endless sequence."""
+    """Every ``world_size``-th element, from ``rank`` on, of one endless shuffled sequence."""
 
     def __init__(self, tasks: Sequence[Task], seed: int, rank: int = 0, world_size: int = 1) -> None:
         if not tasks:
@@ -36,13 +36,13 @@ class TaskStream:
         self._order: tuple[int, np.ndarray] | None = None
 
     def draw(self, count: int) -> tuple[Draw, ...]:
-        """The next ``count`` tasks of this rank."""
+        """Draw the next ``count`` tasks of this rank."""
         positions = [(self.drawn + i) * self._world_size + self._rank for i in range(count)]
         self.drawn += count
         return tuple(Draw(self._tasks[self._index(position)], position) for position in positions)
 
     def _index(self, position: int) -> int:
-        passes, place = divmod(position, len(self._tasks))
-        if self._order is None or self._order[0] != passes:
-            self._order = passes, np.random.default_rng([self._seed, passes]).permutation(len(self._tasks))
-        return int(self._order[1][place])
+        epoch, index = divmod(position, len(self._tasks))
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, np.random.default_rng([self._seed, epoch]).permutation(len(self._tasks))
+        return int(self._order[1][index])

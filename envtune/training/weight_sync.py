@@ -1,4 +1,4 @@
-"""Gives the generator the policy's weights after every update."""
+"""Weight sync: the generator gets the policy's weights after every update."""
 
 from __future__ import annotations
 
@@ -7,28 +7,35 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from typing_extensions import override
 
 from envtune.training.datamodule import EnvironmentDataModule
 from envtune.training.module import GRPOModule
 
 
 class WeightSync(Callback):
-    """Without it rollouts would come from old weights; the module refuses those."""
+    """Sync weights before training, after every update, and before a validation outside of training.
 
+    Without it the module raises for off-policy rollouts.
+    """
+
+    @override
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        give_weights(trainer, module)
+        sync_weights(trainer, module)
 
+    @override
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        give_weights(trainer, module)
+        sync_weights(trainer, module)
 
+    @override
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
-        # Later within fit the weights are there already, since the last update.
+        # Within fit the weights were synced after the last update.
         if trainer.state.fn == TrainerFn.VALIDATING or trainer.sanity_checking:
-            give_weights(trainer, module)
+            sync_weights(trainer, module)
 
 
-def give_weights(trainer: Trainer, module: LightningModule) -> None:
-    """Brings the generator's weights up to date. All devices must call this together."""
+def sync_weights(trainer: Trainer, module: LightningModule) -> None:
+    """Update the generator's weights to those of the policy. A collective."""
     datamodule = trainer.datamodule  # type: ignore[attr-defined]
     assert isinstance(module, GRPOModule)
     assert isinstance(datamodule, EnvironmentDataModule)

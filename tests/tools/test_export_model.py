@@ -84,7 +84,7 @@ def test_the_folder_holds_a_plain_model_that_computes_what_the_policy_does(
     exported = AutoModelForCausalLM.from_pretrained(tmp_path / "exported")
     lora = LoRA(r=4) if adapter_tensors(policy.model) else None
     same = load_model(str(toy_folder), lora=lora, init_from=str(run))
-    torch.testing.assert_close(logprobs_of(exported), logprobs_of(same), atol=1e-5, rtol=0)
+    torch.testing.assert_close(logprobs_of(exported), logprobs_of(same), atol=1e-5, rtol=1e-5)
     bare = load_model(str(toy_folder))
     assert (logprobs_of(exported) - logprobs_of(bare)).abs().max() > 0.1
     assert type(exported) is type(bare)
@@ -115,7 +115,7 @@ def test_the_model_is_where_the_run_found_it_unless_told_otherwise(run: Path, to
     (run / "run.json").unlink()
     assert find_trained(str(run), "elsewhere") == Trained(best, "elsewhere", "float32", False)
     with pytest.raises(
-        UserError, match=r"best\.ckpt is in no folder of a run whose run\.json says .*: add --model PATH"
+        UserError, match=r"best\.ckpt is not in a run.s folder whose run\.json names .*: add --model PATH"
     ):
         find_trained(str(run))
 
@@ -192,7 +192,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path, r
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, run: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").touch()
-    with pytest.raises(UserError, match="full exists and is no empty folder: give another name, or remove it"):
+    with pytest.raises(UserError, match="full exists and is not an empty folder: give another name, or remove it"):
         export(find_trained(str(run)), tmp_path / "full", "float32")
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["file"]
 
@@ -212,4 +212,4 @@ def test_a_run_with_an_adapter_is_trained_and_exported_by_command(tmp_path: Path
     assert all(".lora_" in name or name == "policy.adapter" for name in names)
     adapted = load_model(str(toy_folder), lora=LoRA(r=4), init_from=str(last))
     merged = AutoModelForCausalLM.from_pretrained(exported)
-    torch.testing.assert_close(logprobs_of(merged), logprobs_of(adapted), atol=1e-5, rtol=0)
+    torch.testing.assert_close(logprobs_of(merged), logprobs_of(adapted), atol=1e-5, rtol=1e-5)

@@ -12,7 +12,7 @@ import pytest
 from ended_command import status
 
 from envtune import trajectory_file
-from envtune.command_line.command import command
+from envtune.command_line import command
 from envtune.command_line.mistakes import CONFIG_FOLDER
 from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, FinalAnswer, Step, Trajectory, Turn, TurnEnd, TurnVerdict

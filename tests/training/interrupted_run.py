@@ -24,6 +24,7 @@ import shape_checks  # noqa: F401
 import torch
 
 import train as program
+from envtune.command_line import training_run
 from envtune.environment.augmentation.annealed import Annealed
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.rollout.collector import Collector
@@ -147,7 +148,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "between two renames": killed(Path, "replace", lambda path, _: path.name == "last.ckpt.partial"),
     "in the row of update 5": killed(CSVLog, "log_metrics", lambda log, metrics, step: step == 5, half_a_row),
     "right after the optimiser step of update 6": killed(GRPOModule, "_log_performance", _at(6)),
-    "after the last checkpoint, before the table": killed(program, "validation_table", lambda *_: True),
+    "after the last checkpoint, before the table": killed(training_run, "validation_table", lambda *_: True),
 }
 
 

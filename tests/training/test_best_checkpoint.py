@@ -11,7 +11,7 @@ from toy_training import toy_datamodule, toy_module, toy_trainer
 
 from envtune.errors import UserError
 from envtune.training.curriculum.best_checkpoint import BestCheckpoint
-from envtune.training.reporting.update_axis import count_on
+from envtune.training.reporting.update_axis import continue_update_count
 from envtune.training.run_folder.checkpoint_io import AtomicCheckpointIO, update_of
 
 
@@ -31,7 +31,7 @@ def train(tokenizer: Any, best: BestCheckpoint, updates: int, interval: int = 1,
     options: dict[str, Any] = {"limit_val_batches": 1.0, "enable_checkpointing": True, "val_check_interval": interval}
     trainer = toy_trainer(best.path.parent, [best], max_steps=updates, plugins=[AtomicCheckpointIO()], **options)
     module, datamodule = toy_module(), toy_datamodule(tokenizer)
-    count_on(trainer, module, before)
+    continue_update_count(trainer, module, before)
     trainer.validate(module, datamodule, verbose=False)
     trainer.fit(module, datamodule)
     if updates % interval:

@@ -14,7 +14,7 @@ from envtune.errors import UserError
 from envtune.files.atomic_file import WriteError
 from envtune.training.model.fsdp_strategy import FSDP2Strategy
 from envtune.training.model.weights import read_checkpoint
-from envtune.training.resume.continued_run import start_of_run
+from envtune.training.resume.continued_run import find_resume_checkpoint
 from envtune.training.run_folder.checkpoint_io import AtomicCheckpointIO, damage_of, previous_of, update_of
 
 CUT = "it is cut off, or no checkpoint"
@@ -98,7 +98,7 @@ LOADERS: dict[str, Callable[[Path], Any]] = {
     "Lightning": lambda path: AtomicCheckpointIO().load_checkpoint(path, weights_only=True),
     "a sharded policy": lambda path: FSDP2Strategy().load_checkpoint(path),
     "init_from": lambda path: read_checkpoint(str(path)),
-    "ckpt_path": lambda path: start_of_run(str(path), "folder"),
+    "ckpt_path": lambda path: find_resume_checkpoint(str(path), "folder"),
 }
 
 
@@ -118,7 +118,7 @@ def test_a_checkpoint_of_an_earlier_version_has_no_digest_and_is_loaded_with_a_w
     torch.save({"global_step": 1, "state_dict": {"weight": torch.ones(500)}, "optimizer_states": []}, path)
     with caplog.at_level(logging.WARNING, logger="envtune"):
         LOADERS[loader](path)
-    assert f"{path} has no digest, as none of an earlier version has: only its checksums were verified" in caplog.text
+    assert f"{path} has no digest, because an earlier version wrote it: only its checksums were verified" in caplog.text
     with zipfile.ZipFile(path) as archive:
         flip(path, archive.getinfo("best/data/0").header_offset + 1000, 1)
     assert damage_of(path) == "the checksum of best/data/0 is wrong"
@@ -152,7 +152,7 @@ def test_whole_files_of_another_kind_are_no_checkpoints(saved: Path):
     saved.write_bytes(b"\0garbage\0" * 100)
     assert damage_of(saved) == CUT
     torch.save({"weight": torch.ones(3)}, saved)
-    assert damage_of(saved) == "it holds no run's state"
+    assert damage_of(saved) == "it does not hold the state of a run"
     with zipfile.ZipFile(saved, "w") as archive:
         archive.writestr("a", "b")
-    assert damage_of(saved) == "it holds no run's state"
+    assert damage_of(saved) == "it does not hold the state of a run"

@@ -16,7 +16,7 @@ from envtune.errors import UserError
 from envtune.training.curriculum.best_checkpoint import BestCheckpoint
 from envtune.training.reporting.trajectory_log import TrajectoryLog
 from envtune.training.reporting.validation_history import ValidationHistory
-from envtune.training.resume.continued_run import continue_run, keep_as_own, start_of_run
+from envtune.training.resume.continued_run import adopt_checkpoint, find_resume_checkpoint, resume_run
 from envtune.training.resume.last_checkpoint import LastCheckpoint
 from envtune.training.run_folder.checkpoint_io import AtomicCheckpointIO, update_of
 from envtune.training.run_folder.csv_log import CSVLog, read_rows
@@ -54,7 +54,7 @@ def fit(
     tokenizer: Any, folder: Path, fails_at: int = -1, updates: int = 7, best: str = "max", **options: Any
 ) -> tuple[Any, Noise]:
     """Epochs of two updates, a validation after every third update, checkpoints after every second."""
-    start = continue_run(folder)
+    start = resume_run(folder)
     noise = Noise(fails_at)
     keeper = BestStep(str(folder / "checkpoints"), mode=best)
     callbacks = [noise, TrajectoryLog(str(folder)), keeper, LastCheckpoint(str(folder / "checkpoints"), every=2)]
@@ -148,7 +148,7 @@ def test_a_run_that_was_over_stays_over_and_knows_its_validations(tokenizer: Any
     trainer.save_checkpoint(tmp_path / "checkpoints/last.ckpt", weights_only=False)
     continued = ValidationHistory()
     trainer = trainer_of(continued)
-    trainer.fit(toy_module(), toy_datamodule(tokenizer), ckpt_path=continue_run(tmp_path), weights_only=True)
+    trainer.fit(toy_module(), toy_datamodule(tokenizer), ckpt_path=resume_run(tmp_path), weights_only=True)
     assert trainer.global_step == 2
     assert history.newest_update == 2
     assert (continued.before, continued.after, continued.newest_update) == (history.before, history.after, 2)
@@ -171,20 +171,20 @@ def test_a_file_of_another_run_starts_a_new_one_and_leaves_the_other_alone(token
     fit(tokenizer, tmp_path / "old", updates=4)
     before = {path: path.read_bytes() for path in (tmp_path / "old").rglob("*") if path.is_file()}
     last = tmp_path / "old/checkpoints/last.ckpt"
-    assert start_of_run(str(last), str(tmp_path / "new")) == last
+    assert find_resume_checkpoint(str(last), str(tmp_path / "new")) == last
     assert {path: path.read_bytes() for path in (tmp_path / "old").rglob("*") if path.is_file()} == before
     # A file of the folder itself continues the run in it.
-    assert start_of_run(str(last), str(tmp_path / "old")) == last
+    assert find_resume_checkpoint(str(last), str(tmp_path / "old")) == last
     assert [row["step"] for row in read_rows(tmp_path / "old/metrics.csv")] == ["1", "2", "3", "3"]
 
 
 def test_files_that_are_missing_or_damaged_are_told_in_a_sentence(tmp_path: Path):
     path = tmp_path / "gone.ckpt"
     with pytest.raises(UserError, match=f"ckpt_path={path} does not exist; give a run's folder or a .ckpt"):
-        start_of_run(str(path), str(tmp_path / "run"))
+        find_resume_checkpoint(str(path), str(tmp_path / "run"))
     path.write_bytes(b"PK\x03\x04 not a checkpoint")
     with pytest.raises(UserError, match=rf"checkpoint {path} cannot be read \(it is cut off, or no checkpoint\); give"):
-        start_of_run(str(path), str(tmp_path / "run"))
+        find_resume_checkpoint(str(path), str(tmp_path / "run"))
 
 
 def test_weights_alone_and_a_missing_file_of_the_run_itself_change_nothing(tokenizer: Any, tmp_path: Path):
@@ -194,17 +194,17 @@ def test_weights_alone_and_a_missing_file_of_the_run_itself_change_nothing(token
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     for name, said in (("weights.ckpt", "holds weights alone, from which no run can"), ("lst.ckpt", "does not exist")):
         with pytest.raises(UserError, match=f"{name} {said}"):
-            start_of_run(str(tmp_path / "checkpoints" / name), str(tmp_path))
+            find_resume_checkpoint(str(tmp_path / "checkpoints" / name), str(tmp_path))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_a_run_that_starts_from_the_file_of_another_has_a_checkpoint_of_its_own_at_once(tokenizer: Any, tmp_path: Path):
     fit(tokenizer, tmp_path / "old", updates=4)
     last = tmp_path / "old/checkpoints/last.ckpt"
-    keep_as_own(last, str(tmp_path / "new"))
+    adopt_checkpoint(last, str(tmp_path / "new"))
     own = tmp_path / "new/checkpoints/last.ckpt"
     assert own.read_bytes() == last.read_bytes()
-    assert start_of_run("last", str(tmp_path / "new")) == own
+    assert find_resume_checkpoint("last", str(tmp_path / "new")) == own
 
 
 def test_checkpoints_come_after_some_update():

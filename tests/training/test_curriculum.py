@@ -44,7 +44,7 @@ def curriculum(folder: Path, stages: Any = (1, 2, 3), **settings: Any) -> Curric
 def test_each_stage_starts_from_the_best_of_the_one_before_and_counts_on(tmp_path: Path):
     curriculum(tmp_path).run(script := Script())
     assert [start.stage for start in script.starts] == ["1", "2", "3"]
-    assert [start.place for start in script.starts] == [1, 2, 3]
+    assert [start.position for start in script.starts] == [1, 2, 3]
     assert [start.updates_before for start in script.starts] == [0, 2, 4]
     assert [start.folder for start in script.starts] == [tmp_path / f"stage_{n}" for n in (1, 2, 3)]
     best = [tmp_path / f"stage_{n}/checkpoints/best.ckpt" for n in (1, 2)]

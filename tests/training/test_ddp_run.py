@@ -102,7 +102,7 @@ def test_the_end_of_one_process_ends_the_other_which_names_it(runs: dict[str, An
     words = " ".join(runs["outputs"][moment].split())
     rank = MOMENTS[moment][0]
     assert f"rank {rank} of 2 (process " in words
-    assert "has ended before its time: it was killed, ran out of memory" in words
+    assert "has ended too early: it was killed, ran out of memory" in words
 
 
 def test_a_run_that_was_killed_and_continued_is_the_one_that_was_not(runs: dict[str, Any]):

@@ -16,8 +16,8 @@ from envtune.command_line.command import CONFIG_FOLDER
 from envtune.errors import UserError
 from envtune.training.distributed.devices import (
     processes_of,
-    require_as_many_devices,
     require_processes,
+    require_same_device_count,
     seed_this_rank,
 )
 from envtune.training.reporting.library_logging import silence_libraries
@@ -156,6 +156,6 @@ def test_ranks_draw_apart_and_a_single_process_as_before(made: Any):
 
 
 def test_a_checkpoint_is_continued_on_as_many_devices():
-    require_as_many_devices(2, 2)
+    require_same_device_count(2, 2)
     with pytest.raises(UserError, match=r"^the checkpoint was saved on 2 devices, but this run has 4: continue on as"):
-        require_as_many_devices(2, 4)
+        require_same_device_count(2, 4)

@@ -166,15 +166,15 @@ def test_a_run_that_was_killed_at_every_moment_is_the_one_that_was_not(folders: 
 def test_each_continuation_says_where_it_goes_on(folders: dict[str, Path]):
     text = " ".join(folders["output"].read_text().split())
     said = re.findall(
-        r"killed (has no checkpoint yet: starting from the beginning|goes on after update \S+ from \S+)", text
+        r"killed (has no checkpoint yet: starting from the beginning|continues after update \S+ from \S+)", text
     )
     assert said == [
         *["has no checkpoint yet: starting from the beginning"] * 3,
-        *["goes on after update 2, from last.ckpt"] * 2,
-        *["goes on after update 3, from last.ckpt"] * 5,
-        "goes on after update 3, from last.previous.ckpt",
-        *["goes on after update 4, from last.ckpt"] * 2,
-        "goes on after update 6, from last.ckpt",
+        *["continues after update 2, from last.ckpt"] * 2,
+        *["continues after update 3, from last.ckpt"] * 5,
+        "continues after update 3, from last.previous.ckpt",
+        *["continues after update 4, from last.ckpt"] * 2,
+        "continues after update 6, from last.ckpt",
     ]
 
 
@@ -205,7 +205,7 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_used(
     last.write_bytes(last.read_bytes()[:-1000] if damage == "truncated" else b"\0garbage\0" * 1000)
     assert run([f"ckpt_path={folder}", COIN], output) == 0, output.read_text()[-3000:]
     text = " ".join(output.read_text().split())
-    assert f"{last} is damaged (it is cut off, or no checkpoint): going on from the checkpoint before it" in text
+    assert f"{last} is damaged (it is cut off, or no checkpoint): continuing from the checkpoint before it" in text
     assert_same_run(folder, folders["whole"])
 
 

@@ -73,7 +73,7 @@ def test_two_that_fail_alike_each_tell_of_their_error():
     assert codes == [1, 1]
     assert "no such task in rank 0" in output
     assert "no such task in rank 1" in output
-    assert "has ended before its time" not in output
+    assert "has ended too early" not in output
 
 
 def test_who_leaves_in_order_ends_nobody():

@@ -210,8 +210,8 @@ def test_an_adapter_put_beside_the_weights_of_another_folder_is_told(
     other = save_model(tmp_path / "other", seed=5)
     adapted(other, init_from=path)
     assert caplog.messages == [
-        f"the adapter in checkpoint {path} was trained beside the weights of {model_path} and is now put beside those "
-        f"of {other}: they must be the same"
+        f"the adapter in checkpoint {path} was trained beside the weights of {model_path} and is now loaded beside "
+        f"those of {other}: they must be identical"
     ]
 
 
@@ -236,7 +236,7 @@ MISFITS = {
     "no adapter": (
         RANK_2,
         LoRA(),
-        rf"SOURCE holds an adapter of r=2 alone, but all weights are trained here: add model\.lora\.r=2, or {FOLDER}",
+        rf"SOURCE holds only an adapter of r=2, but all weights are trained here: add model\.lora\.r=2, or {FOLDER}",
     ),
     "all weights": (
         LoRA(),
@@ -272,7 +272,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_in_a_sentence(
         ({"r": 2, "targets": []}, r"targets=\[\] must be all-linear or"),
         (
             {"r": 2, "targets": ["q_proj", "lm_head"]},
-            r"model\.lora\.targets: lm_head is no linear layer of Qwen2ForCausalLM; valid are: all-linear, down_proj",
+            r"model\.lora\.targets: lm_head is not a linear layer of Qwen2ForCausalLM; valid are: all-linear, down_pr",
         ),
     ],
 )

@@ -210,7 +210,7 @@ def test_dropout_is_switched_off(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"path": "/nowhere/model"}, "model path /nowhere/model is no folder with a config.json; give the folder"),
+        ({"path": "/nowhere/model"}, "model path /nowhere/model is not a folder with a config.json; give the folder"),
         ({"dtype": "float8"}, "dtype='float8' must be one of auto, float32, bfloat16"),
         ({"init_from": "/nowhere/last.ckpt"}, "init_from=/nowhere/last.ckpt does not exist; give a .ckpt file"),
     ],
@@ -222,7 +222,7 @@ def test_a_value_that_cannot_be_used_is_named_in_one_sentence(model_path, argume
 
 
 def test_a_folder_without_a_configuration_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"is no folder with a config\.json"):
+    with pytest.raises(ValueError, match=r"is not a folder with a config\.json"):
         loaded(str(tmp_path))
 
 

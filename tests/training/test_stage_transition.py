@@ -18,7 +18,7 @@ from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.training.curriculum.best_checkpoint import BestCheckpoint
 from envtune.training.curriculum.stage_transition import StageTransition
 from envtune.training.curriculum.transition import CollapseGuard, TransitionRule
-from envtune.training.reporting.update_axis import count_on
+from envtune.training.reporting.update_axis import continue_update_count
 from envtune.training.run_folder.csv_log import CSVLog, read_rows
 
 
@@ -56,7 +56,7 @@ def test_a_stage_ends_at_the_validation_after_its_last_update_and_says_why(token
 def test_updates_of_earlier_stages_do_not_count_for_the_rule(tokenizer: Any, tmp_path: Path) -> None:
     ended = transition(tmp_path, min_updates=0, max_updates=2)
     trainer = toy_trainer(tmp_path, [ended], val_check_interval=1, limit_val_batches=1.0, max_steps=5)
-    count_on(trainer, module := toy_module(), 7)
+    continue_update_count(trainer, module := toy_module(), 7)
     trainer.fit(module, toy_datamodule(tokenizer))
     assert trainer.global_step == 9
 
@@ -132,7 +132,7 @@ def test_a_gradient_that_is_no_number_stops_the_run_and_touches_no_weight(
         trainer, _ = fit(tokenizer, tmp_path, BrokenGradient(0), guarded, weights, optimizer=optimizer, max_steps=3)
     assert (trainer.global_step, guarded.collapsed) == (1, True)
     assert guarded.reason == "the run has collapsed: the gradient norm is nan"
-    assert f"{guarded.reason}; the best validation has not been kept: there was none yet" in caplog.text
+    assert f"{guarded.reason}; the best validation has not been saved: there was none yet" in caplog.text
     untrained = [parameter.flatten() for parameter in toy_module().policy.model.parameters()]
     assert weights.kept[1].equal(torch.cat(untrained))
     assert "grad_norm" not in trainer.callback_metrics

@@ -84,4 +84,4 @@ def test_a_stage_says_which_checkpoint_it_starts_from_and_which_it_goes_on_from(
     start = describe_start("3", "models/tiny", str(tmp_path), None, "2")
     assert start == f"stage 3: policy and reference start from {best}"
     going_on = describe_start("3", "models/tiny", str(tmp_path), "last.ckpt", "2")
-    assert going_on == f"stage 3: the policy goes on from last.ckpt; the reference is {best}"
+    assert going_on == f"stage 3: the policy continues from last.ckpt; the reference is {best}"

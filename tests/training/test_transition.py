@@ -87,7 +87,7 @@ def test_settings_out_of_range_are_told_in_a_sentence(settings: dict, message: s
 
 def test_what_the_rule_waits_for_is_told_with_both_signals() -> None:
     assert RULE.describe(4, RULE.judge(4, [0.1, 0.3], [])) == (
-        "gain of validation not known yet (plateau: at most 0.01), spread of the gradient norm not known yet (stable: "
+        "gain of validation unknown yet (plateau: at most 0.01), spread of the gradient norm unknown yet (stable: "
         "at most 0.5), 4 updates (at least 10)"
     )
     assert RULE.describe(10, RULE.judge(10, [0.1, 0.3, 0.4], STEADY)).startswith("gain of validation 0.300 (plateau")

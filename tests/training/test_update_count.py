@@ -9,7 +9,7 @@ import pytest
 from lightning.pytorch.loggers import CSVLogger
 from toy_training import toy_datamodule, toy_module, toy_trainer
 
-from envtune.training.reporting.update_axis import count_on, last_update, unlogged
+from envtune.training.reporting.update_axis import continue_update_count, last_update, logging_disabled
 from envtune.training.run_folder.csv_log import read_rows
 
 
@@ -18,7 +18,7 @@ def test_a_stage_counts_on_after_the_updates_of_earlier_ones_and_makes_as_many_a
 ) -> None:
     logger = CSVLogger(tmp_path, name="csv", version="")
     trainer, module = toy_trainer(tmp_path, max_steps=3, logger=logger), toy_module()
-    count_on(trainer, module, 40)
+    continue_update_count(trainer, module, 40)
     trainer.fit(module, toy_datamodule(tokenizer))
     assert trainer.global_step == 43
     assert [row["step"] for row in read_rows(tmp_path / "csv" / "metrics.csv")] == ["41", "42", "43"]
@@ -37,7 +37,7 @@ def test_the_last_update_is_that_of_the_nearest_limit(
     tokenizer: Any, tmp_path: Path, limits: dict[str, int], last: int
 ) -> None:
     trainer, module = toy_trainer(tmp_path, **limits), toy_module()
-    count_on(trainer, module, 40)
+    continue_update_count(trainer, module, 40)
     trainer.fit(module, toy_datamodule(tokenizer))
     assert last_update(trainer, module) == last == trainer.global_step
 
@@ -45,7 +45,7 @@ def test_the_last_update_is_that_of_the_nearest_limit(
 def test_what_is_measured_unlogged_is_on_no_curve(tokenizer: Any, tmp_path: Path) -> None:
     logger = CSVLogger(tmp_path, name="csv", version="")
     trainer, module = toy_trainer(tmp_path, limit_val_batches=1.0, logger=logger), toy_module()
-    with unlogged(trainer, True):
+    with logging_disabled(trainer, True):
         trainer.validate(module, toy_datamodule(tokenizer), verbose=False)
     assert "val/progress/overall" in trainer.callback_metrics
     assert trainer.loggers == [logger]

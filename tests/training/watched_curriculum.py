@@ -17,7 +17,8 @@ import torch
 from interrupted_run import half_a_checkpoint, half_a_row
 
 import train as program
-from envtune.command_line.command import training_run
+from envtune.command_line import training_run
+from envtune.training.curriculum import stages
 from envtune.training.curriculum.best_checkpoint import BestCheckpoint
 from envtune.training.datamodule import EnvironmentDataModule
 from envtune.training.module import GRPOModule
@@ -78,16 +79,16 @@ def _record_of(stage: str) -> Condition:
 
 # Two updates in each stage, with a validation and a checkpoint after each: stage 2 makes updates 3 and 4.
 MOMENTS: dict[str, Callable[[], None]] = {
-    "before the curriculum is recorded": _killed(program, "write_run_record", lambda *_, **__: True),
+    "before the curriculum is recorded": _killed(training_run, "write_run_record", lambda *_, **__: True),
     "in the validation before update 1": _killed(GRPOModule, "validation_step", _after(0)),
     "in the middle of the best checkpoint of the start": _killed(torch, "save", _saves(0, False), half_a_checkpoint),
     "in the rollout of update 1": _killed(EnvironmentDataModule, "_rewarded", _after(0)),
     "in update 1": _killed(GRPOModule, "training_step", _after(0)),
     "in the middle of the checkpoint of update 1": _killed(torch, "save", _saves(1, True), half_a_checkpoint),
     "in the validation after update 2": _killed(GRPOModule, "validation_step", _after(2, 0)),
-    "before stage 1 is recorded": _killed(curriculum, "write_stage_records", _record_of("1")),
+    "before stage 1 is recorded": _killed(stages, "write_stage_records", _record_of("1")),
     "before stage 2 is recorded as begun": _killed(
-        program, "write_run_record", lambda folder, *_, **__: folder.endswith("stage_2")
+        training_run, "write_run_record", lambda folder, *_, **__: folder.endswith("stage_2")
     ),
     "in the validation at the start of stage 2": _killed(GRPOModule, "validation_step", _after(2, 2)),
     "in update 3": _killed(GRPOModule, "training_step", _after(2)),
@@ -96,14 +97,14 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "between two renames of the checkpoint of stage 2": _killed(
         Path, "replace", _renames("last.ckpt.partial", "stage_2")
     ),
-    "before stage 2 is recorded": _killed(curriculum, "write_stage_records", _record_of("2")),
+    "before stage 2 is recorded": _killed(stages, "write_stage_records", _record_of("2")),
     "in update 6": _killed(GRPOModule, "training_step", _after(5)),
     "in the middle of the best checkpoint of update 6": _killed(torch, "save", _saves(6, False), half_a_checkpoint),
     "in the trajectories of update 7": _killed(
         TrajectoryLog, "_write", lambda _, trainer, *__: trainer.global_step == 7
     ),
     "in the validation after update 8": _killed(GRPOModule, "validation_step", _after(8)),
-    "after the last stage is recorded": _killed(program, "stages_table", lambda *_: True),
+    "after the last stage is recorded": _killed(training_run, "stages_table", lambda *_: True),
 }
 
 
@@ -119,7 +120,7 @@ def play(arguments: list[str], moment: str | None, output: Path) -> None:
         os.dup2(file.fileno(), 2)
     os.chdir(ROOT)
     torch.set_num_threads(1)
-    training_run.count_on = _before(training_run.count_on, lambda *_: True, _keep_start)
+    training_run.continue_update_count = _before(training_run.continue_update_count, lambda *_: True, _keep_start)
     # Better at every validation, so that the best checkpoint is a later one than the first.
     BestCheckpoint._measure = lambda _, trainer: float(trainer.global_step)  # type: ignore[method-assign]
     if moment:

@@ -22,7 +22,7 @@ from envtune.errors import UserError
 from envtune.remote_code import require_trust
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.rollout.hf.prefix_cache import PASS_TOKENS
-from envtune.training.model.lora import add_adapter, keep_as_reference
+from envtune.training.model.lora import add_adapter, add_reference_adapter
 from envtune.training.model.projection import CPU_CHUNK, GPU_CHUNK
 from envtune.training.model.weights import DTYPES
 from tools.memory.sharded import in_dtype, sharded_memory
@@ -91,7 +91,7 @@ def build_model(settings: DictConfig) -> PreTrainedModel:
     if lora.r > 0:
         add_adapter(model, lora)
         if settings.init_from is not None:
-            keep_as_reference(model)
+            add_reference_adapter(model)
     if settings.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model.train()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from envtune.errors import UserError
-from envtune.evaluation.ood.record import OODRecord, TestedEndpoint
+from envtune.evaluation.ood.record import AgentEndpoint, OODRecord
 from envtune.evaluation.ood.table import Column, checkpoint_table, in_order, scores_of, with_interval
 from envtune.report_text import csv_text
 from envtune.statistics.intervals import Estimate
@@ -104,5 +104,5 @@ def _warnings(choice: str, records: Mapping[str, OODRecord]) -> Iterable[str]:
             yield f"{choice}: {record.broken} of {name}'s episodes broke off, counted as failed."
 
 
-def _settings(endpoint: TestedEndpoint) -> str:
+def _settings(endpoint: AgentEndpoint) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(endpoint.decoding.items())) or "the harness's own"

@@ -14,7 +14,7 @@ from envtune.files.record_file import read_record
 
 
 @dataclass(frozen=True, slots=True)
-class TestedEndpoint:
+class AgentEndpoint:
     """A chat endpoint that took part, without its key."""
 
     url: str
@@ -55,8 +55,8 @@ class OODRecord:
     """Name and version."""
     data: str
     """The origin of the tasks."""
-    agent: TestedEndpoint
-    user: TestedEndpoint | None
+    agent: AgentEndpoint
+    user: AgentEndpoint | None
     """The simulated user; None without one."""
     episodes_per_task: int
     limit: int | None

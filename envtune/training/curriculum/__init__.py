@@ -1,1 +1,1 @@
-"""Stages: their order, when one is over, and which checkpoint it hands to the next."""
+"""Stages of a curriculum: their order, when a stage ends, and which checkpoint the next stage starts from."""

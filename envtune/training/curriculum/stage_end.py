@@ -1,4 +1,4 @@
-"""How a stage ended: why, and which checkpoints it leaves."""
+"""The end of a stage: its reason and its checkpoints."""
 
 from __future__ import annotations
 
@@ -15,30 +15,36 @@ from envtune.training.reporting.validation_history import ValidationHistory
 
 @dataclass(frozen=True, slots=True)
 class StageEnd:
-    """``last`` is the checkpoint of the stage's end, ``best`` that of its best validation, of ``best_value``; both None
-    where no callback keeps the best. ``before`` and ``after`` are the validations at its start and end;
-    ``curve`` has the update and the overall success of each.
-    """
+    """The outcome of a stage."""
 
     last_update: int
     reason: str
     collapsed: bool
     last: Path
+    """Checkpoint of the stage's end."""
     best: Path | None
+    """Checkpoint of its best validation; None without a callback that keeps it."""
     best_value: float | None
     before: Mapping[str, float]
+    """Results of the validation at its start."""
     after: Mapping[str, float]
+    """Results of the validation at its end."""
     curve: Sequence[tuple[int, float]] = ()
+    """Update and overall success of each validation."""
 
 
 def stage_end(trainer: Trainer, updates_before: int, last: Path, history: ValidationHistory) -> StageEnd:
-    """What ``trainer`` leaves after its fit and the validation of its ``last`` checkpoint."""
+    """Return the outcome of a stage after its fit and the validation of its ``last`` checkpoint."""
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     transition = next((callback for callback in callbacks if isinstance(callback, StageTransition)), None)
     best = next((callback for callback in callbacks if isinstance(callback, BestCheckpoint)), None)
+    if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
+        limit = f"{trainer.global_step - updates_before} updates are the most that it may take"
+    else:
+        limit = f"every task was drawn trainer.max_epochs={trainer.max_epochs} times"
     return StageEnd(
         last_update=trainer.global_step,
-        reason=(transition and transition.reason) or _limit_reached(trainer, trainer.global_step - updates_before),
+        reason=(transition and transition.reason) or limit,
         collapsed=bool(transition and transition.collapsed),
         last=last,
         best=best.path if best else None,
@@ -47,9 +53,3 @@ def stage_end(trainer: Trainer, updates_before: int, last: Path, history: Valida
         after=history.after,
         curve=tuple(history.curve),
     )
-
-
-def _limit_reached(trainer: Trainer, updates: int) -> str:
-    if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
-        return f"{updates} updates are the most that it may take"
-    return f"every task was drawn trainer.max_epochs={trainer.max_epochs} times"

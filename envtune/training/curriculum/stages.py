@@ -1,6 +1,6 @@
-"""The stages of a curriculum, one after the other, each from the checkpoint that was chosen of the one before.
+"""The stages of a curriculum in their order, each from a checkpoint of the stage before it.
 
-Knows what has finished and where each stage starts; training one is the caller's.
+Keeps the record of finished stages and decides where each stage starts; the caller trains it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import Field
 from envtune.checked import Count, EachOnce, checked
 from envtune.errors import UserError
 from envtune.training.curriculum.stage_end import StageEnd
-from envtune.training.resume.continued_run import LAST, continue_run
+from envtune.training.resume.continued_run import LAST, resume_run
 from envtune.training.resume.last_checkpoint import LAST_CHECKPOINT
 from envtune.training.resume.rollback import roll_back
 from envtune.training.run_folder.stage_record import FILE, StageRecord, read_stage_records, write_stage_records
@@ -29,35 +29,35 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StageStart:
-    """What to train next: a stage of a curriculum, or one alone. ``place`` counts stages from 1.
-
-    ``init_from`` is the checkpoint that policy and reference start from, None for what the command says;
-    ``updates_before`` the updates of earlier stages. ``max_updates`` is None where the stage's own `trainer.max_steps`
-    holds. ``interrupted`` says that the stage may have begun in an earlier process.
-    """
+    """The next stage to train, of a curriculum or a single one."""
 
     stage: str
-    place: int
+    position: int
+    """Its number in the curriculum, from 1."""
     folder: Path
     init_from: Path | None = None
+    """The checkpoint that policy and reference start from; None for the command's own `init_from`."""
     updates_before: int = 0
+    """Updates of earlier stages."""
     max_updates: int | None = None
+    """None for the stage's own `trainer.max_steps`."""
     in_curriculum: bool = False
     interrupted: bool = False
+    """Whether the stage may have begun in an earlier process."""
 
 
 @checked
 class Curriculum:
-    """Trains ``stages`` in their order and keeps a record of those that have finished in ``folder``/stages.json.
+    """Train ``stages`` in their order and record finished ones in ``folder``/stages.json.
 
     Args:
-        folder: of the run; the stage named N writes to ``folder``/stage_N.
+        folder: the run folder; the stage named N writes to ``folder``/stage_N.
         stages: names of files in conf/stage.
         start_from: the checkpoint of a stage that the next one starts from, "best" (of all its validations) or "last".
-        max_updates: of every stage, or one number for each; None leaves it to the stage.
+        max_updates: the limit of every stage, or one for each; None leaves it to the stage.
 
     Raises:
-        UserError: a setting that makes no curriculum.
+        UserError: a setting is not allowed.
     """
 
     def __init__(
@@ -70,49 +70,58 @@ class Curriculum:
         self.folder = Path(folder)
         self.stages = [str(stage) for stage in stages]
         self._start_from = start_from
-        self._max_updates = _one_for_each(max_updates, len(self.stages))
+        self._max_updates: Sequence[int | None] = (
+            max_updates if isinstance(max_updates, Sequence) else [max_updates] * len(self.stages)
+        )
+        if len(self._max_updates) != len(self.stages):
+            raise UserError(
+                f"curriculum.max_updates={max_updates} must be one number of updates, or a list of "
+                f"{len(self.stages)}, one for each stage"
+            )
 
-    def run(self, train: Callable[[StageStart], StageEnd], goes_on: bool = False) -> list[StageRecord]:
-        """Trains every stage that has not finished; returns the records of all that have, one way or the other.
+    def run(self, train: Callable[[StageStart], StageEnd], resumed: bool = False) -> list[StageRecord]:
+        """Train every stage that has not finished, up to a collapse, and return the records of all finished stages.
 
-        A stage that collapsed ends the curriculum. ``goes_on`` says that the run in the folder is to be continued.
+        Args:
+            train: trains one stage.
+            resumed: whether the run in the folder is resumed.
 
         Raises:
-            UserError: the folder holds a record that does not fit.
+            UserError: the folder holds the record of another curriculum.
         """
-        records = self._finished(goes_on)
-        for start in self._starts(records, goes_on):
+        records = self._finished(resumed)
+        for start in self._starts(records, resumed):
             records.append(self._record(start, train(start)))
             write_stage_records(self.folder, records)
             newest = records[-1]
             log.info("stage %s ended after update %d: %s", newest.stage, newest.last_update, newest.reason)
             log.info("its checkpoint is %s", self.folder / newest.checkpoint)
             if newest.collapsed:
-                log.warning("the curriculum stops here, for stage %s has collapsed", newest.stage)
+                log.warning("the curriculum stops here, because stage %s has collapsed", newest.stage)
                 break
-            # A trainer and its parts refer to one another; the next stage needs the room that its weights take.
+            # A trainer and its parts form reference cycles, and the next stage needs the memory of their weights.
             gc.collect()
         return records
 
-    def _starts(self, records: list[StageRecord], goes_on: bool) -> Iterator[StageStart]:
-        """The stages that are left, each made when those before it are in ``records``."""
+    def _starts(self, records: list[StageRecord], resumed: bool) -> Iterator[StageStart]:
+        """Yield the remaining stages lazily: each needs the record of the one before it."""
         first = len(records) + 1
-        for place in range(first, len(self.stages) + 1):
-            stage = self.stages[place - 1]
+        for position in range(first, len(self.stages) + 1):
+            stage = self.stages[position - 1]
             yield StageStart(
                 stage,
-                place,
+                position,
                 folder=self.folder / f"stage_{stage}",
                 init_from=self.folder / records[-1].checkpoint if records else None,
                 updates_before=records[-1].last_update if records else 0,
-                max_updates=self._max_updates[place - 1],
+                max_updates=self._max_updates[position - 1],
                 in_curriculum=True,
-                interrupted=goes_on and place == first,
+                interrupted=resumed and position == first,
             )
 
-    def _finished(self, goes_on: bool) -> list[StageRecord]:
+    def _finished(self, resumed: bool) -> list[StageRecord]:
         records = read_stage_records(self.folder)
-        if records and not goes_on:
+        if records and not resumed:
             again = shlex.quote(f"ckpt_path={self.folder}")
             raise UserError(
                 f"{self.folder} holds the {FILE} of an earlier run: continue it with {again}, or give another "
@@ -134,13 +143,15 @@ class Curriculum:
         return records
 
     def _record(self, start: StageStart, end: StageEnd) -> StageRecord:
+        use_best = self._start_from == "best" or end.collapsed
+        checkpoint = end.best if use_best and end.best else end.last
         return StageRecord(
             stage=start.stage,
             first_update=start.updates_before + 1,
             last_update=end.last_update,
             reason=end.reason,
             # Both resolved: Lightning follows links in the folders that it saves to.
-            checkpoint=os.path.relpath(self._choose(end).resolve(), self.folder.resolve()),
+            checkpoint=os.path.relpath(checkpoint.resolve(), self.folder.resolve()),
             best=end.best_value,
             collapsed=end.collapsed,
             before=end.before,
@@ -148,31 +159,17 @@ class Curriculum:
             curve=end.curve,
         )
 
-    def _choose(self, end: StageEnd) -> Path:
-        wants_best = self._start_from == "best" or end.collapsed
-        return end.best if wants_best and end.best else end.last
 
+def resume_stage(folder: Path, start: StageStart) -> str | None:
+    """Roll the run in ``folder`` back to the newest checkpoint of an interrupted stage, and return its `ckpt_path`.
 
-def continue_stage(folder: Path, start: StageStart) -> str | None:
-    """Brings the run in ``folder`` back to where an interrupted stage can go on; returns the stage's `ckpt_path`.
-
-    None means that the stage begins, as it does where it was interrupted before its first checkpoint.
+    None for a stage that starts from the beginning, also because it was interrupted before its first checkpoint.
     """
     if not start.interrupted:
         return None
     if any((start.folder / "checkpoints").glob("last*.ckpt")):
-        continue_run(folder, start.folder / "checkpoints" / LAST_CHECKPOINT)
+        resume_run(folder, start.folder / "checkpoints" / LAST_CHECKPOINT)
         return LAST
     roll_back(start.folder, -1)
-    roll_back(folder, start.updates_before if start.place > 1 else -1)
+    roll_back(folder, start.updates_before if start.position > 1 else -1)
     return None
-
-
-def _one_for_each(max_updates: int | Sequence[int] | None, stages: int) -> list[int | None]:
-    each: list[int | None] = list(max_updates) if isinstance(max_updates, Sequence) else [max_updates] * stages
-    if len(each) != stages:
-        raise UserError(
-            f"curriculum.max_updates={max_updates} must be one number of updates, or a list of {stages}, one for each "
-            "stage"
-        )
-    return each

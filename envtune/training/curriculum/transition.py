@@ -1,7 +1,7 @@
-"""When a stage of the curriculum is over, and when a run has collapsed: rules over what was measured so far. Pure.
+"""The rules by which a stage of the curriculum is over, or a run has collapsed. Pure functions of the measurements.
 
-The paper moves on "only when validation accuracy has plateaued and the gradient norm is stable" (remark 3.1) and leaves
-both words open. Here each has a number that a person can look at.
+The paper advances "only when validation accuracy has plateaued and the gradient norm is stable" (remark 3.1), but does
+not define either. Here each has a number and a threshold.
 """
 
 from __future__ import annotations
@@ -20,26 +20,31 @@ from envtune.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What the rule looked at, None where there is too little of it, and whether the stage is over and why.
-
-    ``gain``: best of the newest validations less the best before them. ``spread``: of the newest gradient norms, the
-    80% in the middle from end to end, over their median.
-    """
+    """The measurements of the rule, None where there are too few, and its decision."""
 
     gain: float | None
+    """Best of the newest validations minus the best before them."""
     spread: float | None
+    """Distance of the first and last decile of the newest gradient norms, divided by their median."""
     reason: str | None
+    """Why the stage is over; None if it is not."""
 
 
 @checked
 @dataclass(frozen=True, slots=True)
 class TransitionRule:
-    """A stage is over when validation gained no more than ``tolerance`` in the newest ``window`` validations, and the
-    newest ``gradient_window`` gradient norms spread over no more than ``max_spread`` times their median; not before
-    ``min_updates``, and in any case after ``max_updates``.
+    """A stage is over when validation has plateaued and the gradient norm is stable, or after ``max_updates``.
+
+    Args:
+        window: the newest validations that are compared with the earlier ones.
+        tolerance: the greatest gain of a plateau.
+        gradient_window: the newest gradient norms whose spread is measured.
+        max_spread: the greatest spread of stable norms, as a multiple of their median.
+        min_updates: updates before which a stage is not over.
+        max_updates: updates after which it is over in any case; None for no limit.
 
     Raises:
-        UserError: a setting out of its range.
+        UserError: an argument is out of range.
     """
 
     window: Annotated[int, Field(ge=1, description="validations")] = 4
@@ -54,29 +59,28 @@ class TransitionRule:
             raise UserError(f"max_updates={self.max_updates} must be min_updates={self.min_updates} or more")
 
     def judge(self, updates: int, validations: Sequence[float], gradient_norms: Sequence[float]) -> Signals:
-        """After ``updates`` updates of this stage, with its validations and gradient norms from the first on."""
+        """Judge the stage after ``updates`` updates, from all of its validations and gradient norms so far."""
         gain, spread = self._gain(validations), self._spread(gradient_norms)
         if self.max_updates is not None and updates >= self.max_updates:
             return Signals(gain, spread, f"{updates} updates are the most that this stage may take")
         if updates < self.min_updates or gain is None or spread is None:
             return Signals(gain, spread, None)
-        over = gain <= self.tolerance and spread <= self.max_spread
-        return Signals(gain, spread, self._reason(gain, spread) if over else None)
-
-    def describe(self, updates: int, signals: Signals) -> str:
-        """What the rule waits for, in a sentence for a person."""
-        gain = "not known yet" if signals.gain is None else f"{signals.gain:.3f}"
-        spread = "not known yet" if signals.spread is None else f"{signals.spread:.2f}"
-        return (
-            f"gain of validation {gain} (plateau: at most {self.tolerance}), spread of the gradient norm {spread} "
-            f"(stable: at most {self.max_spread}), {updates} updates (at least {self.min_updates})"
-        )
-
-    def _reason(self, gain: float, spread: float) -> str:
-        return (
+        if gain > self.tolerance or spread > self.max_spread:
+            return Signals(gain, spread, None)
+        reason = (
             f"validation gained {gain:.3f} in its last {self.window} rounds (at most {self.tolerance} counts as a "
             f"plateau), and the gradient norm spreads over {spread:.2f} of its median (at most {self.max_spread} "
             "counts as stable)"
+        )
+        return Signals(gain, spread, reason)
+
+    def describe(self, updates: int, signals: Signals) -> str:
+        """Return the signals and their thresholds in words."""
+        gain = "unknown yet" if signals.gain is None else f"{signals.gain:.3f}"
+        spread = "unknown yet" if signals.spread is None else f"{signals.spread:.2f}"
+        return (
+            f"gain of validation {gain} (plateau: at most {self.tolerance}), spread of the gradient norm {spread} "
+            f"(stable: at most {self.max_spread}), {updates} updates (at least {self.min_updates})"
         )
 
     def _gain(self, validations: Sequence[float]) -> float | None:
@@ -94,11 +98,15 @@ class TransitionRule:
 @checked
 @dataclass(frozen=True, slots=True)
 class CollapseGuard:
-    """A run has collapsed when the gradient norm is not finite or ``max_gradient_ratio`` times the median of the
-    ``window`` before it, or the KL to the reference is above ``max_kl`` nats a token.
+    """A run has collapsed when its gradient norm or its KL to the reference explodes, or the norm is not finite.
+
+    Args:
+        max_gradient_ratio: the greatest ratio of the newest gradient norm to the median before it.
+        max_kl: the greatest KL, in nats per token.
+        window: the number of gradient norms in that median.
 
     Raises:
-        UserError: a setting out of its range.
+        UserError: an argument is out of range.
     """
 
     max_gradient_ratio: Annotated[float, Field(gt=1), AllowInfNan(True)] = 50.0
@@ -106,7 +114,7 @@ class CollapseGuard:
     window: Count = 20
 
     def judge(self, gradient_norms: Sequence[float], kl: float) -> str | None:
-        """What has exploded in the newest update, or None. A ratio needs ``window`` gradient norms before it."""
+        """Return what has exploded in the newest update, or None. The ratio needs ``window`` earlier gradient norms."""
         if not isfinite(gradient_norms[-1]):
             return f"the gradient norm is {gradient_norms[-1]}"
         if kl > self.max_kl:

@@ -1,1 +1,1 @@
-"""Several devices: what a run needs before it begins, the average of gradients, and lost ranks."""
+"""Runs on several devices: validation and seeds, averaged gradients, and lost ranks."""

@@ -1,4 +1,4 @@
-"""What must hold before a run on several devices begins, and what its processes have apart."""
+"""Validation of a run on several devices before it begins, and the seeds of its ranks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from envtune.errors import UserError
-from envtune.processes.ranks import processes_from_outside
+from envtune.processes.ranks import externally_started_processes
 
 
 def processes_of(trainer: Mapping[str, Any]) -> int:
-    """Return how many processes a run with these settings of Lightning's Trainer has, one for each device.
+    """Return the number of processes, one per device, of a run with these settings of Lightning's Trainer.
 
     Raises:
         UserError: `trainer.devices` is not a number of devices, a list of them, or `auto`.
@@ -37,26 +37,26 @@ def processes_of(trainer: Mapping[str, Any]) -> int:
 
 
 def require_accelerator(name: str) -> None:
-    """Raises UserError for a `trainer.accelerator` that this machine does not have."""
+    """Raise UserError for a `trainer.accelerator` that this machine does not have."""
     if name == "auto":
         return
     kinds = ("cuda", "mps") if name == "gpu" else (name,)
     if not any(AcceleratorRegistry[kind]["accelerator"].is_available() for kind in kinds):
         raise UserError(
-            f"trainer.accelerator={name} cannot be had, for PyTorch sees none on this machine: use trainer=default, "
-            "which takes what there is, or trainer=cpu"
+            f"trainer.accelerator={name} is not available: PyTorch finds no such device on this machine; use "
+            "trainer=default, which uses what is available, or trainer=cpu"
         )
 
 
 def require_processes(trainer: Trainer, in_sweep: bool) -> None:
-    """Raises UserError where the run would wait for processes that nobody starts.
+    """Raise UserError if the run would wait for processes that are not started.
 
-    Lightning starts those of one machine by repeating the command, which in a sweep would be another sweep.
+    Lightning starts those of one machine by repeating the command, which in a sweep would start another sweep.
     """
     environment = getattr(trainer.strategy, "cluster_environment", None)
     if environment is None or trainer.world_size == 1:
         return
-    started = trainer.num_devices if isinstance(environment, LightningEnvironment) else processes_from_outside()
+    started = trainer.num_devices if isinstance(environment, LightningEnvironment) else externally_started_processes()
     if started != trainer.world_size:
         raise UserError(
             f"trainer.devices={trainer.num_devices} trainer.num_nodes={trainer.num_nodes} needs {trainer.world_size} "
@@ -69,20 +69,20 @@ def require_processes(trainer: Trainer, in_sweep: bool) -> None:
         )
 
 
-def require_as_many_devices(saved: int, now: int) -> None:
-    """Raises UserError if a checkpoint of ``saved`` devices is to be continued on ``now`` others."""
+def require_same_device_count(saved: int, now: int) -> None:
+    """Raise UserError if a checkpoint of ``saved`` devices is resumed on another number of devices."""
     if saved != now:
         raise UserError(
-            f"the checkpoint was saved on {saved} devices, but this run has {now}: continue on as many, for each draws "
-            "its own share of the tasks"
+            f"the checkpoint was saved on {saved} devices, but this run has {now}: continue on as many, because each "
+            "draws its own share of the tasks"
         )
 
 
 def seed_this_rank(seed: int, trainer: Trainer) -> None:
-    """Parts the random generators of several processes, once the model, the same in all, has been made.
+    """Seed the random generators of each rank differently, after the model was built equally on all.
 
-    The strategy goes back to this seed when training begins. Tasks and episodes have seeds of their own.
+    The strategy restores this seed when training begins. Tasks and episodes have their own seeds.
     """
     if trainer.world_size > 1:
-        apart = int(np.random.SeedSequence([seed, trainer.global_rank]).generate_state(1)[0])
-        lightning.seed_everything(apart, workers=True, verbose=False)
+        rank_seed = int(np.random.SeedSequence([seed, trainer.global_rank]).generate_state(1)[0])
+        lightning.seed_everything(rank_seed, workers=True, verbose=False)

@@ -1,4 +1,4 @@
-"""One update by several processes: the gradient that one process alone would get from the groups of all of them."""
+"""Data-parallel gradients, equal to those of a single process on the groups of all ranks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from envtune.processes.collectives import gather
 
 @contextmanager
 def averaged_gradients(strategy: Strategy, parameters: Iterable[nn.Parameter]) -> Iterator[None]:
-    """Backward passes within stay in their process; at the end every gradient becomes the mean over all processes.
+    """Accumulate gradients locally within the block, and average them over all ranks at its end.
 
-    DDP itself averages in each backward pass: a process with one micro-batch more would wait for the others for ever.
-    Without DDP nothing is changed.
+    DDP itself averages in each backward pass, where a rank with one micro-batch more would deadlock. Does nothing
+    without DDP.
     """
     if not isinstance(strategy, DDPStrategy):
         yield
@@ -31,10 +31,10 @@ def averaged_gradients(strategy: Strategy, parameters: Iterable[nn.Parameter]) -
 
 
 def share_of_mean(count: int) -> float:
-    """What a process multiplies its mean over ``count`` items by, for the mean of the processes' results to be the mean
-    over all items: ``count`` over the processes' mean count, so 1 where all have as many. All must call this together.
+    """Return ``count`` divided by its mean over ranks. A collective.
 
-    Without it the tokens of a process that sampled few would weigh more than those of the others.
+    A mean over ``count`` items times this factor, averaged over ranks, is the mean over the items of all ranks. Without
+    it the tokens of a rank that sampled few would weigh more.
     """
     counts = gather(count)
     return count * len(counts) / max(1, sum(counts))

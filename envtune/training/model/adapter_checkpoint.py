@@ -1,7 +1,7 @@
-"""What checkpoints hold of a policy: all of its weights, or its adapter alone with what is needed to use it again.
+"""The policy's part of a checkpoint: all weights, or only the adapter and its settings.
 
-An adapter fits the run that trained it; every other use ends in a sentence, and never in weights that are half of one
-and half of the other.
+An adapter can only be loaded into a model with the same kind of adapter; anything else raises UserError before weights
+are changed.
 """
 
 from __future__ import annotations
@@ -18,36 +18,40 @@ from envtune.training.model.lora import LoRA, adapter_of, adapter_tensors
 
 log = logging.getLogger(__name__)
 
-# Beside the adapter's tensors: the settings that do not follow from their names, and the path of the frozen weights.
+# The key beside the adapter's tensors: settings that their names do not imply, and the path of the frozen weights.
 RECORD = "adapter"
 _MODEL = "model."
 _FIRST_MATRIX = ".lora_A.policy.weight"
 
 
-def save_what_is_trained(policy: nn.Module, model: PreTrainedModel) -> None:
-    """From now on the state of ``policy``, which has ``model`` as `model`, is the adapter alone if there is one.
+def register_state_hooks(policy: nn.Module, model: PreTrainedModel) -> None:
+    """Reduce the state dict of ``policy``, whose `model` is ``model``, to the adapter if there is one.
 
-    Loading a state of another kind raises UserError.
+    Loading a state of another kind then raises UserError.
     """
     policy.register_load_state_dict_pre_hook(_before_loading)
     if adapter_of(model):
         policy.register_state_dict_post_hook(_after_saving)
 
 
-def whole_state(model: PreTrainedModel, state: Mapping[str, Any], prefix: str, source: str) -> dict[str, Tensor]:
-    """All weights of ``model``: those that training changes from the ``state`` of a checkpoint, the others its own.
+def full_state(model: PreTrainedModel, state: Mapping[str, Any], prefix: str, source: str) -> dict[str, Tensor]:
+    """Return all weights of ``model``: the trained ones from a checkpoint, the frozen ones its own.
 
-    ``prefix`` is where the policy stands in ``state``, ``source`` what errors call the checkpoint.
+    Args:
+        model: the model, maybe with an adapter.
+        state: the state dict of the checkpoint.
+        prefix: the prefix of the policy's keys in it.
+        source: the name of the checkpoint in errors.
 
     Raises:
-        UserError: the checkpoint holds an adapter and ``model`` has none, or another, or the other way round.
+        UserError: the adapters of checkpoint and model differ, or only one of them has an adapter.
     """
     saved_adapter = adapter_in(state, prefix)
     _require_same(saved_adapter, adapter_of(model), source)
     if saved_adapter and state[prefix + RECORD]["beside"] != model.name_or_path:
         log.warning(
-            "the adapter in %s was trained beside the weights of %s and is now put beside those of %s: they must be "
-            "the same",
+            "the adapter in %s was trained beside the weights of %s and is now loaded beside those of %s: they must be "
+            "identical",
             source,
             state[prefix + RECORD]["beside"],
             model.name_or_path,
@@ -58,7 +62,7 @@ def whole_state(model: PreTrainedModel, state: Mapping[str, Any], prefix: str, s
 
 
 def adapter_in(state: Mapping[str, Any], prefix: str) -> LoRA | None:
-    """The adapter in a checkpoint's ``state`` of the policy at ``prefix``; None if it holds all weights."""
+    """Return the adapter in the state dict of a checkpoint, whose policy has ``prefix``; None if it has all weights."""
     record = state.get(prefix + RECORD)
     if record is None:
         return None
@@ -76,13 +80,13 @@ def _after_saving(policy: Any, state: dict[str, Any], prefix: str, metadata: Any
 
 
 def _before_loading(policy: Any, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    weights = whole_state(policy.model, state, prefix, "the checkpoint")
+    weights = full_state(policy.model, state, prefix, "the checkpoint")
     state.pop(prefix + RECORD, None)
     state.update({prefix + _MODEL + name: tensor for name, tensor in weights.items()})
 
 
 def _frozen(model: nn.Module) -> dict[str, Tensor]:
-    """The weights that are no part of a checkpoint; none in a model that is trained as a whole."""
+    """Return the weights that are not in a checkpoint; none in a model without adapter."""
     trained = adapter_tensors(model)
     return {name: tensor for name, tensor in model.state_dict().items() if name not in trained} if trained else {}
 
@@ -93,7 +97,7 @@ def _require_same(saved: LoRA | None, own: LoRA | None, source: str) -> None:
     if own is None:
         assert saved is not None
         raise UserError(
-            f"{source} holds an adapter of r={saved.r} alone, but all weights are trained here: add "
+            f"{source} holds only an adapter of r={saved.r}, but all weights are trained here: add "
             f"model.lora.r={saved.r}, or give the folder that tools/export_model.py makes of it as model.path"
         )
     if saved is None:
@@ -115,6 +119,6 @@ def _require_same(saved: LoRA | None, own: LoRA | None, source: str) -> None:
 
 
 def _described(names: str | Sequence[str]) -> str:
-    """`28 layers (q_proj, v_proj)`."""
+    """Return the layers in words: `28 layers (q_proj, v_proj)`."""
     kinds = sorted({name.rpartition(".")[2] for name in names})
     return f"{len(names)} layers ({', '.join(kinds)})"

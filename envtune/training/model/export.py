@@ -1,4 +1,4 @@
-"""A run's weights as a model folder of Hugging Face's."""
+"""Export of a run's weights as a Hugging Face model folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A checkpoint, and the model that its run started from."""
+    """A checkpoint, and the model from which its run started."""
 
     checkpoint: Path
     model: str
@@ -28,11 +28,11 @@ class Trained:
     dtype: str
     """Name of the run's dtype, to which frozen weights were rounded."""
     trust_remote_code: bool = False
-    """As the user's command sets it. The record of the run is not trusted with it: it may come from somebody else."""
+    """Set by the user's command only, not by the record of the run, which may come from elsewhere."""
 
 
 def find_trained(trained: str, model: str | None = None, trust_remote_code: bool = False) -> Trained:
-    """Return the checkpoint of a run, and the model that it belongs to.
+    """Return the checkpoint of a run, and the model from which it was trained.
 
     Args:
         trained: The folder of a run or of a stage (its best checkpoint), or a .ckpt file, as `init_from` takes it.
@@ -47,7 +47,7 @@ def find_trained(trained: str, model: str | None = None, trust_remote_code: bool
     path = model or settings.get("path")
     if path is None:
         raise UserError(
-            f"{checkpoint} is in no folder of a run whose run.json says which model it trained: add --model PATH"
+            f"{checkpoint} is not in a run's folder whose run.json names the trained model: add --model PATH"
         )
     # The adapter of a run whose frozen weights were rounded was trained on the rounded weights.
     dtype = settings.get("dtype", "float32")
@@ -66,7 +66,7 @@ def run_settings(checkpoint: Path) -> Settings:
 
 
 def export(trained: Trained, folder: Path, dtype: str) -> None:
-    """Write weights and tokenizer to ``folder``, completely or not at all.
+    """Write weights and tokenizer to ``folder``, atomically.
 
     Weights of a low-rank adapter are merged (docs/lora.md).
 
@@ -79,12 +79,12 @@ def export(trained: Trained, folder: Path, dtype: str) -> None:
         UserError: The folder is not empty or cannot be written, or model, tokenizer or checkpoint cannot be used.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} exists and is no empty folder: give another name, or remove it")
+        raise UserError(f"{folder} exists and is not an empty folder: give another name, or remove it")
     tokenizer = load_tokenizer(trained.model, trained.trust_remote_code)
     model: Any = load_trained(trained.model, str(trained.checkpoint), trained.dtype, trained.trust_remote_code)
     with atomic_folder(folder) as staged:
         model.to(DTYPES[dtype]).save_pretrained(staged)
         tokenizer.save_pretrained(staged)
         for weights in staged.glob("*.safetensors"):
-            # safetensors makes files that only their owner can read.
+            # safetensors creates files that only their owner can read.
             weights.chmod(0o644)

@@ -1,7 +1,7 @@
 """Low-rank adapters beside frozen weights (LoRA, Hu et al., https://arxiv.org/abs/2106.09685), by the package peft.
 
-A model has the adapter that is trained and, if it did not begin at the bare model, a frozen second one: where it began.
-What checkpoints hold of them stands in adapter_checkpoint.py.
+A model has a trained adapter and, if training did not start at the base model, a frozen reference adapter with the
+weights of its start. Their checkpoints: adapter_checkpoint.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from envtune.checked import checked
 from envtune.errors import UserError
 
 ALL_LINEAR: Literal["all-linear"] = "all-linear"
-# Names of the two adapters within peft's layers.
+# Names of the two adapters in peft's layers.
 _TRAINED, _REFERENCE = "policy", "reference"
 
 
@@ -30,16 +30,16 @@ _TRAINED, _REFERENCE = "policy", "reference"
 class LoRA:
     """The settings `model.lora`: weights W [out, in] of a layer become W + alpha / r * B A with A [r, in], B [out, r].
 
-    A begins at random and B at 0, so that training begins at the bare model. There is no dropout: a token's log-prob
-    must be the same when it is sampled and when it is trained on.
+    A is initialised at random and B to 0, so that training starts at the base model. There is no dropout, because the
+    log-probs of sampling and training must agree.
 
     Args:
-        r: the rank; 0 trains all weights and no adapter.
-        alpha: with a fixed one, ranks get along with the same learning rate.
-        targets: "all-linear", or ends of names of linear layers such as "q_proj" or "mlp.up_proj".
+        r: the rank; 0 trains all weights without an adapter.
+        alpha: the scale; if it is fixed, one learning rate suits all ranks.
+        targets: "all-linear", or suffixes of names of linear layers such as "q_proj" or "mlp.up_proj".
 
     Raises:
-        UserError: a value out of range.
+        UserError: a value is out of range.
     """
 
     r: Annotated[int, Field(ge=0, description="the adapter's rank, or 0 to train all weights")] = 0
@@ -48,10 +48,10 @@ class LoRA:
 
 
 def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:
-    """Freezes ``model`` and puts an adapter in float32 beside its layers, which changes nothing of what it computes.
+    """Freeze ``model`` and add a float32 adapter, which at first does not change its output.
 
     Raises:
-        UserError: a target fits no layer, or peft is not installed.
+        UserError: a target does not match a layer, or peft is not installed.
     """
     peft, names = _peft(lora), _layer_names(model, lora.targets)
     config: Any = peft.LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=names)
@@ -59,8 +59,8 @@ def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:
     _in_float32(model)
 
 
-def keep_as_reference(model: PreTrainedModel) -> None:
-    """From now on the reference is ``model`` with its adapter as it is here, of which a frozen copy is made."""
+def add_reference_adapter(model: PreTrainedModel) -> None:
+    """Copy the trained adapter to a frozen one, with which ``model`` is the reference."""
     for _, layer in adapted_layers(model):
         layer.update_layer(
             _REFERENCE, layer.r[_TRAINED], layer.lora_alpha[_TRAINED], config=model.peft_config[_TRAINED]
@@ -71,17 +71,17 @@ def keep_as_reference(model: PreTrainedModel) -> None:
 
 
 def adapted_layers(model: nn.Module) -> list[tuple[str, Any]]:
-    """Names and peft's layers; none in a model that is trained as a whole."""
+    """Return peft's layers with their names; none in a model without adapter."""
     return [(name, module) for name, module in model.named_modules() if _TRAINED in getattr(module, "lora_A", ())]
 
 
 def adapter_tensors(model: nn.Module) -> set[str]:
-    """Names of the matrices that are trained."""
+    """Return the names of the trained matrices."""
     return {f"{name}.lora_{matrix}.{_TRAINED}.weight" for name, _ in adapted_layers(model) for matrix in "AB"}
 
 
 def adapter_of(model: nn.Module) -> LoRA | None:
-    """The adapter that is trained, with the full names of its layers; None in a model that is trained as a whole."""
+    """Return the trained adapter, with the full names of its layers; None in a model without adapter."""
     layers = adapted_layers(model)
     if not layers:
         return None
@@ -91,9 +91,9 @@ def adapter_of(model: nn.Module) -> LoRA | None:
 
 @contextmanager
 def reference_weights(model: PreTrainedModel) -> Iterator[None]:
-    """Within, ``model`` computes what it did where its training began: without adapter, or with the one it had.
+    """Make ``model`` the reference within the block: without adapter, or with the reference adapter.
 
-    For passes without gradient: peft freezes the adapter meanwhile.
+    For passes without gradient, because peft freezes the trained adapter meanwhile.
     """
     layers = [layer for _, layer in adapted_layers(model)]
     for layer in layers:
@@ -110,7 +110,7 @@ def reference_weights(model: PreTrainedModel) -> Iterator[None]:
 
 
 def _layer_names(model: PreTrainedModel, targets: str | Sequence[str]) -> list[str]:
-    """The linear layers that ``targets`` stand for; the projection to the vocabulary is none of them."""
+    """Return the names of the linear layers that ``targets`` match, without the output embedding."""
     head = model.get_output_embeddings()
     kinds = (nn.Linear, Conv1D)
     names = [name for name, module in model.named_modules() if isinstance(module, kinds) and module is not head]
@@ -121,15 +121,15 @@ def _layer_names(model: PreTrainedModel, targets: str | Sequence[str]) -> list[s
         if not fitting:
             valid = sorted({name.rpartition(".")[2] for name in names})
             raise UserError(
-                f"model.lora.targets: {target} is no linear layer of {type(model).__name__}; valid are: {ALL_LINEAR}, "
-                f"{', '.join(valid)}"
+                f"model.lora.targets: {target} is not a linear layer of {type(model).__name__}; valid are: "
+                f"{', '.join([ALL_LINEAR, *valid])}"
             )
-    wanted = {name for fitting in chosen.values() for name in fitting}
-    return [name for name in names if name in wanted]
+    matched = {name for fitting in chosen.values() for name in fitting}
+    return [name for name in names if name in matched]
 
 
 def _in_float32(model: PreTrainedModel) -> None:
-    """Small steps would be lost in the bfloat16 that frozen weights may have."""
+    """Convert the adapters to float32: in the bfloat16 of frozen weights, small steps would be rounded away."""
     for _, layer in adapted_layers(model):
         layer.lora_A.float()
         layer.lora_B.float()

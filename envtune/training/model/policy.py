@@ -1,7 +1,7 @@
-"""The trained language model beside its frozen reference: log-probs and entropies of sampled tokens.
+"""The trained language model and its frozen reference: log-probs and entropies of sampled tokens.
 
-The prompt that a group shares is computed once for all its members. The [token, vocabulary] logits are never held at
-once, and only positions that predict a sampled token are projected. Optimisers and losses live elsewhere.
+The shared prompt of a group is computed once. The [T, V] logits are never materialised, and only positions that predict
+a sampled token are projected.
 """
 
 from __future__ import annotations
@@ -16,57 +16,56 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import register_fsdp_forward_method
 from transformers import PreTrainedModel
+from typing_extensions import override
 
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.packing import pack
-from envtune.training.model.adapter_checkpoint import save_what_is_trained
+from envtune.training.model.adapter_checkpoint import register_state_hooks
 from envtune.training.model.lora import adapter_of, reference_weights
 from envtune.training.model.projection import project
 from envtune.training.model.prompt_attention import share_prompts
-from envtune.training.model.sharding import SamplingCopy, divide, forget_passes
+from envtune.training.model.sharding import SamplingCopy, reset_after_forward, shard_model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenStatistics:
-    """Per token of a batch, at the batch's temperature; 0.0 where nothing was sampled.
-
-    ``logprobs[b, t]`` is that of ids[b, t] given ids[b, :t]; ``entropy`` (nats) is that of the distribution it was
-    sampled from.
-    """
+    """Statistics per token in nats, at the batch's temperature; 0.0 at tokens that were not sampled."""
 
     logprobs: Float32[Tensor, "B L"]
+    """``logprobs[b, t]`` of ids[b, t] given ids[b, :t]."""
     entropy: Float32[Tensor, "B L"]
+    """Entropy of the distribution from which the token was sampled."""
 
 
 class Policy(nn.Module):
-    """``model`` is trained; the reference is what it was when it was given here (paper, section 3.2).
+    """The trained ``model``, and as the reference its weights at construction (paper, section 3.2).
 
-    Where all weights are trained the reference is a frozen copy, which follows the module to its device but is no part
-    of its parameters. Where an adapter is trained (`lora.add_adapter`) it is the same model without it, or with the one
-    that it began with (`lora.keep_as_reference`). The ``state_dict`` holds only what is trained.
+    If all weights are trained, the reference is a frozen copy, which moves with the module but is not among its
+    parameters. If an adapter is trained (`lora.add_adapter`), it is the model without the adapter or with the reference
+    adapter (`lora.add_reference_adapter`). The ``state_dict`` holds only trained weights.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
-        _require_plain_projection(model)
+        _require_causal_linear_head(model)
         _disable_dropout(model)
-        # In training mode, as transformers skips gradient checkpointing in any other; there is no dropout left.
+        # Training mode, because transformers skips gradient checkpointing in evaluation mode; dropout is disabled.
         self.model = model.train()
         share_prompts(self.model)
-        save_what_is_trained(self, model)
+        register_state_hooks(self, model)
         self._trains_adapter = adapter_of(model) is not None
-        # A list hides the reference from nn.Module; `_apply` moves it along.
+        # A list hides the reference from nn.Module; `_apply` moves it.
         self._copies = [] if self._trains_adapter else [_Reference(copy.deepcopy(model).requires_grad_(False).eval())]
         self._sampled: SamplingCopy | None = None
 
     @property
     def reference(self) -> PreTrainedModel:
-        """The frozen copy, which a policy that trains an adapter does not have."""
+        """The frozen copy. A policy with an adapter does not have one."""
         return self._copies[0].model
 
     def forward(self, batch: TrainBatch) -> TokenStatistics:
-        """Statistics of the trained model, with gradient."""
+        """Return the statistics of the trained model, with gradient."""
         return token_statistics(self.model, batch)
 
     @torch.no_grad()
@@ -79,26 +78,28 @@ class Policy(nn.Module):
 
     @property
     def is_sharded(self) -> bool:
+        """Whether ``shard`` was called."""
         return self._sampled is not None
 
     def shard(self, mesh: DeviceMesh, dtype: torch.dtype | None) -> None:
-        """Divides trained and reference model over the devices of ``mesh``, which from then on compute in step.
+        """Shard trained and reference model over the devices of ``mesh``; forward passes are collectives from then on.
 
-        ``dtype`` is that of their layers' arithmetic and of the sampled copy; None keeps that of the weights.
+        ``dtype`` is that of the layers' arithmetic and of the sampling copy; None keeps that of the weights.
         """
         self._sampled = SamplingCopy(self.model, torch.device(mesh.device_type), dtype)
-        divide(self, self.model, mesh, dtype)
-        # With an adapter the reference is the trained model, whose weights are gathered for its passes as well.
+        shard_model(self, self.model, mesh, dtype)
+        # With an adapter the reference is the trained model, so its passes must gather the weights as well.
         if self._trains_adapter:
             register_fsdp_forward_method(self, "reference_logprobs")
         for reference in self._copies:
-            divide(reference, reference.model, mesh, dtype)
-            forget_passes(reference)
+            shard_model(reference, reference.model, mesh, dtype)
+            reset_after_forward(reference)
 
     def model_to_sample(self) -> PreTrainedModel:
-        """The trained model; of a sharded one a whole copy, brought up to date by all devices together."""
+        """Return the trained model; if it is sharded, a full copy with the current weights. A collective."""
         return self._sampled.updated() if self._sampled else self.model
 
+    @override
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Policy:
         for reference in self._copies:
             reference._apply(fn, recurse)
@@ -106,7 +107,7 @@ class Policy(nn.Module):
 
 
 class _Reference(nn.Module):
-    """A module, so that a sharded ``model`` is gathered for its forward pass."""
+    """A module around the reference, so that FSDP gathers a sharded ``model`` for its forward pass."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -117,7 +118,7 @@ class _Reference(nn.Module):
 
 
 def token_statistics(model: PreTrainedModel, batch: TrainBatch, logits_per_chunk: int | None = None) -> TokenStatistics:
-    """Statistics of the sampled tokens under ``model``; logits are recomputed chunk by chunk in the backward pass."""
+    """Return the statistics of sampled tokens under ``model``; the backward pass recomputes logits chunk by chunk."""
     packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.completion_mask)
     hidden = model.get_decoder()(
         input_ids=packed.ids[None], position_ids=packed.positions[None], use_cache=False, branches=packed.branches
@@ -130,14 +131,14 @@ def token_statistics(model: PreTrainedModel, batch: TrainBatch, logits_per_chunk
 
 
 @torch.no_grad()
-def _require_plain_projection(model: PreTrainedModel) -> None:
-    """Tries a few tokens: logits must be the output embedding of the hidden states, and must not see the future."""
+def _require_causal_linear_head(model: PreTrainedModel) -> None:
+    """Raise UserError unless logits are causal and a linear projection of the hidden states, tested on a few tokens."""
     vocabulary = model.config.get_text_config().vocab_size
     ids = (torch.arange(8, device=model.device) * 7919 + 1)[None] % vocabulary
     training = model.training
     model.eval()
     own = model(input_ids=ids, use_cache=False).logits
-    plain = model.get_output_embeddings()(model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state)
+    projected = model.get_output_embeddings()(model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state)
     altered = ids.clone()
     altered[:, -1] = (altered[:, -1] + 1) % vocabulary
     other = model(input_ids=altered, use_cache=False).logits
@@ -149,8 +150,10 @@ def _require_plain_projection(model: PreTrainedModel) -> None:
             "another model.path or init_from, or use model.dtype=float32"
         )
     if not isinstance(model.get_output_embeddings(), nn.Linear):
-        raise UserError(f"{name} has an output embedding that is no linear layer; choose a model such as Qwen or Llama")
-    if not torch.allclose(own, plain, rtol=0.0, atol=1e-6 * float(own.abs().max())):
+        raise UserError(
+            f"{name} has an output embedding that is not a linear layer; choose a model such as Qwen or Llama"
+        )
+    if not torch.allclose(own, projected, rtol=0.0, atol=1e-6 * float(own.abs().max())):
         raise UserError(
             f"{name} changes its logits after the output embedding (soft cap or scaling), which the chunked log-probs "
             "do not reproduce; choose a model without that, such as Qwen or Llama"
@@ -160,7 +163,7 @@ def _require_plain_projection(model: PreTrainedModel) -> None:
 
 
 def _disable_dropout(model: nn.Module) -> None:
-    """Sampling runs without dropout, and the ratio to its log-probs must be 1 before the first update."""
+    """Disable dropout: sampling runs without it, and the ratio to its log-probs must be 1 before the first update."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0

@@ -1,7 +1,7 @@
-"""Log-probs and entropies of tokens from the hidden states that predict them, without the [token, vocabulary] tensor.
+"""Log-probs and entropies of tokens from their predicting hidden states, without the [T, V] logits.
 
-The output projection runs chunk by chunk in two buffers, and once more in the backward pass, so that no more than two
-chunks of logits exist at any time.
+The output projection runs chunk by chunk in two buffers, and again in the backward pass, so that at most two chunks of
+logits exist at any time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor, nn
 
-# Logits of a chunk. On a CPU 32 MB in float32, of which the caches still hold a good part. On a GPU 1 GB, so that a
-# chunk's share of the weight's gradient costs more arithmetic than memory traffic (reasoned, not measured).
+# Logits per chunk. On a CPU 32 MB in float32, a good part of which fits into the caches. On a GPU 1 GB, so that the
+# weight gradient of a chunk is bound by arithmetic, not by memory traffic (reasoned, not measured).
 CPU_CHUNK = 2**23
 GPU_CHUNK = 2**28
 
@@ -28,7 +28,7 @@ def project(
 ) -> tuple[Float32[Tensor, "T"], Float32[Tensor, "T"]]:
     """Return log-probs of ``targets`` and entropies, both in nats, of softmax(head(states) / temperature).
 
-    Matrix products run in the dtype of autocast where that is on, everything else in float32.
+    Matrix products run in autocast's dtype if it is enabled, everything else in float32.
     """
     if logits_per_chunk is None:
         logits_per_chunk = CPU_CHUNK if states.device.type == "cpu" else GPU_CHUNK
@@ -39,10 +39,10 @@ def project(
 
 
 class _Projection(torch.autograd.Function):
-    """From states h and the head's weight W: with z = (W h + b) / temperature, l = log softmax(z) and p = exp l, the
-    log-prob l_k of target k and the entropy H = -sum p l.
+    """Log-prob l_k of target k and entropy H = -sum p l, from states h and the head's weight W and bias b.
 
-    The gradients are dl_k / dz_i = [i = k] - p_i and dH / dz_i = -p_i (l_i + H).
+    With z = (W h + b) / temperature, l = log softmax(z) and p = exp l, the gradients are dl_k / dz_i = [i = k] - p_i
+    and dH / dz_i = -p_i (l_i + H).
     """
 
     @staticmethod
@@ -58,9 +58,9 @@ class _Projection(torch.autograd.Function):
     ) -> tuple[Float32[Tensor, "T"], Float32[Tensor, "T"]]:
         logprobs = torch.empty(len(states), dtype=torch.float32, device=states.device)
         entropy = torch.empty_like(logprobs)
-        for place, log_p, p in _chunks(states, weight, bias, temperature, rows, dtype):
-            logprobs[place] = log_p.gather(-1, targets[place, None])[:, 0]
-            entropy[place] = -torch.linalg.vecdot(log_p, p)
+        for chunk, log_p, p in _chunks(states, weight, bias, temperature, rows, dtype):
+            logprobs[chunk] = log_p.gather(-1, targets[chunk, None])[:, 0]
+            entropy[chunk] = -torch.linalg.vecdot(log_p, p)
         ctx.save_for_backward(states, weight, bias, targets, entropy)
         ctx.settings = temperature, rows, dtype
         return logprobs, entropy
@@ -73,13 +73,13 @@ class _Projection(torch.autograd.Function):
         d_states = torch.empty_like(states)
         d_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         d_bias = torch.zeros_like(bias) if ctx.needs_input_grad[2] else None
-        for place, log_p, p in _chunks(states, weight, bias, *ctx.settings):
-            d_logits = log_p.add_(entropy[place, None]).mul_(-d_entropy[place, None]).sub_(d_logprobs[place, None])
-            d_logits.mul_(p).scatter_add_(-1, targets[place, None], d_logprobs[place, None])
+        for chunk, log_p, p in _chunks(states, weight, bias, *ctx.settings):
+            d_logits = log_p.add_(entropy[chunk, None]).mul_(-d_entropy[chunk, None]).sub_(d_logprobs[chunk, None])
+            d_logits.mul_(p).scatter_add_(-1, targets[chunk, None], d_logprobs[chunk, None])
             product = d_logits.div_(temperature).to(dtype)
-            d_states[place] = (product @ weight_in_dtype).to(d_states.dtype)
+            d_states[chunk] = (product @ weight_in_dtype).to(d_states.dtype)
             if d_weight is not None:
-                _add_product(d_weight, product.T, states[place].to(dtype))
+                _add_product(d_weight, product.T, states[chunk].to(dtype))
             if d_bias is not None:
                 d_bias += d_logits.sum(dim=0).to(d_bias.dtype)
         return d_states, d_weight, d_bias, None, None, None, None
@@ -93,18 +93,18 @@ def _chunks(
     rows: int,
     dtype: torch.dtype,
 ) -> Iterator[tuple[slice, Float32[Tensor, "token vocabulary"], Float32[Tensor, "token vocabulary"]]]:
-    """Yield places of the tokens of a chunk, and l and p in buffers that the next chunk overwrites."""
+    """Yield the slice of a chunk, and its l and p in buffers that the next chunk overwrites."""
     weight = weight.to(dtype)
     buffers = torch.empty(2, min(rows, len(states)), weight.shape[0], dtype=torch.float32, device=states.device)
     for start in range(0, len(states), rows):
-        place = slice(start, min(start + rows, len(states)))
-        log_p, p = buffers[:, : place.stop - start]
-        _product(states[place].to(dtype), weight, out=p)
+        chunk = slice(start, min(start + rows, len(states)))
+        log_p, p = buffers[:, : chunk.stop - start]
+        _product(states[chunk].to(dtype), weight, out=p)
         if bias is not None:
             p += bias
         torch.log_softmax(p.div_(temperature), dim=-1, out=log_p)
         torch.exp(log_p, out=p)
-        yield place, log_p, p
+        yield chunk, log_p, p
 
 
 def _product(states: Float[Tensor, "n k"], weight: Float[Tensor, "m k"], out: Float[Tensor, "n m"]) -> None:

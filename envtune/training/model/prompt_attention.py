@@ -1,7 +1,7 @@
-"""Causal attention over packed rows that share prompts, registered with transformers under one name.
+"""Causal attention over packed rows with shared prompts, registered with transformers.
 
-Each completion's queries meet the keys of its prompt and its own, nothing else, so the work is that of the separate
-rows less the repeated prompts. There is no cache: gradients flow as usual, and gradient checkpointing stays possible.
+The queries of a completion attend to its prompt and itself, so the work is that of separate rows without the repeated
+prompts. There is no KV cache: gradients and gradient checkpointing work as usual.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ ATTENTION = "envtune_shared_prompts"
 
 
 def share_prompts(model: PreTrainedModel) -> None:
-    """From now on the model attends within the ``branches`` that every call of its decoder must name.
+    """Make the model attend within ``branches``, which every call of its decoder must then pass.
 
     Raises:
-        UserError: a layer's attention is of another kind than full causal attention, or cannot be replaced.
+        UserError: a layer does not use full causal attention, or its attention cannot be replaced.
     """
     kinds, _ = get_layer_types_and_kwargs(model.config.get_text_config(decoder=True))
     others = sorted(set(kinds) - {"full_attention"})
-    # private: transformers has no public way to find out; trying a pass, as policy.py does, would replace it.
+    # private: transformers has no public query for it; a trial forward pass, as in policy.py, would replace it.
     if others or not model._supports_attention_backend:
         reason = f"layers of {', '.join(others)}" if others else "an attention that cannot be replaced"
         raise UserError(
@@ -54,11 +54,11 @@ def shared_prompt_attention(
     """Attend within ``branches``; the signature is transformers'.
 
     Raises:
-        TypeError: the model does not hand its arguments down to its attention.
+        TypeError: the model does not pass its keyword arguments to its attention.
     """
     if branches is None:
         raise TypeError(f"{type(module).__name__} got no branches: its model does not pass arguments on to attention")
-    # Under autocast, rotary embeddings leave queries and keys in float32, and PyTorch takes no such three with a mask.
+    # Under autocast, rotary embeddings return float32 queries and keys, and PyTorch's masked attention needs one dtype.
     query, key = query.to(value.dtype), key.to(value.dtype)
     groups = query.shape[1] // key.shape[1]
     key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
@@ -66,10 +66,10 @@ def shared_prompt_attention(
     for branch in branches:
         prompt = query[:, :, branch.prompt], key[:, :, branch.prompt], value[:, :, branch.prompt]
         parts.append(scaled_dot_product_attention(*prompt, is_causal=True, scale=scaling))
-        for place in branch.completions:
-            # Nothing follows a prompt whose episode ended before a token was sampled.
-            if place.stop > place.start:
-                parts.append(_completion(query[:, :, place], key[:, :, place], value[:, :, place], prompt[1:], scaling))
+        for span in branch.completions:
+            # Empty if the episode ended before a token was sampled.
+            if span.stop > span.start:
+                parts.append(_completion(query[:, :, span], key[:, :, span], value[:, :, span], prompt[1:], scaling))
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 
@@ -80,14 +80,14 @@ def _completion(
     prompt: tuple[Float[Tensor, "1 head P dim"], Float[Tensor, "1 head P dim"]],
     scaling: float | None,
 ) -> Float[Tensor, "1 head T dim"]:
-    """Return the attention of one completion, its queries standing at the end of prompt and completion."""
+    """Return the attention of one completion, whose queries are the last positions of prompt and completion."""
     keys, values = torch.cat([prompt[0], key], dim=2), torch.cat([prompt[1], value], dim=2)
     bias = causal_lower_right(query.shape[2], keys.shape[2])
     return scaled_dot_product_attention(query, keys, values, attn_mask=bias, scale=scaling)
 
 
 def _no_mask(*args: Any, **kwargs: Any) -> None:
-    """Who attends to whom is in the branches."""
+    """Replace the attention mask by the branches."""
 
 
 AttentionInterface.register(ATTENTION, shared_prompt_attention)

@@ -1,4 +1,4 @@
-"""Weights from disk: a transformers model folder and the Lightning checkpoint of an earlier stage or a finished run."""
+"""Weights from disk: a transformers model folder, and the Lightning checkpoint of a stage or a run."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from envtune.checked import Among, checked
 from envtune.errors import UserError
 from envtune.remote_code import require_trust
 from envtune.rollout.merged_weights import merged_weights
-from envtune.training.model.adapter_checkpoint import adapter_in, whole_state
-from envtune.training.model.lora import LoRA, add_adapter, keep_as_reference
-from envtune.training.model.sharding import state_placed_as
-from envtune.training.run_folder.checkpoint_io import require_whole
+from envtune.training.model.adapter_checkpoint import adapter_in, full_state
+from envtune.training.model.lora import LoRA, add_adapter, add_reference_adapter
+from envtune.training.model.sharding import shard_state_like
+from envtune.training.run_folder.checkpoint_io import require_intact
 from envtune.training.run_folder.starting_point import find_checkpoint
 
 DTYPES = ("auto", "float32", "bfloat16")
 Dtype = Annotated[str, Among(DTYPES)]
-# Where the LightningModule keeps the policy.
+# The prefix of the policy in a LightningModule's state dict.
 POLICY_PREFIX = "policy."
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -40,23 +40,29 @@ def load_model(
     init_from: str | None = None,
     lora: LoRA | None = None,
 ) -> PreTrainedModel:
-    """Reads a causal language model from a folder (or the Hugging Face cache) in the form of transformers.
+    """Load the model that a run trains.
 
-    ``dtype`` is "auto" (the weights' own), "float32" or "bfloat16". ``init_from`` names the Lightning checkpoint of an
-    earlier stage (`starting_point.find_checkpoint`); its weights replace the folder's. With ``lora`` of a rank above 0
-    the folder's weights are frozen and an adapter is trained; ``init_from`` then names a checkpoint of such an adapter.
+    Args:
+        path: the folder of a causal language model, or its name on the Hugging Face hub.
+        dtype: "auto" (the dtype of the weights), "float32" or "bfloat16".
+        attn_implementation: the attention of transformers; None for its default.
+        gradient_checkpointing: whether the backward pass recomputes activations.
+        trust_remote_code: whether Python code that comes with the model may run.
+        init_from: the Lightning checkpoint of an earlier stage (`starting_point.find_checkpoint`), whose weights
+            replace those of the folder; with an adapter, the checkpoint of such an adapter.
+        lora: with a rank above 0, the weights of the folder are frozen and an adapter is trained.
 
     Raises:
-        UserError: one sentence for a path, configuration, weight file or checkpoint that cannot be used.
+        UserError: the path, configuration, a weight file or the checkpoint cannot be used.
     """
     model = load_causal_lm(path, dtype, attn_implementation, trust_remote_code)
     if lora is not None and lora.r > 0:
         add_adapter(model, lora)
     if init_from is not None:
         load_stage_weights(model, str(find_checkpoint(init_from)))
-        keep_as_reference(model)
+        add_reference_adapter(model)
     if gradient_checkpointing:
-        # Not reentrant: in that form adapters get no gradient, for nothing before the first of them has one.
+        # Not reentrant: that requires an input with gradient, which the frozen layers before the first adapter lack.
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model
 
@@ -65,10 +71,10 @@ def load_model(
 def load_causal_lm(
     path: str, dtype: Dtype, attn_implementation: str | None, trust_remote_code: bool
 ) -> PreTrainedModel:
-    """The model in the folder (or Hugging Face name) ``path``, on the CPU.
+    """Load the causal language model in the folder (or with the hub name) ``path``, on the CPU.
 
     Raises:
-        UserError: one sentence that names the value, what is allowed and what to do.
+        UserError: the path, configuration or a weight file cannot be used.
     """
     _causal_config(path, trust_remote_code)
     try:
@@ -87,7 +93,7 @@ def load_causal_lm(
             f"the weights in {path} cannot be read ({_first_line(error)}); copy or download the model again"
         ) from error
     model, report = loaded
-    # transformers fills what is missing with random numbers and only warns.
+    # transformers initialises missing weights at random and only warns.
     lacking = sorted([*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])])
     if lacking:
         raise UserError(
@@ -98,14 +104,14 @@ def load_causal_lm(
 
 
 def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
-    """The tensors of a Lightning checkpoint, read without running any code that it might hold.
+    """Return the state dict of a Lightning checkpoint, without running code that it might hold.
 
     Raises:
-        UserError: one sentence for a file that is missing, damaged or no checkpoint.
+        UserError: the file is missing, damaged or not a checkpoint.
     """
     if not Path(path).is_file():
         raise UserError(f"checkpoint {path} does not exist; give a .ckpt file that a run has saved")
-    require_whole(Path(path))
+    require_intact(Path(path))
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
@@ -116,20 +122,20 @@ def read_checkpoint(path: str) -> dict[str, torch.Tensor]:
 
 
 def load_stage_weights(model: PreTrainedModel, checkpoint: str) -> None:
-    """Overwrites what is trained of ``model``, all weights or an adapter, with what a Lightning checkpoint holds.
+    """Load the trained weights of ``model``, all or an adapter's, from a Lightning checkpoint.
 
-    Of a sharded model every process overwrites its part.
+    Every rank of a sharded model loads its shard.
 
     Raises:
-        UserError: one sentence for a file that is missing, unreadable or of another model.
+        UserError: the file is missing, damaged or of another model.
     """
-    _put(model, read_checkpoint(checkpoint), checkpoint)
+    _load_state(model, read_checkpoint(checkpoint), checkpoint)
 
 
-def _put(model: PreTrainedModel, tensors: dict[str, torch.Tensor], checkpoint: str) -> None:
-    state = whole_state(model, tensors, POLICY_PREFIX, f"checkpoint {checkpoint}")
+def _load_state(model: PreTrainedModel, tensors: dict[str, torch.Tensor], checkpoint: str) -> None:
+    state = full_state(model, tensors, POLICY_PREFIX, f"checkpoint {checkpoint}")
     try:
-        model.load_state_dict(state_placed_as(model.state_dict(), state))
+        model.load_state_dict(shard_state_like(model.state_dict(), state))
     except RuntimeError as error:
         raise UserError(
             f"checkpoint {checkpoint} does not fit {type(model).__name__} ({_first_line(error)}); give a checkpoint "
@@ -138,34 +144,34 @@ def _put(model: PreTrainedModel, tensors: dict[str, torch.Tensor], checkpoint: s
 
 
 def load_trained(path: str, checkpoint: str, dtype: str, trust_remote_code: bool) -> PreTrainedModel:
-    """The model ``path`` as a checkpoint of its training left it, in float32; an adapter is added to the weights.
+    """Load the model ``path`` with the weights of a checkpoint, in float32; an adapter is merged.
 
-    ``dtype`` is that of the frozen or trained weights in the run, "auto", "float32" or "bfloat16".
+    ``dtype`` is that of the run's frozen or trained weights: "auto", "float32" or "bfloat16".
 
     Raises:
-        UserError: one sentence for a path, weight file or checkpoint that cannot be used.
+        UserError: the path, a weight file or the checkpoint cannot be used.
     """
     model = load_causal_lm(path, dtype, None, trust_remote_code)
     tensors = read_checkpoint(checkpoint)
     adapter = adapter_in(tensors, POLICY_PREFIX)
     if adapter:
         add_adapter(model, adapter)
-    _put(model, tensors, checkpoint)
+    _load_state(model, tensors, checkpoint)
     if adapter is None:
         return model.float()
-    plain = load_causal_lm(path, "float32", None, trust_remote_code)
-    places = plain.state_dict()
+    merged = load_causal_lm(path, "float32", None, trust_remote_code)
+    state = merged.state_dict()
     for name, weight in merged_weights(model, torch.float32):
-        places[name].copy_(weight)
-    return plain
+        state[name].copy_(weight)
+    return merged
 
 
 def require_model(path: str) -> None:
-    """Raises UserError for a ``path`` that is neither the folder of a model nor a name on the Hugging Face hub."""
+    """Raise UserError if ``path`` is neither the folder of a model nor a possible name on the Hugging Face hub."""
     folder = Path(path)
     if not (folder / "config.json").is_file() and (folder.exists() or not _HUB_NAME.fullmatch(path)):
         raise UserError(
-            f"model path {path} is no folder with a config.json; give the folder of a causal language model or its "
+            f"model path {path} is not a folder with a config.json; give the folder of a causal language model or its "
             "name on the Hugging Face hub"
         )
 
@@ -191,7 +197,7 @@ def _causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    # PyTorch's first line only announces the list of what is wrong.
+    # PyTorch's first line is only a headline.
     if lines[0].startswith("Error(s) in loading") and len(lines) > 1:
         lines = lines[1:]
     return lines[0].strip().rstrip(".:")

@@ -1,1 +1,1 @@
-"""What is measured in an update or a validation, and where a person sees it."""
+"""Metrics of updates and validations, and where they are logged and printed."""

@@ -1,4 +1,4 @@
-"""Named aggregates over everything added since they were last read, reduced over all ranks by torchmetrics."""
+"""Named aggregates of samples since their last reset, reduced over all ranks by torchmetrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Samples = Mapping[str, Sequence[float]]
 
 
 class Aggregates:
-    """A mean for every name, but a minimum or maximum for the names given as such."""
+    """The mean of every name, except for the minimum or maximum of the names given as such."""
 
     def __init__(self, minima: frozenset[str] = frozenset(), maxima: frozenset[str] = frozenset()) -> None:
         self._minima = minima
@@ -24,17 +24,17 @@ class Aggregates:
         self._metrics: dict[str, Metric] = {}
 
     def add(self, samples: Samples) -> None:
-        """Adds every sample to the aggregate of its name."""
+        """Add every sample to the aggregate of its name."""
         for name, values in samples.items():
             if values:
                 self._metric(name).update(torch.tensor(list(values), dtype=torch.float32))
 
     def pop(self) -> dict[str, float]:
-        """The aggregates by name, over all ranks, and a new start. All ranks must call this together."""
-        for name in self._names_of_all_ranks():
+        """Return the finite aggregates over all ranks, by name, and reset them. A collective."""
+        for name in set().union(*gather(set(self._metrics))):
             self._metric(name)
         with warnings.catch_warnings():
-            # A rank without samples of a name computes it all the same, or the others would wait for it for ever.
+            # A rank without samples of a name computes it as well, because computing is a collective.
             warnings.filterwarnings("ignore", message="The ``compute`` method of metric")
             values = {name: float(self._metric(name).compute()) for name in sorted(self._metrics)}
         for metric in self._metrics.values():
@@ -47,12 +47,9 @@ class Aggregates:
             self._metrics[name] = kind().to(_collective_device())
         return self._metrics[name]
 
-    def _names_of_all_ranks(self) -> set[str]:
-        return set().union(*gather(set(self._metrics)))
-
 
 def _collective_device() -> torch.device:
-    """Where a reduction over ranks runs: NCCL, the backend of GPU jobs, reduces only what is on a GPU."""
+    """Return the device of a reduction over ranks: NCCL reduces only GPU tensors."""
     if distributed.is_available() and distributed.is_initialized() and distributed.get_backend() == "nccl":
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")

@@ -1,6 +1,6 @@
-"""Every logged name, in one place, and the samples it is the mean, minimum or maximum of.
+"""Every logged name, and the samples whose mean, minimum or maximum it is.
 
-What each name means to a reader stands in `docs/metrics.md`.
+`docs/metrics.md` explains each name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from envtune.training.reporting.aggregates import Samples
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
 from envtune.trajectory import FormatError, TokenRecord, Trajectory
 
-# What validation is reported over.
+# Categories of validation.
 GROUPS = ("overall", *(str(category) for category in Category))
 VALIDATED = [f"val/{measure}/{group}" for measure in ("success", "progress") for group in GROUPS]
 ValidationName = Annotated[str, Among(VALIDATED)]
@@ -30,7 +30,7 @@ MAXIMA = frozenset({"completions/max_length", "sampling/logp_diff_max", "samplin
 
 
 def group_samples(groups: Sequence[RewardedGroup]) -> Samples:
-    """What rewards say of the groups that were played, filtered ones included. ``std`` is within a group, unbiased."""
+    """Return samples of the rewards of all played groups, filtered ones too; ``std`` is unbiased, within a group."""
     breakdowns = [breakdown for group in groups for breakdown in group.breakdowns]
     samples: dict[str, list[float]] = {
         "reward/mean": [breakdown.total for breakdown in breakdowns],
@@ -46,7 +46,7 @@ def group_samples(groups: Sequence[RewardedGroup]) -> Samples:
 
 
 def trajectory_samples(trajectories: Sequence[Trajectory], toolbox_of: Mapping[str, str]) -> Samples:
-    """What happened in episodes. ``toolbox_of`` maps a tool's name to its class, for failures by class."""
+    """Return samples of episodes; ``toolbox_of`` maps a tool's name to its class, for failures by class."""
     steps = [step for trajectory in trajectories for step in trajectory.steps]
     samples = {
         "success": [float(trajectory.success) for trajectory in trajectories],
@@ -59,12 +59,13 @@ def trajectory_samples(trajectories: Sequence[Trajectory], toolbox_of: Mapping[s
         "format/valid_rate": [float(not isinstance(step.action, FormatError)) for step in steps],
         "tools/call_frequency": [float(len(trajectory.results)) for trajectory in trajectories],
     }
-    samples |= _length_samples(trajectories) | _hint_samples(trajectories)
-    return samples | _tool_samples(trajectories, toolbox_of)
+    lengths = [length for t in trajectories if t.tokens for length in completion_lengths(t.tokens)]
+    samples |= {f"completions/{kind}_length": lengths for kind in ("mean", "min", "max")}
+    return samples | _hint_samples(trajectories) | _tool_samples(trajectories, toolbox_of)
 
 
 def validation_samples(trajectories: Iterable[Trajectory]) -> Samples:
-    """Success and progress, overall and by category."""
+    """Return samples of success and progress, overall and by category."""
     samples: dict[str, list[float]] = defaultdict(list)
     for trajectory in trajectories:
         for group in ("overall", str(trajectory.category)):
@@ -76,15 +77,20 @@ def validation_samples(trajectories: Iterable[Trajectory]) -> Samples:
 def performance_samples(
     batch: RolloutBatch, phases: Mapping[str, float], sync_seconds: float, other_seconds: float
 ) -> Samples:
-    """Where the time of an update went.
+    """Return the timings, throughput and memory of an update.
 
-    ``phases`` holds the seconds of the module's phases: "wait", "update" and, within it, "policy", "reference" and
-    "backward". ``other_seconds`` passed since the update before in none of weight sync, rollout, wait and update.
+    Args:
+        batch: the rollout of the update.
+        phases: seconds of the phases "wait" and "update", and within that "policy", "reference" and "backward".
+        sync_seconds: time of the weight sync.
+        other_seconds: time since the previous update outside weight sync, rollout, wait and update.
     """
     step_time = sync_seconds + batch.rollout_seconds + phases["wait"] + phases["update"]
     tokens, unique_tokens = int(batch.tensors.attention_mask.sum()), batch.tensors.unique_tokens
     records = [t.tokens for group in batch.groups for t in group.trajectories if t.tokens]
     sampled = sum(sum(record.completion_mask) for record in records)
+    prompts = {record.ids[: record.prompt_length] for record in records}
+    played = sum(len(record.ids) - record.prompt_length for record in records) + sum(map(len, prompts))
     values = {
         "time/sync": sync_seconds,
         "time/rollout": batch.rollout_seconds,
@@ -100,26 +106,15 @@ def performance_samples(
         "perf/sampled_tokens_per_s": sampled / batch.rollout_seconds,
         "perf/update_tokens_per_s": unique_tokens / phases["update"],
         "perf/prompt_sharing": tokens / unique_tokens,
-        "perf/fed_ratio": batch.fed_tokens / _unique_tokens_of(records),
+        "perf/fed_ratio": batch.fed_tokens / played,
         "perf/resident_memory": resident_memory(),
         "perf/peak_memory": peak_device_memory(),
     }
     return {name: [value] for name, value in values.items()}
 
 
-def _unique_tokens_of(records: Sequence[TokenRecord]) -> int:
-    """The same before there are tensors, for all episodes that were played."""
-    prompts = {record.ids[: record.prompt_length] for record in records}
-    return sum(len(record.ids) - record.prompt_length for record in records) + sum(map(len, prompts))
-
-
-def _length_samples(trajectories: Sequence[Trajectory]) -> dict[str, list[float]]:
-    lengths = [length for t in trajectories if t.tokens for length in completion_lengths(t.tokens)]
-    return {f"completions/{kind}_length": lengths for kind in ("mean", "min", "max")}
-
-
 def completion_lengths(tokens: TokenRecord) -> list[float]:
-    """Tokens of each completion. The environment always writes between two of them, so each is one run of the mask."""
+    """Return the length of each completion in tokens: each is one run of the mask, separated by observations."""
     return [float(sum(1 for _ in run)) for sampled, run in groupby(tokens.completion_mask) if sampled]
 
 
@@ -134,9 +129,9 @@ def _tool_samples(trajectories: Sequence[Trajectory], toolbox_of: Mapping[str, s
 
 
 def _hint_samples(trajectories: Sequence[Trajectory]) -> dict[str, list[float]]:
-    """Share of failed calls that got a hint, and share of hints that the tool's next attempt recovered from.
+    """Return whether failed calls got a hint, and whether the next call of the tool after a hint succeeded.
 
-    A hint without a further attempt counts as one without recovery, so that giving up does not look like learning.
+    A hint without another attempt counts as not recovered, so that giving up does not look like learning.
     """
     failures = [result for trajectory in trajectories for result in trajectory.results if not result.ok]
     return {
@@ -146,10 +141,10 @@ def _hint_samples(trajectories: Sequence[Trajectory]) -> dict[str, list[float]]:
 
 
 def resident_memory() -> float:
-    """What this process holds in main memory now."""
+    """Return the resident memory of this process in GiB."""
     return float(psutil.Process().memory_info().rss) / GIB
 
 
 def peak_device_memory() -> float:
-    """The most that PyTorch ever held on the GPU; without one, resident memory."""
+    """Return the peak of PyTorch's GPU memory in GiB; the resident memory without a GPU."""
     return torch.cuda.max_memory_allocated() / GIB if torch.cuda.is_available() else resident_memory()

@@ -1,4 +1,4 @@
-"""Adds up the seconds of the named phases of one update, without making a GPU wait in between."""
+"""Seconds of the named phases of one update, measured without GPU synchronisation in between."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Mark: TypeAlias = float | torch.cuda.Event
 
 
 class PhaseClock:
-    """Phases may lie within each other and may come again; each name adds up on its own.
+    """A clock of phases, which may be nested and repeated; the seconds of each name are summed.
 
-    A GPU works off what it was given later than the program runs. There a phase is measured by CUDA events, which lie
-    in the GPU's own queue, and only ``seconds`` waits for it. Elsewhere ``now`` is read, in seconds.
+    A GPU runs asynchronously, so there phases are measured by CUDA events in its queue, and only ``seconds``
+    synchronises. Elsewhere ``now`` is called, in seconds.
     """
 
     def __init__(self, device: torch.device, now: Callable[[], float] = time.perf_counter) -> None:
@@ -27,13 +27,13 @@ class PhaseClock:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """What runs within counts as ``name``; nothing is counted if it raises."""
+        """Count the block as ``name``, unless it raises."""
         start = self._mark()
         yield
         self._spans.append((name, start, self._mark()))
 
     def seconds(self) -> dict[str, float]:
-        """The seconds of every phase that has ended. On a GPU, waits until it has done everything it was given."""
+        """Return the seconds of every phase that has ended. Synchronises the GPU."""
         if self._cuda:
             torch.cuda.synchronize()
         sums: dict[str, float] = defaultdict(float)

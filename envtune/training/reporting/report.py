@@ -1,4 +1,4 @@
-"""What a run prints before and after training: the composed config as a tree, and validation before and after."""
+"""What a run prints: the composed config as a tree before training, tables and a curve of validation after it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_ROWS, BAR_WIDTH = 20, 50
 
 @rank_zero_only
 def show(*parts: RenderableType) -> None:
-    """Prints to the terminal, once for all ranks; text as it is, for a path that is wrapped is none."""
+    """Print on rank 0. Strings are printed as they are, because rich would wrap long paths."""
     for part in parts:
         if isinstance(part, str):
             print(part)
@@ -37,7 +37,7 @@ def show(*parts: RenderableType) -> None:
 
 
 def config_tree(config: Mapping[str, Any], title: str = "config") -> Tree:
-    """One branch per group of the composed config, less those that only put the others together."""
+    """Return a tree with a branch for each group of the composed config, except those that only combine the others."""
     tree = Tree(title, guide_style="dim")
     for name, value in config.items():
         if name in WIRING:
@@ -46,13 +46,13 @@ def config_tree(config: Mapping[str, Any], title: str = "config") -> Tree:
             text = yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True).strip()
             tree.add(name).add(Syntax(text, "yaml", background_color="default", word_wrap=True))
         else:
-            # As text: brackets in a value are no markup.
+            # As Text: rich reads brackets in a string as markup.
             tree.add(Text(f"{name}: {value}"))
     return tree
 
 
 def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of ``config`` that ``base`` has with another value or not at all; null stands for not at all."""
+    """Return the settings of ``config`` that are different or missing in ``base``; null counts as missing."""
     found = {}
     for name, value in config.items():
         other = base.get(name)
@@ -64,10 +64,7 @@ def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any
 
 
 def stages_table(records: Sequence[StageRecord]) -> Table:
-    """One row per finished stage: its updates, overall validation at its start, end and best, in percent.
-
-    The last column says which of its checkpoints the next stage starts from.
-    """
+    """Return a table of finished stages: updates, validation at start, end and best in percent, chosen checkpoint."""
     table = Table(title="the curriculum, % of validation tasks passed (success) and of turns passed (progress)")
     for column in ("stage", "updates", *_BEFORE_AFTER, "best progress", "checkpoint"):
         table.add_column(column, justify="left" if column in ("stage", "checkpoint") else "right")
@@ -80,7 +77,7 @@ def stages_table(records: Sequence[StageRecord]) -> Table:
 
 
 def validation_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
-    """Success and progress by category, each before and after, in percent; a dash where no task was played."""
+    """Return a table of success and progress by category, before and after training, in percent."""
     table = Table(title="validation, % of tasks passed (success) and of turns passed (progress)")
     table.add_column("category")
     for column in _BEFORE_AFTER:
@@ -94,10 +91,10 @@ def validation_table(before: Mapping[str, float], after: Mapping[str, float]) ->
 
 
 def validation_curve(points: Sequence[tuple[int, float]]) -> Table:
-    """One row per validation: its update, and overall success as a bar and in percent; MAX_ROWS of them at most.
+    """Return a table with at most MAX_ROWS validations: update, and overall success as a bar and in percent.
 
-    Of two at one update the first counts, as in the logged curves: a stage validates its start where the one before it
-    validated its end.
+    Of two validations at one update the first is shown, as in the logged curves: a stage validates its start at the
+    update at which the previous stage validated its end.
     """
     first: dict[int, float] = {}
     for update, share in points:

@@ -1,4 +1,4 @@
-"""Numbers on their way to the loggers, each at the update that it is of."""
+"""Scalars for the loggers, at the update to which they belong."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 
 def log_scalars(trainer: Trainer, scalars: Mapping[str, float]) -> None:
-    """Logs ``scalars`` as of the newest update, in a curriculum counted through all stages.
+    """Log ``scalars`` at the newest update, counted through all stages of a curriculum.
 
-    Lightning's own way to the loggers repeats a name's last value for every update that has none, so that a curve tells
-    what was not measured, and a continued run something else than an uninterrupted one. It also counts one too low.
+    Lightning's ``log`` repeats the last value of a name for every update without one, so that curves would show values
+    that were not measured, and differ after a resume. Its step is also too low by one.
     """
     for logger in trainer.loggers:
         if scalars:
@@ -23,7 +23,7 @@ def log_scalars(trainer: Trainer, scalars: Mapping[str, float]) -> None:
 def log_outcome(
     loggers: Iterable[Logger], settings: Mapping[str, str], validation: Mapping[str, float], update: int
 ) -> None:
-    """Logs ``settings`` as hyperparameters, and as their outcome `val/…` of ``validation`` under the name `hp/…`."""
+    """Log ``settings`` as hyperparameters, and `val/…` of ``validation`` as their metrics `hp/…`, to TensorBoard."""
     outcome = {f"hp/{name.removeprefix('val/')}": value for name, value in validation.items()}
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):

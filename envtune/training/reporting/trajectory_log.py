@@ -1,4 +1,4 @@
-"""Keeps what was played: JSON lines on disk, and a few episodes as TensorBoard text."""
+"""Trajectories as JSON lines on disk, and a few as text in TensorBoard."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from pydantic import Field
+from typing_extensions import override
 
 from envtune import trajectory_file
 from envtune.checked import checked
@@ -20,10 +21,12 @@ from envtune.trajectory_text import as_markdown
 
 @checked
 class TrajectoryLog(Callback):
-    """Writes every trajectory to ``folder``/train/update_N.jsonl and ``folder``/val/update_N.jsonl.
+    """Write every trajectory to ``folder``/train/update_N.jsonl or ``folder``/val/update_N.jsonl.
 
-    Every ``text_every`` updates the best, the median and the worst of the batch go to TensorBoard as text.
-    ``with_tokens`` keeps ids and log-probs in the files too.
+    Args:
+        folder: the folder of the files.
+        text_every: updates between two logs of the best, the median and the worst trajectory in TensorBoard.
+        with_tokens: whether the files hold token ids and log-probs.
     """
 
     def __init__(
@@ -39,9 +42,10 @@ class TrajectoryLog(Callback):
 
     @property
     def files(self) -> list[Path]:
-        """What is written to the disk, for the run's record."""
+        """The files that this callback writes."""
         return [self._folder / kind / "update_*.jsonl" for kind in ("train", "val")]
 
+    @override
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: RolloutBatch, batch_idx: int
     ) -> None:
@@ -50,14 +54,16 @@ class TrajectoryLog(Callback):
         self._write(trainer, "train", records)
         if trainer.global_step % self._text_every == 0:
             ranked = sorted(rewarded, key=lambda pair: pair[1].total)
-            for name, place in (("worst", 0), ("median", len(ranked) // 2), ("best", -1)):
-                self._show(trainer, f"trajectory/{name}", *ranked[place])
+            for name, index in (("worst", 0), ("median", len(ranked) // 2), ("best", -1)):
+                self._show(trainer, f"trajectory/{name}", *ranked[index])
 
+    @override
     def on_validation_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: ValidationBatch, *_: Any
     ) -> None:
         self._validation.extend(batch.trajectories)
 
+    @override
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         self._write(trainer, "val", [self._record(trajectory) for trajectory in self._validation])
         self._validation.clear()

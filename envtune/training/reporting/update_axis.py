@@ -1,4 +1,4 @@
-"""How updates are counted where a stage goes on with the count of the stages before it."""
+"""The common count of updates through the stages of a curriculum."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 from lightning import Trainer
 
 
-def count_on(trainer: Trainer, module: Any, updates: int) -> None:
-    """Makes the next fit begin its count after ``updates``, with as many updates of its own as without it.
+def continue_update_count(trainer: Trainer, module: Any, updates: int) -> None:
+    """Start the update count of the next fit at ``updates``, without changing its number of updates.
 
-    So every number that is logged, saved or named by an update stands on one axis for all stages. A checkpoint that the
-    fit continues from brings its own count.
+    Logs, checkpoints and file names of all stages then share one axis. A resumed checkpoint restores its own count.
     """
     module.updates_before = updates
     loop = trainer.fit_loop.epoch_loop
@@ -23,7 +22,7 @@ def count_on(trainer: Trainer, module: Any, updates: int) -> None:
 
 
 def last_update(trainer: Trainer, module: Any) -> float:
-    """The update that the running fit ends with if nothing stops it."""
+    """Return the last update of the running fit, unless it is stopped."""
     limits = [trainer.max_steps] if trainer.max_steps != -1 else []
     if trainer.max_epochs not in (None, -1):
         limits.append(module.updates_before + trainer.num_training_batches * trainer.max_epochs)
@@ -31,14 +30,14 @@ def last_update(trainer: Trainer, module: Any) -> float:
 
 
 @contextmanager
-def unlogged(trainer: Trainer, where: bool) -> Iterator[None]:
-    """Keeps what is measured inside off the curves, if ``where``.
+def logging_disabled(trainer: Trainer, disabled: bool) -> Iterator[None]:
+    """Disable the loggers within the block, if ``disabled``.
 
-    A stage validates its start at the update at which the stage before validated its end, with other weights or
-    lengths; a curve has one point for each update.
+    A stage validates its start at the update at which the previous stage validated its end, and a curve has only one
+    point per update.
     """
     loggers = trainer.loggers
-    trainer.loggers = [] if where else loggers
+    trainer.loggers = [] if disabled else loggers
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What a person sees while training: a bar in a terminal, and a line in the log for every update."""
+"""The progress of training: a bar in a terminal, and a log line for every update."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import rich
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typing_extensions import override
 
 from envtune.training.reporting.metrics import resident_memory
 from envtune.training.reporting.update_axis import last_update
 
 log = logging.getLogger(__name__)
 
-# Name in TensorBoard -> words on the line, and how the number is written.
+# Metric -> its label and format.
 _SHOWN = {
     "reward/mean": ("reward", "{:.3f}"),
     "success": ("success", "{:.1%}"),
@@ -27,7 +28,7 @@ _VALIDATED = {"val/success/overall": ("success", "{:.1%}"), "val/progress/overal
 
 
 class UpdateProgress(ProgressBar):
-    """One step of the bar is one update. Where no one is watching (no terminal) only the log lines are written."""
+    """A progress bar with one step per update. Without a terminal only log lines are written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,13 +36,15 @@ class UpdateProgress(ProgressBar):
         self._bar: Progress | None = None
         self._task: Any = None
 
+    @override
     def disable(self) -> None:
-        """Lightning's call on every rank but the first."""
         self._enabled = False
 
+    @override
     def enable(self) -> None:
         self._enabled = True
 
+    @override
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         if not (self._enabled and rich.get_console().is_terminal):
             return
@@ -51,6 +54,7 @@ class UpdateProgress(ProgressBar):
         self._task = self._bar.add_task("", total=total, completed=trainer.global_step, numbers="playing episodes")
         self._bar.start()
 
+    @override
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         if not self._enabled:
             return
@@ -60,20 +64,24 @@ class UpdateProgress(ProgressBar):
         if self._bar:
             self._bar.update(self._task, completed=trainer.global_step, numbers=numbers)
 
+    @override
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         if self._enabled:
             log.info("validation after update %d: playing its tasks", trainer.global_step)
 
+    @override
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         if self._enabled:
             log.info(
                 "validation after update %d  %s", trainer.global_step, describe(trainer.callback_metrics, _VALIDATED)
             )
 
+    @override
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
-        # Lightning calls no teardown after an error, and the terminal must be given back.
+        # Lightning does not call teardown after an error, and the terminal must be restored.
         self._close()
 
+    @override
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         self._close()
 
@@ -84,6 +92,6 @@ class UpdateProgress(ProgressBar):
 
 
 def describe(metrics: Mapping[str, Any], shown: Mapping[str, tuple[str, str]] = _SHOWN) -> str:
-    """The numbers that matter, in words: ``reward 0.312  success 4.2%  …``."""
+    """Return the shown metrics with their labels: ``reward 0.312  success 4.2%  …``."""
     words = (f"{word} {form.format(float(metrics[name]))}" for name, (word, form) in shown.items() if name in metrics)
     return "  ".join(words)

@@ -1,4 +1,4 @@
-"""What is measured on one update while its micro-batches pass: loss parts, and how far sampler and trainer agree."""
+"""Statistics of one update over its micro-batches: loss parts, and the mismatch of sampler and trainer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOSS_NAMES = {
 
 
 class UpdateStatistics:
-    """Sums of the additive loss parts, and the log-probs' differences and the weights of all sampled tokens.
+    """Sums of the loss parts, and the log-prob differences and importance weights of all sampled tokens.
 
     ``importance`` and ``cap`` are those of the loss (`grpo/importance.py`).
     """
@@ -36,7 +36,7 @@ class UpdateStatistics:
         self._importance = importance
         self._cap = cap
         self._sums: dict[str, float] = defaultdict(float)
-        # One tensor from each micro-batch: by sampled token, and of the last by episode.
+        # One tensor per micro-batch, by sampled token; the last one by episode.
         self._differences: list[Tensor] = []
         self._turns: list[Tensor] = []
         self._weights: list[Tensor] = []
@@ -51,7 +51,7 @@ class UpdateStatistics:
         completion_mask: Bool[Tensor, "B L"],
         turns: Int[Tensor, "B L"],
     ) -> None:
-        """Adds one micro-batch; ``logprobs`` are the policy's before the update, ``turns`` as in ``TrainBatch``."""
+        """Add one micro-batch; ``logprobs`` are the policy's before the update, ``turns`` those of ``TrainBatch``."""
         for part, name in _LOSS_NAMES.items():
             self._sums[name] += float(getattr(parts, part).detach())
         difference = torch.where(completion_mask, logprobs.detach() - behaviour_logprobs, 0.0).float().cpu()
@@ -67,21 +67,20 @@ class UpdateStatistics:
         self._episode_differences.append(difference.double().sum(dim=1)[sampled.any(dim=1)])
 
     def samples(self, beta: float, entropy_coef: float) -> Samples:
-        """One sample per name. ``loss/kl`` and ``loss/entropy`` are ``kl`` and ``entropy`` as they enter the loss.
+        """Return one sample per name. ``loss/kl`` and ``loss/entropy`` are ``kl`` and ``entropy`` times their weights.
 
-        All ranks must call this together: the mean over ranks is right for what the loss is made of, and all else is
-        over the tokens of all ranks.
+        A collective: loss parts are to be averaged over ranks, everything else is over the tokens of all ranks.
         """
         values = dict(self._sums)
         values["loss/kl"] = beta * values["kl"]
         values["loss/entropy"] = -entropy_coef * values["entropy"]
-        self._take_in_all_ranks()
+        self._gather()
         if any(difference.numel() for difference in self._differences):
             values |= self._agreement() | self._agreement_by_turn() | self._correction()
         return {name: [value] for name, value in values.items()}
 
-    def _take_in_all_ranks(self) -> None:
-        """An effective sample size is no mean of those of the ranks, so the tokens are gathered: 11 bytes each."""
+    def _gather(self) -> None:
+        """Gather the tokens of all ranks, 11 bytes each: effective sample sizes of ranks cannot be averaged."""
         own = (self._differences, self._turns, self._weights, self._bounded, self._episode_differences)
         ranks = gather([torch.cat(tensors) for tensors in own])
         self._differences, self._turns, self._weights, self._bounded, self._episode_differences = (
@@ -89,7 +88,7 @@ class UpdateStatistics:
         )
 
     def _agreement(self) -> dict[str, float]:
-        """Policy against behaviour log-probs: difference in nats, ratio, and effective sample sizes."""
+        """Compare policy and behaviour log-probs: difference in nats, ratio, and effective sample sizes."""
         difference = torch.cat(self._differences)
         ratio = difference.double().exp()
         return {
@@ -102,7 +101,7 @@ class UpdateStatistics:
         }
 
     def _agreement_by_turn(self) -> dict[str, float]:
-        """Mean difference and effective sample size by turn: does the disagreement grow with the context?"""
+        """Return mean difference and effective sample size by turn, to show if the mismatch grows with the context."""
         differences, turns = torch.cat(self._differences), torch.cat(self._turns)
         values = {}
         for turn in turns[turns != NO_TURN].unique().tolist():
@@ -112,7 +111,7 @@ class UpdateStatistics:
         return values
 
     def _correction(self) -> dict[str, float]:
-        """The weights that the loss has used: mean, share that the cap has changed, effective sample size."""
+        """Return mean, capped share, and effective sample size of the importance weights in the loss."""
         if self._importance == NONE:
             return {}
         weights = torch.cat(self._weights)
@@ -124,5 +123,5 @@ class UpdateStatistics:
 
 
 def _effective_share(log_ratios: Float[Tensor, "n"]) -> float:
-    """Of the ratios, divided by the greatest: that of a long episode may be no floating-point number."""
+    """Return the effective share of exp(log_ratios), scaled by the greatest because exp may overflow."""
     return effective_sample_share((log_ratios.double() - log_ratios.max()).exp())

@@ -1,1 +1,1 @@
-"""How a run ends on a signal, and how it continues from its newest checkpoint."""
+"""Ending a run on a signal, and resuming it from its newest checkpoint."""

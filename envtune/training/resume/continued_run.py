@@ -1,4 +1,4 @@
-"""Where a run goes on: from the newest whole checkpoint of its folder, with what was written later taken back."""
+"""Resume a run from the newest intact checkpoint of its folder; later files are rolled back."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from envtune.training.run_folder.checkpoint_io import damage_of, previous_of, up
 
 log = logging.getLogger(__name__)
 
-# The value of `ckpt_path` that stands for the newest checkpoint of the run folder.
+# The value of `ckpt_path` for the newest checkpoint of the run folder.
 LAST = "last"
 
 
-def start_of_run(ckpt_path: str | None, folder: str) -> Path | None:
-    """The checkpoint that a run in ``folder`` goes on from, None for a start at the beginning.
+def find_resume_checkpoint(ckpt_path: str | None, folder: str) -> Path | None:
+    """Return the checkpoint from which a run in ``folder`` continues; None to start from the beginning.
 
-    ``last`` or a file in ``folder`` itself continue the run that wrote there (`continue_run`). A file of another run
-    makes a new run that goes on from it.
+    ``last`` or a file in ``folder`` resume the run of the folder (`resume_run`). A file of another run starts a new run
+    from its state.
 
     Raises:
         UserError: the file does not exist or is damaged, or all checkpoints of the run are.
@@ -36,17 +36,17 @@ def start_of_run(ckpt_path: str | None, folder: str) -> Path | None:
     path = checkpoints / LAST_CHECKPOINT if ckpt_path == LAST else Path(ckpt_path)
     is_own = path.resolve().is_relative_to(checkpoints.resolve())
     if ckpt_path != LAST:
-        _require_state_of_a_run(path, is_own)
+        _require_run_state(path, is_own)
     if is_own:
-        return continue_run(Path(folder), path)
-    log.info("a new run goes on from %s, update %d", path, update_of(path))
+        return resume_run(Path(folder), path)
+    log.info("a new run continues from %s, update %d", path, update_of(path))
     return path
 
 
-def _require_state_of_a_run(path: Path, is_own: bool) -> None:
+def _require_run_state(path: Path, is_own: bool) -> None:
     if not path.is_file():
         raise UserError(f"ckpt_path={path} does not exist; give a run's folder or a .ckpt file that it saved")
-    # One of the run itself that is damaged may have one before it.
+    # A damaged checkpoint of the run itself may have a predecessor.
     if damage := damage_of(path):
         if is_own:
             return
@@ -59,10 +59,10 @@ def _require_state_of_a_run(path: Path, is_own: bool) -> None:
 
 
 @rank_zero_only
-def keep_as_own(start: Path, folder: str) -> None:
-    """Copies the checkpoint of another run that a new one in ``folder`` starts from, as its first own.
+def adopt_checkpoint(start: Path, folder: str) -> None:
+    """Copy the checkpoint of another run from which a run starts, as the first checkpoint of its own ``folder``.
 
-    Without it a run that is killed before its next checkpoint would be resumed from the beginning.
+    Without it, a run that is killed before its next checkpoint would restart from the beginning.
     """
     own = Path(folder) / "checkpoints" / LAST_CHECKPOINT
     if not start.resolve().is_relative_to(own.parent.resolve()):
@@ -70,20 +70,20 @@ def keep_as_own(start: Path, folder: str) -> None:
             shutil.copyfileobj(source, copy)
 
 
-def continue_run(folder: Path, newest: Path | None = None) -> Path | None:
-    """Brings a run's folder back to its newest whole checkpoint, which is ``newest`` or the one before it.
+def resume_run(folder: Path, newest: Path | None = None) -> Path | None:
+    """Roll a run's folder back to its newest intact checkpoint, ``newest`` or its predecessor, and return that.
 
-    Call it before anything is written to the folder, and give what it returns to `Trainer.fit(ckpt_path=…)`. None means
-    that the run was interrupted before its first checkpoint, and has to begin anew.
+    Call it before anything is written to the folder, and pass the result to `Trainer.fit(ckpt_path=…)`. None if the run
+    was interrupted before its first checkpoint, and must start from the beginning.
 
     Raises:
-        UserError: there are checkpoints, and all are damaged.
+        UserError: there are checkpoints, but all are damaged.
     """
     newest = newest or folder / "checkpoints" / LAST_CHECKPOINT
-    start = _newest_whole(newest)
+    start = _newest_intact(newest)
     if start:
         update = update_of(start)
-        log.info("%s goes on after update %d, from %s", folder, update, start.name)
+        log.info("%s continues after update %d, from %s", folder, update, start.name)
     else:
         update = -1
         log.info("%s has no checkpoint yet: starting from the beginning", folder)
@@ -91,13 +91,13 @@ def continue_run(folder: Path, newest: Path | None = None) -> Path | None:
     return start
 
 
-def _newest_whole(newest: Path) -> Path | None:
+def _newest_intact(newest: Path) -> Path | None:
     damages: list[str] = []
     for path in (newest, previous_of(newest)):
         damage = damage_of(path) if path.is_file() else None
         if path.is_file() and damage is None:
             if damages:
-                log.warning("%s: going on from the checkpoint before it", damages[0])
+                log.warning("%s: continuing from the checkpoint before it", damages[0])
             return path
         if damage:
             damages.append(f"{path} is damaged ({damage})")

@@ -1,7 +1,7 @@
-"""Ends a run within seconds of Ctrl-C or SIGTERM, wherever it is, and prints how to continue it.
+"""End a run within seconds of SIGINT (Ctrl-C) or SIGTERM, and print how to continue it.
 
-Nothing is saved then: the newest checkpoint is of the moment between two updates, from which the run is resumed bit by
-bit. Lightning would wait for the end of the update, which is that of a rollout, and prints nothing on Ctrl-C.
+Nothing is saved then: the newest checkpoint was written between two updates, and the run is resumed from it bit by bit.
+Lightning would wait until the end of the update, rollout included, and prints nothing on Ctrl-C.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from envtune.processes.ranks import rank_of_this_process
 
 log = logging.getLogger(__name__)
 
-# Seconds in which the run may close its files and processes after the first signal. Slurm kills after 30.
+# Seconds for the run to close its files and processes after the first signal. Slurm kills after 30 s.
 GRACE = 8.0
-# What ends a run, unless the program around it handles the signal itself, as submitit does with SIGTERM.
+# Signals that end a run, with Python's default handlers. Others are left alone: submitit handles SIGTERM itself.
 _ENDING = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 
 class Interrupted(SystemExit):
-    """Raised in the main thread, wherever it is, when a signal arrives. Its code is the shell's for that signal."""
+    """Raised in the main thread when a signal arrives; its exit code is the shell's for that signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -38,9 +38,9 @@ class Interrupted(SystemExit):
 
 @contextmanager
 def ended_by_signals(remedy: str) -> Iterator[None]:
-    """Ends the process on the first SIGINT or SIGTERM, at the latest after GRACE seconds; at once on a second one.
+    """Print ``remedy`` and end the process within GRACE seconds of SIGINT or SIGTERM, at once on a second signal.
 
-    ``remedy`` is printed then. Outside of the main thread, where Python handles no signals, this does nothing.
+    Does nothing outside the main thread, where Python does not handle signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -52,14 +52,14 @@ def ended_by_signals(remedy: str) -> Iterator[None]:
         if watch.interrupted is None:
             raise
         log.warning("ended by %s: %s", watch.interrupted.name, remedy)
-        # In its place torch, for one, raises an error of its own, if it is interrupted while it writes.
+        # torch, for example, raises its own error if it is interrupted while it writes.
         raise watch.interrupted from None
     finally:
         watch.close()
 
 
 class _Watch:
-    """Handles the signals in the main thread, and ends the process from another one where that is not enough."""
+    """Handle the signals in the main thread, and end the process from another thread where that is not enough."""
 
     def __init__(self, remedy: str) -> None:
         self._remedy = remedy
@@ -68,7 +68,7 @@ class _Watch:
         self._handled = [number for number, default in _ENDING.items() if self._before[number] == default]
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
-        # Python writes each signal's number here at once, also while the main thread waits in an operation of torch.
+        # Python writes each signal's number here at once, even while the main thread is blocked in torch.
         self._outer = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in self._handled:
             signal.signal(number, self._interrupt)
@@ -76,7 +76,7 @@ class _Watch:
         threading.Thread(target=self._watch, name="termination", daemon=True).start()
 
     def close(self) -> None:
-        """Restores the handlers. After a signal the watch goes on, for what closes then may wait for ever."""
+        """Restore the handlers, except after a signal, because the shutdown may block."""
         if self.interrupted is None:
             self._restore()
             self._writer.close()
@@ -87,13 +87,13 @@ class _Watch:
         signal.set_wakeup_fd(self._outer)
 
     def _leave_to_parent(self) -> None:
-        """A forked process shares the socket: a signal to it would end its parent."""
+        """Restore the handlers in a forked child, which shares the socket: its signals would end the parent."""
         if self._writer.fileno() != -1:
             self._restore()
             self._writer.close()
 
     def _interrupt(self, number: int, _: FrameType | None) -> None:
-        # A second one is for the watch alone.
+        # A second signal is left to the thread.
         if self.interrupted is None:
             self.interrupted = Interrupted(number)
             raise self.interrupted
@@ -108,7 +108,7 @@ class _Watch:
         except TimeoutError:
             last = first
         if rank_of_this_process() == 0:
-            # Not through the log, whose lock the main thread may hold.
+            # Not with logging, whose lock the main thread may hold.
             os.write(2, f"ended by {signal.Signals(last).name}: {self._remedy}\n".encode())
         if rich.get_console().is_terminal:
             os.write(1, b"\033[?25h")  # shows the cursor, which the progress bar hides
@@ -117,7 +117,7 @@ class _Watch:
         os._exit(128 + last)
 
     def _next_signal(self) -> int | None:
-        """The number of the next signal that ends a run; None when the run is over."""
+        """Return the number of the next signal that ends the run; None when the run is over."""
         while number := self._reader.recv(1):
             if number[0] in self._handled:
                 return number[0]

@@ -1,7 +1,7 @@
-"""Checkpoints on the disk: written whole or not at all, the one before is kept, and damage is noticed.
+"""Checkpoint files: written atomically with a digest, their predecessor kept, damage detected.
 
-For files on a local disk; a strategy that writes folders of shards does not come by here. `fsdp_strategy.FSDP2Strategy`
-gathers whole tensors and does.
+For files on a local disk. A strategy that writes folders of shards does not use it; `fsdp_strategy.FSDP2Strategy`
+gathers full tensors and does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from typing_extensions import override
 
 from envtune.errors import UserError
 from envtune.files.atomic_file import atomic_file
@@ -27,8 +28,8 @@ log = logging.getLogger(__name__)
 
 CUT = "it is cut off, or no checkpoint"
 
-# torch writes a zip archive, without a comment. That ends in a record of 22 bytes, the last two of which are the length
-# of a comment. Here a comment follows: the digest of the file without it, in hexadecimal digits.
+# torch writes a zip archive without a comment. It ends in a record of 22 bytes, whose last two are the length of the
+# comment. We append a comment: the hexadecimal digest of the file without it.
 _LAST_RECORD, _SIGNATURE = 22, b"PK\5\6"
 _LENGTH = struct.Struct("<H")
 _MARK = b"sha256:"
@@ -37,14 +38,14 @@ _CHUNK = 2**22  # bytes
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Give it to the Trainer (``plugins=[AtomicCheckpointIO()]``); it then writes every checkpoint.
+    """Write checkpoints atomically, as a plugin of the Trainer: ``plugins=[AtomicCheckpointIO()]``.
 
-    A file that is written again keeps its contents under the name ``previous_of``, so that there are two on the disk,
-    and three while a new one is being written. The new file is streamed to the disk, without a copy of it in memory.
+    The old contents of a file are kept under the name ``previous_of``, so that two files are on the disk, and three
+    during a write. The new file is streamed, without a copy in memory.
     """
 
+    @override
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Raises WriteError, and leaves both files as they were, where the new one cannot be written."""
         target = Path(path)
         previous = previous_of(target)
         with ThreadPoolExecutor(1) as thread, atomic_file(target, "wb", durable=True, previous=previous) as file:
@@ -53,14 +54,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             file.seek(-_LENGTH.size, os.SEEK_END)
             file.write(_ending(digested.digest.hexdigest()))
 
+    @override
     def load_checkpoint(self, path: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
-        """Raises UserError for a file that is not what was saved."""
-        require_whole(Path(path))
+        require_intact(Path(path))
         return super().load_checkpoint(path, *arguments, **options)
 
 
 class _Digested:
-    """Passes on what is written to ``file``, and digests it meanwhile: that takes as long as a fast disk."""
+    """A file whose contents are digested in a thread while they are written; a digest is as slow as a fast disk."""
 
     def __init__(self, file: IO[bytes], thread: ThreadPoolExecutor) -> None:
         self._file, self._thread = file, thread
@@ -71,7 +72,7 @@ class _Digested:
         try:
             return self._file.write(data)
         finally:
-            # The data is torch's, and there only until this call returns.
+            # torch owns the buffer, and may free it after this call.
             digesting.result()
 
     def flush(self) -> None:
@@ -79,45 +80,40 @@ class _Digested:
 
 
 def previous_of(path: Path) -> Path:
-    """`last.ckpt` -> `last.previous.ckpt`: where the contents before the newest are kept."""
+    """Return the path of a checkpoint's previous contents: `last.ckpt` -> `last.previous.ckpt`."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
-def require_whole(path: Path) -> None:
-    """Reads the whole file, so that nothing else than what was saved is loaded from it.
-
-    Raises:
-        UserError: it was damaged since.
-    """
+def require_intact(path: Path) -> None:
+    """Raise UserError for a damaged checkpoint. Reads the whole file."""
     if fault := _fault_of(path):
         raise UserError(f"checkpoint {path} cannot be read ({fault}); give one that a run has saved completely")
 
 
 def damage_of(path: Path) -> str | None:
-    """What is wrong with the checkpoint of a run, in a few words; None if all of it can be read back as it was written.
+    """Return what is wrong with the checkpoint of a run; None if it is intact.
 
-    Reads the whole file; runs nothing that it might hold.
+    Reads the whole file, without running code that it might hold.
     """
     fault = _fault_of(path)
     if fault is None:
         try:
             update_of(path)
         except (KeyError, TypeError, ValueError, OverflowError, RuntimeError, pickle.UnpicklingError):
-            return "it holds no run's state"
+            return "it does not hold the state of a run"
     return fault
 
 
 def update_of(path: Path) -> int:
-    """How many updates the weights in a checkpoint have received. Does not read the tensors."""
+    """Return the number of updates of a checkpoint, without reading its tensors."""
     return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
 
 
 def _fault_of(path: Path) -> str | None:
-    """What is wrong with the bytes of a checkpoint file, by its digest or, where an earlier version wrote none, by the
-    CRC-32 of every entry.
+    """Return what is wrong with the bytes of a file, by its digest, or by its CRC-32 if an earlier version wrote it.
 
-    Checksums are not enough, for programs read damaged archives differently: of an entry that has the bit of a folder,
-    Python verifies the contents, and torch leaves the tensor as its memory was.
+    Checksums are not enough, because programs read damaged archives differently: if an entry has the bit of a folder,
+    Python verifies its contents, and torch leaves the tensor uninitialised.
     """
     try:
         with path.open("rb") as file:
@@ -154,5 +150,5 @@ def _checksum_fault_of(path: Path) -> str | None:
         return str(error).strip().partition("\n")[0] or type(error).__name__
     if broken:
         return f"the checksum of {broken} is wrong"
-    log.warning("%s has no digest, as none of an earlier version has: only its checksums were verified", path)
+    log.warning("%s has no digest, because an earlier version wrote it: only its checksums were verified", path)
     return None

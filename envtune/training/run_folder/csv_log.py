@@ -1,4 +1,4 @@
-"""Metrics as a CSV file that a continued run goes on with."""
+"""Metrics as a CSV file to which a resumed run appends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from typing_extensions import override
 
 from envtune.files.atomic_file import atomic_file, opened
 
@@ -20,10 +21,10 @@ Row = Mapping[str, Any]
 
 
 class CSVLog(Logger):
-    """Appends a row to ``folder``/metrics.csv for whatever is logged, and can be read while the run goes on.
+    """Append a row to ``folder``/metrics.csv with every call, so that the file is complete during the run.
 
-    Lightning's CSVLogger deletes the rows that it finds and keeps new ones in memory for a hundred steps, so that a run
-    that was killed and continued would lose both. Settings are not kept here: Hydra writes them beside it.
+    Lightning's CSVLogger deletes existing rows and buffers new ones for 100 steps, so a run that is killed and resumed
+    would lose both. Hyperparameters are not logged here: Hydra writes the config.
     """
 
     def __init__(self, folder: str) -> None:
@@ -33,21 +34,25 @@ class CSVLog(Logger):
 
     @property
     def files(self) -> list[Path]:
-        """What is written to the disk, for the run's record."""
+        """The files that this logger writes."""
         return [self._path]
 
     @property
+    @override
     def name(self) -> str:
         return self._path.parent.name
 
     @property
+    @override
     def version(self) -> str:
         return ""
 
     @property
+    @override
     def save_dir(self) -> str:
         return str(self._path.parent)
 
+    @override
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         row = {**metrics, STEP: step}
@@ -60,12 +65,13 @@ class CSVLog(Logger):
         with opened(self._path, "a") as file:
             csv.DictWriter(file, self._columns).writerow(row)
 
+    @override
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
-        """Keeps nothing; see the class."""
+        pass
 
 
 def columns_of(path: Path) -> list[str]:
-    """The names in the first line; none if there is no file."""
+    """Return the names in the header; none if there is no file."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -73,7 +79,7 @@ def columns_of(path: Path) -> list[str]:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Every whole row; one that was cut off while it was written is left out."""
+    """Return every complete row; a truncated one is skipped."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -82,7 +88,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Row]) -> None:
-    """The whole file anew, or not at all."""
+    """Replace the file atomically."""
     with atomic_file(path) as file:
         writer = csv.DictWriter(file, list(columns))
         writer.writeheader()

@@ -1,4 +1,4 @@
-"""Which files a run writes to its folder. They are recorded in run.json, and resuming the run touches no others."""
+"""The files that a run writes to its folder. run.json lists them, and a rollback changes only these."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from envtune.training.run_folder.run_record import FILE, read_run_record
 
 @runtime_checkable
 class WritesFiles(Protocol):
-    """A callback or logger whose files are taken back when a run is resumed from an earlier update."""
+    """A callback or logger whose files are rolled back when a run is resumed from an earlier update."""
 
     @property
     def files(self) -> list[Path]:
-        """Their paths; the names may hold `*`."""
+        """Their paths; names may contain `*`."""
         ...
 
 
 def files_written_by(folder: Path, parts: Iterable[object]) -> list[str]:
-    """The files of ``parts`` (callbacks and loggers of a Trainer) inside the run's ``folder``, relative to it.
+    """Return the files of callbacks and loggers inside the run's ``folder``, relative to it.
 
-    Files elsewhere are not listed: they may belong to several runs.
+    Files elsewhere are left out: they may belong to several runs.
     """
     found = set()
     for part in parts:
@@ -43,13 +43,13 @@ def files_written_by(folder: Path, parts: Iterable[object]) -> list[str]:
 
 
 def recorded_files(folder: Path) -> Iterator[Path]:
-    """The existing files that the record of the run in ``folder`` lists, and what a killed process left of them.
+    """Yield the existing files that a run's record lists, and their .partial files from a killed process.
 
-    Yields nothing where there is no record: a run writes it before any other file. A link that leads out of the folder
-    is left alone, and so is a pattern that does, for the record may come from elsewhere.
+    Yields nothing without a record: a run writes it before any other file. Links and patterns that lead out of the
+    folder are skipped, because the record may come from elsewhere.
 
     Raises:
-        UserError: the record is broken, or lists no files, so that those of the run cannot be told from others.
+        UserError: the record is damaged, or does not list files, so that those of the run cannot be identified.
     """
     record = read_run_record(folder, "restore it from a copy, for it lists the files that are the run's own")
     if record is None:

@@ -1,8 +1,7 @@
-"""What must be known to repeat a run or to compare its numbers, and whether a continued one is still the same."""
+"""run.json: what is needed to reproduce a run or to compare its numbers, and how a resumed run differs."""
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 import subprocess
@@ -14,56 +13,54 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
 from envtune.chat.pieces import Pieces
-from envtune.files.atomic_file import atomic_file
-from envtune.files.record_file import read_record
+from envtune.files.record_file import flatten, read_record, write_record
 from envtune.training.run_folder.checkpoint_io import update_of
 
 log = logging.getLogger(__name__)
 
 FILE = "run.json"
-# Groups of the config that only put the others together.
+# Groups of the config that only combine the others.
 WIRING = ("module", "datamodule")
 PACKAGES = ("envtune", "bfcl-eval", "lightning", "numpy", "torch", "transformers")
-# What may change when a run is continued without making it another one: where and how long, and how it is shown.
+# Settings in which a resumed run may differ: folder, length, and presentation.
 _FREE = ("settings.ckpt_path", "settings.tags", "settings.logger", "settings.optimized_metric", "settings.run_folder")
 _FREE_LENGTHS = ("settings.trainer.max_steps", "settings.trainer.max_epochs")
 _REMEDY = "restore it from a copy, or delete it"
-# Another version of the package may have written more.
-_OPEN = with_config(ConfigDict(extra="allow", strict=True))
 
 
-@_OPEN
+# Below: the keys of run.json that other commands read. It holds more, and other versions of the package other keys.
 class ModelSettings(TypedDict, total=False):
-    """Of the model that a run trained."""
+    """Settings of the trained model."""
 
     path: str
     dtype: str
 
 
-@_OPEN
 class PromptSettings(TypedDict, total=False):
+    """Settings of the system prompt."""
+
     tool_documents: str
     instructions: str
 
 
-@_OPEN
 class TemplateSettings(TypedDict, total=False):
+    """Settings of the chat template."""
+
     max_observation_tokens: int | None
 
 
-@_OPEN
 class RolloutSettings(TypedDict, total=False):
+    """Settings of the rollout."""
+
     max_completion_tokens: int
     template: TemplateSettings
 
 
-@_OPEN
 class Settings(TypedDict, total=False):
-    """Of the composed settings those that other commands read; none in the record of an evaluation."""
+    """The composed settings of a run; missing in the record of an evaluation."""
 
     model: ModelSettings
     prompt: PromptSettings
@@ -71,14 +68,14 @@ class Settings(TypedDict, total=False):
     run_folder: str
 
 
-@_OPEN
 class Tasks(TypedDict, total=False):
+    """The description of the source of tasks."""
+
     validation_tasks: list[str]
 
 
-@_OPEN
 class RunRecord(TypedDict, total=False):
-    """What other commands read of run.json; it holds more."""
+    """The content of run.json."""
 
     settings: Settings
     tasks: Tasks
@@ -87,10 +84,10 @@ class RunRecord(TypedDict, total=False):
 
 
 def read_run_record(folder: Path, remedy: str) -> RunRecord | None:
-    """The record of the run in ``folder``; None if it has none.
+    """Return the record of the run in ``folder``; None if there is no record.
 
     Raises:
-        UserError: the record is broken; ends in ``remedy``.
+        UserError: the record is damaged; the sentence ends in ``remedy``.
     """
     return read_record(folder / FILE, RunRecord, remedy)
 
@@ -105,12 +102,18 @@ def write_run_record(
     files: Sequence[str] = (),
     template: Pieces | None = None,
 ) -> None:
-    """Writes ``folder``/run.json: command line, versions, the code's commit, the composed ``settings``, which tasks
-    were drawn, the ``files`` of the folder that are the run's own (`run_files.files_written_by`), and what the chat
-    template writes around messages.
+    """Write ``folder``/run.json, with command line, versions and the commit of the code.
 
-    If the run is resumed from ``start``, the record of its beginning stays and `continued` gets an entry; files are
-    added to those listed. A warning names what differs between the two.
+    The record of a resumed run stays; `continued` gets an entry, files are added, and a warning names the differences.
+
+    Args:
+        folder: the run folder.
+        tasks: the description of the source of tasks.
+        tags: the user's tags.
+        settings: the composed settings.
+        start: the checkpoint that is resumed.
+        files: the run's own files (`run_files.files_written_by`).
+        template: the pieces that the chat template writes around messages.
     """
     path = Path(folder) / FILE
     record: dict[str, Any] = {
@@ -129,35 +132,29 @@ def write_run_record(
         changes = differences(begun, record)
         if changes:
             log.warning(
-                "the run goes on with something else than it began with, so that it will differ from an uninterrupted "
-                "one: %s",
+                "the run continues with changes, so that it will differ from an uninterrupted one: %s",
                 "; ".join(changes),
             )
         entry: dict[str, Any] = {name: record[name] for name in ("command", "python", "packages", "commit")}
         entry |= {"after_update": update_of(start), "changes": changes}
         record = {**begun, "continued": [*begun.get("continued", ()), entry]}
         record["files"] = sorted({*begun.get("files", ()), *files})
-    _write(path, record)
+    write_record(path, record)
 
 
 @rank_zero_only
 def add_files(folder: Path, files: Sequence[str]) -> None:
-    """Adds to the files that the record of the run in ``folder`` lists."""
+    """Add to the files in the record of the run in ``folder``."""
     record = read_run_record(folder, _REMEDY)
     assert record is not None
-    _write(folder / FILE, {**record, "files": sorted({*record.get("files", ()), *files})})
-
-
-def _write(path: Path, record: Mapping[str, Any]) -> None:
-    with atomic_file(path) as file:
-        file.write(json.dumps(record, indent=2) + "\n")
+    write_record(folder / FILE, {**record, "files": sorted({*record.get("files", ()), *files})})
 
 
 def differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """`settings.grpo.beta was 0.1 and is 0.2`, of whatever two records do not agree in and that changes numbers."""
-    # Older records do not have all of them.
+    """Return the differences of two records that change numbers, such as `settings.grpo.beta was 0.1 and is 0.2`."""
+    # Records of earlier versions do not have all of them.
     compared = begun.keys() & {"settings", "python", "packages", "commit", "tasks", "chat_template"}
-    old, new = (_flat({name: record.get(name) for name in compared}, record) for record in (begun, now))
+    old, new = (_flat({name: record.get(name) for name in compared}) for record in (begun, now))
     return [
         f"{_printable(name)} was {_printable(old.get(name))} and is {_printable(new.get(name))}"
         for name in sorted({*old, *new})
@@ -165,40 +162,24 @@ def differences(begun: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _flat(value: Any, record: Mapping[str, Any]) -> dict[str, Any]:
-    """By dotted name; the run's own folder is left out of paths, for it may have been moved."""
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten a record; the run folder is removed from paths, because it may have been moved."""
     home = (record.get("settings") or {}).get("run_folder")
-    found: dict[str, Any] = {}
-
-    def visit(value: Any, name: str) -> None:
-        if isinstance(value, Mapping):
-            for key, part in value.items():
-                visit(part, f"{name}.{key}".lstrip("."))
-        else:
-            found[name] = value.replace(home, "") if home and isinstance(value, str) else value
-
-    visit(value, "")
-    return found
+    flat = flatten(record)
+    return {key: value.replace(home, "") if home and isinstance(value, str) else value for key, value in flat.items()}
 
 
 def _printable(value: Any) -> str:
-    """In one line: the record may come from somebody else, and what differs goes to the terminal and to the log."""
+    """Return a value in one line, escaped: the record may come from elsewhere, and is printed to the terminal."""
     text = str(value)
     return text if text.isprintable() else ascii(text)
 
 
 def _commit() -> str | None:
-    """The commit this code stands at; None outside a git checkout."""
-    here = Path(__file__).parent
+    """Return the commit of this code; None outside a git checkout."""
+    command, here = ["git", "describe", "--always", "--dirty"], Path(__file__).parent
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
+        done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() or None
+    return done.stdout.strip() or None

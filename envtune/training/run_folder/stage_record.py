@@ -1,8 +1,7 @@
-"""stages.json: the finished stages of a curriculum, for the stages after them, for continuing and for comparing."""
+"""stages.json: the finished stages of a curriculum."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,39 +9,37 @@ from pathlib import Path
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from envtune.errors import UserError
-from envtune.files.atomic_file import atomic_file
-from envtune.files.record_file import read_record
+from envtune.files.record_file import read_record, write_record
 
 FILE = "stages.json"
 
 
 @dataclass(frozen=True, slots=True)
 class StageRecord:
-    """A finished stage. Updates count from 1 through the whole curriculum.
-
-    ``checkpoint`` is what the next stage starts from, relative to the run's folder, and ``best`` the greatest overall
-    progress of a validation during the stage, None if it had none. ``before`` and ``after`` map names of validation
-    (`val/success/base` …) to shares, at the stage's start and end, and
-    ``curve`` has the update and the overall success of every validation between.
-    """
+    """A finished stage. Updates are numbered from 1 through the whole curriculum."""
 
     stage: str
     first_update: int
     last_update: int
     reason: str
     checkpoint: str
+    """The checkpoint from which the next stage starts, relative to the run's folder."""
     best: float | None
+    """Best result of the monitored validation metric; None without a callback that keeps it."""
     collapsed: bool = False
     before: Mapping[str, float] = field(default_factory=dict)
+    """Results of the validation at its start, in [0, 1] by name (`val/success/base` …)."""
     after: Mapping[str, float] = field(default_factory=dict)
+    """Results of the validation at its end."""
     curve: Sequence[tuple[int, float]] = ()
+    """Update and overall success of each validation."""
 
 
 def read_stage_records(folder: Path) -> list[StageRecord]:
-    """The finished stages of the run in ``folder``, in their order; none where there is no record.
+    """Return the finished stages of the run in ``folder``, in their order; none without a record.
 
     Raises:
-        UserError: the record is broken, or names a checkpoint outside of the folder.
+        UserError: the record is damaged, or names a checkpoint outside the folder.
     """
     path, remedy = folder / FILE, "restore it from a copy, or give a .ckpt file of a stage as init_from"
     records: list[StageRecord] = read_record(path, list[StageRecord], remedy) or []
@@ -54,12 +51,11 @@ def read_stage_records(folder: Path) -> list[StageRecord]:
 
 @rank_zero_only
 def write_stage_records(folder: Path, records: Sequence[StageRecord]) -> None:
-    """Replaces the record at once, so that a crash leaves the old one or the new one."""
-    with atomic_file(folder / FILE) as file:
-        file.write(json.dumps([asdict(record) for record in records], indent=2) + "\n")
+    """Replace the record atomically."""
+    write_record(folder / FILE, [asdict(record) for record in records])
 
 
 def chosen_checkpoint_of(folder: Path) -> Path | None:
-    """What a stage after the last finished one of the run in ``folder`` would start from."""
+    """Return the checkpoint of the last finished stage of the run in ``folder``, from which the next would start."""
     records = read_stage_records(folder)
     return folder / records[-1].checkpoint if records else None

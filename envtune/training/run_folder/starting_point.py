@@ -1,4 +1,4 @@
-"""Where a run's policy and its reference start from: the bare model, or the checkpoint that `init_from` names."""
+"""The weights from which a run's policy and reference start: the base model, or the checkpoint in `init_from`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from envtune.training.run_folder.stage_record import chosen_checkpoint_of
 
 
 def find_checkpoint(init_from: str) -> Path:
-    """The checkpoint file itself, the best one of a run's or a stage's folder, or what a curriculum's folder records as
-    the checkpoint of its last finished stage.
+    """Return the checkpoint that `init_from` stands for.
+
+    That is the file itself, the best checkpoint of a run's or a stage's folder, or the recorded checkpoint of the last
+    finished stage in a curriculum's folder.
 
     Raises:
-        UserError: there is nothing of this name, or the folder holds none of these.
+        UserError: there is no such file or folder, or the folder does not hold a checkpoint.
     """
     path = Path(init_from)
     if path.is_file():
@@ -31,12 +33,12 @@ def find_checkpoint(init_from: str) -> Path:
 
 
 def describe_start(
-    stage: str, model_path: str, init_from: str | None, ckpt_path: str | None, stage_before: str | None
+    stage: str, model_path: str, init_from: str | None, ckpt_path: str | None, previous_stage: str | None
 ) -> str:
-    """A sentence for the terminal. ``stage_before`` is the one whose checkpoint the curriculum would start from."""
+    """Return a sentence about the start of a stage, whose predecessor in the curriculum is ``previous_stage``."""
     start = f"the bare model {model_path}" if init_from is None else str(find_checkpoint(init_from))
     if ckpt_path is not None:
-        return f"stage {stage}: the policy goes on from {ckpt_path}; the reference is {start}"
-    skipped = init_from is None and stage_before is not None
-    remark = f" (the curriculum would start them from a checkpoint of stage {stage_before}: init_from=…)"
+        return f"stage {stage}: the policy continues from {ckpt_path}; the reference is {start}"
+    skipped = init_from is None and previous_stage is not None
+    remark = f" (the curriculum would start them from a checkpoint of stage {previous_stage}: init_from=…)"
     return f"stage {stage}: policy and reference start from {start}{remark if skipped else ''}"
