@@ -12,7 +12,7 @@ import pytest
 from ended_command import status
 
 from envtune import trajectory_file
-from envtune.command_line import command
+from envtune.command_line import command, mistakes
 from envtune.command_line.mistakes import CONFIG_FOLDER
 from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, FinalAnswer, Step, Trajectory, Turn, TurnEnd, TurnVerdict
@@ -99,7 +99,7 @@ def test_a_reward_of_the_users_own_is_replayed(
         "    def __call__(self, trajectory):\n"
         "        return RewardBreakdown((RewardPart('turns', float(len(trajectory.turns)), -self.cost),))\n"
     )
-    for module in (command, replay_reward):
+    for module in (command, mistakes, replay_reward):
         monkeypatch.setattr(module, "CONFIG_FOLDER", conf)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert replay(monkeypatch, str(run), "reward=brief", "reward.cost=0.5", "--json") == 0
@@ -129,10 +129,10 @@ def test_a_group_of_one_has_no_variance():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["reward=best"], "reward=best is no choice; choose one of: binary, format, mixed, progress, toolrl"),
+        (["reward=best"], "reward=best is not a choice; choose one of: binary, format, mixed, progress, toolrl"),
         (["reward=mixed", "reward.weight=1"], "reward.weight is not a setting of reward; "),
         (["reward=mixed", "reward.format=-1"], "reward: the weights progress=0.9 and format=-1 of the mixed reward"),
-        (["reward=mixed", "+reward.cost=1"], "reward.cost is no setting of envtune.reward.MixedReward; "),
+        (["reward=mixed", "+reward.cost=1"], "reward.cost is not a setting of envtune.reward.MixedReward; "),
         (["grpo.beta=0"], "grpo.beta=0 is not about the reward: give reward=NAME"),
         (["reward=binary"], "holds no trajectories/train/*.jsonl: give the folder of a training run"),
     ],
