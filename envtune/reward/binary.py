@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from envtune.reward.breakdown import RewardBreakdown, RewardPart
+from typing_extensions import override
+
+from envtune.reward.breakdown import Reward, RewardBreakdown, RewardPart
 from envtune.reward.progress import parse_turn_rule
 from envtune.trajectory import Trajectory
 
 
-class BinaryReward:
+class BinaryReward(Reward):
     """R = 1 if every turn of the task passed, else 0.
 
     By the turn rule ``method`` this differs from BFCL's success, which does not judge turns without ground truth.
@@ -22,5 +24,6 @@ class BinaryReward:
     def __init__(self, turn_rule: str = "method") -> None:
         self._rule = parse_turn_rule(turn_rule)
 
+    @override
     def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
         return RewardBreakdown((RewardPart("all_turns", float(trajectory.progress_under(self._rule) == 1)),))

@@ -46,9 +46,11 @@ class RewardBreakdown:
 
 
 class Reward(Protocol):
-    """Map the record of a finished episode to a breakdown."""
+    """A function from the record of a finished episode to a breakdown."""
 
-    def __call__(self, trajectory: Trajectory) -> RewardBreakdown: ...
+    def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
+        """Return the reward of a trajectory."""
+        ...
 
 
 def judge(reward: Reward, trajectory: Trajectory) -> RewardBreakdown:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from envtune.reward.breakdown import RewardBreakdown, RewardPart
+from typing_extensions import override
+
+from envtune.reward.breakdown import Reward, RewardBreakdown, RewardPart
 from envtune.trajectory import FormatError, ToolCalls, Trajectory
 
 
@@ -20,13 +22,14 @@ def tool_score(trajectory: Trajectory) -> float:
     return sum(result.ok for result in results) / len(results) if results else 0.0
 
 
-class FormatReward:
+class FormatReward(Reward):
     """R = I_tool * (R_format + R_tool), in [0, 2], for stage 1.
 
     I_tool, the weight of both parts, is 1 if at least one tool call was tried and 0 otherwise, so that answering
     without acting earns nothing.
     """
 
+    @override
     def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
         tried = float(any(isinstance(step.action, ToolCalls) for step in trajectory.steps))
         return RewardBreakdown(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from envtune.errors import UserError
-from envtune.reward.breakdown import RewardBreakdown, RewardPart
+from envtune.reward.breakdown import Reward, RewardBreakdown, RewardPart
 from envtune.reward.format import format_score
 from envtune.reward.progress import parse_turn_rule
 from envtune.trajectory import Trajectory
 
 
-class MixedReward:
+class MixedReward(Reward):
     """R = progress * R_P + format * R_format.
 
     Args:
@@ -30,6 +32,7 @@ class MixedReward:
         self._progress, self._format = progress, format
         self._rule = parse_turn_rule(turn_rule)
 
+    @override
     def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
         return RewardBreakdown(
             (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from envtune.errors import UserError
-from envtune.reward.breakdown import RewardBreakdown, RewardPart
+from envtune.reward.breakdown import Reward, RewardBreakdown, RewardPart
 from envtune.trajectory import Trajectory, TurnRule
 
 
-class ProgressReward:
+class ProgressReward(Reward):
     """R_P = (1/T) * sum over the task's T turns of state_t * exec_t, in [0, 1].
 
     A turn that was never reached has not passed.
@@ -24,6 +26,7 @@ class ProgressReward:
     def __init__(self, turn_rule: str = "method") -> None:
         self._rule = parse_turn_rule(turn_rule)
 
+    @override
     def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
         return RewardBreakdown((RewardPart("progress", trajectory.progress_under(self._rule)),))
 

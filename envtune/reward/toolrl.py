@@ -22,7 +22,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from envtune.reward.breakdown import RewardBreakdown, RewardPart
+from typing_extensions import override
+
+from envtune.reward.breakdown import Reward, RewardBreakdown, RewardPart
 from envtune.reward.format import format_score
 from envtune.task import ToolCall
 from envtune.trajectory import ToolCalls, Trajectory, Turn
@@ -30,9 +32,10 @@ from envtune.trajectory import ToolCalls, Trajectory, Turn
 LOWEST, HIGHEST = -3.0, 3.0
 
 
-class ToolRLReward:
+class ToolRLReward(Reward):
     """R = R_format + R_correct, in [-3, 4]."""
 
+    @override
     def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
         return RewardBreakdown(
             (

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from ended_command import status
 from torch.profiler import ProfilerActivity, profile
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -166,7 +167,7 @@ def test_the_fullest_micro_batch_holds_whole_groups_or_one_row_that_is_longer():
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        (["model=hf", "model.path=nowhere/at/all"], "gives no configuration of a causal language model"),
+        (["model=hf", "model.path=nowhere/at/all"], "has no configuration of a causal language model"),
         (["stage=curriculum"], "stage=curriculum is several stages of different lengths: give one"),
         (["trainer.precision=64-true"], "trainer.precision=64-true is unknown here; choose one of 32-true"),
         (["trainer.devices=2", "+trainer.strategy=deepspeed"], "trainer.strategy=deepspeed is unknown here"),
@@ -175,8 +176,8 @@ def test_the_fullest_micro_batch_holds_whole_groups_or_one_row_that_is_longer():
 def test_a_mistake_ends_in_one_sentence(
     settings: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(sys, "argv", ["estimate_memory.py", *settings])
-    assert main() == 1
+    monkeypatch.setattr(sys, "argv", ["estimate.py", *settings])
+    assert status(main) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert sentence in said

@@ -1,4 +1,4 @@
-"""Times ground-truth episodes against BFCL's own executor and checker, and measures memory over many episodes.
+"""Time ground-truth episodes against BFCL's own executor and checker, and measure memory over many episodes.
 
     python -m tools.bench.environment                     # all 800 tasks, both ways, in turn
     python -m tools.bench.environment --episodes 50000    # also plays that many and reports resident memory on the way

@@ -1,4 +1,4 @@
-"""The embedded generator, for measurements, with completions that all have the maximal length."""
+"""The embedded generator with completions of maximal length, for measurements."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from transformers import PreTrainedModel
+from typing_extensions import override
 
 from envtune.rollout.generator import Advance, Completion, Request
 from envtune.rollout.hf.hf_generator import HFGenerator
 
 
 class FixedLength(HFGenerator):
-    """Ends a completion at its maximal length only: end tokens are sampled like all others."""
+    """A generator that ends completions at their maximal length only: end tokens are sampled like all others."""
 
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Set the weights, and remove the end token from the generation config of ``model``."""
@@ -21,6 +22,7 @@ class FixedLength(HFGenerator):
         model.generation_config.eos_token_id = [-1]
         super().update_weights(model, policy_version)
 
+    @override
     def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
         def endless(sequence: int, completion: Completion) -> Request | None:
             request = advance(sequence, completion)

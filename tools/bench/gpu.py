@@ -1,4 +1,4 @@
-"""Times the update on models of random weights with the shapes of Qwen2.5, and how much of the device it uses.
+"""Time the update on models of random weights with the shapes of Qwen2.5, and measure the use of the device.
 
     python -m tools.bench.gpu                                                  # 0.5B, 1.5B and 7B (LoRA) on the GPU
     python -m tools.bench.gpu --shape 1.5B --attention flash --compile mlp     # one choice of each

@@ -1,4 +1,4 @@
-"""How the time of a rollout and of an update grows with turns, group size and prompt length.
+"""Measure the growth of a rollout's and an update's time with turns, group size and prompt length.
 
     python -m tools.bench.growth --plot docs/growth.png                       # all three, up to prompts of 16k tokens
     python -m tools.bench.growth --axes turns --turns 1 2 4 --threads 1       # one of them, smaller
@@ -28,6 +28,7 @@ import envtune.process_start
 
 import numpy as np
 import torch
+from typing_extensions import override
 
 from envtune.chat.protocol import render_answer
 from envtune.chat.template import Template
@@ -65,8 +66,9 @@ class Point:
 
 
 class AnsweringTemplate(Template):
-    """Decodes every completion as a final answer, so that random tokens end a turn."""
+    """A template that decodes every completion as a final answer, so that random tokens end a turn."""
 
+    @override
     def decode(self, ids: Sequence[int]) -> str:
         return render_answer("Done.", "Done.")
 

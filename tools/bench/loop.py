@@ -1,4 +1,4 @@
-"""Times the default training run from outside: seconds to the first update, updates, memory from update to update.
+"""Time the default training run from outside: seconds to the first update, updates, memory from update to update.
 
     python -m tools.bench.loop --minutes 10
 

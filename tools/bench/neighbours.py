@@ -1,4 +1,4 @@
-"""Times a short training run alone and beside busy programs, for several ways in which OpenMP's threads wait.
+"""Time a short training run alone and beside busy programs, for several ways in which OpenMP's threads wait.
 
     python -m tools.bench.neighbours                                  # torch's own way, and envtune's
     python -m tools.bench.neighbours GOMP_SPINCOUNT=10000 OMP_WAIT_POLICY=PASSIVE --rounds 3

@@ -1,4 +1,4 @@
-"""Memory and time of log-probs and entropies: in chunks, as in the update, and from the whole logits.
+"""Measure memory and time of log-probs and entropies: in chunks, as in the update, and from whole logits.
 
     python -m tools.bench.projection                       # both ways at 2k tokens, chunks also at 32k
     python -m tools.bench.projection --tokens 4096         # both ways at another number of tokens

@@ -1,4 +1,4 @@
-"""Compares rollouts with a loop that calls `model.generate` for every step, on the same episodes, tokens and tools.
+"""Compare rollouts with a loop that calls `model.generate` for every step, on the same episodes, tokens and tools.
 
     python -m tools.bench.rollout                                  # the embedded model, 2 tasks x 8 episodes
     python -m tools.bench.rollout --tasks 8 --group 8 --rounds 1
@@ -32,6 +32,7 @@ import envtune.process_start
 
 import torch
 from transformers import AutoModelForCausalLM, LogitsProcessor, PreTrainedModel
+from typing_extensions import override
 
 from envtune.chat.template import Template
 from envtune.chat.tokenizer import load_tokenizer
@@ -39,7 +40,7 @@ from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.program import run_program
 from envtune.rollout.collector import Collector, EpisodeRequest
-from envtune.rollout.generator import Advance, Completion, Request
+from envtune.rollout.generator import Advance, Completion, Generator, Request
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.task import Split, Task
 from envtune.trajectory import Trajectory
@@ -72,6 +73,7 @@ class RecordedGenerator(HFGenerator):
         super().__init__(**settings)
         self.completions: dict[int, Completion] = {}
 
+    @override
     def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
         running = dict(enumerate(first))
 
@@ -93,13 +95,14 @@ class OnlyThese(LogitsProcessor):
         self._tokens = torch.tensor([[*row, *[end] * (length - len(row))] for row in tokens], device=device)
         self._step = 0
 
+    @override
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         column = self._tokens[:, self._step, None]
         self._step += 1
         return scores.fill_(float("-inf")).scatter_(1, column, 0.0)
 
 
-class PlainGenerator:
+class PlainGenerator(Generator):
     """A generator that calls ``model.generate`` once per step of all episodes and samples ``completions`` again."""
 
     def __init__(self, model: PreTrainedModel, completions: dict[int, Completion], pad: int, batch_size: int) -> None:
@@ -107,9 +110,11 @@ class PlainGenerator:
         self._model: Any = model
         self._completions, self._pad, self._batch_size = completions, pad, batch_size
 
+    @override
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         self._model, self.policy_version = model, policy_version
 
+    @override
     def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
         running = dict(enumerate(first))
         while running:

@@ -1,4 +1,4 @@
-"""Times the update's forward and backward passes over groups that share a prompt, in three ways.
+"""Time the update's forward and backward passes over groups that share a prompt, in three ways.
 
     python -m tools.bench.update                                     # 100M parameters, lengths that fit two cores
     python -m tools.bench.update --prompt 5120 --completion 1024 3072 --threads 2    # the lengths of a real run

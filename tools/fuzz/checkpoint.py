@@ -1,10 +1,10 @@
-"""Damages a checkpoint in every way that a disk can, and counts the damages that are detected.
+"""Damage a checkpoint in the ways of a failing disk, and count the damages that are detected.
 
     python -m tools.fuzz.checkpoint                # every bit outside the tensors, and 20,000 other damages
-    python -m tools.fuzz.checkpoint --every 50     # of the bits, one in 50
+    python -m tools.fuzz.checkpoint --every 50     # one in 50 of the bits
 
-A damage is noticed if resuming from the file and loading its weights both end in a `UserError`. It is harmless if the
-loaded contents equal the saved ones bit for bit. Every other outcome fails the program.
+A damage is noticed if resuming from the file and loading its weights both raise `UserError`, and harmless if the loaded
+contents equal the saved ones bit for bit. Every other outcome is a failure of the program.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ Damage = tuple[str, bytes]
 
 def main() -> int:
     """Print the counts and return 0 if every damage was noticed or harmless, else 1."""
-    parser = argparse.ArgumentParser(description="Damages a checkpoint in many ways and counts what is noticed.")
+    parser = argparse.ArgumentParser(description="Damage a checkpoint in many ways and count the detected damages.")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="flip one in N of the bits beside tensors")
-    parser.add_argument("--others", type=int, default=20_000, metavar="N", help="so many other damages")
+    parser.add_argument("--others", type=int, default=20_000, metavar="N", help="number of other damages")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     logging.disable()

@@ -1,4 +1,4 @@
-"""Plays real tasks with responses from correct to hostile, and counts the outcomes.
+"""Play real tasks with responses from correct to hostile, and count the outcomes.
 
     python -m tools.fuzz.environment --episodes 20000 --seed 0
 
@@ -98,7 +98,7 @@ class Tally:
 
 def main() -> int:
     """Print the counts and return 1 if a step exceeded its limits or raised, else 0."""
-    parser = argparse.ArgumentParser(description="Plays real tasks with responses from right to hostile.")
+    parser = argparse.ArgumentParser(description="Play real tasks with responses from correct to hostile.")
     parser.add_argument("--episodes", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()

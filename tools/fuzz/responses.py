@@ -1,4 +1,4 @@
-"""Generates the responses that `tools.fuzz.environment` plays: correct calls, careless ones and hostile ones.
+"""Responses for `tools.fuzz.environment`: correct calls, careless ones and hostile ones.
 
 All randomness comes from a ``random.Random`` argument, so that a seed determines the responses in every process.
 """

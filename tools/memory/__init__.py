@@ -1,1 +1,1 @@
-"""What a training run holds in memory, estimated without its weights: `python -m tools.memory.estimate`."""
+"""Estimates of a training run's memory without its weights: `python -m tools.memory.estimate`."""

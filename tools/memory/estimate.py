@@ -1,13 +1,11 @@
-"""Estimate what a training run holds in memory, by part and phase, without its weights: docs/scale.md.
+"""Estimate the memory of a training run by part and phase, without its weights: docs/scale.md.
 
     python -m tools.memory.estimate model=qwen2.5-7b trainer=gpu --gpu-memory 80
     python -m tools.memory.estimate model=hf model.path=FOLDER trainer=gpu rollout=vllm --gpu-memory 80
 
-Settings are those of train.py; of the model only its config.json is read. The phases are the moments at which most is
-held: sampling; log-probs of the fullest micro-batch and their gradients (projection); forward and backward pass of the
-layers; the optimiser's step.
-
-parts.py lists what is counted and what is not.
+Settings are those of train.py; of the model only config.json is read. The phases are the peaks of memory: sampling;
+log-probs of the fullest micro-batch and their gradients (projection); forward and backward pass of the layers; the
+optimiser's step. parts.py lists what is counted and what is not.
 """
 
 from __future__ import annotations
@@ -30,37 +28,39 @@ from envtune.command_line.command import quote_numbers, require_known_choices, r
 from envtune.command_line.mistakes import CONFIG_FOLDER, sentence
 from envtune.errors import UserError
 from envtune.program import run_program
+from envtune.report_text import table as empty_table
 from envtune.training.reporting.library_logging import silence_libraries
 from tools.memory.parts import GIB, PHASES, Part, estimate, micro_batch
-from tools.memory.simulated import MicroBatch
 
 CONFIG = "train"
 WIDTH = 140
 MIB = 2**20
 
 
-def main() -> int:
-    """0 if the table was printed; 1, and a sentence on stderr, if not."""
+def main() -> None:
+    """Print the table."""
     options = _options()
     silence_libraries()
     capacity = None if options.gpu_memory is None else int(options.gpu_memory * GIB)
     try:
         config = compose(options.settings)
         parts = estimate(config, capacity)
-        title = f"{config.model.path}, {describe(micro_batch(config))}"
+        micro = micro_batch(config)
+        title = (
+            f"{config.model.path}, micro-batch of {micro.tokens:,} tokens ({micro.prompts} x {micro.prompt:,}, each "
+            f"with {micro.rows} x {micro.completion:,} after it)"
+        )
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(f"estimate_memory: {sentence(error, CONFIG)}", file=sys.stderr)
-        return 1
+        raise UserError(sentence(error, CONFIG)) from error
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     console.print(table(parts, title, capacity))
-    return 0
 
 
 def compose(arguments: Sequence[str]) -> DictConfig:
     """Return the config of `python train.py ARGUMENTS`.
 
     Raises:
-        UserError, HydraException, OmegaConfBaseException: an argument that train.py would refuse, or a curriculum.
+        UserError, HydraException, OmegaConfBaseException: train.py does not allow an argument, or it is a curriculum.
     """
     arguments = quote_numbers(arguments)
     require_known_choices(arguments)
@@ -73,22 +73,11 @@ def compose(arguments: Sequence[str]) -> DictConfig:
     return config
 
 
-def describe(micro: MicroBatch) -> str:
-    """Return its lengths as text."""
-    return (
-        f"micro-batch of {micro.tokens:,} tokens ({micro.prompts} x {micro.prompt:,}, each with {micro.rows} x "
-        f"{micro.completion:,} after it)"
-    )
-
-
 def table(parts: Sequence[Part], title: str, capacity: int | None) -> Table:
-    """Return a table: a row for each part, a column for each phase, sums below."""
+    """Return a table with a row for each part, a column for each phase, and their sums."""
     totals = {phase: sum(part.size for part in parts if phase in part.phases) for phase in PHASES}
     name, unit = ("GiB", GIB) if max(totals.values()) >= GIB else ("MiB", MIB)
-    shown = Table(title=title)
-    shown.add_column(f"{name} of one device")
-    for phase in PHASES:
-        shown.add_column(phase, justify="right")
+    shown = empty_table(title, [f"{name} of one device"], PHASES)
     for part in parts:
         shown.add_row(part.name, *(f"{part.size / unit:.2f}" if phase in part.phases else "" for phase in PHASES))
     shown.add_section()
@@ -102,7 +91,7 @@ def table(parts: Sequence[Part], title: str, capacity: int | None) -> Table:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Estimates what a training run holds in memory, by part and phase.")
+    parser = argparse.ArgumentParser(description="Estimate the memory of a training run by part and phase.")
     parser.add_argument("settings", nargs="*", metavar="group=choice", help="settings of train.py")
     parser.add_argument("--gpu-memory", type=float, metavar="GIB", help="memory of the device")
     return parser.parse_args()

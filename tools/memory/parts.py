@@ -1,8 +1,8 @@
 """The parts of a training run's memory on one device, from a composed config of train.py; estimate.py prints them.
 
-What is kept is counted from shapes and dtypes. What passes through is found by running the update's own code on tensors
-without data (simulated.py). Not counted: the CUDA context, gaps in the allocator, workspaces of kernels, a few
-numbers per token of the loss, a decoding step's scores.
+Weights, gradients and states are counted from shapes and dtypes; activations and working memory are measured by running
+the update's own code on tensors without data (simulated.py). Not counted: the CUDA context, gaps in the allocator,
+workspaces of kernels, a few numbers per token of the loss, a decoding step's scores.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Part:
 
 
 def estimate(config: DictConfig, capacity: int | None = None) -> list[Part]:
-    """Return the parts of a device's memory. ``capacity`` is the device's memory in bytes, of which vLLM takes a share.
+    """Return the parts of a device's memory of ``capacity`` bytes; only vLLM's share depends on the capacity.
 
     Raises:
         UserError: a setting that cannot be estimated, or vLLM without a capacity or with too small a share.
@@ -72,7 +72,7 @@ def build_model(settings: DictConfig) -> PreTrainedModel:
     """Return the model as `load_model` prepares it, with arbitrary weights.
 
     Raises:
-        UserError: no configuration of a causal language model can be read, or a setting has no such value.
+        UserError: the path has no configuration of a causal language model, or a setting is not allowed.
     """
     if settings.dtype not in DTYPES:
         raise UserError(f"model.dtype={settings.dtype} is unknown; choose one of {', '.join(DTYPES)}")
@@ -84,8 +84,8 @@ def build_model(settings: DictConfig) -> PreTrainedModel:
         require_trust(settings.path, error)
         reason = str(error).strip().split("\n")[0].rstrip(".:")
         raise UserError(
-            f"model.path={settings.path} gives no configuration of a causal language model ({reason}): give a folder "
-            "that holds its config.json"
+            f"model.path={settings.path} has no configuration of a causal language model ({reason}): give a folder "
+            "with its config.json"
         ) from error
     lora = instantiate(settings.lora, _convert_="all")
     if lora.r > 0:
@@ -98,7 +98,7 @@ def build_model(settings: DictConfig) -> PreTrainedModel:
 
 
 def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
-    """Return what stays on the device during the whole run, or the whole update."""
+    """Return the parts that stay on the device during the whole run or the whole update."""
     of_adapter = [weight for name, weight in model.named_parameters() if ".lora_" in name]
     adapter = sum(weight.nbytes for weight in of_adapter)
     weights = sum(weight.nbytes for weight in (*model.parameters(), *model.buffers())) - adapter
@@ -118,7 +118,7 @@ def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
 
 
 def sharded_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
-    """Return what every device holds of a sharded model beside its shard."""
+    """Return the parts of a sharded model that every device holds beside its shard."""
     memory, has_copy = sharded_memory(model, _autocast(config.trainer)), config.model.lora.r == 0
     gathered = "embeddings and projection, gathered"
     return [
@@ -131,11 +131,11 @@ def sharded_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
 
 
 def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
-    """Return what the fullest micro-batch takes."""
+    """Return the parts of the fullest micro-batch."""
     micro, autocast, gpu = micro_batch(config), _autocast(config.trainer), _on_gpu(config.trainer)
     projection = projection_memory(model, micro, autocast, GPU_CHUNK if gpu else CPU_CHUNK)
     if autocast and sharding(config.trainer) > 1:
-        # The layers of a divided model are gathered in that dtype.
+        # The layers of a sharded model are gathered in that dtype.
         model = in_dtype(model, autocast)
     casts = cast_bytes(model, autocast)
     layers = layers_memory(model, micro, autocast, masks=not gpu)
@@ -149,14 +149,14 @@ def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
 
 
 def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None) -> list[Part]:
-    """Return what the generator takes beyond the trainer's weights."""
+    """Return the parts of the generator beside the trainer's weights."""
     target = config.rollout.generator._target_
     tokens = min(config.rollout.max_prompt_tokens, PASS_TOKENS)
     peak, slot = prompt_pass_memory(model, tokens, masks=not _on_gpu(config.trainer))
     if target.endswith("HFGenerator"):
         slots = cache_slots(config)
         if sharding(config.trainer) > 1 and (dtype := _autocast(config.trainer)):
-            # Those of the copy, which is in the layers' dtype.
+            # The copy to sample from is in the layers' dtype.
             peak, slot = (size * dtype.itemsize // model.dtype.itemsize for size in (peak, slot))
         return [
             Part(f"keys and values, {slots:,} slots", slots * slot, (SAMPLING,)),
@@ -168,7 +168,7 @@ def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | No
 
 
 def _vllm_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None, slot: int) -> list[Part]:
-    """Divide vLLM's share; ``slot`` is the bytes of a KV cache slot in the dtype of the trainer's weights."""
+    """Return the parts of vLLM's share; ``slot`` is the bytes of a KV cache slot in the trainer's dtype."""
     generator, gpu = config.rollout.generator, _on_gpu(config.trainer)
     if capacity is None:
         raise UserError("rollout=vllm takes a share of the device's memory: add --gpu-memory GIB")
@@ -191,6 +191,7 @@ def _vllm_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None
 
 
 def micro_batch(config: DictConfig) -> MicroBatch:
+    """Return the fullest micro-batch of the config."""
     rollout, grpo = config.rollout, config.grpo
     return fullest_micro_batch(
         grpo.max_tokens_per_batch,
@@ -202,7 +203,7 @@ def micro_batch(config: DictConfig) -> MicroBatch:
 
 
 def cache_slots(config: DictConfig) -> int:
-    """Return the KV cache slots that rollouts of full length fill in `rollout=hf`: every row as long as the longest."""
+    """Return the KV cache slots of `rollout=hf` if every row has the greatest length."""
     rollout, grpo = config.rollout, config.grpo
     default = inspect.signature(HFGenerator).parameters["max_cache_tokens"].default
     limit = rollout.generator.get("max_cache_tokens", default)
@@ -213,10 +214,10 @@ def cache_slots(config: DictConfig) -> int:
 
 
 def sharding(trainer: DictConfig) -> int:
-    """Return how many devices share weights, gradients and optimiser's states: all of a sharding strategy, else 1.
+    """Return the number of devices that share weights, gradients and optimiser's states: 1 without sharding.
 
     Raises:
-        UserError: the strategy is unknown, or sharding without a number of devices.
+        UserError: the strategy is unknown, or the number of devices is missing.
     """
     strategy = trainer.get("strategy") or "auto"
     name = (strategy if isinstance(strategy, str) else strategy._target_.rpartition(".")[2]).lower()
@@ -226,7 +227,7 @@ def sharding(trainer: DictConfig) -> int:
         raise UserError(f"trainer.strategy={name} is unknown here: estimate auto, ddp, fsdp or a ModelParallelStrategy")
     if not isinstance(trainer.devices, int) or trainer.devices < 1:
         raise UserError(
-            f"trainer.devices={trainer.devices} is no number of devices, which a sharded model needs: give one"
+            f"trainer.devices={trainer.devices} is not a number of devices, which a sharded model needs: give one"
         )
     return trainer.devices * trainer.get("num_nodes", 1)
 
@@ -236,7 +237,7 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def _optimizer(config: DictConfig) -> Any:
-    """Return the run's optimiser. On a GPU, PyTorch steps all weights at once by default, which takes more memory."""
+    """Return the run's optimiser. On a GPU, PyTorch updates all weights at once by default, which needs more memory."""
     make: partial[Any] = instantiate(config.optimizer, _convert_="all")
     at_once = _on_gpu(config.trainer) and "foreach" in inspect.signature(make.func).parameters
     return partial(make, **{"foreach": True, **make.keywords}) if at_once else make

@@ -1,4 +1,4 @@
-"""Whole weights that a device holds of a sharded model beside its shard (envtune/training/model/sharding.py)."""
+"""Memory of a sharded model on each device beside its shard (envtune/training/model/sharding.py)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 @dataclass(frozen=True, slots=True)
 class ShardedMemory:
-    """Bytes."""
+    """Sizes in bytes."""
 
     copy: int
     """The whole copy to sample from."""
     outside: int
     """All but the decoder layers, gathered from a forward pass to the end of its backward pass."""
     layers: int
-    """The layer that computes and the next."""
+    """The current layer and the next."""
     gradients: int
-    """Those of ``outside`` and of a layer before they are divided, and once more in float32, in which they are sent."""
+    """Gradients of ``outside`` and of a layer before they are sharded, and their float32 copy that is sent."""
 
 
 def sharded_memory(model: PreTrainedModel, dtype: torch.dtype | None) -> ShardedMemory:
-    """Return what is held whole. ``dtype`` is that of the layers' arithmetic and of the copy; None: the weights'."""
+    """Return the memory of gathered weights. ``dtype`` is that of layers and copy; None for that of the weights."""
     layers = [list(m.parameters()) for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
     inside = {id(weight) for layer in layers for weight in layer}
     outside = [weight for weight in model.parameters() if id(weight) not in inside]
@@ -42,7 +42,7 @@ def sharded_memory(model: PreTrainedModel, dtype: torch.dtype | None) -> Sharded
 
 
 def in_dtype(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
-    """Return a copy of ``model``, whose weights are fake, with weights in ``dtype``."""
+    """Return a copy of ``model``, which has fake weights, with weights in ``dtype``."""
     copies: dict[int, Any] = {id(buffer): torch.empty_like(buffer) for buffer in model.buffers()}
     for weight in model.parameters():
         copies[id(weight)] = nn.Parameter(torch.empty(weight.shape, dtype=dtype), weight.requires_grad)

@@ -1,8 +1,8 @@
-"""Measure what the parts of an update hold in memory by running their own code on tensors without data.
+"""Measurement of an update's memory by running its own code on tensors without data.
 
 PyTorch's FakeTensorMode runs forward and backward passes without arithmetic, in the dtypes that autocast chooses, and
-`LiveBytes` counts what is alive at the same time. Fake tensors are on the CPU, wherever the run is to compute: only the
-attention's kernels differ, and `kernel_without_scores` stands for those.
+`LiveBytes` counts the bytes that are alive at the same time. Fake tensors are on the CPU, also for runs on other
+devices: only the kernels of attention differ, which `kernel_without_scores` replaces.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 
 # private: the only place of FakeTensorMode, which https://docs.pytorch.org/docs/stable/torch.compiler_fake_tensor.html
-# documents. Tensors on `meta`, which are public, do not do: autocast does not cast them.
+# documents. Tensors on `meta`, which are public, are not a substitute: autocast does not cast them.
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim import Optimizer
 
-# private: the only place of TorchDispatchMode. Public modes see neither the backward pass nor what a kernel allocates.
+# private: the only place of TorchDispatchMode. Public modes intercept neither backward passes nor kernels.
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import PreTrainedModel
 
@@ -45,15 +45,17 @@ class MicroBatch:
 
     @property
     def tokens(self) -> int:
+        """Tokens of the micro-batch, each prompt once."""
         return self.prompts * self.prompt + self.sampled
 
     @property
     def sampled(self) -> int:
+        """Sampled tokens."""
         return self.prompts * self.rows * self.completion
 
     @property
     def branches(self) -> tuple[Branches, ...]:
-        """Return the places that `envtune.grpo.packing.pack` gives such rows."""
+        """The positions at which `envtune.grpo.packing.pack` puts such rows."""
         branches, end = [], 0
         for _ in range(self.prompts):
             prompt = slice(end, end + self.prompt)
@@ -65,22 +67,23 @@ class MicroBatch:
 
 @dataclass(frozen=True, slots=True)
 class LayersMemory:
-    """Bytes of one micro-batch in the model's layers, beyond weights and gradients that are there already.
-
-    ``kept`` waits between forward and backward pass, weights cast by autocast included, which are ``casts`` of it;
-    ``working`` comes on top in one of the passes.
-    """
+    """Bytes of one micro-batch in the model's layers, beside weights and gradients."""
 
     kept: int
-    casts: int
+    """Kept between forward and backward pass, including weights that autocast has cast."""
     working: int
+    """The peak in one of the passes beyond ``kept``."""
 
 
 def fullest_micro_batch(max_tokens: int, prompt: int, response: int, rows: int, tasks: int) -> MicroBatch:
-    """Return what `TrainBatch.micro_batches` makes of ``tasks`` whole groups of ``rows`` equal rows, at ``max_tokens``.
+    """Return the fullest micro-batch that `TrainBatch.micro_batches` makes of whole groups of equal rows.
 
-    ``prompt`` and ``response`` are the most tokens before and after the first completion begins. A row that is longer
-    than ``max_tokens`` stands alone.
+    Args:
+        max_tokens: the limit of a micro-batch; a longer row is a micro-batch of its own.
+        prompt: the greatest number of tokens before the first completion.
+        response: the greatest number of tokens after it begins.
+        rows: the rows of a group.
+        tasks: the number of groups.
     """
     if prompt + response > max_tokens:
         return MicroBatch(1, prompt, 1, response)
@@ -90,7 +93,7 @@ def fullest_micro_batch(max_tokens: int, prompt: int, response: int, rows: int, 
 
 
 class LiveBytes(TorchDispatchMode):
-    """Bytes of tensors that are made within and still alive: ``now``, and the most there were, ``peak``."""
+    """Count the bytes of tensors that are created within the context and alive: ``now``, and the maximum, ``peak``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +101,7 @@ class LiveBytes(TorchDispatchMode):
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        # What is given from outside is known, so that an operation in place does not count it.
+        # Arguments from outside are marked as known, so that an operation in place does not count them.
         for storage in _storages([args, kwargs]):
             self._know(storage)
         result = func(*args, **(kwargs or {}))
@@ -110,7 +113,7 @@ class LiveBytes(TorchDispatchMode):
         return result
 
     def _know(self, storage: torch.UntypedStorage) -> bool:
-        """Whether it is seen for the first time. Storages stay the same Python object as long as they live."""
+        """Return True for a new storage. A storage is one Python object as long as it lives."""
         number = id(storage)
         if number in self._known:
             return False
@@ -123,7 +126,7 @@ class LiveBytes(TorchDispatchMode):
 
 
 def kernel_without_scores(masks: bool, query: Tensor, key: Tensor, value: Tensor, **settings: Any) -> Tensor:
-    """Hold what PyTorch's attention kernels without a score matrix hold (flash, memory-efficient), and compute nothing.
+    """Allocate the memory of PyTorch's attention kernels without a score matrix (flash, memory-efficient) only.
 
     They keep queries, keys, values, the output and one float32 per query and head (FlashAttention, Dao et al.,
     https://arxiv.org/abs/2205.14135, algorithm 1 and appendix B). On a CPU, ``masks``, a mask other than a plain causal
@@ -149,13 +152,13 @@ class _Kernel(torch.autograd.Function):
 
 
 def layers_memory(model: PreTrainedModel, micro: MicroBatch, autocast: torch.dtype | None, masks: bool) -> LayersMemory:
-    """Return what forward and backward pass of `token_statistics` hold, without the projection.
+    """Return the memory of the forward and backward pass of `token_statistics`, without the projection.
 
     ``model`` is in training mode and has fake weights; ``masks`` as in `kernel_without_scores`. Gradients exist
     already, as in every micro-batch after the first.
     """
     prompt_attention.share_prompts(model)
-    _have_gradients(model.parameters())
+    _allocate_gradients(model.parameters())
     ids = torch.zeros(1, micro.tokens, dtype=torch.int64)
     with _passes(autocast, masks), LiveBytes() as live:
         hidden = model.get_decoder()(
@@ -164,15 +167,15 @@ def layers_memory(model: PreTrainedModel, micro: MicroBatch, autocast: torch.dty
         kept = live.now
         hidden.backward(torch.empty_like(hidden))
         working = live.peak - kept
-    return LayersMemory(kept, cast_bytes(model, autocast), working)
+    return LayersMemory(kept, working)
 
 
 def projection_memory(
     model: PreTrainedModel, micro: MicroBatch, autocast: torch.dtype | None, logits_per_chunk: int
 ) -> int:
-    """Return the most bytes of log-probs and entropies of the sampled tokens and their gradients."""
+    """Return the peak in bytes of log-probs and entropies of the sampled tokens and of their gradients."""
     head: Any = model.get_output_embeddings()
-    _have_gradients(head.parameters())
+    _allocate_gradients(head.parameters())
     # Final norms end in the dtype of their weights.
     hidden = torch.empty(micro.tokens, head.in_features, dtype=head.weight.dtype, requires_grad=True)
     predictors = targets = torch.zeros(micro.sampled, dtype=torch.int64)
@@ -183,9 +186,9 @@ def projection_memory(
 
 
 def prompt_pass_memory(model: PreTrainedModel, tokens: int, masks: bool) -> tuple[int, int]:
-    """Return the most bytes while `rollout=hf` computes a prompt of ``tokens`` tokens, and those of one KV cache slot.
+    """Return the peak in bytes of a prompt of ``tokens`` tokens in `rollout=hf`, and the bytes of one KV cache slot.
 
-    The first include the KV cache of the whole prompt.
+    The peak includes the KV cache of the whole prompt.
     """
     rows = KvRows()
     rows.reserve(1, tokens, tokens)
@@ -200,12 +203,12 @@ def prompt_pass_memory(model: PreTrainedModel, tokens: int, masks: bool) -> tupl
 def optimizer_memory(
     parameters: Iterable[nn.Parameter], make: Callable[[list[nn.Parameter]], Optimizer]
 ) -> tuple[int, int]:
-    """Return the bytes of the states that an optimiser keeps, and the most beyond them during a step."""
-    # On `meta` and not in FakeTensorMode, in which an optimiser cannot read its number of steps.
+    """Return the bytes of an optimiser's states, and the peak beyond them during a step."""
+    # On `meta`, because an optimiser cannot read its number of steps in FakeTensorMode.
     meta = [nn.Parameter(torch.empty(weight.shape, dtype=weight.dtype, device="meta")) for weight in parameters]
     optimizer = make(meta)
-    _have_gradients(meta)
-    # The first step makes the states.
+    _allocate_gradients(meta)
+    # The first step allocates the states.
     optimizer.step()
     states = sum(storage.nbytes() for state in optimizer.state.values() for storage in _storages(list(state.values())))
     with LiveBytes() as live:
@@ -214,9 +217,9 @@ def optimizer_memory(
 
 
 def cast_bytes(model: PreTrainedModel, autocast: torch.dtype | None) -> int:
-    """Return the bytes of the weights that autocast keeps in its dtype until the update ends: trained linear layers.
+    """Return the bytes of the weights that autocast keeps in its dtype during an update: trained linear layers.
 
-    The output projection casts its own and keeps nothing. Frozen weights are cast again in every layer
+    The output projection casts its weights in chunks and keeps none. Frozen weights are cast again in every layer
     (https://docs.pytorch.org/docs/stable/amp.html, `cache_enabled`; aten/src/ATen/autocast_mode.cpp, `cached_cast`).
     """
     if autocast is None:
@@ -229,7 +232,7 @@ def cast_bytes(model: PreTrainedModel, autocast: torch.dtype | None) -> int:
 
 @contextmanager
 def without_data(model: PreTrainedModel) -> Iterator[None]:
-    """Compute nothing within; replace the weights of ``model``, which are on `meta`, by fake ones on the CPU."""
+    """Replace the weights of ``model``, which are on `meta`, by fake ones on the CPU, and compute nothing within."""
     with FakeTensorMode():
         made: dict[int, Tensor] = {}
         for module in model.modules():
@@ -247,8 +250,8 @@ def _fake(tensor: Tensor) -> Tensor:
 @contextmanager
 def _passes(autocast: torch.dtype | None, masks: bool) -> Iterator[None]:
     kernel = partial(kernel_without_scores, masks)
-    # Names are replaced, as a TorchFunctionMode is off where checkpointing computes again in the backward pass. A
-    # CausalBias cannot be made of a fake tensor.
+    # Names are replaced because a TorchFunctionMode is off in recomputations of checkpointing. A CausalBias cannot be
+    # made of a fake tensor.
     with (
         torch.autocast("cpu", autocast, enabled=autocast is not None),
         _replaced(prompt_attention, "scaled_dot_product_attention", kernel),
@@ -268,14 +271,14 @@ def _replaced(module: ModuleType, name: str, value: Any) -> Iterator[None]:
         setattr(module, name, original)
 
 
-def _have_gradients(parameters: Iterable[nn.Parameter]) -> None:
+def _allocate_gradients(parameters: Iterable[nn.Parameter]) -> None:
     for parameter in parameters:
         if parameter.requires_grad:
             parameter.grad = torch.empty_like(parameter)
 
 
 def _storages(value: Any) -> Iterator[torch.UntypedStorage]:
-    """Of all tensors in nested tuples, lists and dictionaries."""
+    """Yield the storages of all tensors in nested tuples, lists and dictionaries."""
     if isinstance(value, Tensor):
         yield value.untyped_storage()
     elif isinstance(value, dict):

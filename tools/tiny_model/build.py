@@ -1,4 +1,4 @@
-"""Builds the embedded default model, ``model=tiny``: tokenizer, cloning of demonstrations, scores and model card.
+"""Build the embedded default model, ``model=tiny``: tokenizer, cloning of demonstrations, scores and model card.
 
     python -m tools.tiny_model.build --output envtune/models/tiny
 
@@ -6,7 +6,7 @@ It is a stand-in for a pretrained model: a few million parameters that can copy 
 sloppy where reinforcement learning can improve them. After exercises in looking up (``recitations.py``) it clones
 careful and careless demonstrators (``demonstrators.py``), whose users' messages are reworded (``rewording.py``), in
 playground tasks and in BFCL's training tasks of the scenario split, never in validation or test tasks. Each phase ends
-in a checkpoint in ``--work``; a build that was stopped resumes after the last one.
+with a checkpoint in ``--work``, after which a stopped build resumes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from lightning import Fabric
 from torch import nn
 from torch.nn import functional
 from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
+from typing_extensions import override
 
 from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.playground.source import Playground
@@ -178,6 +179,7 @@ class AgentLoss(nn.Module):
         super().__init__()
         self.model = model
 
+    @override
     def forward(self, ids: torch.Tensor, sampled: torch.Tensor) -> torch.Tensor:
         counted = sampled[:, 1:]
         hidden = self.model.model(ids, use_cache=False).last_hidden_state
@@ -338,6 +340,7 @@ def build(folder: Path, work: Path, seed: int, share: float, fabric: Fabric, eve
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Build the model from command-line options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("envtune/models/tiny"), help="folder to write")
     parser.add_argument("--work", type=Path, default=Path("tiny_build"), help="folder for what a stopped build needs")

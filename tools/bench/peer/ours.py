@@ -10,11 +10,12 @@ import envtune.process_start
 
 import lightning
 import torch
+from typing_extensions import override
 
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.grpo.settings import GRPOSettings
 from envtune.program import run_program
-from envtune.reward import ProgressReward, RewardBreakdown, RewardPart
+from envtune.reward import ProgressReward, Reward, RewardBreakdown, RewardPart
 from envtune.rollout.collector import Collector
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.task import Split, Task
@@ -58,7 +59,7 @@ def main() -> None:
 
 
 class FirstTurns:
-    """A source of the given tasks for every update."""
+    """A source that has the given tasks in every split."""
 
     def __init__(self, tasks: tuple[Task, ...]) -> None:
         self._tasks = tasks
@@ -72,9 +73,10 @@ class FirstTurns:
         return {"tasks": [task.id for task in self._tasks]}
 
 
-class TextReward:
+class TextReward(Reward):
     """The reward without tools."""
 
+    @override
     def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
         return RewardBreakdown((RewardPart("text", peer_work.text_reward(trajectory.steps[0].completion)),))
 
