@@ -18,7 +18,7 @@ from pydantic import Field
 
 from envtune.call_text import parse_call
 from envtune.checked import Among, Count, EachOnce, checked
-from envtune.data.split import SPLITS, draw_evenly, named_split, task_id
+from envtune.data.split import SPLITS, draw_evenly, named_split, require_split, task_id
 from envtune.environment.worlds import new_worlds
 from envtune.errors import UserError
 from envtune.files.json_lines import read_objects
@@ -74,14 +74,12 @@ class BFCL:
         """Return the tasks of one split, in the benchmark's order.
 
         Raises:
-            UserError: if there is no such split.
-            UserError: if a line of the task files is broken.
+            UserError: the split is unknown, or a line of the task files is not valid.
         """
-        if split not in list(Split):
-            raise UserError(f"split {split!r} is unknown: use one of {', '.join(Split)}")
-        if split == Split.TRAIN:
+        split = require_split(split)
+        if split is Split.TRAIN:
             return tuple(task for task in self._all() if task.id in self._trained and task.category in self._categories)
-        chosen = frozenset(self._validation) if split == Split.VAL else self._sides.held_out
+        chosen = frozenset(self._validation) if split is Split.VAL else self._sides.held_out
         return tuple(task for task in self._all() if task.id in chosen)
 
     def describe(self) -> dict[str, Any]:
@@ -162,7 +160,7 @@ def make_task(category: Category, entry: Mapping[str, Any]) -> Task:
     )
     scenario = int(entry["id"].rpartition("_")[2])
     if entry["id"] != task_id(category, scenario):
-        raise ValueError(f"the id {entry['id']!r} is none of category {category}")
+        raise ValueError(f"the id {entry['id']!r} is not an id of category {category}")
     return Task(entry["id"], category, scenario, toolboxes, dict(entry["initial_config"]), tools, turns)
 
 

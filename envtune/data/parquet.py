@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from envtune.checked import Among, checked
 from envtune.data.bfcl import CATEGORIES, Categories, MaxTasks, ValidationSize, load_bfcl_tasks
-from envtune.data.split import draw_evenly
+from envtune.data.split import draw_evenly, require_split
 from envtune.data.verl_file import ParquetFileError, read_extra_info
 from envtune.data.verl_row import id_of_row, task_of_row
 from envtune.errors import UserError
@@ -72,9 +72,7 @@ class ParquetTasks:
             UserError: the split is unknown, or a held-out task is in the training file.
             ParquetFileError: a file cannot be read, or a row is not a valid task of the package.
         """
-        if split not in list(Split):
-            raise UserError(f"split {split!r} is unknown: use one of {', '.join(Split)}")
-        split = Split(split)
+        split = require_split(split)
         of_categories = [task for task in self._in_file(split) if task.category in self._categories[split]]
         setting, size = self._sizes.get(split, ("", None))
         if size is None:
@@ -117,7 +115,7 @@ class ParquetTasks:
             try:
                 name = id_of_row(extra_info)
                 if name not in self._packaged:
-                    raise ValueError(f"original_id {name!r} is no multi-turn task of the installed bfcl-eval")
+                    raise ValueError(f"original_id {name!r} is not a multi-turn task of the installed bfcl-eval")
                 if name in rows:
                     raise ValueError(f"{name} stands in row {rows[name]} too; leave one of them out")
                 yield self._task(name, extra_info)

@@ -112,7 +112,7 @@ def _fault(entry: Any, tasks: Mapping[str, Task]) -> str:
     if not isinstance(entry, dict) or "id" not in entry or "decoded" not in entry:
         return "not a JSON object with 'id' and 'decoded'"
     if not isinstance(entry["id"], str) or entry["id"] not in tasks:
-        return f"the id {json.dumps(entry['id'])[:80]} is no multi-turn task, such as multi_turn_base_0"
+        return f"the id {json.dumps(entry['id'])[:80]} is not a multi-turn task, such as multi_turn_base_0"
     if not _nested_lists_of_text(entry["decoded"], depth=3):
         return "'decoded' is not a list of turns, each a list of steps, each a list of call strings"
     return ""

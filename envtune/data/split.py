@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from envtune.errors import UserError
-from envtune.task import Category
+from envtune.task import Category, Split
 
 SCENARIOS = 200
 SPLITS = ("scenario", "paper")
@@ -31,6 +31,17 @@ class Sides:
 def task_id(category: Category, scenario: int) -> str:
     """Return BFCL's id of a task."""
     return f"multi_turn_{category}_{scenario}"
+
+
+def require_split(name: str) -> Split:
+    """Return the split of a name.
+
+    Raises:
+        UserError: the name is unknown.
+    """
+    if name not in list(Split):
+        raise UserError(f"split {name!r} is unknown: use one of {', '.join(Split)}")
+    return Split(name)
 
 
 def named_split(name: str, seed: int) -> Sides:

@@ -39,7 +39,7 @@ def read_extra_info(path: Path) -> list[dict[str, Any] | None]:
     """
     pyarrow, parquet = _pyarrow()
     if not path.is_file():
-        raise ParquetFileError(f"{path} is no file: write it with tools/prepare_data.py, or set data.path")
+        raise ParquetFileError(f"{path} does not exist: write it with tools/prepare_data.py, or set data.path")
     try:
         with parquet.ParquetFile(path) as file:
             schema = file.schema_arrow

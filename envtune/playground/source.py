@@ -11,6 +11,7 @@ from typing import Annotated, Any, overload
 
 from envtune.checked import Among, Count, EachOnce, checked
 from envtune.data.bfcl import CATEGORIES, Categories, MaxTasks, ValidationSize
+from envtune.data.split import require_split
 from envtune.environment.worlds import TOOLBOXES
 from envtune.errors import UserError
 from envtune.playground.categories import Shape, shape_story
@@ -97,9 +98,7 @@ class Playground:
         Raises:
             UserError: the split is unknown.
         """
-        if split not in list(Split):
-            raise UserError(f"split {split!r} is unknown: use one of {', '.join(Split)}")
-        return self._tasks[Split(split)]
+        return self._tasks[require_split(split)]
 
     def story(self, split: Split, number: int) -> Story:
         """Generate the task ``number`` of a split, with facts about its ground truth."""

@@ -118,7 +118,7 @@ def test_a_task_that_is_trained_on_cannot_be_held_out_too(folder: Path, split: S
 @pytest.mark.parametrize(
     ("names", "fault"),
     [
-        ([*TRAINED, "multi_turn_base_200"], "row 5: original_id 'multi_turn_base_200' is no multi-turn task of the"),
+        ([*TRAINED, "multi_turn_base_200"], "row 5: original_id 'multi_turn_base_200' is not a multi-turn task of the"),
         ([*TRAINED, TRAINED[1]], rf"row 5: {TRAINED[1]} stands in row 2 too; leave one of them out"),
         ([TRAINED[0], None], "row 2: original_id is missing or is not a text"),
     ],
@@ -143,7 +143,7 @@ def test_files_that_are_missing_or_no_parquet_or_lack_the_column_are_told_in_one
         with pytest.raises(ParquetFileError, match=r"has no struct column extra_info.*its columns are prompt, id"):
             read_extra_info(path)
     path.unlink()
-    with pytest.raises(ParquetFileError, match=r"is no file: write it with tools/prepare_data\.py, or set data\.path"):
+    with pytest.raises(ParquetFileError, match=r"does not exist: write it with tools/prepare_data\.py, or set data\.path"):
         read_extra_info(path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from envtune.environment.augmentation.rule import Direction, Rule, View, quoted
+from envtune.environment.augmentation.rule import Rule, View, quoted
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
@@ -15,19 +15,16 @@ READERS = ("cat", "wc", "sort", "grep", "tail", "diff")
 
 ABSENT = r"No such file"
 GO_THERE = (
-    Direction("`cd` can take you to another folder first, one level at a time.", ("cd",)),
-    Direction("It has to be done from inside the folder concerned."),
+    "`cd` can take you to another folder first, one level at a time.",
+    "It has to be done from inside the folder concerned.",
 )
 LOOK_AROUND = (
-    Direction("`ls` shows what is here, and `find` looks through the folders below.", ("ls", "find")),
-    Direction("`ls` shows what is here.", ("ls",)),
-    Direction("`find` looks through the folders below.", ("find",)),
-    Direction("Check its spelling and the folder you are in."),
+    "`ls` shows what is here, and `find` looks through the folders below.",
+    "`ls` shows what is here.",
+    "`find` looks through the folders below.",
+    "Check its spelling and the folder you are in.",
 )
-LIST_HERE = (
-    Direction("`ls` shows what is here.", ("ls",)),
-    Direction("Check what the current directory holds."),
-)
+LIST_HERE = ("`ls` shows what is here.", "Check what the current directory holds.")
 
 
 def _names(call: ToolCall) -> list[str]:
@@ -81,8 +78,8 @@ RULES: tuple[Rule, ...] = (
         text="The destination '{destination}' is a path; `{tool}` takes a folder that lies in the current directory, "
         "or a new name.",
         directions=(
-            Direction("Something farther away can be reached in several moves, with `cd` in between.", ("cd",)),
-            Direction("Something farther away can be reached in several moves."),
+            "Something farther away can be reached in several moves, with `cd` in between.",
+            "Something farther away can be reached in several moves.",
         ),
     ),
     Rule(
@@ -93,8 +90,8 @@ RULES: tuple[Rule, ...] = (
             f"`{call.name}` works on files only, and here {quoted(_folders(call, view))} is a folder."
         ),
         directions=(
-            Direction("`cd` enters a folder, and `ls` then shows its files.", ("cd", "ls")),
-            Direction("Name a file, or look inside the folder first."),
+            "`cd` enters a folder, and `ls` then shows its files.",
+            "Name a file, or look inside the folder first.",
         ),
         when=lambda call, match, view: bool(_folders(call, view)),
     ),
@@ -113,9 +110,9 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text="`echo` writes only to a file that exists, and the current directory holds none of that name.",
         directions=(
-            Direction("`touch` makes new files; if it should exist already, `ls` shows what is here.", ("touch", "ls")),
-            Direction("`touch` makes new files.", ("touch",)),
-            Direction("Check whether it lies elsewhere or has yet to be made."),
+            "`touch` makes new files; if it should exist already, `ls` shows what is here.",
+            "`touch` makes new files.",
+            "Check whether it lies elsewhere or has yet to be made.",
         ),
     ),
     Rule(
@@ -139,8 +136,8 @@ RULES: tuple[Rule, ...] = (
         pattern=r"already the root|cd: \.\.: No such directory",
         text="You are in the topmost folder, so there is none above it.",
         directions=(
-            Direction("`ls` shows which folders can be entered from here.", ("ls",)),
-            Direction("Only the folders inside it can be entered from here."),
+            "`ls` shows which folders can be entered from here.",
+            "Only the folders inside it can be entered from here.",
         ),
     ),
     Rule(
@@ -164,8 +161,8 @@ RULES: tuple[Rule, ...] = (
         pattern=r"File exists",
         text=lambda call, match, view: f"{quoted(_names(call))} exists here, and `{call.name}` only makes new things.",
         directions=(
-            Direction("It may serve as it is: `ls` shows what is here.", ("ls",)),
-            Direction("It may serve as it is, or another name may do."),
+            "It may serve as it is: `ls` shows what is here.",
+            "It may serve as it is, or another name may do.",
         ),
     ),
     Rule(
@@ -174,8 +171,8 @@ RULES: tuple[Rule, ...] = (
         pattern=r"File exists|already exists in directory",
         text="The folder '{destination}' already holds something named '{source}', and `{tool}` overwrites nothing.",
         directions=(
-            Direction("Look with `cd` and `ls` whether it is what you need, or use another name.", ("cd", "ls")),
-            Direction("Check whether it is what you need, or use another name."),
+            "Look with `cd` and `ls` whether it is what you need, or use another name.",
+            "Check whether it is what you need, or use another name.",
         ),
     ),
     Rule(
@@ -191,8 +188,8 @@ RULES: tuple[Rule, ...] = (
         pattern=r"Directory not empty",
         text="`rmdir` removes only empty folders, and this one still holds something.",
         directions=(
-            Direction("`ls` inside it shows whether that is still wanted; `rm` makes no such condition.", ("ls", "rm")),
-            Direction("Check whether its content is still wanted."),
+            "`ls` inside it shows whether that is still wanted; `rm` makes no such condition.",
+            "Check whether its content is still wanted.",
         ),
     ),
     Rule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from envtune.environment.augmentation.rule import Direction, Rule, View, quoted
+from envtune.environment.augmentation.rule import Rule, View, quoted
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
@@ -29,7 +29,7 @@ RULES: tuple[Rule, ...] = (
         tools=("logarithm",),
         pattern=r'"error":',
         text="A logarithm to the base {base} is not defined.",
-        directions=(Direction("Check which base the user means."),),
+        directions=("Check which base the user means.",),
         when=lambda call, match, view: call.arguments.get("base") == 1,
     ),
     Rule(
@@ -45,10 +45,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"Conversion from '.*' to '.*' is not supported",
         kind=HintKind.DEPENDENCY,
         text=_not_metric,
-        directions=(
-            Direction("Another tool, `imperial_si_conversion`, knows some others.", ("imperial_si_conversion",)),
-            Direction("Check the spelling of the units."),
-        ),
+        directions=("Another tool, `imperial_si_conversion`, knows some others.", "Check the spelling of the units."),
     ),
     Rule(
         name="mathematics.unknown_unit_pair",
@@ -57,10 +54,8 @@ RULES: tuple[Rule, ...] = (
         text="There is no conversion from '{unit_in}' to '{unit_out}': each known pair has one metric and one imperial "
         "unit, most of them abbreviated.",
         directions=(
-            Direction(
-                "A unit in between can help, with `si_unit_conversion` for metric lengths.", ("si_unit_conversion",)
-            ),
-            Direction("Another spelling or a unit in between can help."),
+            "A unit in between can help, with `si_unit_conversion` for metric lengths.",
+            "Another spelling or a unit in between can help.",
         ),
     ),
     Rule(
@@ -74,7 +69,7 @@ RULES: tuple[Rule, ...] = (
         tools=("power", "multiply", "divide", "percentage", "mean", "standard_deviation", "sum_values", "add"),
         pattern=r"out of range|too large to convert|math range error",
         text="The numbers given to `{tool}` lead to one that is too large to represent.",
-        directions=(Direction("Check them and their units."),),
+        directions=("Check them and their units.",),
     ),
     Rule(
         name="mathematics.square_root_domain",

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from envtune.environment.augmentation.rule import Direction, Rule
+from envtune.environment.augmentation.rule import Rule
 from envtune.trajectory import HintKind
 
-FIND_USER = (
-    Direction("Another tool, `get_user_id`, finds the id for a name.", ("get_user_id",)),
-    Direction("Check the id with the user."),
-)
-LIST_USERS = (
-    Direction("`list_users` shows who is there.", ("list_users",)),
-    Direction("Check the spelling of the name."),
-)
+FIND_USER = ("Another tool, `get_user_id`, finds the id for a name.", "Check the id with the user.")
+LIST_USERS = ("`list_users` shows who is there.", "Check the spelling of the name.")
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -23,10 +17,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"No user is currently logged in",
         kind=HintKind.DEPENDENCY,
         text="`{tool}` works for a logged-in user, and nobody is logged in to the workspace.",
-        directions=(
-            Direction("`message_login` opens a session for a user id.", ("message_login",)),
-            Direction("A session has to be opened first."),
-        ),
+        directions=("`message_login` opens a session for a user id.", "A session has to be opened first."),
     ),
     Rule(
         name="message.unknown_user",
@@ -58,10 +49,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"Receiver ID .* not found",
         kind=HintKind.DEPENDENCY,
         text="No message has gone to a user with the id '{receiver_id}'.",
-        directions=(
-            Direction("`view_messages_sent` shows the receivers of your messages by id.", ("view_messages_sent",)),
-            *FIND_USER,
-        ),
+        directions=("`view_messages_sent` shows the receivers of your messages by id.", *FIND_USER),
     ),
     Rule(
         name="message.contact_exists",
@@ -76,10 +64,8 @@ RULES: tuple[Rule, ...] = (
         pattern=r"User ID '.*' already exists",
         text="The workspace numbers contacts itself, and its next number was in use: the name is not at fault.",
         directions=(
-            Direction(
-                "`list_users` shows whether the contact is there; a later try gets another number.", ("list_users",)
-            ),
-            Direction("A later try gets another number."),
+            "`list_users` shows whether the contact is there; a later try gets another number.",
+            "A later try gets another number.",
         ),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from envtune.environment.augmentation.rule import Direction, Rule, View, quoted
+from envtune.environment.augmentation.rule import Rule, View, quoted
 from envtune.task import ToolCall
 
 TYPE_NAMES: Mapping[type, str] = {
@@ -31,7 +31,7 @@ WRONG_TYPE = (
     r"expected str instance|argument must be|argument 1 must be",
     r"is not a mapping|sequence item|requires string as left operand|arg must be",
 )
-READ_DOCUMENT = (Direction("The tool's document lists its parameters."),)
+READ_DOCUMENT = ("The tool's document lists its parameters.",)
 
 
 def _missing(call: ToolCall, match: re.Match[str], view: View) -> str:
@@ -50,9 +50,7 @@ RULES: tuple[Rule, ...] = (
         tools=(),
         pattern=r"missing \d+ required (positional|keyword-only) arguments?: (?P<names>.*)",
         text=_missing,
-        directions=(
-            Direction("Look for what is missing in the conversation; another tool may supply it, or else the user."),
-        ),
+        directions=("Look for what is missing in the conversation; another tool may supply it, or else the user.",),
     ),
     Rule(
         name="python.unexpected_argument",
@@ -66,7 +64,7 @@ RULES: tuple[Rule, ...] = (
         tools=(),
         pattern=r"^Error during execution: name '.*' is not defined",
         text="'{tool}' is not the name of a tool offered now.",
-        directions=(Direction("Use those that are documented, or tell the user that none of them fits."),),
+        directions=("Use those that are documented, or tell the user that none of them fits.",),
     ),
     Rule(
         name="python.folder_in_itself",
@@ -79,7 +77,7 @@ RULES: tuple[Rule, ...] = (
         tools=(),
         pattern="|".join(WRONG_TYPE),
         text=_types,
-        directions=(Direction("Compare with the types in the tool's document."),),
+        directions=("Compare with the types in the tool's document.",),
         when=lambda call, match, view: bool(call.arguments),
     ),
     Rule(

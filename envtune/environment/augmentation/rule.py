@@ -38,15 +38,6 @@ Condition = Callable[[ToolCall, "re.Match[str]", View], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Direction:
-    """A sentence on where to look next."""
-
-    text: str
-    suggests: tuple[str, ...] = ()
-    """The sentence is used only if all of these tools are offered."""
-
-
-@dataclass(frozen=True, slots=True)
 class Rule:
     """One failure and the hint for it."""
 
@@ -58,8 +49,8 @@ class Rule:
     text: Text
     """The cause: a template over the call's arguments, the pattern's named groups and ``{tool}``, or a function that
     returns the complete sentence."""
-    directions: tuple[Direction, ...] = ()
-    """The first whose tools are all offered is added to the hint."""
+    directions: tuple[str, ...] = ()
+    """Sentences on where to look next. The first whose tools, in backticks, are all offered is added to the hint."""
     kind: HintKind = HintKind.CONSTRAINT
     """A rule of the tool itself, unless a prerequisite in another tool is missing."""
     when: Condition | None = None
@@ -73,9 +64,14 @@ class Rule:
         if match is None or (self.when is not None and not self.when(call, match, view)):
             return None
         cause = self.text(call, match, view) if callable(self.text) else fill(self.text, call, match)
-        offered = (d.text for d in self.directions if view.tools.issuperset(d.suggests))
+        offered = (sentence for sentence in self.directions if view.tools.issuperset(tools_in(sentence)))
         direction = fill(next(offered, ""), call, match)
         return Hint(rule=self.name, kind=self.kind, text=f"{cause} {direction}".strip())
+
+
+def tools_in(sentence: str) -> list[str]:
+    """Return the names of tools in a direction."""
+    return re.findall(r"`(\w+)`", sentence)
 
 
 def fill(template: str, call: ToolCall, match: re.Match[str]) -> str:

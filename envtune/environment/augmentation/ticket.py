@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from envtune.environment.augmentation.rule import Direction, Rule, View, given_as_text, quoted
+from envtune.environment.augmentation.rule import Rule, View, given_as_text, quoted
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
 BY_TICKET_ID = ("get_ticket", "close_ticket", "resolve_ticket", "edit_ticket")
 LIST_TICKETS = (
-    Direction("`get_user_tickets` lists the user's tickets with their ids.", ("get_user_tickets",)),
-    Direction("The id is given out when a ticket is created."),
+    "`get_user_tickets` lists the user's tickets with their ids.",
+    "The id is given out when a ticket is created.",
 )
-READ_TICKET = (
-    Direction("`get_ticket` shows its present state.", ("get_ticket",)),
-    Direction("The user may mean another one."),
-)
+READ_TICKET = ("`get_ticket` shows its present state.", "The user may mean another one.")
 
 
 def _invalid_fields(call: ToolCall, match: re.Match[str], view: View) -> str:
@@ -33,8 +30,8 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text="`{tool}` needs a logged-in user, and nobody is logged in to the ticket system.",
         directions=(
-            Direction("`ticket_login` opens a session; its credentials are the user's to give.", ("ticket_login",)),
-            Direction("A session has to be opened first."),
+            "`ticket_login` opens a session; its credentials are the user's to give.",
+            "A session has to be opened first.",
         ),
     ),
     Rule(
@@ -78,8 +75,8 @@ RULES: tuple[Rule, ...] = (
         pattern=r'"success": false',
         text="Nobody is logged in to the ticket system, so there is nobody to log out.",
         directions=(
-            Direction("`ticket_get_login_status` shows this at any time.", ("ticket_get_login_status",)),
-            Direction("If the user means another system, look for its own tool."),
+            "`ticket_get_login_status` shows this at any time.",
+            "If the user means another system, look for its own tool.",
         ),
     ),
 )

@@ -5,25 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from envtune.environment.augmentation.rule import Direction, Rule, View, given_as_text, quoted
+from envtune.environment.augmentation.rule import Rule, View, given_as_text, quoted
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
 NO_SYMBOL = "Stock not found"
 UNKNOWN_SYMBOL = r"Stock with symbol|Invalid stock symbol|not found in watchlist"
 FIND_SYMBOL = (
-    Direction("Another tool, `get_symbol_by_name`, finds the symbol of a company.", ("get_symbol_by_name",)),
-    Direction("`get_available_stocks` lists the symbols of a sector.", ("get_available_stocks",)),
-    Direction("Check its spelling with the user."),
+    "Another tool, `get_symbol_by_name`, finds the symbol of a company.",
+    "`get_available_stocks` lists the symbols of a sector.",
+    "Check its spelling with the user.",
 )
 FIND_ANOTHER_WAY = (
-    Direction("The symbols of a sector can be listed with `get_available_stocks`.", ("get_available_stocks",)),
-    Direction("Check the company's name with the user."),
+    "The symbols of a sector can be listed with `get_available_stocks`.",
+    "Check the company's name with the user.",
 )
-SHOW_ORDERS = (
-    Direction("`get_order_history` lists the ids of the orders.", ("get_order_history",)),
-    Direction("The id is given out when an order is placed."),
-)
+SHOW_ORDERS = ("`get_order_history` lists the ids of the orders.", "The id is given out when an order is placed.")
 
 
 def _dates(call: ToolCall, match: re.Match[str], view: View) -> str:
@@ -48,8 +45,8 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text="`{tool}` needs a logged-in user, and nobody is logged in to the trading system.",
         directions=(
-            Direction("`trading_login` opens a session; its credentials are the user's to give.", ("trading_login",)),
-            Direction("A session has to be opened first."),
+            "`trading_login` opens a session; its credentials are the user's to give.",
+            "A session has to be opened first.",
         ),
     ),
     Rule(
@@ -91,10 +88,8 @@ RULES: tuple[Rule, ...] = (
         pattern=r"already completed",
         text="The order {order_id} has been carried out, and only orders that have not can be cancelled.",
         directions=(
-            Direction(
-                "`get_order_details` shows the status of an order; the user may mean another.", ("get_order_details",)
-            ),
-            Direction("The user may mean another order."),
+            "`get_order_details` shows the status of an order; the user may mean another.",
+            "The user may mean another order.",
         ),
     ),
     Rule(
@@ -102,7 +97,7 @@ RULES: tuple[Rule, ...] = (
         tools=("withdraw_funds",),
         pattern=r"Market is closed",
         text="Money moves only while the market is open, and it is closed now: no other argument changes that.",
-        directions=(Direction("Tell the user, or go on with what does not depend on it."),),
+        directions=("Tell the user, or go on with what does not depend on it.",),
     ),
     Rule(
         name="trading.withdrawal_too_large",
@@ -110,10 +105,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"Insufficient funds for withdrawal",
         kind=HintKind.DEPENDENCY,
         text="The account holds less than the {amount} to be withdrawn.",
-        directions=(
-            Direction("`get_account_info` shows the balance.", ("get_account_info",)),
-            Direction("Ask the user for another amount."),
-        ),
+        directions=("`get_account_info` shows the balance.", "Ask the user for another amount."),
     ),
     Rule(
         name="trading.not_on_watchlist",
@@ -121,7 +113,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"not found in watchlist",
         kind=HintKind.DEPENDENCY,
         text="'{symbol}' is not on the watchlist, which holds symbols and no company names.",
-        directions=(Direction("`get_watchlist` shows what is on it.", ("get_watchlist",)), *FIND_SYMBOL),
+        directions=("`get_watchlist` shows what is on it.", *FIND_SYMBOL),
     ),
     Rule(
         name="trading.date_form",
@@ -144,7 +136,7 @@ NON_ANSWERS: tuple[Rule, ...] = (
         tools=("get_available_stocks",),
         pattern=r'"stock_list": \[\]',
         text="No sector is called '{sector}' here.",
-        directions=(Direction("Sectors are written as in the tool's document: a single word with a capital letter."),),
+        directions=("Sectors are written as in the tool's document: a single word with a capital letter.",),
     ),
     Rule(
         name="trading.not_added",

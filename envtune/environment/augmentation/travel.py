@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from envtune.environment.augmentation.rule import Direction, Rule, View, quoted
+from envtune.environment.augmentation.rule import Rule, View, quoted
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
@@ -23,24 +23,22 @@ NO_ROUTE = r"No available route"
 NO_AIRPORT = "Unknown"
 UNKNOWN_CODE = rf"{NO_ROUTE}|Invalid (departure|destination) airport code"
 AUTHENTICATE = (
-    Direction("`authenticate_travel` opens a session and returns the token to pass on.", ("authenticate_travel",)),
-    Direction("A session has to be opened first."),
+    "`authenticate_travel` opens a session and returns the token to pass on.",
+    "A session has to be opened first.",
 )
 SHOW_CARDS = (
-    Direction("`get_all_credit_cards` shows what is registered.", ("get_all_credit_cards",)),
-    Direction("`register_credit_card` returns the id of a card that is new here.", ("register_credit_card",)),
-    Direction("An id is given out when a card is registered."),
+    "`get_all_credit_cards` shows what is registered.",
+    "`register_credit_card` returns the id of a card that is new here.",
+    "An id is given out when a card is registered.",
 )
 SHOW_BOOKINGS = (
-    Direction("`get_booking_history` lists the bookings with their ids.", ("get_booking_history",)),
-    Direction("The id is given out when a flight is booked."),
+    "`get_booking_history` lists the bookings with their ids.",
+    "The id is given out when a flight is booked.",
 )
 FIND_AIRPORT = (
-    Direction(
-        "Another tool, `get_nearest_airport_by_city`, finds the code for a city.", ("get_nearest_airport_by_city",)
-    ),
-    Direction("`list_all_airports` shows the codes in use.", ("list_all_airports",)),
-    Direction("Airports are given by their three-letter codes."),
+    "Another tool, `get_nearest_airport_by_city`, finds the code for a city.",
+    "`list_all_airports` shows the codes in use.",
+    "Airports are given by their three-letter codes.",
 )
 
 
@@ -72,10 +70,8 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text="'{access_token}' is not the token of the present session.",
         directions=(
-            Direction(
-                "Use one the user gave or the one `authenticate_travel` last returned.", ("authenticate_travel",)
-            ),
-            Direction("Use one that the user or a login gave you."),
+            "Use one the user gave or the one `authenticate_travel` last returned.",
+            "Use one that the user or a login gave you.",
         ),
     ),
     Rule(
@@ -85,12 +81,9 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text=f"'{NO_AIRPORT}' is not an airport: it stands for a place for which no airport was found.",
         directions=(
-            Direction("`list_all_airports` shows the codes in use.", ("list_all_airports",)),
-            Direction(
-                "The document of `get_nearest_airport_by_city` lists the places it knows.",
-                ("get_nearest_airport_by_city",),
-            ),
-            Direction("Ask the user for an airport."),
+            "`list_all_airports` shows the codes in use.",
+            "The document of `get_nearest_airport_by_city` lists the places it knows.",
+            "Ask the user for an airport.",
         ),
         when=lambda call, match, view: (
             NO_AIRPORT in (call.arguments.get("travel_from"), call.arguments.get("travel_to"))
@@ -111,7 +104,7 @@ RULES: tuple[Rule, ...] = (
         pattern=NO_ROUTE,
         text="Both codes are known, but there is no '{travel_class}' flight from '{travel_from}' to '{travel_to}' on "
         "'{travel_date}', and a route in one direction does not mean one back.",
-        directions=(Direction("Check that both ends are the airports the user means, or tell the user."),),
+        directions=("Check that both ends are the airports the user means, or tell the user.",),
     ),
     Rule(
         name="travel.card_known",
@@ -133,7 +126,7 @@ RULES: tuple[Rule, ...] = (
         tools=("book_flight",),
         pattern=r"Balance not found",
         text="No balance is recorded for the card '{card_id}', so it cannot pay.",
-        directions=(*SHOW_CARDS[:1], Direction("Another card may be able to.")),
+        directions=(*SHOW_CARDS[:1], "Another card may be able to."),
     ),
     Rule(
         name="travel.balance_too_low",
@@ -142,11 +135,8 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text="The fare is more than the balance of the card '{card_id}'.",
         directions=(
-            Direction(
-                "`get_flight_cost` and `get_credit_card_balance` show both amounts.",
-                ("get_flight_cost", "get_credit_card_balance"),
-            ),
-            Direction("Compare the fare with the balance before you choose what to change."),
+            "`get_flight_cost` and `get_credit_card_balance` show both amounts.",
+            "Compare the fare with the balance before you choose what to change.",
         ),
     ),
     Rule(
@@ -156,11 +146,8 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text="No flight is booked while the card's balance is below the budget limit, whatever the fare.",
         directions=(
-            Direction(
-                "`get_credit_card_balance` shows the one and `set_budget_limit` sets the other, if the user agrees.",
-                ("get_credit_card_balance", "set_budget_limit"),
-            ),
-            Direction("Another card or another limit may help, if the user agrees."),
+            "`get_credit_card_balance` shows the one and `set_budget_limit` sets the other, if the user agrees.",
+            "Another card or another limit may help, if the user agrees.",
         ),
     ),
     Rule(
@@ -170,8 +157,8 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text="The insurance at {insurance_cost} costs more than the budget limit in force.",
         directions=(
-            Direction("`set_budget_limit` can change the limit, if the user agrees.", ("set_budget_limit",)),
-            Direction("Check the cost again, or ask the user."),
+            "`set_budget_limit` can change the limit, if the user agrees.",
+            "Check the cost again, or ask the user.",
         ),
     ),
     Rule(
@@ -195,9 +182,7 @@ RULES: tuple[Rule, ...] = (
         tools=("compute_exchange_rate",),
         pattern=r"No available exchange rate",
         text="There is no direct rate between '{base_currency}' and '{target_currency}'.",
-        directions=(
-            Direction("Spell the currencies as its document does; a third one can bridge a pair that has no rate."),
-        ),
+        directions=("Spell the currencies as its document does; a third one can bridge a pair that has no rate.",),
     ),
     Rule(
         name="travel.nobody_to_verify",
@@ -205,10 +190,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"Expected None None",
         kind=HintKind.DEPENDENCY,
         text="Travelers are compared with the user of the session, and no session has been opened.",
-        directions=(
-            Direction("`authenticate_travel` opens one.", ("authenticate_travel",)),
-            Direction("It has to be opened first."),
-        ),
+        directions=("`authenticate_travel` opens one.", "It has to be opened first."),
     ),
 )
 
@@ -218,7 +200,7 @@ NON_ANSWERS: tuple[Rule, ...] = (
         tools=("get_nearest_airport_by_city",),
         pattern=rf'"nearest_airport": "{NO_AIRPORT}"',
         text="No airport is on record for a place of exactly this name.",
-        directions=(Direction("The tool's document lists the places that it knows."),),
+        directions=("The tool's document lists the places that it knows.",),
     ),
 )
 

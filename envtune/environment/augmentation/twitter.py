@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from envtune.environment.augmentation.rule import Direction, Rule, given_as_text
+from envtune.environment.augmentation.rule import Rule, given_as_text
 from envtune.trajectory import HintKind
 
 BY_TWEET_ID = ("retweet", "comment", "mention", "get_tweet", "get_tweet_comments")
 FIND_TWEET = (
-    Direction(
-        "`search_tweets` and `get_user_tweets` show tweets with their ids.", ("search_tweets", "get_user_tweets")
-    ),
-    Direction("`search_tweets` shows tweets with their ids.", ("search_tweets",)),
-    Direction("`get_user_tweets` shows tweets with their ids.", ("get_user_tweets",)),
-    Direction("The id is given out when a tweet is posted."),
+    "`search_tweets` and `get_user_tweets` show tweets with their ids.",
+    "`search_tweets` shows tweets with their ids.",
+    "`get_user_tweets` shows tweets with their ids.",
+    "The id is given out when a tweet is posted.",
 )
-LIST_FOLLOWING = (
-    Direction("`list_all_following` shows who is followed.", ("list_all_following",)),
-    Direction("Check the spelling of the name."),
-)
+LIST_FOLLOWING = ("`list_all_following` shows who is followed.", "Check the spelling of the name.")
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -29,11 +24,8 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text="`{tool}` needs a logged-in user, and nobody is logged in here.",
         directions=(
-            Direction(
-                "`authenticate_twitter` opens a session; its credentials are the user's to give.",
-                ("authenticate_twitter",),
-            ),
-            Direction("A session has to be opened first."),
+            "`authenticate_twitter` opens a session; its credentials are the user's to give.",
+            "A session has to be opened first.",
         ),
     ),
     Rule(
@@ -41,7 +33,7 @@ RULES: tuple[Rule, ...] = (
         tools=("authenticate_twitter",),
         pattern=r'"authentication_status": false',
         text="'{username}' and the password given do not belong together, so nobody was logged in.",
-        directions=(Direction("Compare both with what the user wrote, letter by letter, or ask the user."),),
+        directions=("Compare both with what the user wrote, letter by letter, or ask the user.",),
     ),
     Rule(
         name="twitter.tweet_id_is_text",

@@ -6,16 +6,13 @@ import re
 from collections.abc import Mapping
 
 from envtune.environment.augmentation.python_errors import TYPE_NAMES
-from envtune.environment.augmentation.rule import Direction, Rule, View, quoted
+from envtune.environment.augmentation.rule import Rule, View, quoted
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
 NO_ZIPCODE = "00000"
-SHOW_STATUS = (
-    Direction("`displayCarStatus` shows the present state.", ("displayCarStatus",)),
-    Direction("Check the present state of the car first."),
-)
-READ_DOCUMENT = (Direction("The tool's document lists those that it accepts."),)
+SHOW_STATUS = ("`displayCarStatus` shows the present state.", "Check the present state of the car first.")
+READ_DOCUMENT = ("The tool's document lists those that it accepts.",)
 MODES = {
     "startEngine": "ignitionMode",
     "setHeadlights": "mode",
@@ -46,10 +43,7 @@ RULES: tuple[Rule, ...] = (
         tools=("startEngine",),
         pattern=r"\"error\":",
         text="The engine was stopped all the same: the message is about conditions for starting it.",
-        directions=(
-            Direction("`displayCarStatus` shows the engine's state.", ("displayCarStatus",)),
-            Direction("Nothing more is needed for stopping."),
-        ),
+        directions=("`displayCarStatus` shows the engine's state.", "Nothing more is needed for stopping."),
         when=lambda call, match, view: call.arguments.get("ignitionMode") == "STOP",
     ),
     Rule(
@@ -67,8 +61,8 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text="The engine cannot start without fuel.",
         directions=(
-            Direction("`fillFuelTank` adds some; the amount may be worth asking or working out.", ("fillFuelTank",)),
-            Direction("The tank has to be filled first."),
+            "`fillFuelTank` adds some; the amount may be worth asking or working out.",
+            "The tank has to be filled first.",
         ),
     ),
     Rule(
@@ -84,10 +78,8 @@ RULES: tuple[Rule, ...] = (
         pattern=r"above the tank capacity",
         text="{fuelAmount} gallons come on top of what the tank holds, and together that is more than fits.",
         directions=(
-            Direction(
-                "`displayCarStatus` shows the level, and the document of `{tool}` the capacity.", ("displayCarStatus",)
-            ),
-            Direction("The document of `{tool}` states the capacity."),
+            "`displayCarStatus` shows the level, and the document of `{tool}` the capacity.",
+            "The document of `{tool}` states the capacity.",
         ),
     ),
     Rule(
@@ -103,10 +95,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"404",
         kind=HintKind.DEPENDENCY,
         text="This source does not answer, and trying again does not change that.",
-        directions=(
-            Direction("`get_outside_temperature_from_google` asks another.", ("get_outside_temperature_from_google",)),
-            Direction("The user may have to do without it."),
-        ),
+        directions=("`get_outside_temperature_from_google` asks another.", "The user may have to do without it."),
     ),
     Rule(
         name="vehicle.headlight_mode",
@@ -143,11 +132,8 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text=f"'{NO_ZIPCODE}' is not a place: it stands for a city whose zip code was not found.",
         directions=(
-            Direction(
-                "Another form of the city's name may be the one that `get_zipcode_based_on_city` knows.",
-                ("get_zipcode_based_on_city",),
-            ),
-            Direction("The user may know the zip code."),
+            "Another form of the city's name may be the one that `get_zipcode_based_on_city` knows.",
+            "The user may know the zip code.",
         ),
         when=lambda call, match, view: NO_ZIPCODE in (call.arguments.get("cityA"), call.arguments.get("cityB")),
     ),
@@ -157,12 +143,7 @@ RULES: tuple[Rule, ...] = (
         pattern=r"distance not found",
         kind=HintKind.DEPENDENCY,
         text=_not_a_zipcode,
-        directions=(
-            Direction(
-                "Another tool, `get_zipcode_based_on_city`, finds the one of a city.", ("get_zipcode_based_on_city",)
-            ),
-            Direction("The user may know them."),
-        ),
+        directions=("Another tool, `get_zipcode_based_on_city`, finds the one of a city.", "The user may know them."),
         when=lambda call, match, view: bool(_not_zipcodes(call)),
     ),
     Rule(
@@ -171,11 +152,8 @@ RULES: tuple[Rule, ...] = (
         pattern=r"distance not found",
         text="No distance is on record between '{cityA}' and '{cityB}'.",
         directions=(
-            Direction(
-                "`get_zipcode_based_on_city` can confirm both zip codes; if they are right, tell the user.",
-                ("get_zipcode_based_on_city",),
-            ),
-            Direction("Check both zip codes; if they are right, tell the user."),
+            "`get_zipcode_based_on_city` can confirm both zip codes; if they are right, tell the user.",
+            "Check both zip codes; if they are right, tell the user.",
         ),
     ),
     Rule(
@@ -201,7 +179,7 @@ NON_ANSWERS: tuple[Rule, ...] = (
         tools=("get_zipcode_based_on_city",),
         pattern=rf'"zipcode": "{NO_ZIPCODE}"',
         text=f"'{NO_ZIPCODE}' stands for not found: no city with exactly this name is known here.",
-        directions=(Direction("Give the bare name, without a state or a country, or ask the user for the zip code."),),
+        directions=("Give the bare name, without a state or a country, or ask the user for the zip code.",),
     ),
 )
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from types import SimpleNamespace
 
-from envtune.environment.augmentation.rule import Direction, Rule, fill, quoted, shown
+from envtune.environment.augmentation.rule import Rule, fill, quoted, shown
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
@@ -14,7 +14,7 @@ RULE = Rule(
     pattern=r"locked by (?P<who>\w+)",
     kind=HintKind.DEPENDENCY,
     text="The {door} was locked by {who}.",
-    directions=(Direction("`find_key` may help.", ("find_key",)), Direction("Look for a key.")),
+    directions=("`find_key` may help.", "Look for a key."),
 )
 
 
