@@ -134,7 +134,7 @@ class GRPOModule(LightningModule):
             log_scalars(self.trainer, validated)
 
     def _losses(self, batch: TrainBatch, statistics: UpdateStatistics, clock: PhaseClock) -> Iterator[Tensor]:
-        """Yield the loss of each micro-batch: the sum is the batch's loss, and its mean over ranks that of all batches."""
+        """Yield the loss of each micro-batch: the sum is the batch's loss, its mean over ranks that of all batches."""
         weights = token_weights(batch.completion_mask, self.grpo.aggregation)
         weights *= share_of_mean(int(averaged_count(batch.completion_mask, self.grpo.aggregation)))
         micro_batches = batch.micro_batches(self.grpo.max_tokens_per_batch)
