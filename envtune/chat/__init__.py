@@ -1,1 +1,1 @@
-"""Words in and out of the model: the response protocol, the prompts, and the token ids around them."""
+"""The model's text: the response protocol, the prompts, and their token ids."""

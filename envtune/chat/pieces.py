@@ -1,4 +1,4 @@
-"""A tokenizer's chat template -> the text that it writes around the messages of a conversation."""
+"""The text that a tokenizer's chat template writes around the messages of a conversation."""
 
 from __future__ import annotations
 
@@ -11,41 +11,45 @@ from jinja2.exceptions import TemplateError
 
 from envtune.errors import UserError
 
-# For templates that write the date: the moment at which the tools' world stands still (envtune/environment/clock.py).
-# So prompts are the same on every day on which a run begins, is continued, or is evaluated.
+# The date for templates that write one: the fixed time of the tools' world (envtune/environment/clock.py), so that
+# prompts do not depend on the day of a run, its continuation or its evaluation.
 NOW = datetime(2024, 9, 1, 10, 30, tzinfo=timezone.utc)
-# What strftime_now fills in, each also without leading zeros as %-d.
+# Codes that strftime_now supports, each also without leading zeros (%-d).
 _CODES = "aAbBcCdDeFgGhHIjmMprRSTuUVwWxXyYzZ"
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The template's own text: around the system message, before a completion, and from its end to the next message."""
+    """The template's own text."""
 
     before_system: str
+    """Before the system message."""
     before_user: str
+    """Between the system message and the first user message."""
     generation: str
+    """Between a user message and the completion."""
     closing: str
+    """Between a completion and the next user message."""
 
     @property
     def text(self) -> str:
-        """All of them."""
+        """All pieces."""
         return self.before_system + self.before_user + self.generation + self.closing
 
 
 def render_pieces(tokenizer: Any) -> Pieces:
-    """Renders conversations of placeholders, cuts them apart and checks that the pieces add up to a longer one.
+    """Render conversations of placeholders, split them, and verify that the pieces reproduce a longer conversation.
 
     Raises:
-        UserError: the tokenizer has no chat template, or one that fails or cannot be continued by appending.
+        UserError: the chat template is missing, fails, or cannot be continued by appending.
     """
     template = getattr(tokenizer, "chat_template", None)
     if not template:
         raise UserError("the tokenizer has no chat template: choose a chat model's tokenizer, or set its chat_template")
     if isinstance(template, dict) and "default" not in template:
         raise UserError(
-            f"the tokenizer has the chat templates {', '.join(map(str, template))} and none with the name default: set "
-            "its chat_template to one of them"
+            f"the tokenizer has the chat templates {', '.join(map(str, template))} but not one named default: set its "
+            "chat_template to one of them"
         )
     names = [f"PLACEHOLDER{number}" for number in range(6)]
     system, user, reply, second, second_reply, third = names
@@ -69,10 +73,10 @@ def _render(tokenizer: Any, contents: Sequence[str]) -> str:
         template = tokenizer.get_chat_template()
         dated = {"chat_template": _clock() + template} if "strftime_now" in template else {}
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **dated))
-    # A template is a program that comes with the model: it may raise anything.
+    # A template is a program of the model's authors and may raise any exception.
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        # Its own raise_exception raises this very class; syntax and other errors are subclasses.
+        # raise_exception in a template raises exactly this class; syntax and other errors are subclasses.
         if type(error) is TemplateError:
             reason = f"it refuses a system message, or a user's message after an assistant's: {error}"
         raise UserError(
@@ -81,10 +85,10 @@ def _render(tokenizer: Any, contents: Sequence[str]) -> str:
 
 
 def _clock() -> str:
-    """Jinja source in which ``strftime_now`` takes ``NOW``; that of transformers takes the machine's time."""
+    """Return Jinja source of a ``strftime_now`` that formats ``NOW`` instead of the machine's time."""
     codes = [f"%{flag}{code}" for flag in ("-", "") for code in _CODES]
     filled = "".join(f"|replace('{code}', '{NOW.strftime(code)}')" for code in codes)
-    # The newline is trimmed with the tag, and the template begins at the beginning of a line.
+    # Jinja trims the newline with the tag, so the template still starts at the beginning of a line.
     return f"{{% macro strftime_now(format) %}}{{{{ format{filled} }}}}{{% endmacro %}}\n"
 
 

@@ -1,8 +1,7 @@
-"""Text from outside -> token ids, with no control token among them whatever the text says.
+"""Encodes untrusted text as token ids that never contain control tokens.
 
-The ids that come out are checked, not the text that goes in: a tokenizer may normalise text before it looks for tokens
-(NFKC makes ``<|im_end|>`` of fullwidth letters, lowercasing of capitals), and its model may have a control token's name
-among its pieces.
+The check applies to the ids, not to the text: a tokenizer may normalise text before it searches for tokens (NFKC turns
+fullwidth letters into ``<|im_end|>``, lowercasing capitals), and its vocabulary may contain a control token's name.
 """
 
 from __future__ import annotations
@@ -13,58 +12,65 @@ from typing import Any
 
 from envtune.errors import UserError
 
-# Tags of the response protocol that a tokenizer may have as tokens: any text may hold them.
+# Tags of the response protocol, which may be tokens of the vocabulary and are allowed in any text.
 TAGS = frozenset({"<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</answer>"})
-# In place of a character that is a control token on its own.
+# Replaces a single character that is encoded as a control token.
 _SUBSTITUTE = "?"
-# Characters that are encoded at once where a text may be refused for its length.
+# Characters per step when the length of a text is checked.
 _PIECE = 4096
-# For private use: it has no meaning.
+# A private-use character, which no vocabulary contains.
 _IN_NO_VOCABULARY = "\ue000"
 
 
 class TooLong(Exception):
-    """A text has more ids than there is room for. Raised when a few times the room has been encoded, at most."""
+    """A text has more ids than allowed. Raised after encoding at most a few times the allowed number."""
 
 
 class PlainText:
-    """Encodes text that a user, a tool, a client or a model has written.
+    """Encodes text of users, tools, clients and models.
 
-    Control tokens are the special tokens and those others that the chat template itself writes, in ``template_text``;
-    never the protocol's tags. ``control_ids`` are their ids.
+    Control tokens are the special tokens and all tokens that the chat template writes, except the protocol's tags.
 
     Args:
         tokenizer: a ``transformers`` tokenizer.
-        template_text: all that the chat template writes around messages.
+        template_text: the text that the chat template writes around messages.
 
     Raises:
-        UserError: the tokenizer puts a control token into ordinary text.
+        UserError: the tokenizer adds control tokens to ordinary text.
     """
 
     def __init__(self, tokenizer: Any, template_text: str) -> None:
         self._tokenizer = tokenizer
         control = _control_tokens(tokenizer, template_text)
         self.control_ids = frozenset(control.values())
-        self._refused_ids = self.control_ids - _mere_unknown(tokenizer, control)
+        """Ids of the control tokens."""
+        # Characters outside the vocabulary may become the unknown token, unless it has another role.
+        others = {token for role, token in tokenizer.special_tokens_map.items() if role != "unk_token"}
+        unknown = {id_ for text, id_ in control.items() if text == tokenizer.unk_token and text not in others}
+        self._refused_ids = self.control_ids - unknown.intersection(encode(tokenizer, _IN_NO_VOCABULARY))
         self._inside_control_token = re.compile(f"(?={'|'.join(map(re.escape, control))})" if control else "(?!)")
         for id_ in encode(tokenizer, "plain text"):
             if id_ in self._refused_ids:
                 name = tokenizer.convert_ids_to_tokens(id_)
-                raise UserError(f"this tokenizer makes the control token {name!r} of plain text: choose another one")
+                raise UserError(f"this tokenizer encodes plain text as the control token {name!r}: choose another one")
 
     @property
     def ids(self) -> frozenset[int]:
-        """Every id that text can become."""
+        """All ids that text can be encoded as."""
         return frozenset(self._tokenizer.get_vocab().values()) - self._refused_ids
 
     def encode(self, text: str, room: int | None = None) -> list[int]:
-        """The ids of ``text``; half a surrogate pair becomes a question mark.
+        """Return the ids of ``text``, with question marks for unpaired surrogates.
 
-        Where a control token would come out, the text is encoded in parts that cut it, the name of one behind its
-        first character. A single character that is a control token becomes a question mark.
+        A name of a control token is split after its first character, and text that is still encoded as a control token
+        is halved until it is not. A single character that is encoded as a control token becomes a question mark.
+
+        Args:
+            text: untrusted text.
+            room: limit on the number of ids; None sets no limit.
 
         Raises:
-            TooLong: there are more than ``room`` ids; None is no limit.
+            TooLong: the text has more than ``room`` ids.
         """
         if room is not None and len(text) > 4 * room:
             self._check_pieces(text, room)
@@ -77,7 +83,7 @@ class PlainText:
         return ids
 
     def _check_pieces(self, text: str, room: int) -> None:
-        """Raises TooLong if pieces of ``text`` have twice ``room`` ids: the whole may have fewer, but not by half."""
+        """Raise TooLong if pieces of ``text`` have more than 2 ``room`` ids: the whole has at least half as many."""
         count = 0
         for start in range(0, len(text), _PIECE):
             count += len(self.encode(text[start : start + _PIECE]))
@@ -89,7 +95,7 @@ class PlainText:
         if self._refused_ids.isdisjoint(ids):
             yield from ids
         elif len(text) > 1:
-            # By halves, so that a long text costs few passes however many such tokens it hides.
+            # Halves bound the number of passes over a long text with many hidden control tokens.
             yield from self._without_control(text[: len(text) // 2])
             yield from self._without_control(text[len(text) // 2 :])
         elif text != _SUBSTITUTE:
@@ -97,12 +103,12 @@ class PlainText:
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
-    """The ids of ``text``, control tokens where their names stand in it; for a template's own text."""
+    """Return the ids of trusted text, in which names of control tokens become control tokens."""
     return list(tokenizer.encode(text, add_special_tokens=False, verbose=False))
 
 
 def _control_tokens(tokenizer: Any, template_text: str) -> dict[str, int]:
-    """By their text."""
+    """Return the ids of control tokens by their text."""
     written = frozenset(encode(tokenizer, template_text))
     tokens = {id_: (str(token.content), token.special) for id_, token in tokenizer.added_tokens_decoder.items()}
     control = {
@@ -110,10 +116,3 @@ def _control_tokens(tokenizer: Any, template_text: str) -> dict[str, int]:
     }
     control |= dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
     return {text: id_ for text, id_ in control.items() if text not in TAGS}
-
-
-def _mere_unknown(tokenizer: Any, control: dict[str, int]) -> frozenset[int]:
-    """The unknown token, if characters that the vocabulary lacks become it and it has no other role."""
-    others = {token for role, token in tokenizer.special_tokens_map.items() if role != "unk_token"}
-    unknown = {id_ for text, id_ in control.items() if text == tokenizer.unk_token and text not in others}
-    return frozenset(unknown.intersection(encode(tokenizer, _IN_NO_VOCABULARY)))

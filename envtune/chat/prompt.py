@@ -1,7 +1,7 @@
-"""What the agent is told: its role, the response protocol, the rules of a turn, and the documents of its tools.
+"""The system prompt: role, response protocol, rules of a turn, and tool documents, before the chat template.
 
 The wording is this project's own. The paper uses a short prompt in stages 1-2 and adds notes in stages 3-4;
-``instructions`` chooses between them. No chat template is applied here.
+``instructions`` selects one of them.
 """
 
 from __future__ import annotations
@@ -36,35 +36,35 @@ Notes:
 - Do what was asked and no more. What earlier turns changed is still in place."""
 
 _TYPES = {"string": "str", "integer": "int", "float": "float", "number": "float", "boolean": "bool", "array": "list"}
-# The package's descriptions open with a sentence about the tool's whole class before this marker.
+# In BFCL's descriptions, a sentence about the tool's class precedes this marker.
 _OWN_DESCRIPTION = "Tool description:"
 
 
 @checked
 @dataclass(frozen=True)
 class PromptStyle:
-    """How the agent is instructed.
+    """The style of the system prompt.
 
     Args:
-        tool_documents: ``full`` gives each tool's JSON document, ``compact`` one line with its signature and purpose.
-        instructions: ``short`` states the protocol and the rules of a turn, ``long`` adds notes.
+        tool_documents: ``full`` for each tool's JSON document, ``compact`` for one line with signature and purpose.
+        instructions: ``short`` for protocol and rules of a turn, ``long`` with notes.
 
     Raises:
-        UserError: if a value is none of these.
+        UserError: a value is not one of these.
     """
 
     tool_documents: Annotated[str, Among(TOOL_DOCUMENTS)] = "full"
     instructions: Annotated[str, Among(INSTRUCTIONS)] = "long"
 
     def system_prompt(self, tools: Sequence[ToolDocument], further: str = "") -> str:
-        """The system message of an episode that begins with ``tools``, and ``further`` text behind it."""
+        """Return the system message of an episode that starts with ``tools``, followed by ``further`` text."""
         notes = _NOTES if self.instructions == "long" else ""
-        # Further text without tools documents them itself, in a way of its own.
+        # Further text without tools contains their documents in its own format.
         documents = f"\n\nTools:\n{self._documents(tools)}" if tools or not further else ""
         return f"{_SHORT}{notes}{documents}" + (f"\n\n{further}" if further else "")
 
     def handed_over(self, tools: Sequence[ToolDocument]) -> str:
-        """The text that introduces tools which arrive in a later turn; empty without tools."""
+        """Return the text that introduces tools of a later turn; empty without tools."""
         return f"New tools:\n{self._documents(tools)}" if tools else ""
 
     def _documents(self, tools: Sequence[ToolDocument]) -> str:
@@ -73,7 +73,7 @@ class PromptStyle:
 
 
 def full_document(tool: ToolDocument) -> str:
-    """The whole document as one line of JSON."""
+    """Return the whole document as one line of JSON."""
     document = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
     if tool.response:
         document["response"] = tool.response
@@ -81,14 +81,16 @@ def full_document(tool: ToolDocument) -> str:
 
 
 def compact_document(tool: ToolDocument) -> str:
-    """Signature and purpose: ``tail(file_name: str, lines: int = 10): Display the last part of a file.``
+    """Return signature and purpose: ``tail(file_name: str, lines: int = 10): Display the last part of a file.``
 
-    A parameter that may be left out shows its default, or ``?`` where the document names none.
+    An optional parameter shows its default, or ``?`` if the document has none.
     """
     required = set(tool.parameters.get("required", ()))
     properties = tool.parameters.get("properties", {})
     signature = ", ".join(_parameter(name, schema, name in required) for name, schema in properties.items())
-    return f"{tool.name}({signature}): {_first_sentence(tool.description)}"
+    description = " ".join(tool.description.split(_OWN_DESCRIPTION)[-1].split())
+    first_sentence = re.split(r"(?<=[.!?])\s", description, maxsplit=1)[0]
+    return f"{tool.name}({signature}): {first_sentence}"
 
 
 def _parameter(name: str, schema: Mapping[str, Any], required: bool) -> str:
@@ -96,7 +98,7 @@ def _parameter(name: str, schema: Mapping[str, Any], required: bool) -> str:
     if required:
         return f"{name}: {kind}"
     default = schema.get("default")
-    # The package writes a missing default as the text "None".
+    # BFCL writes a missing default as the text "None".
     return f"{name}?: {kind}" if default in (None, "None") else f"{name}: {kind} = {json.dumps(default)}"
 
 
@@ -109,8 +111,3 @@ def _type(schema: Mapping[str, Any]) -> str:
     if kind == "dict" and schema.get("properties"):
         return "{" + ", ".join(f"{name}: {_type(inner)}" for name, inner in schema["properties"].items()) + "}"
     return _TYPES.get(kind, kind)
-
-
-def _first_sentence(description: str) -> str:
-    own = " ".join(description.split(_OWN_DESCRIPTION)[-1].split())
-    return re.split(r"(?<=[.!?])\s", own, maxsplit=1)[0]

@@ -1,15 +1,15 @@
-"""The response protocol: one completion's text -> an action, and an action -> its text. Pure; parsing never raises.
+"""The response protocol: parses completions into actions and renders actions as completions.
 
 A completion is ``<think>…</think>`` and then either ``<tool_call>[{"name": …, "arguments": {…}}, …]</tool_call>`` or
-``<answer>…</answer>`` (paper, section 3.1), with nothing but white space outside the tags and each tag once.
+``<answer>…</answer>`` (paper, section 3.1), with only white space outside the tags and each tag once.
 
-A tag's literal text is a tag wherever it stands, also inside a thought, an answer or a JSON string, so that the tags
-can be found without reading JSON. A JSON string may spell it with ``\\u003c`` for ``<``, as ``render_calls`` does; a
-thought or an answer cannot contain it. Thoughts and answers lose their surrounding white space and may be empty.
+A tag counts wherever its literal text occurs, even inside a thought, an answer or a JSON string, so tags are found
+without parsing JSON. A JSON string may write ``\\u003c`` for ``<``, as ``render_calls`` does; thoughts and answers
+cannot contain tags. Thoughts and answers are stripped of surrounding white space and may be empty.
 
-JSON is strict: no NaN or Infinity, no number beyond a double's range, no key twice, no half of a surrogate pair,
-bounded depth. A response's length and its number of calls are bounded as well. Whether a tool exists and accepts its
-arguments is not decided here.
+JSON is strict: no NaN or Infinity, no number beyond a double's range, no duplicate keys, no unpaired surrogates,
+bounded depth. A response's length and its number of calls are bounded. The environment, not the protocol, validates
+tool names and arguments.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from typing import Any
 from envtune.task import ToolCall
 from envtune.trajectory import Action, FinalAnswer, FormatError, FormatFault, ToolCalls
 
-# What the environment promises about time and memory (envtune/environment/limits/) rests on these two.
+# The environment's limits on time and memory (envtune/environment/limits/) assume these two.
 MAX_CHARACTERS = 200_000
 MAX_CALLS = 50
 MAX_DEPTH = 20
 MAX_DIGITS = 300
 
 _TAG = re.compile(r"</?(?:think|tool_call|answer)>")
-# A string, closed or not (so that an unclosed one is scanned only once), or one bracket.
+# One bracket, or a string; an unclosed string also matches, which keeps the scan linear.
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 _TAGS_OF = {kind: ["<think>", "</think>", f"<{kind}>", f"</{kind}>"] for kind in ("tool_call", "answer")}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -39,14 +39,14 @@ _SHAPE = '[{"name": "…", "arguments": {…}}]'
 
 
 class _Violation(Exception):
-    """Carries a format error to ``parse``."""
+    """A format error on its way to ``parse``."""
 
     def __init__(self, fault: FormatFault, message: str) -> None:
         self.error = FormatError(fault, message)
 
 
 def parse(completion: str) -> Action:
-    """The action that a completion stands for, or the first fault that was found in it."""
+    """Return the action of a completion, or its first format error. Never raises."""
     try:
         thought, kind, body = _split(completion)
         if kind == "answer":
@@ -57,10 +57,10 @@ def parse(completion: str) -> Action:
 
 
 def render_calls(thought: str, calls: Sequence[ToolCall]) -> str:
-    """The completion that ``parse`` reads as these calls.
+    """Return the completion that ``parse`` reads as these calls.
 
     Raises:
-        ValueError: if no completion stands for them (no calls, a tag in the thought, NaN, too deep, …).
+        ValueError: the protocol cannot express them (no calls, a tag in the thought, NaN, too deep, …).
     """
     entries = [{"name": call.name, "arguments": call.arguments} for call in calls]
     body = _TAG.sub(lambda tag: "\\u003c" + tag[0][1:], json.dumps(entries, ensure_ascii=False, allow_nan=False))
@@ -68,10 +68,10 @@ def render_calls(thought: str, calls: Sequence[ToolCall]) -> str:
 
 
 def render_answer(thought: str, text: str) -> str:
-    """The completion that ``parse`` reads as this answer.
+    """Return the completion that ``parse`` reads as this answer.
 
     Raises:
-        ValueError: if no completion stands for it (a tag in either text, half a surrogate pair, too long).
+        ValueError: the protocol cannot express it (a tag in either text, an unpaired surrogate, too long).
     """
     return _checked(f"<think>{thought.strip()}</think>\n<answer>{text.strip()}</answer>")
 
@@ -84,7 +84,7 @@ def _checked(completion: str) -> str:
 
 
 def _split(completion: str) -> tuple[str, str, str]:
-    """Thought, kind of action ("tool_call" or "answer") and the text between the action's tags."""
+    """Return thought, kind of action ("tool_call" or "answer") and the text between the action's tags."""
     if len(completion) > MAX_CHARACTERS:
         raise _Violation(
             FormatFault.TOO_LONG, f"Your response is longer than {MAX_CHARACTERS} characters: answer much more briefly."
@@ -112,7 +112,7 @@ def _split(completion: str) -> tuple[str, str, str]:
 
 
 def _check_tags(tags: list[str]) -> str:
-    """The kind of action, if ``tags`` are the four of a well-formed completion in their order."""
+    """Return the kind of action if ``tags`` are those of a well-formed completion, in order."""
     for kind, expected in _TAGS_OF.items():
         if tags == expected:
             return kind
@@ -198,7 +198,7 @@ def _strict_json(text: str) -> Any:
 
 
 def _check_depth(text: str) -> None:
-    """Before the JSON parser runs, whose own bound is the interpreter's recursion limit."""
+    """Limit the depth before the JSON parser runs, whose only limit is the interpreter's recursion limit."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     depth = 0
@@ -209,13 +209,12 @@ def _check_depth(text: str) -> None:
             depth -= 1
         if depth > MAX_DEPTH:
             raise _Violation(
-                FormatFault.NESTED_TOO_DEEP,
-                f"The JSON is more than {MAX_DEPTH} levels deep: use flat arguments.",
+                FormatFault.NESTED_TOO_DEEP, f"The JSON is more than {MAX_DEPTH} levels deep: use flat arguments."
             )
 
 
 def _integer(literal: str) -> int:
-    # Python refuses to read integers of more than 4300 digits with an exception of its own.
+    # For more than 4300 digits, int() raises an error of its own.
     if len(literal.lstrip("-")) > MAX_DIGITS:
         raise _number_too_large()
     return int(literal)
@@ -247,5 +246,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _short(text: str) -> str:
-    """For quoting the agent's own text in one line, safe to encode."""
+    """Return a one-line, encodable quotation of the agent's text."""
     return json.dumps(text[:40])[1:-1]

@@ -1,4 +1,4 @@
-"""The tokenizer of a model folder or hub name."""
+"""Loading of tokenizers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
-    """The fast tokenizer that belongs to the model ``path``.
+    """Return the fast tokenizer of a model folder or hub name.
 
     Raises:
-        UserError: there is none that can be read.
+        UserError: the tokenizer does not exist or cannot be read.
     """
     if not Path(path).is_dir() and not _HUB_NAME.fullmatch(path):
         raise UserError(
@@ -27,15 +27,12 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
         )
     try:
         return AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
-    # The files come from outside, and for a fault in one the tokenizers library raises Exception itself.
+    # For a fault in a file, the tokenizers library raises plain Exception.
     except Exception as error:
         require_trust(path, error)
         kind = "folder" if Path(path).exists() else "folder or cached hub model"
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"model.path={path} is no {kind} with a readable tokenizer ({_first_line(error)}): give the folder of a "
-            "causal language model with its tokenizer, or its name on the Hugging Face hub"
+            f"model.path={path} is not a {kind} with a readable tokenizer ({reason}): give the folder of a causal "
+            "language model with its tokenizer, or its name on the Hugging Face hub"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

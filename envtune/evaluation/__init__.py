@@ -1,1 +1,1 @@
-"""Measuring a policy: which episodes are played, what they score, and how sure the scores are. Trains nothing."""
+"""Evaluation of a policy: episodes, scores with confidence intervals, third-party harnesses, audits and sweeps."""

@@ -1,4 +1,4 @@
-"""Which episodes an evaluation plays, and playing them."""
+"""The episodes of an evaluation."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from envtune.trajectory import Trajectory
 @checked
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``samples`` episodes of every task, greedy or sampled. All sampling noise comes from ``seed`` and the task's id.
+    """``samples`` episodes of every task, greedy or sampled; sampling depends on ``seed`` and the task's id alone.
 
     Raises:
-        UserError: for a value that makes no plan.
+        UserError: a value is not allowed, or several greedy episodes of a task would be equal.
     """
 
     greedy: bool
@@ -35,16 +35,17 @@ class Plan:
             )
 
     def requests(self, tasks: Sequence[Task]) -> list[EpisodeRequest]:
-        """The episodes to play; those of one task stand together."""
-        return [EpisodeRequest(task, self._seed_of(task, sample)) for task in tasks for sample in range(self.samples)]
+        """Return the requests of all episodes, those of one task in succession."""
+
+        def seed(task: Task, sample: int) -> int:
+            sequence = np.random.SeedSequence([self.seed, sample, *task.id.encode()])
+            return int(sequence.generate_state(1, np.uint64)[0] >> 1)
+
+        return [EpisodeRequest(task, seed(task, sample)) for task in tasks for sample in range(self.samples)]
 
     def play(
         self, collector: Collector, requests: Sequence[EpisodeRequest], finished: Callable[[Trajectory], None]
     ) -> list[Trajectory]:
-        """Plays the episodes; ``finished`` gets each as soon as it is over. Token records are dropped."""
+        """Play the episodes and return their trajectories without tokens; ``finished`` receives each at its end."""
         played = collector.play(requests, self.greedy, finished=finished)
         return [replace(trajectory, tokens=None) for trajectory in played]
-
-    def _seed_of(self, task: Task, sample: int) -> int:
-        sequence = np.random.SeedSequence([self.seed, sample, *task.id.encode()])
-        return int(sequence.generate_state(1, np.uint64)[0] >> 1)

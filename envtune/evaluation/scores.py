@@ -1,4 +1,4 @@
-"""Trajectories -> success and progress with their intervals, by category and overall."""
+"""Success and progress of trajectories with 95% intervals, by category and overall."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from envtune.trajectory import Trajectory
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a group of tasks scored: success (all turns passed, BFCL's verdict) and progress (share of passed turns)."""
+    """Scores of a group of tasks: success (BFCL's verdict: all turns passed) and progress (share of passed turns)."""
 
     tasks: int
     episodes: int
@@ -26,7 +26,7 @@ class Score:
 
 
 def score(trajectories: Sequence[Trajectory]) -> Score:
-    """The score of one or more episodes. Episodes of one task are its samples: each task weighs the same."""
+    """Return the score of one or more episodes. Episodes of one task are its samples: all tasks have one weight."""
     samples: dict[str, list[Trajectory]] = defaultdict(list)
     for trajectory in trajectories:
         samples[trajectory.task_id].append(trajectory)
@@ -39,31 +39,28 @@ def score(trajectories: Sequence[Trajectory]) -> Score:
 
 
 def scores_by_category(trajectories: Sequence[Trajectory]) -> dict[str, Score]:
-    """The scores of `overall` and of every category that was played."""
+    """Return the scores of `overall` and of every played category."""
     played = {str(category): [t for t in trajectories if t.category == category] for category in Category}
     return {"overall": score(trajectories)} | {name: score(group) for name, group in played.items() if group}
 
 
 def audited_scores(trajectories: Sequence[Trajectory], left_out: Collection[str]) -> dict[str, Score]:
-    """The same over the tasks that are not ``left_out``; nothing if none is left."""
+    """Return the scores by category without the tasks ``left_out``; empty if no task remains."""
     kept = [trajectory for trajectory in trajectories if trajectory.task_id not in left_out]
     return scores_by_category(kept) if kept else {}
 
 
 def scores_table(scores: Mapping[str, Score], audited: Mapping[str, Score], title: str) -> Table:
-    """One row per group, and below them those of the audited scores; percent, 95% intervals in parentheses."""
+    """Return a table of percentages with intervals: a row per group, then a row per group of the audited scores."""
     shown = table(title, ["category"], ("tasks", "episodes", "success, % of tasks", "progress, % of turns"))
-    for name, row in scores.items():
-        shown.add_row(*_cells(name, row))
-    shown.add_section()
-    for name, row in audited.items():
-        shown.add_row(*_cells(f"{name}, audited", row))
+    for suffix, part in (("", scores), (", audited", audited)):
+        for name, row in part.items():
+            shares = map(percent_with_interval, (row.success, row.progress))
+            shown.add_row(f"{name}{suffix}", str(row.tasks), str(row.episodes), *shares)
+        shown.add_section()
     return shown
 
 
-def _cells(name: str, row: Score) -> tuple[str, ...]:
-    return name, str(row.tasks), str(row.episodes), _percent(row.success), _percent(row.progress)
-
-
-def _percent(value: Estimate) -> str:
+def percent_with_interval(value: Estimate) -> str:
+    """Return mean and interval in percent, as `12.5 (8.1 to 18.0)`."""
     return f"{percent(value.mean)} ({percent(value.low)} to {percent(value.high)})"

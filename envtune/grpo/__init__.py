@@ -1,1 +1,1 @@
-"""GRPO as mathematics: advantages, the clipped loss and the batch they work on. Nothing here holds a model."""
+"""The mathematics of GRPO: advantages, the clipped loss, and their batch. Runs no model."""

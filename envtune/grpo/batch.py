@@ -1,4 +1,4 @@
-"""Groups of trajectories as tensors: ``TrainBatch``, and its division into micro-batches by unique tokens."""
+"""Trajectories as padded tensors, and their division into micro-batches by unique tokens."""
 
 from __future__ import annotations
 
@@ -14,41 +14,42 @@ from torch import Tensor
 from envtune.grpo.advantage import group_relative_advantages
 from envtune.trajectory import TokenRecord, Trajectory
 
+# The turn of tokens that were not sampled, and of all tokens of a trajectory without recorded turns.
 NO_TURN = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainBatch:
-    """B trajectories, right-padded to L tokens.
-
-    ``attention_mask`` is True on real tokens, ``completion_mask`` on sampled tokens only. A log-prob at [b, t] belongs
-    to ids[b, t] given ids[b, :t]; position 0 is never sampled. ``behaviour_logprobs`` (natural log, 0.0 where nothing
-    was sampled) were taken at ``temperature``, at which the trainer must recompute them. ``policy_versions`` counts
-    the updates that the weights had received that sampled each row. Rows with the same number in ``prompts`` begin with
-    the same ``prompt_lengths`` tokens, which stand before anything sampled. ``turns`` is the turn, from 0, in which a
-    token was sampled; ``NO_TURN`` where nothing was, and everywhere in a row whose trajectory holds no turns.
-    """
+    """B trajectories, right-padded to L tokens. A log-prob at [b, t] is that of ids[b, t] given ids[b, :t]."""
 
     ids: Int[Tensor, "B L"]
     attention_mask: Bool[Tensor, "B L"]
+    """True on real tokens, False on padding."""
     completion_mask: Bool[Tensor, "B L"]
+    """True on sampled tokens; False at position 0, since no position predicts it."""
     behaviour_logprobs: Float[Tensor, "B L"]
+    """Log-probs of the sampler in nats, at ``temperature``; 0.0 where the mask is False."""
     turns: Int[Tensor, "B L"]
+    """Turn of each sampled token, from 0; otherwise ``NO_TURN``."""
     advantages: Float[Tensor, "B"]
     rewards: Float[Tensor, "B"]
     policy_versions: Int[Tensor, "B"]
+    """Number of updates of the weights that sampled each row."""
     prompts: Int[Tensor, "B"]
+    """Number of each row's prompt; rows with equal numbers begin with equal prompts."""
     prompt_lengths: Int[Tensor, "B"]
+    """Tokens before the first sampled one."""
     temperature: float
+    """Temperature at which the trainer must recompute log-probs."""
 
     @classmethod
     def from_trajectories(
         cls, trajectories: Sequence[Trajectory], rewards: Float[Tensor, "task group"], pad_id: int, temperature: float
     ) -> TrainBatch:
-        """``trajectories`` stand group after group, in the row-major order of ``rewards``.
+        """Pad trajectories, in the row-major order of ``rewards``, and compute group-relative advantages.
 
         Raises:
-            ValueError: numbers that do not fit together, or a trajectory without its tokens.
+            ValueError: the numbers of trajectories and rewards differ, or a trajectory has no valid tokens.
         """
         if len(trajectories) != rewards.numel():
             raise ValueError(f"{len(trajectories)} trajectories do not fit rewards of shape {tuple(rewards.shape)}")
@@ -63,7 +64,7 @@ class TrainBatch:
             advantages=group_relative_advantages(rewards.float()).flatten(),
             rewards=rewards.float().flatten(),
             policy_versions=torch.tensor([trajectory.policy_version for trajectory in trajectories]),
-            prompts=torch.tensor([prompts.setdefault(_prompt_of(record), len(prompts)) for record in records]),
+            prompts=torch.tensor([prompts.setdefault(r.ids[: r.prompt_length], len(prompts)) for r in records]),
             prompt_lengths=torch.tensor([record.prompt_length for record in records]),
             temperature=temperature,
         )
@@ -73,57 +74,58 @@ class TrainBatch:
 
     @property
     def lengths(self) -> Int[Tensor, "B"]:
-        """Real tokens of each row."""
+        """Number of real tokens of each row."""
         return self.attention_mask.sum(dim=1)
 
     @property
     def unique_tokens(self) -> int:
-        """Real tokens of all rows, each prompt counted once."""
+        """Number of real tokens of all rows, each prompt counted once."""
         prompts = dict(zip(self.prompts.tolist(), self.prompt_lengths.tolist(), strict=True))
         return int((self.lengths - self.prompt_lengths).sum()) + sum(prompts.values())
 
     def micro_batches(self, max_tokens: int) -> list[Int[Tensor, "_"]]:
-        """Row indices of micro-batches; each row is in exactly one.
+        """Partition the rows into micro-batches of at most ``max_tokens`` unique tokens; return their row indices.
 
-        A micro-batch's unique tokens, each of its prompts counted once, are at most ``max_tokens``; a row that is
-        longer than that on its own stands alone.
+        A longer row is a micro-batch of its own. Packing is first-fit decreasing.
         """
         groups: list[list[int]] = []
         room: list[int] = []
         for size, rows in sorted(self._portions(max_tokens), reverse=True):
-            place = next((place for place, left in enumerate(room) if left >= size), len(groups))
-            if place == len(groups):
+            index = next((index for index, left in enumerate(room) if left >= size), len(groups))
+            if index == len(groups):
                 groups.append([])
                 room.append(max_tokens)
-            groups[place] += rows
-            room[place] -= size
+            groups[index] += rows
+            room[index] -= size
         return [torch.tensor(group, device=self.ids.device) for group in groups]
 
     def _portions(self, max_tokens: int) -> list[tuple[int, list[int]]]:
-        """Rows of one prompt that fit a micro-batch together, and how many tokens they are; longest rows first."""
+        """Return (unique tokens, rows) of rows that share a prompt and fit a micro-batch; longest rows first."""
         lengths, prompt_lengths, prompts = (t.tolist() for t in (self.lengths, self.prompt_lengths, self.prompts))
         open_portions: dict[int, int] = {}
         portions: list[tuple[int, list[int]]] = []
         for row in sorted(range(len(self)), key=lambda row: -lengths[row]):
-            place = open_portions.get(prompts[row])
+            index = open_portions.get(prompts[row])
             size = lengths[row] - prompt_lengths[row]
-            if place is not None and portions[place][0] + size <= max_tokens:
-                portions[place] = portions[place][0] + size, [*portions[place][1], row]
+            if index is not None and portions[index][0] + size <= max_tokens:
+                portions[index] = portions[index][0] + size, [*portions[index][1], row]
             else:
                 open_portions[prompts[row]] = len(portions)
                 portions.append((lengths[row], [row]))
         return portions
 
     def select(self, rows: Int[Tensor, "_"]) -> TrainBatch:
-        """These rows in this order, trimmed to the longest of them."""
+        """Return these rows in this order, trimmed to the longest of them."""
         longest = int(self.lengths[rows].max())
         picked = {name: tensor[rows] for name, tensor in self._tensors().items()}
         return replace(self, **{name: t[:, :longest] if t.ndim == 2 else t for name, t in picked.items()})
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> TrainBatch:
+        """Return a copy on ``device``."""
         return replace(self, **{k: t.to(device, non_blocking=non_blocking) for k, t in self._tensors().items()})
 
     def pin_memory(self) -> TrainBatch:
+        """Return a copy in pinned memory."""
         return replace(self, **{name: tensor.pin_memory() for name, tensor in self._tensors().items()})
 
     def _tensors(self) -> dict[str, Any]:
@@ -134,14 +136,14 @@ class TrainBatch:
 def _tokens_of(trajectory: Trajectory) -> TokenRecord:
     tokens = trajectory.tokens
     if tokens is None:
-        raise ValueError(f"the trajectory of task {trajectory.task_id} carries no tokens; collect it with a generator")
+        raise ValueError(f"the trajectory of task {trajectory.task_id} has no tokens; collect it with a generator")
     if not tokens.ids or tokens.completion_mask[0]:
         raise ValueError(f"the trajectory of task {trajectory.task_id} must begin with a prompt token")
     return tokens
 
 
 def _turns_of(trajectory: Trajectory) -> tuple[int, ...]:
-    """The turn of each token. The environment writes between two completions: a run of sampled tokens is one step."""
+    """Return the turn of each token. A run of sampled tokens is one step: environment tokens separate completions."""
     runs = [(sampled, len(list(run))) for sampled, run in groupby(_tokens_of(trajectory).completion_mask)]
     completions = sum(sampled for sampled, _ in runs)
     turns = [number for number, turn in enumerate(trajectory.turns) for _ in turn.steps]
@@ -149,14 +151,10 @@ def _turns_of(trajectory: Trajectory) -> tuple[int, ...]:
         turns = [NO_TURN] * completions
     if len(turns) != completions:
         raise ValueError(
-            f"the trajectory of task {trajectory.task_id} has {len(turns)} steps, {completions} completions"
+            f"the trajectory of task {trajectory.task_id} has {len(turns)} steps but {completions} completions"
         )
     in_order = iter(turns)
     return tuple(number for sampled, length in runs for number in [next(in_order) if sampled else NO_TURN] * length)
-
-
-def _prompt_of(record: TokenRecord) -> tuple[int, ...]:
-    return record.ids[: record.prompt_length]
 
 
 def _padded(rows: Sequence[tuple[Any, ...]], dtype: torch.dtype, value: int | float) -> Tensor:

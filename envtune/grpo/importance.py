@@ -1,16 +1,16 @@
-"""What a sampled token counts where sampler and trainer disagree: importance weights. Pure tensors, no gradient.
+"""Importance weights that correct the mismatch of sampler and trainer. Functions of tensors, no gradient.
 
-Other kernels, another precision, a cache: a sampler gives the same weights other probabilities than the trainer does,
-so what it sampled comes from a policy that is not quite the one that is trained. The ratio of the two probabilities
-puts that right in the mean, and a bound on it keeps the variance down at the price of some bias (truncated importance
-sampling: Ionides 2008, J. Comput. Graph. Stat. 17(2)). The kinds, with ratio_t = pi_old / pi_sampler of one token:
+Different kernels, precision and caching make a sampler's log-probs differ from the trainer's for equal weights, so its
+samples are slightly off-policy. The ratio of the two probabilities corrects the expectation, and a bound on it trades
+variance for bias (truncated importance sampling: Ionides 2008, J. Comput. Graph. Stat. 17(2)). With
+ratio_t = pi_old / pi_sampler of token t:
 
-- ``none``: 1. The clip of the loss then works on pi / pi_sampler.
+- ``none``: 1. The loss then clips pi / pi_sampler.
 - ``token``: min(ratio_t, cap) (Yao et al. 2025, https://fengyao.notion.site/off-policy-rl).
-- ``sequence``: min(product of ratio_t over the episode, cap), for each of its tokens (Liu, Li et al. 2025,
-  https://richardli.xyz/rl-collapse). The product and not its root by length, because the product is the ratio of the
-  episode's probabilities. What the environment wrote has no part in it, being as likely under both.
-- ``mask``: ratio_t within [1 / cap, cap], otherwise 0 (IcePop: Ring-1T, arXiv 2510.18855).
+- ``sequence``: min(product of ratio_t over the episode, cap) for all its tokens (Liu, Li et al. 2025,
+  https://richardli.xyz/rl-collapse). The product, not its geometric mean, is the ratio of the episode's probabilities;
+  environment tokens have equal probabilities under both and cancel.
+- ``mask``: ratio_t if in [1 / cap, cap], otherwise 0 (IcePop: Ring-1T, arXiv 2510.18855).
 """
 
 from __future__ import annotations
@@ -33,13 +33,16 @@ def importance_weights(
     importance: str,
     cap: float,
 ) -> Float[Tensor, "B L"]:
-    """The weight of each sampled token, 0.0 on all others; see above for the kinds.
+    """Return the weight of each sampled token, 0.0 elsewhere, [B, L].
 
-    ``old_logprobs`` are the trainer's for the weights that sampled, ``behaviour_logprobs`` the sampler's. A row is a
-    whole episode, so rows may be given in any portions.
+    Args:
+        old_logprobs: of the trainer, with the weights that sampled, in nats.
+        behaviour_logprobs: of the sampler, in nats.
+        importance: a kind of weights from the module's docstring.
+        cap: bound on the ratio, above 1.
 
     Raises:
-        ValueError: an unknown kind.
+        ValueError: ``importance`` is unknown.
     """
     if importance not in IMPORTANCES:
         raise ValueError(f"importance {importance!r} is unknown; choose one of {', '.join(IMPORTANCES)}")
@@ -56,12 +59,13 @@ def importance_weights(
 
 
 def effective_sample_share(weights: Float[Tensor, "n"]) -> float:
-    """(sum w)^2 / (n sum w^2) of at least one weight: 1 if all are equal, 1/n if one has everything, 0 if all are 0.
+    """Return the effective sample size (sum w)^2 / (sum w^2) over n: 1 for equal weights, 1/n for a single one above 0.
 
-    The effective sample size of importance sampling, as a share of the sample (Kong 1992; Kish 1965, section 8.2).
+    Kong 1992; Kish 1965, section 8.2. Returns 0 if all weights are 0; needs at least one weight.
     """
     greatest = float(weights.max())
     if greatest == 0.0:
         return 0.0
+    # Scaled, so that squares of small weights do not underflow.
     shares = weights.double() / greatest
     return float(shares.sum() ** 2 / (shares**2).sum() / shares.numel())

@@ -1,8 +1,8 @@
 """The training objective as functions of tensors: clipped policy loss, KL estimate, entropy, aggregation.
 
-Shapes: B rows (trajectories), L tokens. Sums over tokens use ``weights`` that sum to 1 over the whole batch, so the
-results of micro-batches, each a slice of those weights, add up to the batch's exactly. Nothing outside the completion
-mask reaches a value or a gradient, even if it is NaN. This file runs no model.
+Shapes are [B, L]: B rows (trajectories), L tokens. Sums over tokens use ``weights`` that sum to 1 over the whole batch,
+so the results of micro-batches with their slices of the weights add up to that of the batch. Values outside the
+completion mask, even NaN, affect neither results nor gradients.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ SEQ_MEAN_TOKEN_MEAN = "seq-mean-token-mean"
 TOKEN_MEAN = "token-mean"
 AGGREGATIONS = (SEQ_MEAN_TOKEN_MEAN, TOKEN_MEAN)
 
-# exp(20) = 4.9e8: far outside every clip range, yet its products stay finite in float32.
+# exp(20) = 4.9e8 is far outside every clip range, and its products stay finite in float32.
 MAX_LOG_RATIO = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolicyLoss:
-    """The clipped policy loss and what its clips did. All scalars, weighted sums over sampled tokens.
-
-    ``clip_low``, ``clip_high``: share of tokens that the lower or upper bound takes out of the gradient (A < 0 with a
-    ratio below 1 - clip_low; A > 0 with a ratio above 1 + clip_high). ``clip_dual``: share stopped by the dual clip.
-    ``ratio``: mean of pi / pi_old.
-    """
+    """The clipped policy loss with statistics of its clips: weighted sums over sampled tokens."""
 
     loss: Float[Tensor, ""]
     clip_low: Float[Tensor, ""]
+    """Share of tokens without gradient by the lower bound: A < 0, ratio < 1 - clip_low; in [0, 1]."""
     clip_high: Float[Tensor, ""]
+    """Share of tokens without gradient by the upper bound: A > 0, ratio > 1 + clip_high; in [0, 1]."""
     clip_dual: Float[Tensor, ""]
+    """Share of tokens without gradient by the dual clip: A < 0, ratio > dual_clip; in [0, 1]."""
     ratio: Float[Tensor, ""]
+    """Mean of pi / pi_old."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LossParts:
-    """The objective and its parts. ``total`` carries the gradient, everything else is detached; all are additive
-    over micro-batches. ``kl`` and ``entropy`` are before their coefficients."""
+    """The objective and its parts, additive over micro-batches. Only ``total`` has a gradient."""
 
     total: Float[Tensor, ""]
     policy: Float[Tensor, ""]
     kl: Float[Tensor, ""]
+    """KL(pi || pi_ref) in nats, without ``beta``."""
     entropy: Float[Tensor, ""]
+    """In nats, without ``entropy_coef``."""
     clip_low: Float[Tensor, ""]
     clip_high: Float[Tensor, ""]
     clip_dual: Float[Tensor, ""]
@@ -55,16 +55,16 @@ class LossParts:
 
 
 def token_weights(completion_mask: Bool[Tensor, "B L"], aggregation: str = SEQ_MEAN_TOKEN_MEAN) -> Float[Tensor, "B L"]:
-    """The weight of each token in the loss; the weights of a whole batch sum to 1.
+    """Return the weight of each token in the loss, [B, L]; the weights of a whole batch sum to 1.
 
-    - ``seq-mean-token-mean`` (the method's): mean over sequences of the mean over a sequence's sampled tokens.
+    - ``seq-mean-token-mean``: mean over sequences of the mean over a sequence's sampled tokens (GRPO, arXiv 2402.03300,
+      equation 3, and Environment Tuning).
     - ``token-mean``: mean over all sampled tokens (DAPO, arXiv 2503.14476, section 3.3).
 
-    A row without a sampled token has weight zero and does not count in the mean over sequences; a batch without any
-    sampled token has weight zero everywhere.
+    A row without sampled tokens has weight 0 and does not count in the mean over sequences.
 
     Raises:
-        ValueError: an unknown aggregation.
+        ValueError: ``aggregation`` is unknown.
     """
     if aggregation not in AGGREGATIONS:
         raise ValueError(f"aggregation {aggregation!r} is unknown; choose one of {', '.join(AGGREGATIONS)}")
@@ -76,7 +76,7 @@ def token_weights(completion_mask: Bool[Tensor, "B L"], aggregation: str = SEQ_M
 
 
 def averaged_count(completion_mask: Bool[Tensor, "B L"], aggregation: str) -> Int[Tensor, ""]:
-    """How many the outer mean of ``token_weights`` is over: sampled tokens, or sequences with a sampled token."""
+    """Return the divisor of ``token_weights``: the number of sampled tokens, or of sequences with a sampled token."""
     return (completion_mask if aggregation == TOKEN_MEAN else completion_mask.any(dim=1)).sum()
 
 
@@ -90,10 +90,11 @@ def clipped_policy_loss(
     clip_high: float = 0.28,
     dual_clip: float = 10.0,
 ) -> PolicyLoss:
-    """-sum_t w_t min(r_t A, clip(r_t, 1 - clip_low, 1 + clip_high) A), with r = pi / pi_old.
+    """Return -sum_t w_t min(r_t A, clip(r_t, 1 - clip_low, 1 + clip_high) A), with r = pi / pi_old.
 
-    Environment Tuning, section 3.3; the two bounds are decoupled as in DAPO (arXiv 2503.14476, section 3.1). For A < 0
-    the term is kept at or above ``dual_clip`` * A (Ye et al. 2020, arXiv 1912.09729, section 4.2).
+    Environment Tuning, arXiv 2510.10197, section 3.3, with separate bounds as in DAPO (arXiv 2503.14476, section 3.1).
+    For A < 0, each term is at least ``dual_clip`` * A (Ye et al. 2020, arXiv 1912.09729, section 4.2). The log-probs of
+    pi and pi_old are in nats; w are the ``token_weights``.
     """
     log_ratio = _masked(logprobs, completion_mask) - _masked(old_logprobs, completion_mask)
     ratio = log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO).exp()
@@ -114,10 +115,10 @@ def clipped_policy_loss(
 
 
 def k3_kl(logprobs: Float[Tensor, "*shape"], reference_logprobs: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Per token: exp(d) - d - 1 with d = log pi_ref - log pi; unbiased for KL(pi || pi_ref) and never negative.
+    """Return exp(d) - d - 1 per token, with d = log pi_ref - log pi: an unbiased, non-negative estimate of the KL.
 
-    The low-variance estimator k3 of Schulman, http://joschu.net/blog/kl-approx.html, as in GRPO (arXiv 2402.03300,
-    equation 4).
+    The estimator k3 of KL(pi || pi_ref) (Schulman 2020, http://joschu.net/blog/kl-approx.html), as in GRPO (arXiv
+    2402.03300, equation 4). Input and output in nats.
     """
     difference = (reference_logprobs - logprobs).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
     return difference.exp() - difference - 1
@@ -139,19 +140,24 @@ def grpo_loss(
     importance: str = NONE,
     importance_cap: float = 2.0,
 ) -> LossParts:
-    """L = clipped policy loss + beta * KL(pi || pi_ref) - entropy_coef * H(pi) (Environment Tuning, section 3.3).
+    """Return L = clipped policy loss + beta * KL(pi || pi_ref) - entropy_coef * H(pi).
 
-    ``entropy`` is the policy's, per token, in nats. The defaults are the method's.
+    Environment Tuning, arXiv 2510.10197, section 3.3; the defaults are the paper's and its reference code's.
 
-    With ``importance`` (`importance.py`) the sampler's policy and the one that the clip starts from are two, as in
-    decoupled PPO (Hilton et al. 2021, arXiv 2110.00641): a token's clipped term has pi_old from the trainer and is
-    multiplied by its importance weight. ``logprobs`` must then be of the weights that sampled, one pass over each
-    rollout: pi_old is ``logprobs`` without gradient, so the ratio is 1 and no clip acts. The weights' divisor stays as
-    it is. KL and entropy are not weighted: they hold the policy where it is, and that matters most where the weight
-    says that the sampler strayed.
+    ``importance`` separates the sampler's policy from the old policy of the clip, as in decoupled PPO (Hilton et al.
+    2021, arXiv 2110.00641): each clipped term uses the trainer's pi_old and is multiplied by its importance weight.
+    This requires one update per rollout: pi_old is ``logprobs`` without gradient, so the ratio is 1 and no clip acts.
+    The divisor of ``weights`` does not change. KL and entropy are not weighted: they regularise the policy, above all
+    where the sampler deviates and weights are small.
+
+    Args:
+        logprobs: of pi, with gradient, in nats; all other tensors have no gradient.
+        behaviour_logprobs: of the sampler, in nats.
+        entropy: of pi, per token, in nats.
+        weights: from ``token_weights``.
 
     Raises:
-        ValueError: an unknown ``importance``.
+        ValueError: ``importance`` is unknown.
     """
     corrections = importance_weights(logprobs, behaviour_logprobs, completion_mask, importance, importance_cap)
     policy = clipped_policy_loss(
@@ -180,5 +186,5 @@ def grpo_loss(
 
 
 def _masked(values: Float[Tensor, "B L"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B L"]:
-    # Selecting before any arithmetic: a product with zero would turn a NaN elsewhere into a NaN gradient.
+    # Select before any arithmetic: 0 * NaN would make the gradient NaN.
     return torch.where(mask, values, 0.0)

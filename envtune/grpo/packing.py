@@ -1,10 +1,10 @@
-"""Rows of token ids laid end to end as one sequence, in which a prompt that several rows share stands once.
+"""Packs rows of token ids into one sequence that contains a prompt shared by several rows only once.
 
     row 0: prompt a, completion 0     row 1: prompt a, completion 1     row 2: prompt b, completion 2
     packed: prompt a | completion 0 | completion 1 | prompt b | completion 2
 
-Every token is computed once, forwards and backwards, and nothing is padded. Who attends to whom is told by
-``branches``; the attention itself lives with the model. "Completion" here is all that follows the prompt, observations
+Every token is computed once in the forward and the backward pass, without padding. ``branches`` defines which tokens
+attend to which; the attention is part of the model. "Completion" means all tokens after the prompt, observations
 included.
 """
 
@@ -21,10 +21,10 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Branches:
-    """One prompt and what follows it in each of its rows, as places in the packed sequence.
+    """Slices of the packed sequence with a prompt and the completions of its rows.
 
-    A prompt token attends to itself and those before it; a completion's token also to the whole prompt, and to no
-    other completion.
+    Attention is causal within the prompt and within a completion; a completion also attends to the whole prompt, not to
+    other completions.
     """
 
     prompt: slice
@@ -33,15 +33,13 @@ class Branches:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedRows:
-    """N tokens of B rows.
-
-    ``positions`` is each token's place in its own row. ``predictors`` names, for each of the T sampled tokens in
-    row-major order, the packed place whose hidden state predicts it: for a row's first one, the end of the prompt.
-    """
+    """N packed tokens of B rows with T sampled tokens."""
 
     ids: Int[Tensor, "N"]
     positions: Int[Tensor, "N"]
+    """Position of each token in its row."""
     predictors: Int[Tensor, "T"]
+    """Packed index of the hidden state that predicts each sampled token, in row-major order of the tokens."""
     branches: tuple[Branches, ...]
 
 
@@ -52,10 +50,9 @@ def pack(
     prompt_lengths: Int[Tensor, "B"],
     completion_mask: Bool[Tensor, "B L"],
 ) -> PackedRows:
-    """Packs rows of ``lengths`` real tokens.
+    """Pack rows with ``lengths`` real tokens and prompts of ``prompt_lengths`` tokens, at least 1.
 
-    Rows with the same number in ``prompts`` begin with the same ``prompt_lengths`` tokens, at least one.
-    ``completion_mask`` is True on sampled tokens, which all lie behind the prompt.
+    Rows with equal numbers in ``prompts`` have equal prompts. ``completion_mask`` is False on prompts.
     """
     branches = _branches(prompts.tolist(), prompt_lengths.tolist(), lengths.tolist())
     starts = {
@@ -68,7 +65,7 @@ def pack(
     behind = column - prompt_lengths[:, None]
     places = torch.where(behind < 0, column + prompt_starts[:, None], behind + completion_starts[:, None])
     real = column < lengths[:, None]
-    # A place in a shared prompt is written by each of its rows, always with the same value.
+    # Rows with a shared prompt write equal values to its places.
     packed = ids.new_empty(int(places[real].max()) + 1)
     return PackedRows(
         ids=packed.scatter(0, places[real], ids[real]),
@@ -81,7 +78,7 @@ def pack(
 def _branches(
     prompts: Sequence[int], prompt_lengths: Sequence[int], lengths: Sequence[int]
 ) -> list[tuple[list[int], Branches]]:
-    """The rows of each prompt, in the order of their first row, and where their parts come to lie."""
+    """Return the rows and slices of each prompt, in the order of the prompts' first rows."""
     rows_of: dict[int, list[int]] = {}
     for row, number in enumerate(prompts):
         rows_of.setdefault(number, []).append(row)

@@ -1,4 +1,4 @@
-"""Every number of the GRPO update and its range. What each does to the loss is in `loss.py`."""
+"""Settings of the GRPO update with their ranges."""
 
 from __future__ import annotations
 
@@ -15,16 +15,21 @@ from envtune.grpo.loss import AGGREGATIONS
 @checked
 @dataclass(frozen=True, slots=True)
 class GRPOSettings:
-    """Settings of the update (paper, section 3.4 and appendix; defaults are the paper's).
+    """Settings of the update; defaults are those of Environment Tuning (arXiv 2510.10197, section 3.4 and appendix).
 
-    ``group_size`` episodes of each of ``tasks_per_update`` tasks make one update. ``filter_zero_variance`` replaces
-    groups whose rewards are all equal by those of further tasks, drawn at most ``max_refills`` times an update.
-    ``max_tokens_per_batch`` bounds the tokens of one forward pass, a group's prompt counted once. ``gradient_clip`` is
-    a total 2-norm. ``importance`` and ``importance_cap`` say how tokens are weighted on which sampler and trainer
-    disagree (`importance.py`); the paper says nothing of it.
+    Args:
+        group_size: episodes per task.
+        tasks_per_update: tasks per optimiser update.
+        clip_low, clip_high, dual_clip, beta, entropy_coef: see ``grpo_loss``.
+        aggregation: see ``token_weights``.
+        gradient_clip: bound on the total 2-norm of the gradient.
+        filter_zero_variance: replace groups with equal rewards by groups of further tasks.
+        max_refills: rounds of such replacements per update.
+        max_tokens_per_batch: unique tokens of one forward pass, a group's prompt counted once.
+        importance, importance_cap: see ``importance_weights``. Not part of the paper.
 
     Raises:
-        UserError: a value is of the wrong kind or out of its range.
+        UserError: a value has the wrong type or is out of range.
     """
 
     group_size: Annotated[int, Field(ge=2, description="an advantage is relative to the rest of the group")] = 16

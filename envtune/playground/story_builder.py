@@ -131,6 +131,43 @@ class StoryBuilder:
         return self._tools
 
 
+class Scene:
+    """The part of a story that one tool class plays: a state of its world, and requests as methods."""
+
+    phrases: Mapping[str, Phrase]
+    """What the user says, by name."""
+    login: str
+    """The tool that logs the user in."""
+    behind_login: Sequence[str] = ()
+    """The tools that fail without a login."""
+    user: str
+    password: str
+    logged_in: bool
+
+    def __init__(self, story: StoryBuilder) -> None:
+        self.story, self.rng = story, story.rng
+
+    def ask(self, phrase: str, tool: str, slots: Mapping[str, Any] | None = None, **arguments: Any) -> Any:
+        """Begin a turn with a phrase, log in if the tool needs it, and call the tool; return the call's result.
+
+        Args:
+            phrase: the name of the phrase.
+            tool: the tool that answers it.
+            slots: the values of the phrase's slots.
+            **arguments: the arguments of the call.
+        """
+        self.story.say(self.phrases[phrase], **(slots or {}))
+        if tool in self.behind_login:
+            self.enter()
+        return self.story.call(tool, **arguments)
+
+    def enter(self) -> None:
+        """Add a login to the current turn unless the user is logged in."""
+        if not self.logged_in:
+            self.story.log_in(self.login, self.user, self.password)
+            self.logged_in = True
+
+
 @dataclass(frozen=True, slots=True)
 class Storyline:
     """A family of stories."""

@@ -1,1 +1,1 @@
-"""Playing episodes: generators that sample completions, and the collector that steps episodes with them."""
+"""Rollouts: generators sample completions, and the collector steps episodes with them."""

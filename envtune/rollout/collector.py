@@ -1,14 +1,11 @@
-"""Plays many episodes together, each at its own pace, and returns their trajectories.
-
-Does not judge (rewards do), and does not know where the policy runs (the generator does).
-"""
+"""Plays episodes side by side, each at its own pace, with completions from a generator. Computes no rewards."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,7 +14,7 @@ from envtune.chat.template import Template
 from envtune.checked import Count, checked
 from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.none import NoAugmentation
-from envtune.environment.episode import Episode, Observation
+from envtune.environment.episode import Episode
 from envtune.errors import UserError
 from envtune.rollout.generator import Completion, Generator, Request
 from envtune.rollout.transcript import Transcript
@@ -25,21 +22,30 @@ from envtune.task import Task
 from envtune.trajectory import Trajectory
 
 
+def derived_seed(*parts: int) -> int:
+    """Return a seed in [0, 2^63) for a tuple of numbers; different tuples get independent random streams."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
+
+
 @dataclass(frozen=True, slots=True)
 class EpisodeRequest:
-    """One episode to play. All its chance comes from ``seed``, whatever else is played beside it."""
+    """One episode to play."""
 
     task: Task
     seed: int
+    """The only source of randomness of the episode: the other episodes of a batch do not change its result."""
 
 
 @checked
 class Collector:
-    """Plays episodes with at most ``max_episodes`` of them in flight.
+    """Plays episodes with a generator and returns their trajectories.
 
-    A turn runs at most ``step_limit`` steps. In tokens: a prompt (everything before the first completion) holds at most
-    ``max_prompt_tokens``, all that follows at most ``max_response_tokens``, one completion at most
-    ``max_completion_tokens``. ``environment_seconds`` adds up the wall time spent in the environment since the start.
+    Args:
+        step_limit: steps per turn.
+        max_prompt_tokens: tokens before the first completion.
+        max_response_tokens: tokens after the prompt, observations included.
+        max_completion_tokens: tokens of one completion.
+        max_episodes: episodes in flight.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Collector:
     ) -> None:
         self.generator = generator
         self.environment_seconds = 0.0
+        """Wall time spent in the environment since construction, in seconds."""
         self.template = template
         self.augmentation = augmentation
         self._step_limit = step_limit
@@ -65,11 +72,11 @@ class Collector:
 
     @property
     def max_tokens(self) -> int:
-        """The longest episode in tokens."""
+        """Maximum length of an episode, in tokens."""
         return self._max_prompt_tokens + self._max_response_tokens
 
     def check_window(self, window: int | None) -> None:
-        """Raises UserError if the longest episode does not fit ``window``, the model's context in tokens."""
+        """Raise UserError if the longest episode exceeds the model's context window of ``window`` tokens."""
         if window is not None and self.max_tokens > window:
             raise UserError(
                 f"rollout.max_prompt_tokens={self._max_prompt_tokens} and rollout.max_response_tokens="
@@ -84,19 +91,22 @@ class Collector:
         hints: bool = True,
         finished: Callable[[Trajectory], None] = lambda trajectory: None,
     ) -> list[Trajectory]:
-        """One trajectory per request, in the order of the requests; without ``hints``, nothing is augmented.
+        """Play one episode per request and return the trajectories in the order of the requests.
 
-        ``finished`` gets each trajectory as soon as its episode is over, maybe in another thread.
+        Args:
+            greedy: take the likeliest token at every position.
+            hints: False plays without augmentation.
+            finished: called with each trajectory when its episode ends, possibly from another thread.
 
         Raises:
             UserError: a task's prompt is longer than ``max_prompt_tokens``.
         """
         augmentation = self.augmentation if hints else NoAugmentation()
         version = self.generator.policy_version
-        play = _Play(requests, lambda request: self._start(request, augmentation), finished, version)
+        play = _Play(deque(enumerate(requests)), lambda request: self._start(request, augmentation), finished, version)
         self.generator.run(play.begin(self.max_episodes), play.advance, greedy)
         self.environment_seconds += play.environment_seconds
-        return [play.trajectories[place] for place in range(len(requests))]
+        return [play.trajectories[index] for index in range(len(requests))]
 
     def _start(self, request: EpisodeRequest, augmentation: Augmentation) -> _EpisodeInFlight:
         episode = Episode(request.task, parse, augmentation.for_episode(request.seed), self._step_limit)
@@ -107,105 +117,83 @@ class Collector:
                 f"the prompt of task {request.task.id} has {len(prompt)} tokens, rollout.max_prompt_tokens="
                 f"{self._max_prompt_tokens} allows fewer: raise it if the model's window permits, or use prompt=compact"
             )
-        return _EpisodeInFlight(
-            episode,
-            Transcript(prompt),
-            self.template,
-            request.seed,
-            self._max_response_tokens,
-            self._max_completion_tokens,
-        )
+        limits = self._max_response_tokens, self._max_completion_tokens
+        return _EpisodeInFlight(episode, Transcript(prompt), self.template, request.seed, *limits)
 
 
+@dataclass(slots=True, eq=False)
 class _Play:
-    """The episodes of one call of ``play``: those that wait, those in flight, and ``trajectories`` by their places.
+    """The episodes of one call of ``play``: waiting, in flight and finished, by the index of their request.
 
-    A chain of the generator's plays one episode after the other.
+    Each token sequence of the generator plays one episode after another.
     """
 
-    def __init__(
-        self,
-        requests: Sequence[EpisodeRequest],
-        start: Callable[[EpisodeRequest], _EpisodeInFlight],
-        finished: Callable[[Trajectory], None],
-        policy_version: int,
-    ) -> None:
-        self.trajectories: dict[int, Trajectory] = {}
-        self.environment_seconds = 0.0
-        self._waiting = deque(enumerate(requests))
-        self._flying: dict[int, tuple[int, _EpisodeInFlight]] = {}
-        self._start, self._finished, self._policy_version = start, finished, policy_version
+    waiting: deque[tuple[int, EpisodeRequest]]
+    start: Callable[[EpisodeRequest], _EpisodeInFlight]
+    finished: Callable[[Trajectory], None]
+    policy_version: int
+    in_flight: dict[int, tuple[int, _EpisodeInFlight]] = field(default_factory=dict)
+    trajectories: dict[int, Trajectory] = field(default_factory=dict)
+    environment_seconds: float = 0.0
 
     def begin(self, max_episodes: int) -> list[Request]:
-        """The first request of each chain."""
-        return [self._next_episode(chain) for chain in range(min(len(self._waiting), max_episodes))]
+        """Return the first request of each token sequence."""
+        return [self.next_episode(sequence) for sequence in range(min(len(self.waiting), max_episodes))]
 
-    def advance(self, chain: int, completion: Completion) -> Request | None:
-        """Plays one step of the chain's episode; returns what to sample next for it or for a waiting one."""
+    def advance(self, sequence: int, completion: Completion) -> Request | None:
+        """Play one step; return the next request of this episode or of a waiting one, None if there is none."""
         started = time.perf_counter()
         try:
-            place, episode = self._flying[chain]
+            index, episode = self.in_flight[sequence]
             if not episode.advance(completion):
                 return episode.request()
-            self.trajectories[place] = episode.finish(self._policy_version)
-            self._finished(self.trajectories[place])
-            del self._flying[chain]
-            return self._next_episode(chain) if self._waiting else None
+            self.trajectories[index] = episode.finish(self.policy_version)
+            self.finished(self.trajectories[index])
+            del self.in_flight[sequence]
+            return self.next_episode(sequence) if self.waiting else None
         finally:
             self.environment_seconds += time.perf_counter() - started
 
-    def _next_episode(self, chain: int) -> Request:
-        place, request = self._waiting.popleft()
-        self._flying[chain] = place, self._start(request)
-        return self._flying[chain][1].request()
+    def next_episode(self, sequence: int) -> Request:
+        index, request = self.waiting.popleft()
+        self.in_flight[sequence] = index, self.start(request)
+        return self.in_flight[sequence][1].request()
 
 
+@dataclass(slots=True, eq=False)
 class _EpisodeInFlight:
-    """An episode, its tokens so far and what is left of its token budget."""
+    """An episode, its tokens so far and its remaining token budget."""
 
-    def __init__(
-        self,
-        episode: Episode,
-        transcript: Transcript,
-        template: Template,
-        seed: int,
-        max_response_tokens: int,
-        max_completion_tokens: int,
-    ) -> None:
-        self._episode = episode
-        self._transcript = transcript
-        self._template = template
-        self._seed = seed
-        self._max_response_tokens = max_response_tokens
-        self._max_completion_tokens = max_completion_tokens
-        self._steps = 0
+    episode: Episode
+    transcript: Transcript
+    template: Template
+    seed: int
+    max_response_tokens: int
+    max_completion_tokens: int
+    steps: int = 0
 
     @property
-    def _tokens_left(self) -> int:
-        return self._max_response_tokens - self._transcript.response_length
+    def tokens_left(self) -> int:
+        return self.max_response_tokens - self.transcript.response_length
 
     def request(self) -> Request:
-        """The next completion's request; its seed depends on the episode's and on the step alone."""
-        seed = int(np.random.SeedSequence([self._seed, self._steps]).generate_state(1, np.uint64)[0] >> 1)
-        length = min(self._max_completion_tokens, self._tokens_left)
-        return Request(self._transcript.ids, seed, length, self._template.end_ids)
+        """Return the request of the next completion; its seed depends only on the episode's seed and the step."""
+        length = min(self.max_completion_tokens, self.tokens_left)
+        return Request(self.transcript.ids, derived_seed(self.seed, self.steps), length, self.template.end_ids)
 
     def advance(self, completion: Completion) -> bool:
-        """Plays one step; returns whether the episode is over."""
-        self._steps += 1
-        self._transcript.sample(completion)
-        observation = self._episode.step(self._template.decode(completion.ids), clipped=not completion.ended)
+        """Play one step; return True at the end of the episode."""
+        self.steps += 1
+        self.transcript.sample(completion)
+        observation = self.episode.step(self.template.decode(completion.ids), clipped=not completion.ended)
         if observation.done:
             return True
-        self._observe(completion, observation)
-        if self._tokens_left > 0:
+        self.transcript.feed(self.template.close_clipped(completion.ids))
+        self.transcript.feed(self.template.append(observation.text, observation.new_tools))
+        if self.tokens_left > 0:
             return False
-        self._episode.truncate()
+        self.episode.truncate()
         return True
 
-    def _observe(self, completion: Completion, observation: Observation) -> None:
-        self._transcript.feed(self._template.close_clipped(completion.ids))
-        self._transcript.feed(self._template.append(observation.text, observation.new_tools))
-
     def finish(self, policy_version: int) -> Trajectory:
-        return self._episode.finish().with_tokens(self._transcript.record(), self._seed, policy_version)
+        return self.episode.finish().with_tokens(self.transcript.record(), self.seed, policy_version)

@@ -1,4 +1,4 @@
-"""The tokens that end a completion of a model, whatever a request adds to them."""
+"""The end tokens of a model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from transformers import PreTrainedModel
 
 
 def end_tokens(model: PreTrainedModel) -> frozenset[int]:
-    """Every end token of the model: its generation config may name one, several or none."""
+    """Return the end tokens of the generation config, or of the model config if it has none."""
     generation = getattr(model, "generation_config", None)
     ids = getattr(generation, "eos_token_id", None)
     if ids is None:

@@ -1,4 +1,4 @@
-"""What a sampler of completions is: the records that go in and come out, and the protocol between them."""
+"""The protocol of a sampler, with the records of its requests and completions."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from transformers import PreTrainedModel
 
 from envtune.errors import UserError
 
-Temperature = Annotated[float, Field(gt=0, description="the likeliest tokens come of generating greedily")]
+Temperature = Annotated[float, Field(gt=0, description="for the likeliest tokens, sample greedily")]
 
 
 class BrokenPolicy(UserError):
-    """The policy gives log-probs that are not finite numbers, after ``policy_version`` updates."""
+    """Log-probs of the policy are NaN or infinite."""
 
     def __init__(self, policy_version: int) -> None:
         super().__init__(
-            f"the policy after update {policy_version} gives logits that are NaN or infinite, from which nothing can "
+            f"the policy after update {policy_version} gives logits that are NaN or infinite, from which no token can "
             "be sampled: continue from an earlier checkpoint with a lower optimizer.lr, or use model.dtype=float32 if "
             "its weights overflow a smaller type"
         )
@@ -27,17 +27,16 @@ class BrokenPolicy(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Asks for one completion of ``ids``.
-
-    All noise of the completion comes from ``seed`` (0 or more), whatever else is sampled beside it.
-    ``max_new_tokens`` counts sampled tokens, the end token included. ``end_ids`` end a completion, beside those that
-    the model's own generation config names.
-    """
+    """A request for one completion."""
 
     ids: tuple[int, ...]
+    """Prompt token ids, at least one."""
     seed: int
+    """The only source of randomness of the completion, 0 or more."""
     max_new_tokens: int
+    """Limit on sampled tokens, the end token included."""
     end_ids: tuple[int, ...] = ()
+    """Tokens that end the completion, in addition to those of the model's generation config."""
 
     def __post_init__(self) -> None:
         if not self.ids or self.max_new_tokens < 1 or self.seed < 0:
@@ -49,47 +48,48 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The sampled ids and the log-prob (natural log, at the sampling temperature) of each.
-
-    ``ended``: the last id is an end token, sampled like the others; otherwise the length limit stopped the completion.
-    """
+    """The tokens sampled for one request."""
 
     ids: tuple[int, ...]
     logprobs: tuple[float, ...]
+    """Log-prob of each id in nats, at the sampling temperature."""
     ended: bool
+    """True if the last id is an end token (sampled like the others), False at the length limit."""
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.logprobs):
-            raise ValueError(f"{len(self.ids)} ids and {len(self.logprobs)} log-probs of a completion must be as many")
+            raise ValueError(f"a completion has {len(self.ids)} ids but {len(self.logprobs)} log-probs")
 
 
-# Takes the number of a chain and the completion of its request; returns the chain's next request, None at its end.
+# (number of a token sequence, completion of its request) -> the sequence's next request, None at its end
 Advance: TypeAlias = Callable[[int, Completion], Request | None]
 
 
 class Generator(Protocol):
-    """Samples completions from the weights it was last given.
-
-    ``temperature`` is the one at which log-probs are recorded and must be recomputed. ``policy_version`` counts the
-    updates that the weights had received. ``fed_tokens`` counts the tokens that went through the model since the start.
-    """
+    """Samples completions from the weights of the last ``update_weights``."""
 
     temperature: float
+    """The temperature of the recorded log-probs; the trainer must recompute them at this temperature."""
     policy_version: int
+    """Number of optimiser updates that the weights have received."""
     fed_tokens: int
+    """Tokens that went through the model since construction."""
 
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Sample from ``model`` from now on. Must be called again after every change of its weights."""
         ...
 
     def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
-        """Samples chains of requests until all have ended; chain ``i`` begins with ``first[i]``.
+        """Sample token sequences until all have ended.
 
-        As soon as a request of chain ``i`` has its completion, ``advance(i, completion)`` says what follows, while
-        other chains are sampled. ``advance`` is never called twice at the same time, but maybe from another thread; an
-        error in it ends the run and is raised here. ``greedy`` takes the likeliest token each time.
+        Args:
+            first: the first request of each sequence; its index is the sequence's number.
+            advance: called as soon as a sequence's request has its completion, while other sequences are sampled;
+                returns the next request. Calls do not overlap but may come from another thread. An error in it ends
+                the run and is raised here.
+            greedy: take the likeliest token at every position.
 
         Raises:
-            BrokenPolicy: a log-prob is not a finite number.
+            BrokenPolicy: a log-prob is NaN or infinite.
         """
         ...

@@ -1,4 +1,4 @@
-"""The weights of a model as other programs load them, adapters added in."""
+"""A model's weights with adapters merged, as vLLM and transformers load them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from envtune.rollout.weight_sums import sums_by_layer, weight_sum
 
 @torch.no_grad()
 def merged_weights(model: PreTrainedModel, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-    """All weights of ``model``, one by one, by the names that it has without an adapter, where the model is.
+    """Yield names and weights on the model's device, with the names of the model without adapters.
 
-    An adapter of peft is added to its layer's weight in float32, before that is rounded to ``dtype``.
+    PEFT adapters are added to the weights in float32, before the sum is rounded to ``dtype``.
     """
     adapted: dict[str, Any] = {
         f"{name}.weight": layer for name, layer in model.named_modules() if hasattr(layer, "get_delta_weight")
@@ -34,11 +34,12 @@ def merged_weights(model: PreTrainedModel, dtype: torch.dtype) -> Iterator[tuple
 
 
 def write_merged_weights(model: PreTrainedModel, dtype: torch.dtype, folder: Path | None) -> dict[str, int]:
-    """Writes config and ``merged_weights``, which vLLM and transformers load, and returns the weights' sums by layer.
+    """Write config and merged weights to a model folder, and return the checksum of each layer.
 
-    Without ``folder``, only their sums: of several processes one writes.
+    Args:
+        folder: None computes only the checksums, for all ranks but the one that writes.
     """
-    # A tensor that stands in several places is one weight.
+    # named_parameters lists tied weights once, state_dict under each name.
     parameters = {name.replace(".base_layer.", ".") for name, _ in model.named_parameters()}
     sums, written = [], {}
     for name, tensor in merged_weights(model, dtype):

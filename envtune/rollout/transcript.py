@@ -1,4 +1,4 @@
-"""The tokens of one episode while it runs: what was fed, what was sampled, never tokenised again."""
+"""The token ids of an episode in progress. Text is never tokenised again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from envtune.trajectory import TokenRecord
 
 
 class Transcript:
-    """Grows by the environment's ids and by sampled completions; becomes a ``TokenRecord`` at the end."""
+    """The prompt's ids, followed by completions and the environment's ids."""
 
     def __init__(self, prompt: Sequence[int]) -> None:
         self._prompt_length = len(prompt)
@@ -19,27 +19,28 @@ class Transcript:
 
     @property
     def ids(self) -> tuple[int, ...]:
+        """All ids so far."""
         return tuple(self._ids)
 
     @property
     def response_length(self) -> int:
-        """Tokens after the prompt, the environment's included."""
+        """Number of tokens after the prompt, the environment's included."""
         return len(self._ids) - self._prompt_length
 
     def feed(self, ids: Sequence[int]) -> None:
-        """Appends ids that the environment wrote."""
+        """Append ids of the environment."""
         self._ids.extend(ids)
         self._mask.extend([False] * len(ids))
         self._logprobs.extend([0.0] * len(ids))
 
     def sample(self, completion: Completion) -> None:
-        """Appends ids that the policy sampled, with their behaviour log-probs."""
+        """Append sampled ids with their behaviour log-probs."""
         self._ids.extend(completion.ids)
         self._mask.extend([True] * len(completion.ids))
         self._logprobs.extend(completion.logprobs)
 
     def record(self) -> TokenRecord:
-        """The episode's tokens up to the last sampled one: nothing after it is ever read."""
+        """Return the tokens up to the last sampled one. Later tokens do not take part in training."""
         end = len(self._mask) - self._mask[::-1].index(True) if True in self._mask else len(self._mask)
         return TokenRecord(
             tuple(self._ids[:end]), tuple(self._mask[:end]), tuple(self._logprobs[:end]), self._prompt_length

@@ -1,1 +1,1 @@
-"""A chat endpoint in OpenAI's protocol around the response protocol of training, in front of a completion server."""
+"""An OpenAI-compatible chat endpoint that translates to the response protocol of training and a completion server."""

@@ -1,4 +1,4 @@
-"""The body of a request for a chat completion -> a record. What would be ignored is refused, never dropped silently."""
+"""Parses the body of a chat completion request. Unsupported parameters are refused, not ignored."""
 
 from __future__ import annotations
 
@@ -9,21 +9,14 @@ from typing import Any, NoReturn
 
 from envtune.serving.documents import read_tools
 from envtune.serving.messages import Message, read_messages
-from envtune.serving.refusal import Refusal
+from envtune.serving.refusal import Refusal, refuse
 from envtune.task import ToolDocument
 
 MAX_TEMPERATURE = 2.0
 MAX_SEED = 2**63 - 1
-# Taken and not needed: they name the client, or choose how it is billed or cached.
-_WITHOUT_EFFECT = {
-    "metadata",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "stream_options",
-    "user",
-}
-# Supported at no other value than these; null, everywhere, is as good as nothing.
+# Accepted without effect: they identify the client, or choose billing and caching.
+_WITHOUT_EFFECT = {"metadata", "safety_identifier", "service_tier", "store", "stream_options", "user"}
+# Supported only with these values; null always counts as missing.
 _ONLY: Mapping[str, tuple[Any, ...]] = {
     "frequency_penalty": (0,),
     "logit_bias": ({},),
@@ -37,24 +30,16 @@ _ONLY: Mapping[str, tuple[Any, ...]] = {
     "tool_choice": ("auto", "none"),
     "top_logprobs": (0,),
 }
-_READ = {
-    "max_completion_tokens",
-    "max_tokens",
-    "messages",
-    "model",
-    "prompt_cache_key",
-    "seed",
-    "temperature",
-    "tools",
-    "top_p",
-}
+_SAMPLING = {"max_completion_tokens", "max_tokens", "seed", "temperature", "top_p"}
+_READ = _SAMPLING | {"messages", "model", "prompt_cache_key", "tools"}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may hold; ``completion_tokens`` is also what a request without a limit of its own gets."""
+    """Limits on the size of a request."""
 
     completion_tokens: int
+    """Also the default of a request."""
     body_bytes: int = 8 * 2**20
     messages: int = 1000
     tools: int = 512
@@ -62,30 +47,33 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What a completion is asked for. ``seed`` None: any. ``conversation`` is the client's name for it, maybe none."""
+    """A validated chat completion request."""
 
     model: str
     messages: tuple[Message, ...]
     tools: tuple[ToolDocument, ...]
     max_tokens: int
     temperature: float = 1.0
+    """0 takes the likeliest tokens."""
     top_p: float = 1.0
     seed: int | None = None
+    """None draws a random seed."""
     conversation: str = ""
+    """The client's name of the conversation; empty if it sends none."""
 
 
 def read_chat_request(text: bytes | bytearray, limits: Limits) -> ChatRequest:
-    """Reads and checks the body of a request.
+    """Parse and validate the body of a request.
 
     Raises:
-        Refusal: it is no JSON object, or asks for something that is not supported or not allowed.
+        Refusal: the body is not a JSON object, or a value is not supported or not allowed.
     """
     try:
-        return _read(json.loads(text, parse_constant=_no_number), limits)
+        return _read(json.loads(text, parse_constant=_refuse_constant), limits)
     except RecursionError as error:
         raise Refusal(400, "the body is nested too deeply") from error
     except ValueError as error:
-        raise Refusal(400, f"the body is no JSON ({error})") from error
+        raise Refusal(400, f"the body is not valid JSON ({error})") from error
 
 
 def _read(body: Any, limits: Limits) -> ChatRequest:
@@ -95,68 +83,51 @@ def _read(body: Any, limits: Limits) -> ChatRequest:
     _check_supported(given)
     for name, default in (("model", None), ("prompt_cache_key", "")):
         if not isinstance(given.get(name, default), str):
-            _refuse("must be a string", name)
+            refuse("must be a string", name)
     tools = read_tools(given.get("tools", []), limits.tools)
-    return ChatRequest(
-        model=given["model"],
-        messages=read_messages(given.get("messages"), limits.messages),
-        tools=() if given.get("tool_choice") == "none" else tools,
-        max_tokens=_max_tokens(given, limits.completion_tokens),
-        temperature=_number(given, "temperature", 1.0, 0.0, MAX_TEMPERATURE),
-        top_p=_top_p(given),
-        seed=_seed(given),
-        conversation=given.get("prompt_cache_key", ""),
-    )
+    messages = read_messages(given.get("messages"), limits.messages)
+    max_tokens = _max_tokens(given, limits.completion_tokens)
+    temperature = _number(given, "temperature", 1.0, 0.0, MAX_TEMPERATURE)
+    top_p = _number(given, "top_p", 1.0, 0.0, 1.0)
+    if top_p == 0:
+        refuse("must be above 0; for the likeliest tokens, set temperature to 0", "top_p")
+    seed = given.get("seed")
+    if seed is not None and not _is_integer(seed, 0, MAX_SEED):
+        refuse(f"must be an integer from 0 to {MAX_SEED}", "seed")
+    offered, name = () if given.get("tool_choice") == "none" else tools, given.get("prompt_cache_key", "")
+    return ChatRequest(given["model"], messages, offered, max_tokens, temperature, top_p, seed, name)
 
 
 def _check_supported(given: Mapping[str, Any]) -> None:
     for name, value in given.items():
         allowed = _ONLY.get(name)
         if allowed is None and name not in _READ:
-            _refuse("is not supported", name[:40])
-        # A boolean is no number here, though Python counts it as one.
-        if allowed is not None and not any(value == other and _same_kind(value, other) for other in allowed):
+            refuse("is not supported", name[:40], "unsupported_value")
+        # In Python, True == 1 and False == 0: a boolean equals only a boolean here.
+        equal = (v == value and isinstance(v, bool) == isinstance(value, bool) for v in allowed or ())
+        if allowed is not None and not any(equal):
             choices = " or ".join(json.dumps(other) for other in allowed)
-            _refuse(f"is supported only as {choices}", name)
-
-
-def _same_kind(value: Any, other: Any) -> bool:
-    return isinstance(value, bool) == isinstance(other, bool)
+            refuse(f"is supported only as {choices}", name, "unsupported_value")
 
 
 def _max_tokens(given: Mapping[str, Any], limit: int) -> int:
     names = [name for name in ("max_completion_tokens", "max_tokens") if name in given]
     for name in names:
-        value = given[name]
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
-            _refuse(f"must be an integer from 1 to {limit}, the longest completion that is served here", name)
+        if not _is_integer(given[name], 1, limit):
+            refuse(f"must be an integer from 1 to {limit}, the limit of this server", name)
     return min((given[name] for name in names), default=limit)
 
 
-def _top_p(given: Mapping[str, Any]) -> float:
-    value = _number(given, "top_p", 1.0, 0.0, 1.0)
-    if value == 0:
-        _refuse("must be above 0; for the likeliest tokens give temperature 0", "top_p")
-    return value
-
-
-def _seed(given: Mapping[str, Any]) -> int | None:
-    value = given.get("seed")
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_SEED):
-        _refuse(f"must be an integer from 0 to {MAX_SEED}", "seed")
-    return value
+def _is_integer(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def _number(given: Mapping[str, Any], name: str, default: float, low: float, high: float) -> float:
     value = given.get(name, default)
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        _refuse(f"must be a number from {low:g} to {high:g}", name)
+        refuse(f"must be a number from {low:g} to {high:g}", name)
     return float(value)
 
 
-def _no_number(literal: str) -> NoReturn:
-    raise ValueError(f"{literal} is no JSON number")
-
-
-def _refuse(what: str, param: str) -> NoReturn:
-    raise Refusal(400, f"{param} {what}", param, "unsupported_value" if "support" in what else None)
+def _refuse_constant(literal: str) -> NoReturn:
+    raise ValueError(f"{literal} is not a JSON number")

@@ -1,4 +1,4 @@
-"""The completion server as a process beside the endpoint: started, awaited, and ended with it."""
+"""The completion server as a child process of the endpoint."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ import httpx2
 from envtune.errors import UserError
 
 HOST = "127.0.0.1"
-LAST_WORDS = 10.0  # seconds between being asked to end and being ended
+# Time between SIGTERM and SIGKILL, in seconds.
+GRACE_SECONDS = 10.0
 
 
 class Child:
-    """The server that ``command`` starts on ``port`` of this machine, with ``api_key``; what it prints goes to stderr.
+    """A server process, ended when ``stack`` is closed, even if a signal arrives during its start.
 
-    The server is stopped when ``stack`` is closed, also if a signal arrives while it is being started.
+    ``command`` must start the server on ``port`` of this machine; its key is in VLLM_API_KEY, its output on stderr.
     """
 
     def __init__(self, command: Sequence[str], port: int, api_key: str, stack: ExitStack) -> None:
         self.url, self.api_key = f"http://{HOST}:{port}", api_key
         with _signals_deferred():
-            # A session of its own: Ctrl-C reaches the endpoint, which then ends it.
+            # In a new session, Ctrl-C reaches only the endpoint, which then ends the server.
             self._process = subprocess.Popen(
                 command, stdout=sys.stderr, env=os.environ | {"VLLM_API_KEY": api_key}, start_new_session=True
             )
@@ -38,27 +39,32 @@ class Child:
     def _stop(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(LAST_WORDS)
+            self._process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
     @property
     def alive(self) -> bool:
+        """True while the process runs."""
         return self._process.poll() is None
 
     def wait_until_ready(self, seconds: float) -> None:
-        """Returns when the server says that it is well. Raises UserError if it ends, or takes longer than that."""
+        """Wait until /health responds with 200.
+
+        Raises:
+            UserError: the server ends, or is not ready within ``seconds``.
+        """
         deadline = time.monotonic() + seconds
-        while not self._is_well():
+        while not self._is_ready():
             if not self.alive:
                 status = self._process.returncode
-                raise UserError(f"the completion server ended at its start (status {status}); it says why above")
+                raise UserError(f"the completion server ended at its start (status {status}); its output is above")
             if time.monotonic() > deadline:
                 raise UserError(f"the completion server was not ready within {seconds:g} s: raise --start-timeout")
             time.sleep(0.2)
 
-    def _is_well(self) -> bool:
+    def _is_ready(self) -> bool:
         try:
             return httpx2.get(f"{self.url}/health", timeout=5.0, trust_env=False).status_code == 200
         except httpx2.HTTPError:
@@ -67,28 +73,28 @@ class Child:
 
 @contextmanager
 def _signals_deferred() -> Iterator[None]:
-    """Deliver SIGINT and SIGTERM that arrive within at the end.
+    """Deliver SIGINT and SIGTERM that arrive in the block at its end.
 
-    A handler that raises between the start of a process and the note that it has to be stopped would leave it running.
-    A mask of signals would be inherited by the process.
+    A signal handler that raises between the start of the process and the registration of its end would leave it
+    running. A blocked signal mask is not an alternative: the process would inherit it.
     """
     arrived: list[int] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def record(number: int, frame: FrameType | None) -> None:
         arrived.append(number)
 
-    before = {int(number): signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    original = {int(number): signal.signal(number, record) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in original.items():
+            signal.signal(number, previous)
         for number in arrived:
             signal.raise_signal(number)
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens on now."""
+    """Return a free TCP port of this machine."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -1,7 +1,4 @@
-"""The completion server as a program, `python -m envtune.serving.completion_program`: see tools/completion_server.py.
-
-tools/serve.py starts it as a module, which does not depend on the working directory.
-"""
+"""The program of tools/completion_server.py as a module, which tools/serve.py can start from any working directory."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ HOST = "127.0.0.1"
 
 
 def main() -> None:
-    """Load the model and serve its completions until the process is interrupted."""
+    """Load the model and serve completions until the process is interrupted."""
     options = _options()
     silence_libraries()
     device = options.device if options.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -42,14 +39,14 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Serves a model folder's completions in token ids on this machine.")
-    parser.add_argument("folder", help="a model folder of Hugging Face's, or the name of one on its hub")
+    parser = argparse.ArgumentParser(description="Serves a model's completions in token ids on this machine.")
+    parser.add_argument("folder", help="a model folder, or the name of a model on the Hugging Face hub")
     parser.add_argument("--port", type=int, default=8001)
-    parser.add_argument("--name", default="envtune", help="of the model, in requests")
-    parser.add_argument("--dtype", default="auto", help="auto (the folder's), float32 or bfloat16")
-    parser.add_argument("--device", default="auto", help="auto (the GPU if there is one), cpu, cuda, cuda:1")
-    parser.add_argument("--max-batch-size", type=int, default=64, help="completions sampled together")
-    parser.add_argument("--max-cache-tokens", type=int, default=262_144, help="slots of keys and values, in all")
+    parser.add_argument("--name", default="envtune", help="name of the model in requests")
+    parser.add_argument("--dtype", default="auto", help="auto (that of the folder), float32 or bfloat16")
+    parser.add_argument("--device", default="auto", help="auto (the GPU if available), cpu, cuda, cuda:1")
+    parser.add_argument("--max-batch-size", type=int, default=64, help="completions per batch")
+    parser.add_argument("--max-cache-tokens", type=int, default=262_144, help="size of the KV cache in tokens")
     parser.add_argument("--trust-remote-code", action="store_true", help="run Python code that comes with the model")
     return parser.parse_args()
 

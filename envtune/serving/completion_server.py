@@ -1,6 +1,6 @@
-"""/v1/completions in token ids, where vLLM is not installed: the part of vLLM's endpoint that the chat endpoint uses.
+"""The part of vLLM's /v1/completions that the chat endpoint uses, for machines without vLLM.
 
-`transformers serve` is none that could be used: docs/serving.md says why.
+docs/serving.md explains why `transformers serve` cannot be used.
 """
 
 from __future__ import annotations
@@ -26,36 +26,37 @@ from envtune.serving.refusal import Refusal
 from envtune.serving.sampler import Sampler
 
 MAX_BYTES = 16 * 2**20
-# Below, logits overflow when they are divided, and nothing but the likeliest token is sampled anyway.
+# Below this temperature, dividing the logits overflows; sampling is greedy anyway.
 LEAST_TEMPERATURE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What requests are checked against: the model's name, its vocabulary and its window, in tokens."""
+    """The model's properties that requests are validated against."""
 
     name: str
     vocabulary: int
+    """Number of token ids."""
     window: int
+    """Context length in tokens."""
 
 
 def application(model: Model, sampler: Sampler, api_key: str | None = None) -> Starlette:
-    """The routes: /v1/completions, /v1/models and /health."""
-
+    """Return the application with the routes /v1/completions, /v1/models and /health."""
     bodies = Bodies(MAX_BYTES)
 
     async def completions(request: HTTPRequest) -> Response:
         require_key(request, api_key)
         async with bodies.received(request) as body:
-            order, sampling = await asyncio.to_thread(read_order, body, model)
-        completion = await asyncio.wrap_future(sampler.submit(order, sampling))
+            prompt, sampling = await asyncio.to_thread(read_completion_request, body, model)
+        completion = await asyncio.wrap_future(sampler.submit(prompt, sampling))
         reason = "stop" if completion.ended else "length"
         return JSONResponse(
             {
                 "object": "text_completion",
                 "model": model.name,
                 "choices": [{"index": 0, "text": "", "token_ids": completion.ids, "finish_reason": reason}],
-                "usage": {"prompt_tokens": len(order.ids), "completion_tokens": len(completion.ids)},
+                "usage": {"prompt_tokens": len(prompt.ids), "completion_tokens": len(completion.ids)},
             }
         )
 
@@ -75,8 +76,12 @@ def application(model: Model, sampler: Sampler, api_key: str | None = None) -> S
     return Starlette(routes=routes, exception_handlers=HANDLERS)
 
 
-def read_order(text: bytes | bytearray, model: Model) -> tuple[Request, Sampling]:
-    """What to sample and how. Raises Refusal."""
+def read_completion_request(text: bytes | bytearray, model: Model) -> tuple[Request, Sampling]:
+    """Parse and validate the body of a request.
+
+    Raises:
+        Refusal: the body is not valid JSON, or a value is missing or not allowed.
+    """
     try:
         body = json.loads(text)
         ids, length = body["prompt"], body["max_tokens"]
@@ -84,7 +89,7 @@ def read_order(text: bytes | bytearray, model: Model) -> tuple[Request, Sampling
         seed, end_ids = body.get("seed"), tuple(body["stop_token_ids"])
         _check(body, model)
         seed = secrets.randbits(63) if seed is None else seed
-        # A temperature divides; greedy completions are those of temperature 0.
+        # Temperature 0 means greedy sampling; it cannot divide the logits.
         greedy = temperature == 0
         divisor = 1.0 if greedy else max(temperature, LEAST_TEMPERATURE)
         return Request(tuple(ids), seed, length, end_ids), Sampling(divisor, top_p, greedy)

@@ -1,13 +1,13 @@
-"""The messages of a chat request -> the prompt's token ids, as an episode of training would have built them.
+"""Builds the prompt's token ids from the messages of a chat request, as an episode of training does.
 
-An endpoint gets the whole conversation again with every request, but only the visible part of what it has answered: no
-thought, and tokens that were sampled only as text. So it remembers: where a conversation goes on from one of its own
-replies, its prompt goes on from the very ids, and tools that are new since then are handed over as in training. Replies
-that are not remembered are written in the response protocol, and all tools stand in the system prompt.
+A client sends the whole conversation with every request, but replies only as visible text, without thoughts and token
+ids. The endpoint therefore stores the ids of its replies: a conversation that continues one of them extends its exact
+ids, and later tools are introduced as in training. Other replies are rendered in the response protocol, with all tools
+in the system prompt.
 
-What is remembered holds thoughts, which two clients with the same visible text must not get of each other. So visible
-text alone finds nothing: a conversation is found by its name, which the client sends; by the ids of its calls, which
-are random; or by its thoughts, if they are sent back.
+Stored ids contain thoughts, which must not reach another client whose conversation has equal visible text. Visible text
+alone is therefore not a key: a conversation is found by its name, which the client sends; by the random ids of its
+calls; or by its thoughts, if the client sends them back.
 """
 
 from __future__ import annotations
@@ -31,74 +31,75 @@ from envtune.serving.refusal import Refusal
 from envtune.task import ToolDocument
 from envtune.trajectory import ToolResult
 
-# Bytes of an entry beside its ids and its tools' digests, about.
+# Approximate size of an entry without its ids and tool digests, in bytes.
 _ENTRY = 600
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """A conversation up to the end token of one of our replies, and the digests of the tools that it knows.
-
-    ``ids`` are empty if two replies were given to what looks like one conversation: neither may be taken for the other.
-    """
+class _Stored:
+    """A conversation up to the end token of a reply."""
 
     ids: array[int]
+    """Empty if two replies were given to conversations with equal keys: neither may replace the other."""
     tools: frozenset[bytes]
+    """Digests of the tools in the prompt."""
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """Memory in bytes."""
         return _ENTRY + self.ids.itemsize * len(self.ids) + 100 * len(self.tools)
 
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """What a conversation may be found by: ``named`` by its name or its calls' ids, ``told`` by its thoughts."""
+    """Digests to find a conversation by."""
 
-    named: bytes
-    told: bytes
+    by_name: bytes
+    """Of the client's name, or the ids of calls."""
+    by_thoughts: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The ids before a completion, and what is needed to remember the reply; no text of the request is kept."""
+    """The ids before a completion, and what is required to store the reply, without the text of the request."""
 
     ids: array[int]
     tools: frozenset[bytes]
     keys: _Keys
     has_name: bool
     is_identified: bool
+    """True if the conversation has a name or was found by the ids of its calls."""
 
 
 class Conversations:
-    """The conversations of an endpoint, for use in several threads.
+    """The stored conversations of an endpoint. Thread-safe.
 
     Args:
-        template: of the model.
-        window: ids that a prompt may have.
-        remembered_bytes: memory for replies; the ones that were not used for the longest time are forgotten.
+        template: the model's chat template.
+        window: context length in tokens.
+        stored_bytes: memory for replies; the least recently used ones are dropped.
     """
 
-    def __init__(self, template: Template, window: int, remembered_bytes: int = 256 * 2**20) -> None:
-        self._template, self._window, self._remembered_bytes = template, window, remembered_bytes
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+    def __init__(self, template: Template, window: int, stored_bytes: int = 256 * 2**20) -> None:
+        self._template, self._window, self._stored_bytes = template, window, stored_bytes
+        self._stored: OrderedDict[bytes, _Stored] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
     def prompt(self, messages: Sequence[Message], tools: Sequence[ToolDocument], name: str = "") -> Prompt:
-        """The ids before the completion that answers ``messages``; ``name`` is the client's for the conversation.
+        """Return the prompt of the reply to ``messages``; ``name`` is the client's name of the conversation.
 
         Raises:
-            Refusal: an earlier call of the assistant's cannot be written in the response protocol, or the window is too
-                small, which is found before much more than its tokens have been made.
+            Refusal: the response protocol cannot express an earlier call of the assistant, or the prompt exceeds the
+                window, which is detected without encoding much more than the window.
         """
         keys = _keys(messages, name)
-        digests = {_digest(tool): tool for tool in tools}
-        known, count, is_identified = self._longest_known(keys, digests.keys())
-        ids = array("i", known.ids if known else ())
-        new_tools = [tool for digest, tool in digests.items() if digest not in known.tools] if known else []
+        digests = {_link(b"tool", tool.name, tool.description, tool.parameters, tool.response): tool for tool in tools}
+        stored, count, is_identified = self._longest_stored(keys, digests.keys())
+        ids = array("i", stored.ids if stored else ())
+        new_tools = [tool for digest, tool in digests.items() if digest not in stored.tools] if stored else []
         for observation, reply in _exchanges(messages, count):
-            # What there is no room for must not cost the time and memory of reading it all.
+            # Text beyond the window must not cost the time and memory of encoding it.
             room = self._window - len(ids)
             try:
                 if ids:
@@ -115,43 +116,42 @@ class Conversations:
                 raise self._too_long(str(len(ids)))
         return Prompt(ids, frozenset(digests), keys[-1], bool(name), bool(name) or is_identified)
 
-    def remember(self, prompt: Prompt, reply: Message, sampled: Sequence[int]) -> None:
-        """``reply`` was given to ``prompt``; ``sampled`` are its ids."""
-        known = _Known(prompt.ids + array("i", [*sampled, *self._template.close_clipped(sampled)]), prompt.tools)
+    def store(self, prompt: Prompt, reply: Message, sampled: Sequence[int]) -> None:
+        """Store the ``sampled`` ids of the ``reply`` to ``prompt``."""
+        stored = _Stored(prompt.ids + array("i", [*sampled, *self._template.close_clipped(sampled)]), prompt.tools)
         keys = _next_keys(prompt.keys, reply, (), prompt.has_name)
         with self._lock:
             if not prompt.is_identified:
-                # All thoughts in the ids are among those that the client would have to send.
-                self._keep(keys.told, known)
-            # The ids of new calls identify a conversation from here on.
+                # The key covers all thoughts in the ids: only a client that sends them back finds the entry.
+                self._insert(keys.by_thoughts, stored)
+            # The random ids of new calls identify the conversation from here on.
             if prompt.is_identified or reply.calls:
-                before = self._known.get(keys.named)
-                is_alone = before is None or before.ids == known.ids
-                self._keep(keys.named, known if is_alone else _Known(array("i"), prompt.tools))
+                other = self._stored.get(keys.by_name)
+                is_unique = other is None or other.ids == stored.ids
+                self._insert(keys.by_name, stored if is_unique else _Stored(array("i"), prompt.tools))
 
-    def _keep(self, key: bytes, known: _Known) -> None:
-        self._forget(key)
-        self._known[key] = known
-        self._bytes += known.size
-        while self._bytes > self._remembered_bytes:
-            self._forget(next(iter(self._known)))
+    def _insert(self, key: bytes, stored: _Stored) -> None:
+        self._remove(key)
+        self._stored[key] = stored
+        self._bytes += stored.size
+        while self._bytes > self._stored_bytes:
+            self._remove(next(iter(self._stored)))
 
-    def _forget(self, key: bytes) -> None:
-        known = self._known.pop(key, None)
-        self._bytes -= known.size if known else 0
+    def _remove(self, key: bytes) -> None:
+        stored = self._stored.pop(key, None)
+        self._bytes -= stored.size if stored else 0
 
-    def _longest_known(self, keys: Sequence[_Keys], tools: Iterable[bytes]) -> tuple[_Known | None, int, bool]:
-        """The latest reply of ours that the messages go on from, the number of messages up to it, and whether it was
-        found without its thoughts."""
+    def _longest_stored(self, keys: Sequence[_Keys], tools: Iterable[bytes]) -> tuple[_Stored | None, int, bool]:
+        """Return the latest stored reply among the messages, its number of messages, and whether it is identified."""
         offered = frozenset(tools)
         with self._lock:
             for count in range(len(keys) - 1, 0, -1):
-                for key in (keys[count].named, keys[count].told):
-                    known = self._known.get(key)
-                    # Tools cannot be taken back from a prompt that has shown them.
-                    if known and known.ids and known.tools <= offered:
-                        self._known.move_to_end(key)
-                        return known, count, key == keys[count].named
+                for key in (keys[count].by_name, keys[count].by_thoughts):
+                    stored = self._stored.get(key)
+                    # Tools in a prompt cannot be withdrawn.
+                    if stored and stored.ids and stored.tools <= offered:
+                        self._stored.move_to_end(key)
+                        return stored, count, key == keys[count].by_name
         return None, 0, False
 
     def _too_long(self, count: str) -> Refusal:
@@ -159,13 +159,9 @@ class Conversations:
         return Refusal(400, message, "messages", "context_length_exceeded")
 
 
-def _digest(tool: ToolDocument) -> bytes:
-    return _link(b"tool", tool.name, tool.description, tool.parameters, tool.response)
-
-
 def _keys(messages: Sequence[Message], name: str) -> list[_Keys]:
-    """What the conversation up to each message may be found by: first that of no messages."""
-    keys = [_Keys(_link(b"named", name), _link(b"told"))]
+    """Return the keys of the conversation after 0, 1, 2, … messages."""
+    keys = [_Keys(_link(b"name", name), _link(b"thoughts"))]
     call_ids: tuple[str, ...] = ()
     for message in messages:
         keys.append(_next_keys(keys[-1], message, call_ids, bool(name)))
@@ -174,16 +170,13 @@ def _keys(messages: Sequence[Message], name: str) -> list[_Keys]:
 
 
 def _next_keys(before: _Keys, message: Message, call_ids: Sequence[str], has_name: bool) -> _Keys:
-    """The keys with ``message`` behind them, a result of one of ``call_ids`` or anything else.
-
-    Clients may make the ids of calls anew, so that a name stands in for them.
-    """
+    """Return the keys after one more message. A name replaces the ids of calls, which clients may regenerate."""
     calls = [[call.name, call.arguments] for call in message.calls]
     text = message.text.strip() if message.role == "assistant" else message.text
     answered = call_ids.index(message.result_of) if message.role == "tool" else None
     visible = _link(b"", message.role, text, calls, answered)
     ids = () if has_name else message.call_ids
-    return _Keys(_link(before.named + visible, *ids), _link(before.told + visible, message.thought.strip()))
+    return _Keys(_link(before.by_name + visible, *ids), _link(before.by_thoughts + visible, message.thought.strip()))
 
 
 def _link(before: bytes, *further: Any) -> bytes:
@@ -191,39 +184,39 @@ def _link(before: bytes, *further: Any) -> bytes:
 
 
 def _exchanges(messages: Sequence[Message], start: int) -> Iterator[tuple[str, Message | None]]:
-    """From ``messages[start:]``: what the assistant read, and what it replied; at the end, nothing yet.
+    """Yield observation and reply of each step in ``messages[start:]``; the last reply is None.
 
-    Messages that follow each other without a reply between them are read as one.
+    Consecutive messages without a reply between them form one observation.
     """
-    before = messages[start - 1] if start else Message("assistant")
-    unread: list[Message] = []
+    previous = messages[start - 1] if start else Message("assistant")
+    pending: list[Message] = []
     for message in messages[start:]:
         if message.role == "assistant":
-            yield _observation(before, unread), message
-            before, unread = message, []
+            yield _observation(previous, pending), message
+            previous, pending = message, []
         elif message.role != "system":
-            unread.append(message)
-    yield _observation(before, unread), None
+            pending.append(message)
+    yield _observation(previous, pending), None
 
 
-def _observation(reply: Message, unread: Sequence[Message]) -> str:
-    """What follows ``reply``: the results of its calls in their order, written as in an episode, then the user."""
-    texts = {message.result_of: message.text for message in unread if message.role == "tool"}
-    answered = zip(reply.call_ids, reply.calls, strict=True)
-    results = tuple(ToolResult(call, True, texts[id_]) for id_, call in answered if id_ in texts)
-    said = [message.text for message in unread if message.role == "user"]
-    return "\n\n".join([render_results(results), *said] if results else said)
+def _observation(reply: Message, messages: Sequence[Message]) -> str:
+    """Return the results of the calls of ``reply`` in their order, rendered as in an episode, then the user's text."""
+    texts = {message.result_of: message.text for message in messages if message.role == "tool"}
+    calls = zip(reply.call_ids, reply.calls, strict=True)
+    results = tuple(ToolResult(call, True, texts[id_]) for id_, call in calls if id_ in texts)
+    users = [message.text for message in messages if message.role == "user"]
+    return "\n\n".join([render_results(results), *users] if results else users)
 
 
 def _completion(reply: Message, has_tools: bool) -> str:
-    """A completion that says what the assistant's message shows."""
+    """Return the completion that an assistant's message represents."""
     calls = reply.calls if reply.calls or has_tools else parse_call_list(reply.text)
     try:
-        # Models that think aloud do so in the text beside their calls.
+        # Without a thought, text beside calls counts as thought.
         thought = reply.thought or (reply.text if reply.calls else "")
         return render_calls(thought, calls) if calls else render_answer(reply.thought, reply.text)
     except ValueError as error:
         if reply.calls:
-            raise Refusal(400, f"a message's tool_calls cannot be shown to the model: {error}", "messages") from error
-        # A broken response, which went out as it was.
+            raise Refusal(400, f"the tool_calls of a message are not allowed: {error}", "messages") from error
+        # A completion with a format error, which was returned as it is.
         return reply.text

@@ -1,73 +1,73 @@
-"""A tool in OpenAI's form -> the document that training shows of it.
+"""Converts tools in OpenAI's format to the tool documents of training.
 
-Training shows BFCL's own documents, whose schemas say ``dict`` and ``float`` where JSON schema says ``object`` and
-``number``. BFCL's harness translates them for OpenAI's endpoint and adds remarks (bfcl-eval 2026.3.23); this is the way
-back, so that the agent reads what it was trained on.
+Training uses BFCL's documents, whose schemas contain ``dict`` and ``float`` instead of JSON schema's ``object`` and
+``number``. BFCL's harness translates them for OpenAI's endpoint and adds remarks (bfcl-eval 2026.3.23). This conversion
+reverses that, so that the agent gets the documents of its training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
-from envtune.serving.refusal import Refusal
+from envtune.serving.refusal import Refusal, refuse
 from envtune.task import ToolDocument
 
 MAX_DEPTH = 20
 _TYPES = {"object": "dict", "number": "float"}
-# What BFCL's harness adds to descriptions.
+# Remarks that BFCL's harness adds to descriptions.
 _LANGUAGE_REMARK = " Note that the provided function is in Python 3 syntax."
 _FLOAT_REMARK = " This is a float type value."
 
 
 def read_tools(entries: Any, max_tools: int) -> tuple[ToolDocument, ...]:
-    """The documents of ``tools``, in their order.
+    """Return the documents of a request's ``tools``.
 
     Raises:
-        Refusal: an entry is no function with a name and a schema, or two have one name.
+        Refusal: an entry is not a function with a name and a schema, or two entries have equal names.
     """
     if not isinstance(entries, list):
-        _refuse("must be a list of tools", "tools")
+        refuse("must be a list of tools", "tools")
     if len(entries) > max_tools:
-        raise Refusal(413, f"there are {len(entries)} tools: at most {max_tools} are taken", "tools")
+        raise Refusal(413, f"there are {len(entries)} tools: at most {max_tools} are allowed", "tools")
     tools = tuple(_document(entry, f"tools[{index}]") for index, entry in enumerate(entries))
     names = [tool.name for tool in tools]
     if len(set(names)) < len(names):
-        _refuse("holds two tools of one name", "tools")
+        refuse("contains two tools with the same name", "tools")
     return tools
 
 
 def _document(entry: Any, param: str) -> ToolDocument:
     function = entry.get("function") if isinstance(entry, dict) else None
     if not isinstance(function, dict) or entry.get("type", "function") != "function":
-        _refuse('must be {"type": "function", "function": {…}}', param)
+        refuse('must be {"type": "function", "function": {…}}', param)
     name, description = function.get("name"), function.get("description") or ""
     if not isinstance(name, str) or not name:
-        _refuse("must be a string that is not empty", f"{param}.function.name")
+        refuse("must be a string that is not empty", f"{param}.function.name")
     if not isinstance(description, str):
-        _refuse("must be a string", f"{param}.function.description")
+        refuse("must be a string", f"{param}.function.description")
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
     _check_schema(parameters, f"{param}.function.parameters")
-    # No field of OpenAI's, but BFCL's harness leaves it in.
+    # Not a field of OpenAI, but BFCL's harness sends it.
     response = function.get("response") or {}
     if not isinstance(response, dict):
-        _refuse("must be an object", f"{param}.function.response")
+        refuse("must be an object", f"{param}.function.response")
     return ToolDocument(name, description.removesuffix(_LANGUAGE_REMARK), _as_trained(parameters), response)
 
 
 def _check_schema(schema: Any, param: str, depth: int = 0) -> None:
-    """What the prompt reads of a schema: objects all the way down, properties by name, required ones, choices."""
+    """Validate the parts of a schema that the prompt uses: properties, required, enum and items, recursively."""
     if not isinstance(schema, dict):
-        _refuse("must be a JSON schema that is an object", param)
+        refuse("must be a JSON schema that is an object", param)
     if depth > MAX_DEPTH:
-        _refuse(f"is more than {MAX_DEPTH} levels deep", param)
+        refuse(f"is more than {MAX_DEPTH} levels deep", param)
     properties, required = schema.get("properties", {}), schema.get("required", [])
     if not isinstance(schema.get("enum", []), list):
-        _refuse("must be a list of values", f"{param}.enum")
+        refuse("must be a list of values", f"{param}.enum")
     if not isinstance(properties, dict):
-        _refuse("must be an object", f"{param}.properties")
+        refuse("must be an object", f"{param}.properties")
     if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
-        _refuse("must be a list of names", f"{param}.required")
+        refuse("must be a list of names", f"{param}.required")
     for name, inner in properties.items():
         _check_schema(inner, f"{param}.properties.{name[:40]}", depth + 1)
     if schema.get("items"):
@@ -86,7 +86,3 @@ def _as_trained(schema: Mapping[str, Any]) -> dict[str, Any]:
     if "properties" in trained:
         trained["properties"] = {name: _as_trained(inner) for name, inner in trained["properties"].items()}
     return trained
-
-
-def _refuse(what: str, param: str) -> NoReturn:
-    raise Refusal(400, f"{param} {what}", param)

@@ -22,98 +22,107 @@ from envtune.serving.gate import Gate
 from envtune.serving.http import HANDLERS, Bodies, require_key
 from envtune.serving.refusal import Refusal
 from envtune.serving.reply import chat_completion, read_reply
-from envtune.serving.upstream import Order, Upstream
+from envtune.serving.upstream import CompletionRequest, Upstream
 
-# What no client reads any more, for it has hung up.
+# HTTP status for a closed connection, as in nginx.
 CLIENT_GONE = 499
-# Bytes of a body from which on it is read by itself.
+# Bodies of more than this many bytes are parsed one at a time.
 LONG = 256 * 2**10
 
 
 @dataclass(frozen=True)
 class Served:
-    """The model as clients see it: its ``name``, its ``window`` in tokens, and the tokens that end a completion
-    beside the template's."""
+    """The served model."""
 
     name: str
     window: int
+    """Context length in tokens."""
     end_ids: frozenset[int]
+    """Tokens that end a completion, in addition to those of the template."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request that was read: no more of it than its answer needs, for many may wait."""
+class ParsedRequest:
+    """A parsed request, without its text: many requests may wait."""
 
     model: str
     has_tools: bool
     prompt: Prompt
-    order: Order
+    completion: CompletionRequest
 
 
 class Endpoint:
-    """Answers chat requests. Conversations are remembered, but no request depends on another one being answered."""
+    """Responds to chat requests and stores conversations. No request waits for the response of another one."""
 
     def __init__(self, served: Served, template: Template, upstream: Upstream, limits: Limits) -> None:
         self._served, self._upstream, self._limits, self._template = served, upstream, limits, template
         self._conversations = Conversations(template, served.window)
         self._end_ids = tuple(sorted(served.end_ids.union(template.end_ids)))
-        # Long texts take seconds and many times their size in memory: one after the other, and none before a short one.
+        # Long bodies take seconds and a multiple of their size in memory: one at a time; a thread is left for others.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="reader")
         self._long = asyncio.Semaphore(1)
 
-    async def read(self, body: bytearray) -> Asked:
-        """What the body of a request asks for. Raises Refusal."""
+    async def read(self, body: bytearray) -> ParsedRequest:
+        """Parse the body of a request.
+
+        Raises:
+            Refusal: the request is not valid or its prompt exceeds the window.
+        """
         loop = asyncio.get_running_loop()
         async with self._long if len(body) > LONG else nullcontext():
-            # In a thread, for a long text would hold all others up.
+            # In a thread: a long body would block the event loop.
             return await loop.run_in_executor(self._threads, self._read, body)
 
-    async def answer(self, asked: Asked) -> dict[str, Any]:
-        """OpenAI's ``chat.completion`` object. Raises Refusal."""
-        sampled = await self._upstream.complete(asked.order)
-        reply = read_reply(self._template.decode(sampled.ids), asked.has_tools)
-        self._conversations.remember(asked.prompt, reply, sampled.ids)
-        return chat_completion(asked.model, reply, sampled.clipped, len(asked.prompt.ids), len(sampled.ids))
+    async def respond(self, request: ParsedRequest) -> dict[str, Any]:
+        """Return OpenAI's ``chat.completion`` object.
 
-    def _read(self, body: bytearray) -> Asked:
+        Raises:
+            Refusal: the completion server failed.
+        """
+        sampled = await self._upstream.complete(request.completion)
+        reply = read_reply(self._template.decode(sampled.ids), request.has_tools)
+        self._conversations.store(request.prompt, reply, sampled.ids)
+        return chat_completion(request.model, reply, sampled.clipped, len(request.prompt.ids), len(sampled.ids))
+
+    def _read(self, body: bytearray) -> ParsedRequest:
         request = read_chat_request(body, self._limits)
         if request.model != self._served.name:
-            message = f"there is no model {request.model[:100]!r}: the one served here is {self._served.name!r}"
+            message = f"the model {request.model[:100]!r} does not exist: use {self._served.name!r}"
             raise Refusal(404, message, "model", "model_not_found")
         try:
             prompt = self._conversations.prompt(request.messages, request.tools, request.conversation)
         except RecursionError as error:
             raise Refusal(400, "the body is nested too deeply") from error
         limit = min(request.max_tokens, self._served.window - len(prompt.ids))
-        order = Order(prompt.ids, limit, request.temperature, request.top_p, request.seed, self._end_ids)
-        return Asked(request.model, bool(request.tools), prompt, order)
+        completion = CompletionRequest(
+            prompt.ids, limit, request.temperature, request.top_p, request.seed, self._end_ids
+        )
+        return ParsedRequest(request.model, bool(request.tools), prompt, completion)
 
 
 def application(
-    endpoint: Endpoint,
-    name: str,
-    limits: Limits,
-    gate: Gate,
-    is_alive: Callable[[], bool],
-    api_key: str | None = None,
+    endpoint: Endpoint, name: str, limits: Limits, gate: Gate, is_alive: Callable[[], bool], api_key: str | None = None
 ) -> Starlette:
-    """The routes. ``is_alive`` says whether the completion server still runs."""
+    """Return the application with the routes /v1/chat/completions, /v1/models and /health.
+
+    ``is_alive`` returns whether the completion server runs. Clients must send ``api_key`` unless it is None.
+    """
     created, bodies = int(time.time()), Bodies(limits.body_bytes)
 
     async def chat(request: Request) -> Response:
         require_key(request, api_key)
         try:
-            # A place is taken only when the body is there, or who sends slowly would hold it.
-            async with bodies.received(request) as body, AsyncExitStack() as leaving:
-                await leaving.enter_async_context(gate.place())
-                asked = await endpoint.read(body)
-                held = leaving.pop_all()
+            # Admission follows the body: otherwise slow senders would occupy the queue.
+            async with bodies.received(request) as body, AsyncExitStack() as stack:
+                await stack.enter_async_context(gate.admission())
+                parsed = await endpoint.read(body)
+                admission = stack.pop_all()
         except ClientDisconnect:
             return Response(status_code=CLIENT_GONE)
-        async with held, gate.seat:
+        async with admission, gate.slots:
             if await request.is_disconnected():
                 return Response(status_code=CLIENT_GONE)
-            return JSONResponse(await endpoint.answer(asked))
+            return JSONResponse(await endpoint.respond(parsed))
 
     async def models(request: Request) -> Response:
         require_key(request, api_key)

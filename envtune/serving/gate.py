@@ -1,4 +1,4 @@
-"""How many requests an endpoint answers at a time, and how many may wait; all others are refused at once."""
+"""Limits on running and waiting requests; further ones are refused."""
 
 from __future__ import annotations
 
@@ -10,26 +10,30 @@ from envtune.serving.refusal import Refusal
 
 
 class Gate:
-    """Has places for ``running`` and ``waiting`` requests, and seats for ``running`` of them.
+    """A queue of at most ``running`` + ``waiting`` requests, of which ``running`` hold a slot.
 
-    A request takes a place when it arrives, and a seat (``async with gate.seat``) when it can be answered.
+    Use ``async with gate.admission()`` from a request's arrival on, and ``async with gate.slots`` while it runs.
     """
 
     def __init__(self, running: int, waiting: int) -> None:
-        self.seat = asyncio.Semaphore(running)
-        self._running, self._places, self._present = running, running + waiting, 0
+        self.slots = asyncio.Semaphore(running)
+        self._running, self._limit, self._admitted = running, running + waiting, 0
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Raises Refusal if all places are taken."""
-        if self._present >= self._places:
+    async def admission(self) -> AsyncIterator[None]:
+        """Count a request as admitted inside the context.
+
+        Raises:
+            Refusal: the queue is full.
+        """
+        if self._admitted >= self._limit:
             raise Refusal(
                 429,
-                f"{self._present} requests are here, of which {self._running} are answered at a time: try again later",
+                f"the queue is full with {self._admitted} requests, of which {self._running} run: try again later",
                 code="queue_full",
             )
-        self._present += 1
+        self._admitted += 1
         try:
             yield
         finally:
-            self._present -= 1
+            self._admitted -= 1

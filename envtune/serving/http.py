@@ -1,4 +1,4 @@
-"""What every route shares: the body with its limits, the key, and refusals as OpenAI's error object."""
+"""Shared parts of all routes: request bodies with limits, the API key, and OpenAI's error object."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from envtune.bearer_key import carries
 from envtune.serving.refusal import Refusal
 
 BODY_SECONDS = 60.0
-# A client that is still sending sees our answer only once it is done: that much of a body too large is thrown away.
+# Clients read a response only after sending the whole body: discard up to this multiple of the size limit.
 DISCARDED = 8
-# So many bodies of the greatest size may be in memory together. Bytes at the beginning of each do not count, so that
-# small requests are read whatever others send.
+# Limit on the memory of all bodies, as a multiple of the size limit. The first bytes of each body do not count, so
+# large bodies do not block small ones.
 HELD = 8
 UNCOUNTED = 64 * 2**10
 
 
 def require_key(request: Request, api_key: str | None) -> None:
-    """Raises Refusal unless the request carries ``api_key`` as its bearer token; None asks for nothing."""
+    """Raise Refusal unless the request has ``api_key`` as its bearer token; None requires no key."""
     if api_key is not None and not carries(request.headers.get("authorization", ""), api_key):
         raise Refusal(401, "the API key is missing or wrong: send Authorization: Bearer KEY", code="invalid_api_key")
 
 
 class Bodies:
-    """The bodies of a server's requests: of at most ``limit`` bytes each, and of bounded size together."""
+    """Receives request bodies of at most ``limit`` bytes each, with a limit on their total size."""
 
     def __init__(self, limit: int) -> None:
         self._limit, self._held = limit, 0
 
     @asynccontextmanager
     async def received(self, request: Request) -> AsyncIterator[bytearray]:
-        """The body, which counts as in memory until the context ends.
+        """Yield the body, which counts towards the total size until the context ends.
 
         Raises:
-            Refusal: it is not declared as JSON, too large, does not arrive in time, or there is no room for it.
+            Refusal: the content type is not JSON, the body is too large or too slow, or the total size is exceeded.
         """
-        # Web pages may send plain text to any server on this machine, but JSON only to one that has agreed.
+        # Browsers send cross-origin JSON only after a preflight request, which this server does not accept.
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refusal(415, "the body must be sent as application/json")
         body = bytearray()
@@ -66,7 +66,7 @@ class Bodies:
                 body.clear()
             self._held += _counted(body)
             if self._held > self._limit * HELD:
-                raise Refusal(429, "too much is being sent to this server: try again later", code="queue_full")
+                raise Refusal(429, "the server is receiving too much data: try again later", code="queue_full")
             if size > self._limit * DISCARDED:
                 break
         if size > self._limit:
@@ -78,14 +78,14 @@ def _counted(body: bytearray) -> int:
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """The answer to a request that ended in ``error``."""
+    """Return the error response to a request that raised ``error``."""
     if isinstance(error, Refusal):
         headers = {"Retry-After": "1"} if error.status in (429, 503) else None
         return JSONResponse(error.body, error.status, headers)
     if isinstance(error, HTTPException):
         refusal = Refusal(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
         return JSONResponse(refusal.body, error.status_code, error.headers)
-    return JSONResponse(Refusal(500, "the server failed; its log says how").body, 500)
+    return JSONResponse(Refusal(500, "the server failed; its log has the details").body, 500)
 
 
 HANDLERS = {Refusal: refused, HTTPException: refused, Exception: refused}

@@ -1,6 +1,6 @@
-"""The HTTP server under an endpoint: uvicorn, with a bound on the time that the head of a request may take.
+"""The HTTP server of an endpoint: uvicorn with a time limit on request heads.
 
-Uvicorn bounds only the time that a connection is kept after a response.
+Uvicorn itself only limits the time between a response and the next request.
 """
 
 from __future__ import annotations
@@ -9,21 +9,22 @@ import asyncio
 from typing import Any
 
 import uvicorn
+from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 10.0
-# Longer than clients keep a connection that they do not use.
+# Longer than clients keep idle connections, so that the client closes them.
 KEPT_SECONDS = 75
 
 
 def http_server(application: Any, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Server:
-    """A server of ``application`` that leaves connections whose requests do not begin in time."""
+    """Return a server of ``application`` that closes connections without a timely request."""
     return uvicorn.Server(
         uvicorn.Config(
             application,
             host=host,
             port=port,
-            http=PromptProtocol,
+            http=TimedHeadProtocol,
             ws="none",
             log_level="warning",
             timeout_keep_alive=KEPT_SECONDS,
@@ -32,23 +33,26 @@ def http_server(application: Any, host: str = "127.0.0.1", port: int = 0) -> uvi
     )
 
 
-class PromptProtocol(H11Protocol):
-    """Closes a connection on which no request is answered, if ``HEAD_SECONDS`` after its start, or after the first byte
-    that follows a response, the head of the next request has not arrived.
+class TimedHeadProtocol(H11Protocol):
+    """Closes a connection if a request's head takes more than ``HEAD_SECONDS``.
 
-    Bytes that follow a response may also be the rest of a body that was refused.
+    The time starts with the connection, or with the first byte after a response; such bytes may also be the rest of a
+    refused body.
     """
 
     _deadline: asyncio.TimerHandle | None = None
 
+    @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._watch()
 
+    @override
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._watch()
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
         super().connection_lost(exc)

@@ -1,4 +1,4 @@
-"""The model folder that tools/serve.py serves, how its policy is prompted, and the tokens that end its completions."""
+"""Finds the model folder that tools/serve.py serves, with its prompt settings and end tokens."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from envtune.training.model.export import Trained, export, find_trained, run_set
 
 @dataclass(frozen=True, slots=True)
 class Prompting:
-    """How a policy is prompted. The defaults are those of stages 3 and 4 in conf/."""
+    """Prompt settings of a policy. The defaults are those of stages 3 and 4 in conf/."""
 
     tool_documents: str = "full"
     instructions: str = "long"
     max_observation_tokens: int | None = 4096
-    """A longer observation is cut in its middle; None is no limit."""
+    """Longer observations lose their middle; None sets no limit."""
     max_completion_tokens: int = 2048
 
     @property
@@ -38,7 +38,7 @@ class Prompting:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model folder, and what the endpoint needs to prompt its policy."""
+    """A model folder with the properties that the endpoint needs."""
 
     folder: str
     """Path, or the name of a model on the hub."""
@@ -77,7 +77,7 @@ def find_model(
 
 
 def _prompting_of(trained: Trained) -> Prompting:
-    """Return how the run of a checkpoint prompted its policy."""
+    """Return the prompt settings that the run of a checkpoint recorded."""
     record, settings = trained.checkpoint.parent.parent / "run.json", run_settings(trained.checkpoint)
     prompt, rollout = settings.get("prompt", {}), settings.get("rollout", {})
     found: dict[str, Any] = {
@@ -87,22 +87,22 @@ def _prompting_of(trained: Trained) -> Prompting:
     }
     if None in found.values() or "max_observation_tokens" not in rollout.get("template", {}):
         raise UserError(
-            f"{record} does not say how the policy of {trained.checkpoint} was prompted: write its weights to a "
-            "folder with tools/export_model.py, and serve that with --tool-documents, --instructions, "
-            "--max-observation-tokens and --max-completion-tokens"
+            f"{record} lacks the prompt settings of {trained.checkpoint}: write its weights to a folder with "
+            "tools/export_model.py, and serve that with --tool-documents, --instructions, --max-observation-tokens and "
+            "--max-completion-tokens"
         )
     return Prompting(max_observation_tokens=rollout["template"]["max_observation_tokens"], **found)
 
 
 def _facts_of(folder: str, trust_remote_code: bool) -> tuple[int | None, int, frozenset[int]]:
-    """Return window, vocabulary and end tokens of a model folder or hub name."""
+    """Return context length, number of embeddings and end tokens of a model folder or hub name."""
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
         require_trust(folder, error)
         raise UserError(
-            f"{folder} is no model folder, hub name or run that can be read ({str(error).strip().splitlines()[0]}): "
-            "give runs/<time>, a .ckpt file, or the folder of a causal language model"
+            f"{folder} is not a readable model folder, hub name or run ({str(error).strip().splitlines()[0]}): give "
+            "runs/<time>, a .ckpt file, or the folder of a causal language model"
         ) from error
     try:
         generation = GenerationConfig.from_pretrained(folder)

@@ -1,4 +1,4 @@
-"""A completion -> the assistant's message that the client gets, and OpenAI's response around it."""
+"""Converts a completion to an assistant's message and OpenAI's response object."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from envtune.trajectory import FinalAnswer, ToolCalls
 
 
 def read_reply(completion: str, has_tools: bool) -> Message:
-    """What the completion says: calls, where the client has sent tools; otherwise text.
+    """Return the assistant's message of a completion.
 
-    Without tools, calls are text as well (``[Api(k='v')]``). A response that breaks the protocol is text as it stands.
+    Calls become text (``[Api(k='v')]``) if the client sent no tools. A completion with a format error becomes text as
+    it is.
     """
     action = parse(completion)
     if isinstance(action, FinalAnswer):
@@ -34,8 +35,8 @@ def read_reply(completion: str, has_tools: bool) -> Message:
 def chat_completion(
     model: str, reply: Message, clipped: bool, prompt_tokens: int, sampled_tokens: int
 ) -> dict[str, Any]:
-    """OpenAI's ``chat.completion`` object. ``clipped``: the completion reached its length limit."""
-    # A message without calls has no such key: clients take an empty list for calls and drop the text.
+    """Return OpenAI's ``chat.completion`` object; ``clipped`` marks a completion at its length limit."""
+    # Without calls, the key tool_calls is missing: clients treat an empty list as calls and drop the text.
     message: dict[str, Any] = {"role": "assistant", "content": reply.text or (None if reply.calls else "")}
     if reply.thought:
         message["reasoning_content"] = reply.thought

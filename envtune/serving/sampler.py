@@ -1,7 +1,4 @@
-"""Samples what many requests ask for, in one running batch that they join and leave at any time, in a thread.
-
-It is the sampler of `rollout=hf` (envtune/rollout/hf/running_batch.py), fed from outside.
-"""
+"""Samples concurrent requests in a background thread, with the continuous batching of `rollout=hf`."""
 
 from __future__ import annotations
 
@@ -22,13 +19,13 @@ from envtune.rollout.hf.sampling import Sampling
 
 
 class Sampler:
-    """Samples from ``model``, at most ``max_batch_size`` completions at a time.
+    """Samples from ``model`` in batches of at most ``max_batch_size`` completions.
 
-    Requests that are sampled in another way than those in the batch (temperature, top_p) wait until it is empty, and
-    whatever arrives after them waits behind them.
+    A batch has one temperature and top_p. Requests with different settings wait until the batch is empty, and later
+    requests wait behind them. The KV cache holds ``max_cache_tokens``.
 
     Raises:
-        UserError: the model is none that the embedded generator samples from.
+        UserError: the embedded generator does not support the model.
     """
 
     def __init__(self, model: PreTrainedModel, max_batch_size: int, max_cache_tokens: int) -> None:
@@ -43,7 +40,7 @@ class Sampler:
         threading.Thread(target=self._run, name="sampler", daemon=True).start()
 
     def submit(self, request: Request, sampling: Sampling) -> Future[Completion]:
-        """The completion to come. A request whose future is cancelled before its turn is not sampled."""
+        """Queue a request and return the future of its completion. A future cancelled in the queue is not sampled."""
         future: Future[Completion] = Future()
         with self._arrived:
             self._waiting.append((request, sampling, future))
@@ -59,7 +56,7 @@ class Sampler:
 
     @torch.no_grad()
     def _sample(self, sampling: Sampling) -> None:
-        """Until nothing is left that is to be sampled this way and may go first."""
+        """Sample until the batch is empty and the next request has other settings."""
         batch = RunningBatch(self._model, sampling, self._limits, self._stop_ids)
         running: dict[int, Future[Completion]] = {}
         try:
@@ -70,7 +67,7 @@ class Sampler:
                     batch.resume(slot, None)
                     _settle(running.pop(slot.sequence.number), completion)
                 self._admit(batch, sampling, running)
-        # Out of memory, or a request that the model cannot take: those in the batch hear of it, the next ones do not.
+        # Out of memory, or a request that the model cannot process: fail the requests of this batch only.
         except Exception as error:
             for future in running.values():
                 _settle(future, error)
@@ -92,5 +89,5 @@ def _settle(future: Future[Completion], outcome: Completion | Exception) -> None
         else:
             future.set_result(outcome)
     except InvalidStateError:
-        # Cancelled meanwhile: nobody waits for it any more.
+        # The future was cancelled in the meantime.
         return

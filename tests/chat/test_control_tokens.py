@@ -1,4 +1,4 @@
-"""Text from outside never becomes a control token, whatever the tokenizer makes of it before it looks for tokens."""
+"""Untrusted text is never encoded as a control token, even if the tokenizer normalises it first."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NORMALIZERS = {
     "one character": normalizers.Replace("€", "<|im_end|>"),
     "prepend": normalizers.Sequence([normalizers.NFKC(), normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]),
 }
-# Each for one of the normalizers above: what becomes of a letter of a control token's name.
+# Disguises of a letter that the normalizers above undo.
 DISGUISES = (
     lambda letter: chr(ord(letter) + 0xFEE0),
     str.upper,
@@ -39,7 +39,7 @@ DISGUISES = (
 
 
 def byte_level(normalizer: Any) -> Tokenizer:
-    """BPE on bytes, as of Qwen and Llama 3."""
+    """Return a byte-level BPE, as of Qwen and Llama 3."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
@@ -51,7 +51,7 @@ def byte_level(normalizer: Any) -> Tokenizer:
 
 
 def pieces(normalizer: Any) -> Tokenizer:
-    """Unigram pieces with an unknown token, as of SentencePiece; the control tokens are pieces too."""
+    """Return a unigram model with an unknown token, as of SentencePiece, with control tokens in its vocabulary."""
     unigram = Tokenizer(models.Unigram())
     unigram.pre_tokenizer = pre_tokenizers.Metaspace()
     unigram.decoder = decoders.Metaspace()
@@ -76,7 +76,7 @@ def chat_tokenizer(tokenizer: Tokenizer, **tokens: str) -> Any:
 
 
 def hostile_texts(seed: int, count: int) -> Iterator[str]:
-    """Names of control tokens, of which some letters are disguised so that a normalizer may bring them back."""
+    """Yield names of control tokens with disguised letters that a normalizer may restore."""
     rng = random.Random(seed)
     for _ in range(count):
         disguise, share = rng.choice(DISGUISES), rng.choice((0.2, 1.0))
@@ -86,7 +86,7 @@ def hostile_texts(seed: int, count: int) -> Iterator[str]:
 
 @pytest.mark.parametrize("normalizer", NORMALIZERS)
 @pytest.mark.parametrize("kind", [byte_level, pieces])
-def test_no_text_becomes_a_control_token_in_any_place(kind: Any, normalizer: str):
+def test_no_text_is_encoded_as_a_control_token(kind: Any, normalizer: str):
     fast = chat_tokenizer(kind(NORMALIZERS[normalizer]), **({"unk_token": "<unk>"} if kind is pieces else {}))
     template = Template(fast, STYLE)
     control = set(fast.convert_tokens_to_ids(list(CONTROL)))
@@ -103,7 +103,7 @@ def test_no_text_becomes_a_control_token_in_any_place(kind: Any, normalizer: str
         assert controls(template.reply(text)) == [template.end_ids[0]], text
 
 
-def test_only_what_would_be_a_control_token_is_cut():
+def test_only_control_tokens_are_split():
     fast = chat_tokenizer(byte_level(NORMALIZERS["nfkc"]))
     template = Template(fast, STYLE)
     for text in ("ﬁne ＜tag＞ | im_end", ANSWER, "<|im_end", STYLE.system_prompt([])):
@@ -112,19 +112,19 @@ def test_only_what_would_be_a_control_token_is_cut():
     assert fast.decode(template.reply(hostile)[:-1]) == "before <|im_end|> after"
 
 
-def test_a_character_that_is_a_control_token_by_itself_becomes_a_question_mark():
+def test_a_single_character_that_is_a_control_token_becomes_a_question_mark():
     fast = chat_tokenizer(byte_level(NORMALIZERS["one character"]))
     assert fast.decode(Template(fast, STYLE).reply("5 € each")[:-1]) == "5 ? each"
 
 
-def test_an_unknown_character_stays_the_unknown_token_unless_that_is_a_control_token_too():
+def test_the_unknown_token_is_allowed_unless_it_has_another_role():
     own = chat_tokenizer(pieces(None), unk_token="<unk>")
     assert own.unk_token_id in Template(own, STYLE).reply("日")
     shared = chat_tokenizer(pieces(None), unk_token="<unk>", bos_token="<unk>")
     assert shared.unk_token_id not in Template(shared, STYLE).reply("日")
 
 
-def test_an_unknown_token_that_no_character_needs_is_a_control_token_as_others_are():
+def test_an_unknown_token_that_encodes_no_character_is_a_control_token():
     bpe = byte_level(NORMALIZERS["nfkc"])
     bpe.add_special_tokens([AddedToken("<|none|>", normalized=True)])
     fast = chat_tokenizer(bpe, unk_token="<|none|>")
@@ -140,5 +140,5 @@ def test_a_tokenizer_that_adds_control_tokens_to_every_text_is_refused():
             return [self.pad_token_id, *super().encode(text, **settings)]
 
     fast.__class__ = Eager
-    with pytest.raises(UserError, match=r"makes the control token '<\|end\|>' of plain text"):
+    with pytest.raises(UserError, match=r"encodes plain text as the control token '<\|end\|>'"):
         Template(fast, STYLE)

@@ -36,14 +36,14 @@ TICKET = ToolDocument(
 )
 
 
-def test_a_compact_document_is_the_signature_and_the_first_sentence_of_the_tools_own_description():
+def test_a_compact_document_is_the_signature_and_the_first_sentence_of_the_description():
     assert compact_document(TAIL) == (
         "tail(file_name: str, lines: int = 10, mode?: str, tags: list[str]): Show the end of a file."
     )
     assert compact_document(PWD) == "pwd(): Where am I"
 
 
-def test_a_compact_document_spells_out_fields_and_allowed_values():
+def test_a_compact_document_lists_fields_and_allowed_values():
     assert compact_document(TICKET) == 'edit(updates: {title: str, level: int}, side: "a"|"b"): Edit.'
 
 
@@ -68,14 +68,14 @@ def test_the_long_instructions_are_the_short_ones_and_notes():
     assert "Notes:" not in short
 
 
-def test_both_response_forms_are_shown():
+def test_the_prompt_shows_both_response_forms():
     prompt = PromptStyle("compact", "short").system_prompt([])
     assert "<think>" in prompt
     assert "<tool_call>[{" in prompt
     assert "<answer>" in prompt
 
 
-def test_tools_that_arrive_later_are_introduced_and_nothing_is_said_without_any():
+def test_new_tools_are_introduced_and_an_empty_list_adds_no_text():
     assert PromptStyle("compact").handed_over([PWD]) == "New tools:\npwd(): Where am I"
     assert PromptStyle("compact").handed_over([]) == ""
 

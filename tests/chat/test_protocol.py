@@ -79,7 +79,7 @@ def test_an_answer_is_read_with_its_text_stripped_and_may_be_empty():
         (FormatFault.CALL_WITH_UNKNOWN_KEY, call_text('[{"name": "f", "arguments": {}, "id": 1}]')),
     ],
 )
-def test_each_violation_has_its_fault_and_one_line_for_the_agent(fault: FormatFault, text: str):
+def test_each_violation_has_its_fault_and_a_message_of_one_line(fault: FormatFault, text: str):
     action = parse(text)
     assert isinstance(action, FormatError)
     assert action.fault is fault
@@ -90,7 +90,7 @@ def test_each_violation_has_its_fault_and_one_line_for_the_agent(fault: FormatFa
 
 
 def test_every_fault_has_an_example_above():
-    marks = test_each_violation_has_its_fault_and_one_line_for_the_agent.pytestmark
+    marks = test_each_violation_has_its_fault_and_a_message_of_one_line.pytestmark
     assert {fault for fault, _ in marks[0].args[1]} == set(FormatFault)
 
 
@@ -111,7 +111,7 @@ def test_a_tag_inside_a_json_string_is_a_tag_unless_it_is_escaped():
     assert parse(escaped) == ToolCalls("t", (ToolCall("echo", {"content": "<answer>"}),))
 
 
-def test_a_whole_surrogate_pair_in_json_is_one_character():
+def test_a_surrogate_pair_in_json_is_one_character():
     assert parse(call_text('[{"name": "f", "arguments": {"a": "\\ud83d\\ude00"}}]')).calls[0].arguments == {"a": "😀"}
 
 
@@ -129,7 +129,7 @@ def test_an_answer_that_the_protocol_cannot_express_is_refused(thought: str, tex
         render_answer(thought, text)
 
 
-def test_no_calls_cannot_be_rendered():
+def test_an_empty_list_of_calls_is_refused():
     with pytest.raises(ValueError, match="no_calls"):
         render_calls("t", [])
 
@@ -140,12 +140,12 @@ snippets = st.lists(
 
 
 @given(snippets.map("".join))
-def test_any_text_is_an_action(text: str):
+def test_any_text_is_parsed_as_an_action(text: str):
     assert isinstance(parse(text), (ToolCalls, FinalAnswer, FormatError))
 
 
 @given(st.text(st.characters(codec=None)))
-def test_any_text_as_a_tool_call_is_an_action(body: str):
+def test_any_text_as_a_tool_call_is_parsed_as_an_action(body: str):
     assert isinstance(parse(call_text(body)), (ToolCalls, FormatError))
 
 

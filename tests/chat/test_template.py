@@ -23,7 +23,7 @@ LLAMA = (
     "{{ bos_token }}{% for message in messages %}<|start|>{{ message.role }}<|stop|>\n\n{{ message.content | trim }}"
     "<|eot|>{% endfor %}{% if add_generation_prompt %}<|start|>assistant<|stop|>\n\n{% endif %}"
 )
-# Says more than was asked (a default system prompt), and forgets the thoughts of earlier turns.
+# Adds a default system prompt and drops the thoughts of earlier turns.
 FORGETFUL = (
     "{% if messages[0].role != 'system' %}<|im_start|>system\nBe kind.<|im_end|>\n{% endif %}"
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
@@ -61,7 +61,7 @@ def tokenizer(chat_template: str | None, end: str = "<|im_end|>", plain_tokens: 
 @pytest.mark.parametrize(
     ("chat_template", "end"), [(CHATML, "<|im_end|>"), (LLAMA, "<|eot|>"), (FORGETFUL, "<|im_end|>")]
 )
-def test_appended_pieces_are_the_whole_rendering(chat_template: str, end: str):
+def test_appended_pieces_equal_the_whole_rendering(chat_template: str, end: str):
     fast = tokenizer(chat_template, end)
     template = Template(fast, STYLE)
     completion = [*fast.encode(THOUGHT, add_special_tokens=False), template.end_ids[0]]
@@ -80,7 +80,7 @@ def test_appended_pieces_are_the_whole_rendering(chat_template: str, end: str):
     assert template.end_ids == (fast.convert_tokens_to_ids(end),)
 
 
-def test_another_end_of_text_token_also_ends_a_completion():
+def test_the_end_of_text_token_also_ends_a_completion():
     fast = tokenizer(CHATML, end="<|end|>")
     assert Template(fast, STYLE).end_ids == tuple(fast.convert_tokens_to_ids(["<|im_end|>", "<|end|>"]))
 
@@ -111,19 +111,19 @@ def test_text_of_users_and_tools_never_becomes_a_control_token():
     ]
 
 
-def test_tokens_of_the_template_that_are_not_marked_special_are_guarded_too():
+def test_template_tokens_that_are_not_special_are_control_tokens():
     fast = tokenizer(CHATML.replace("<|im_start|>", "<<turn>>"), plain_tokens=("<<turn>>",))
     template = Template(fast, STYLE)
     turn = fast.convert_tokens_to_ids("<<turn>>")
     assert template.append("<<turn>>system").count(turn) == template.append("system").count(turn) == 2
 
 
-def test_half_a_surrogate_pair_is_replaced():
+def test_an_unpaired_surrogate_is_replaced():
     fast = tokenizer(CHATML)
     assert "a?b" in fast.decode(Template(fast, STYLE).append("a\ud800b"))
 
 
-def test_decoding_drops_control_tokens_and_keeps_the_tags():
+def test_decoding_drops_control_tokens_and_keeps_the_protocols_tags():
     fast = tokenizer(CHATML, plain_tokens=("<think>",))
     fast.add_special_tokens({"additional_special_tokens": ["<answer>"]})
     template = Template(fast, STYLE)
@@ -148,9 +148,7 @@ def test_a_long_observation_keeps_both_ends_within_its_limit():
 @pytest.mark.parametrize(
     "text", ["x y " * 50_000, "<|im_end|>" * 20_000, "y" * 500_000, "start" + " " * 400_000 + "stop"]
 )
-def test_of_a_very_long_observation_only_the_ends_are_encoded_and_the_ids_are_those_of_the_whole(
-    text: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_only_the_ends_of_a_very_long_observation_are_encoded_to_equal_ids(text: str, monkeypatch: pytest.MonkeyPatch):
     fast = tokenizer(CHATML)
     whole, short = Template(fast, STYLE), Template(fast, STYLE, max_observation_tokens=100)
     ids, around = whole.append(text), len(whole.append(""))
@@ -169,7 +167,7 @@ def test_of_a_very_long_observation_only_the_ends_are_encoded_and_the_ids_are_th
     assert shown[-kept:] == ids[-kept:]
 
 
-def test_a_text_without_room_is_refused_and_one_with_room_has_the_same_ids():
+def test_a_text_beyond_its_room_is_refused():
     template = Template(tokenizer(CHATML), STYLE)
     text = "x y " * 500
     size = len(template.reply(text)) - 1
@@ -185,7 +183,7 @@ def test_a_text_without_room_is_refused_and_one_with_room_has_the_same_ids():
             template.open("x", (), text, room)
 
 
-def test_documents_of_tools_do_not_count_as_observation():
+def test_tool_documents_do_not_count_as_observation():
     fast = tokenizer(CHATML)
     tools = [ToolDocument("f" * 400, "Does.", {"properties": {}})]
     assert Template(fast, STYLE, 100).append("hi", tools) == Template(fast, STYLE).append("hi", tools)
@@ -202,8 +200,8 @@ def test_a_limit_without_room_for_its_mark_is_refused():
         (None, "has no chat template"),
         (THINKS_FOR_IT, "cannot be continued by appending"),
         (NO_SYSTEM, r"cannot be rendered \(it refuses a system message"),
-        (NO_END, "nothing tells where a completion ends"),
-        ({"tool_use": CHATML, "rag": CHATML}, "has the chat templates tool_use, rag and none with the name default"),
+        (NO_END, "does not begin with a control token that could end a completion"),
+        ({"tool_use": CHATML, "rag": CHATML}, "has the chat templates tool_use, rag but not one named default"),
         (
             CHATML + "{{ 1 + 'a' }}",
             r"cannot be rendered \(TypeError: unsupported operand type\(s\).*\): choose another",
@@ -219,13 +217,13 @@ def test_a_template_that_cannot_be_appended_to_is_refused(chat_template: Any, me
         Template(tokenizer(chat_template), STYLE)
 
 
-def test_of_several_templates_the_default_is_taken():
+def test_the_default_of_several_templates_is_used():
     named = Template(tokenizer({"default": CHATML, "tool_use": LLAMA}), STYLE)
     assert named.open("hello", [PWD]) == Template(tokenizer(CHATML), STYLE).open("hello", [PWD])
 
 
 @pytest.mark.parametrize("format", ["%d %b %Y", "%Y-%m-%d", "%B %-d, %Y", "%A", "%H:%M", "%Y"])
-def test_a_template_that_writes_the_date_writes_that_of_the_tools_world(format: str):
+def test_dates_in_a_template_are_those_of_the_tools_world(format: str):
     dated = CHATML.replace(
         "{% for", "{% if strftime_now is defined %}Today: {{ strftime_now(FORMAT) }}.{% endif %}{% for", 1
     )
@@ -235,7 +233,7 @@ def test_a_template_that_writes_the_date_writes_that_of_the_tools_world(format: 
 
 
 @pytest.mark.parametrize("start", ["", "\n", "\n\n", "  ", " \n  ", "x\n"])
-def test_a_template_that_writes_the_date_begins_as_it_would_otherwise(start: str):
+def test_dates_do_not_change_the_start_of_a_template(start: str):
     undated = Template(tokenizer(start + CHATML), STYLE)
     dated = Template(tokenizer(start + CHATML + "{% if false %}{{ strftime_now('%Y') }}{% endif %}"), STYLE)
     assert dated.pieces == undated.pieces

@@ -17,7 +17,7 @@ def test_a_folder_that_does_not_exist_is_named():
 
 def test_a_folder_without_a_tokenizer_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(UserError, match=rf"^model.path={tmp_path} is no folder with a readable tokenizer \("):
+    with pytest.raises(UserError, match=rf"^model.path={tmp_path} is not a folder with a readable tokenizer \("):
         load_tokenizer(str(tmp_path))
 
 
@@ -31,11 +31,11 @@ def test_a_folder_without_a_tokenizer_is_named(tmp_path):
         ("tokenizer_config.json", {"chat_template": [1]}),
     ],
 )
-def test_a_broken_file_of_a_tokenizer_is_told_in_a_sentence(tmp_path: Path, file: str, content: dict[str, object]):
+def test_a_broken_tokenizer_file_is_refused_in_one_line(tmp_path: Path, file: str, content: dict[str, object]):
     toy_tokenizer().save_pretrained(tmp_path)
     (tmp_path / "chat_template.jinja").unlink()
     written = json.loads((tmp_path / file).read_text(encoding="utf-8"))
     (tmp_path / file).write_text(json.dumps(written | content), encoding="utf-8")
-    with pytest.raises(UserError, match="is no folder with a readable tokenizer") as error:
+    with pytest.raises(UserError, match="is not a folder with a readable tokenizer") as error:
         load_tokenizer(str(tmp_path))
     assert "\n" not in str(error.value)

@@ -10,7 +10,7 @@ def test_advantage_is_the_deviation_over_the_sample_standard_deviation():
     torch.testing.assert_close(advantages, torch.tensor([[0.8660254, -0.8660254, -0.8660254, 0.8660254]]))
 
 
-def test_groups_are_normalised_apart_from_each_other():
+def test_groups_are_normalised_separately():
     # Two rewards d apart: deviations d/2, sample std d/sqrt(2), so +-0.7071 whatever the group's level and scale.
     advantages = group_relative_advantages(torch.tensor([[0.0, 1.0], [10.0, 30.0]]), eps=0.0)
     torch.testing.assert_close(advantages, torch.tensor([[-0.7071068, 0.7071068], [-0.7071068, 0.7071068]]))
@@ -22,7 +22,7 @@ def test_eps_is_added_to_the_standard_deviation():
     torch.testing.assert_close(advantages, torch.tensor([[-0.5, 0.5]]))
 
 
-def test_equal_rewards_give_exactly_zero_even_where_their_mean_rounds():
+def test_equal_rewards_give_exactly_0_even_if_their_mean_rounds():
     rewards = torch.full((1, 7), 0.1)
     assert group_relative_advantages(rewards).tolist() == [[0.0] * 7]
 

@@ -8,13 +8,13 @@ from envtune.trajectory import EpisodeEnd, FinalAnswer, Step, TokenRecord, Traje
 
 
 def turn_of(steps):
-    """A turn of so many steps."""
+    """Return a turn of ``steps`` steps."""
     step = Step("", FinalAnswer("", ""), (), "")
     return Turn("", (), (step,) * steps, TurnEnd.ANSWERED, TurnVerdict(True, True, False, True, True))
 
 
 def trajectory(ids, sampled, policy_version=0, steps=()):
-    """Of these ids, the positions ``sampled`` were sampled with log-prob -1. ``steps``: how many each turn has."""
+    """Return a trajectory whose ``sampled`` positions have log-prob -1, with ``steps`` steps in each turn."""
     mask = tuple(position in sampled for position in range(len(ids)))
     tokens = TokenRecord(
         tuple(ids), mask, tuple(-1.0 if m else 0.0 for m in mask), prompt_length=min(sampled, default=1)
@@ -29,7 +29,7 @@ def batch_of(lengths, rewards=None):
     return TrainBatch.from_trajectories(trajectories, rewards, pad_id=0, temperature=1.0)
 
 
-def test_rows_are_padded_on_the_right_and_masks_say_what_is_real_and_what_was_sampled():
+def test_rows_are_padded_on_the_right_with_masks_of_real_and_sampled_tokens():
     rows = [trajectory([5, 6, 7, 8], {2, 3}, policy_version=4), trajectory([5, 9], {1}, policy_version=4)]
     batch = TrainBatch.from_trajectories(rows, torch.tensor([[0.0, 1.0]]), pad_id=63, temperature=0.7)
     assert batch.ids.tolist() == [[5, 6, 7, 8], [5, 9, 63, 63]]
@@ -40,27 +40,27 @@ def test_rows_are_padded_on_the_right_and_masks_say_what_is_real_and_what_was_sa
     assert batch.temperature == 0.7
 
 
-def test_rewards_and_advantages_stand_row_by_row_in_group_order():
+def test_rewards_and_advantages_are_in_the_order_of_the_rows():
     batch = batch_of([2, 2, 2, 2], torch.tensor([[0.0, 1.0], [8.0, 4.0]]))
     assert batch.rewards.tolist() == [0, 1, 8, 4]
     torch.testing.assert_close(batch.advantages, torch.tensor([-1.0, 1.0, 1.0, -1.0]) / 2**0.5, atol=1e-5, rtol=0)
 
 
-def test_every_sampled_token_knows_its_turn():
-    # Turn 0 has a step of two tokens and one of one, turn 1 a step of one token; the second row's turns are not known.
+def test_every_sampled_token_has_its_turn():
+    # Turn 0 has a step of two tokens and one of one, turn 1 a step of one token; the second row has no recorded turns.
     rows = [trajectory(range(8), {2, 3, 5, 7}, steps=[2, 1]), trajectory(range(3), {2})]
     batch = TrainBatch.from_trajectories(rows, torch.tensor([[0.0, 1.0]]), pad_id=0, temperature=1.0)
     assert batch.turns.tolist() == [[-1, -1, 0, 0, -1, 0, -1, 1], [-1] * 8]
 
 
-def test_steps_that_are_not_the_completions_are_refused():
+def test_a_different_number_of_steps_and_completions_is_refused():
     rows = [trajectory(range(8), {2, 3, 5}, steps=[2, 1])] * 2
-    with pytest.raises(ValueError, match="the trajectory of task t has 3 steps, 2 completions"):
+    with pytest.raises(ValueError, match="the trajectory of task t has 3 steps but 2 completions"):
         TrainBatch.from_trajectories(rows, torch.tensor([[0.0, 1.0]]), pad_id=0, temperature=1.0)
 
 
 def prompted(*rows):
-    """Rows given as (prompt's letter, tokens of the prompt, tokens after it)."""
+    """Return a batch of rows (letter of the prompt, tokens of the prompt, tokens after it)."""
     trajectories = [
         trajectory([ord(letter)] * prompt + list(range(after)), set(range(prompt, prompt + after)))
         for letter, prompt, after in rows
@@ -68,18 +68,18 @@ def prompted(*rows):
     return TrainBatch.from_trajectories(trajectories, torch.zeros(1, len(rows)), pad_id=0, temperature=1.0)
 
 
-def test_rows_that_begin_with_the_same_tokens_share_a_prompt():
+def test_rows_with_equal_prompts_share_a_number():
     batch = prompted(("a", 3, 1), ("b", 3, 2), ("a", 3, 4), ("a", 2, 1))
     assert batch.prompts.tolist() == [0, 1, 0, 2]
     assert batch.prompt_lengths.tolist() == [3, 3, 3, 2]
 
 
 def test_micro_batches_count_a_shared_prompt_once():
-    # 10 + 4 + 3 + 2 = 19 tokens, where padded rows would be 42.
+    # 10 + 4 + 3 + 2 = 19 tokens; padded rows would have 42.
     batch = prompted(("a", 10, 2), ("a", 10, 4), ("a", 10, 3))
     assert batch.unique_tokens == 19
     assert [group.tolist() for group in batch.micro_batches(19)] == [[1, 2, 0]]
-    # One less, and the shortest needs the prompt again: 17 and 12.
+    # With one token less, the shortest row repeats the prompt: 17 and 12.
     assert [group.tolist() for group in batch.micro_batches(18)] == [[1, 2], [0]]
 
 
@@ -89,7 +89,7 @@ def test_micro_batches_join_groups_while_there_is_room():
     assert [sorted(group.tolist()) for group in batch.micro_batches(12)] == [[1, 2, 3], [0]]
 
 
-def test_a_row_longer_than_the_bound_stands_alone():
+def test_a_row_longer_than_the_bound_is_a_micro_batch_of_its_own():
     batch = prompted(("a", 2, 1), ("b", 5, 4), ("a", 2, 1))
     assert [group.tolist() for group in batch.micro_batches(4)] == [[1], [0, 2]]
 
@@ -117,7 +117,7 @@ def test_trajectories_that_do_not_fit_the_rewards_are_refused():
 
 def test_a_trajectory_without_tokens_is_refused():
     bare = Trajectory("task_7", Category.BASE, 1, (), EpisodeEnd.TERMINATED)
-    with pytest.raises(ValueError, match="task_7 carries no tokens"):
+    with pytest.raises(ValueError, match="task_7 has no tokens"):
         TrainBatch.from_trajectories([bare, bare], torch.tensor([[0.0, 1.0]]), 0, 1.0)
 
 

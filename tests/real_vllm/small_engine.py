@@ -1,4 +1,4 @@
-"""Models that vLLM computes on a CPU, a generator for them, and what the trainer's model says of completions."""
+"""Small models for vLLM on a CPU, a generator for them, and the log-probs of the trainer's model."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from envtune.rollout.vllm.placement import colocated
 from envtune.rollout.vllm.vllm_generator import VLLMGenerator
 
 TEMPERATURE = 0.8
-# vLLM's kernels for CPUs know attention heads of 32 and wider.
+# vLLM's kernels for CPUs support attention heads of 32 or more dimensions.
 ENGINE = {"enforce_eager": True, "block_size": 32, "kv_cache_memory_bytes": 2**28}
 
 
 def small_model(tied: bool, seed: int = 0) -> PreTrainedModel:
-    """Two layers; the embedding is the output projection too if ``tied``."""
+    """Return a model of two layers, with tied embeddings if ``tied``."""
     torch.manual_seed(seed)
     config = Qwen2Config(
         vocab_size=400,
@@ -39,21 +39,21 @@ def small_model(tied: bool, seed: int = 0) -> PreTrainedModel:
 
 
 def small_generator(**arguments: Any) -> VLLMGenerator:
-    # On a busy machine an engine may take long to start.
+    # On a busy machine, an engine starts slowly.
     budgets = {"max_prompt_tokens": 512, "max_response_tokens": 512, "timeout": 1800.0}
     return colocated(**budgets, temperature=TEMPERATURE, engine=ENGINE, **arguments)
 
 
 @torch.no_grad()
 def take_a_small_step(model: PreTrainedModel) -> None:
-    """As an update at a learning rate of 1e-6 does, on all weights."""
+    """Change all weights as an update at a learning rate of 1e-6 does."""
     for weight in model.parameters():
         weight += 1e-6
 
 
 @torch.no_grad()
 def trainer_logprobs(model: PreTrainedModel, request: Request, completion: Completion) -> list[float]:
-    """Of each sampled token, from one plain pass in float32."""
+    """Return the log-prob of each sampled token from one plain pass in float32."""
     ids = torch.tensor([request.ids + completion.ids])
     logits = model.eval()(input_ids=ids, use_cache=False).logits[0, len(request.ids) - 1 : -1]
     logprobs = torch.log_softmax(logits.float() / TEMPERATURE, dim=-1)
@@ -61,6 +61,6 @@ def trainer_logprobs(model: PreTrainedModel, request: Request, completion: Compl
 
 
 def engine_process() -> psutil.Process:
-    """The process in which the newest engine computes."""
+    """Return the process of the newest engine."""
     (child,) = [child for child in multiprocessing.active_children() if "EngineCore" in child.name]
     return psutil.Process(child.pid)

@@ -1,4 +1,4 @@
-"""A few episodes of three steps, as requests, and how far their log-probs are from the trainer's."""
+"""Episodes of three steps as requests, and the difference of their log-probs to the trainer's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROMPTS = (LONG, (5, 6, 7), LONG, (*LONG[:70], 300, 301))
 
 
 class Talk:
-    """Chains of three steps; behind each completion comes an observation."""
+    """Token sequences of three steps, with an observation after each completion."""
 
     def __init__(self) -> None:
         self.requests = [[Request(prompt, seed, 12)] for seed, prompt in enumerate(PROMPTS)]
@@ -34,7 +34,7 @@ class Talk:
         return self.requests[number][-1]
 
     def largest_difference(self, model: PreTrainedModel) -> float:
-        """Of the log-probs, to those of ``model``."""
+        """Return the largest difference of log-probs to those of ``model``, in nats."""
         differences = [
             abs(ours - theirs)
             for requests, found in zip(self.requests, self.found, strict=True)

@@ -1,4 +1,4 @@
-"""An engine that hangs or is killed ends a run in one sentence, never in silence."""
+"""A blocked or killed engine ends a run with an error of one sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from envtune.rollout.generator import Completion, Request
 from envtune.rollout.vllm.engine import EngineError
 from envtune.rollout.vllm.vllm_generator import VLLMGenerator
 
-CHAINS = [Request((1, 2, 3), seed, 300) for seed in range(4)]
+REQUESTS = [Request((1, 2, 3), seed, 300) for seed in range(4)]
 
 
 @pytest.fixture(scope="module")
@@ -22,32 +22,32 @@ def generator() -> Iterator[VLLMGenerator]:
     generator.engine.close()
 
 
-def go_on(number: int, completion: Completion) -> Request:
-    return CHAINS[number]
+def repeat(number: int, completion: Completion) -> Request:
+    return REQUESTS[number]
 
 
-def test_an_engine_that_does_not_answer_is_given_up(generator, monkeypatch):
+def test_a_blocked_engine_raises_an_engine_error(generator, monkeypatch):
     monkeypatch.setattr(generator.engine, "_timeout", 2.0)
     engine_process().suspend()
     try:
         with pytest.raises(EngineError, match="vLLM did not finish a completion within 2 s"):
-            generator.run(CHAINS, go_on)
+            generator.run(REQUESTS, repeat)
         with pytest.raises(EngineError, match="vLLM did not empty its cache within 2 s"):
-            generator.engine.forget()
+            generator.engine.reset_cache()
     finally:
         engine_process().resume()
 
 
-def test_a_killed_engine_ends_the_rollout_and_every_call_after_it(generator):
+def test_a_killed_engine_ends_the_rollout_and_fails_later_calls(generator):
     def kill(number: int, completion: Completion) -> Request:
         engine_process().kill()
-        return CHAINS[0]
+        return REQUESTS[0]
 
     with pytest.raises(EngineError, match="vLLM has ended and could not sample"):
-        generator.run([Request((1, 2, 3), 9, 1), *CHAINS], kill)
+        generator.run([Request((1, 2, 3), 9, 1), *REQUESTS], kill)
     with pytest.raises(EngineError, match="continue the run with ckpt_path=RUN_FOLDER"):
-        generator.run(CHAINS, go_on)
-    with pytest.raises(EngineError, match="vLLM has ended and could not take the weights"):
+        generator.run(REQUESTS, repeat)
+    with pytest.raises(EngineError, match="vLLM has ended and could not load the weights"):
         generator.update_weights(small_model(tied=True), 1)
     generator.engine.close()
     with pytest.raises(EngineError, match="vLLM was closed"):

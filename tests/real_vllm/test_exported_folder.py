@@ -1,4 +1,4 @@
-"""`vllm serve` serves what tools/export_model.py makes of a run with an adapter."""
+"""`vllm serve` serves the export of a run with an adapter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IDS = list(range(100, 140))
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a checkpoint whose adapter is far from nothing."""
+    """The export of a checkpoint with a large adapter."""
     folder = tmp_path_factory.mktemp("run")
     policy = Policy(load_model(str(TINY), dtype="float32", lora=LoRA(r=4)))
     torch.manual_seed(1)
@@ -39,7 +39,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "exported"
 
 
-def test_vllm_serve_computes_what_the_exported_model_does(exported: Path):
+def test_vllm_serve_computes_the_log_probs_of_the_exported_model(exported: Path):
     vllm = Path(sys.executable).with_name("vllm")
     options = ("--max-model-len=512", "--dtype=float32", "--enforce-eager", "--kv-cache-memory-bytes=268435456")
     with serving((str(vllm), "serve", str(exported), *options), exported.parent / "log") as (url, _):

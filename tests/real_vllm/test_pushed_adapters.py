@@ -1,4 +1,4 @@
-"""What is pushed of a model whose embedding is its projection too, with an adapter and without."""
+"""Pushes of a model with tied embeddings, with and without an adapter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def generator() -> Iterator[VLLMGenerator]:
     generator.engine.close()
 
 
-def test_an_adapter_arrives_added_to_the_weights(generator, monkeypatch):
+def test_an_adapter_is_pushed_as_merged_weights(generator, monkeypatch):
     model = small_model(tied=True)
     config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"])
     peft.inject_adapter_in_model(config, model, adapter_name="policy")
@@ -40,15 +40,15 @@ def test_an_adapter_arrives_added_to_the_weights(generator, monkeypatch):
         generator.update_weights(model, 2)
 
 
-def test_an_output_projection_that_stayed_packed_as_it_was_is_found_out(generator, monkeypatch):
-    """vLLM's own way to take weights leaves it where it is the embedding too."""
+def test_a_stale_packed_output_projection_is_detected(generator, monkeypatch):
+    """vLLM's own reload leaves it stale if the embeddings are tied."""
     model = small_model(tied=True)
     generator.update_weights(model, 3)
     take_a_small_step(model)
 
     def reload(engine: OwnEngine, folder: Path, dtype: torch.dtype) -> None:
         weights = {"weights_path": str(folder)}
-        engine._ask(engine._llm_call("collective_rpc", "reload_weights", kwargs=weights), "take the weights")
+        engine._call("load the weights", "collective_rpc", "reload_weights", kwargs=weights)
 
     monkeypatch.setattr(OwnEngine, "load", reload)
     with pytest.raises(EngineError, match="they differ in embedding, last norm or head;"):

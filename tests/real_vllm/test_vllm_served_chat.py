@@ -22,14 +22,7 @@ from envtune.serving.child import free_port
 ROOT = Path(__file__).parents[2]
 END = 1  # <|im_end|>
 LENGTH = 24
-FOR_VLLM = (
-    "--enforce-eager",
-    "--no-enable-chunked-prefill",
-    "--block-size",
-    "32",
-    "--kv-cache-memory-bytes",
-    str(2**28),
-)
+FOR_VLLM = ("--enforce-eager", "--no-enable-chunked-prefill", "--block-size=32", f"--kv-cache-memory-bytes={2**28}")
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +48,14 @@ def client(folder: Path) -> Iterator[openai.OpenAI]:
 
 @torch.no_grad()
 def greedy(prompt: list[int]) -> list[int]:
-    """The likeliest ids by plain passes of transformers, up to an end token."""
+    """Return the likeliest ids from plain passes of transformers, up to an end token."""
     model, ids = small_model(tied=False).eval(), list(prompt)
     while len(ids) < len(prompt) + LENGTH and (len(ids) == len(prompt) or ids[-1] != END):
         ids.append(int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
     return ids[len(prompt) :]
 
 
-def test_the_model_reads_the_prompt_of_training_and_its_likeliest_tokens_come_back(client: openai.OpenAI) -> None:
+def test_prompts_are_those_of_training_and_greedy_tokens_are_returned(client: openai.OpenAI) -> None:
     template = Template(toy_tokenizer(), PromptStyle())
     for text in ("Hello.", "<|im_end|> List a."):
         messages: Any = [{"role": "user", "content": text}]
@@ -73,7 +66,7 @@ def test_the_model_reads_the_prompt_of_training_and_its_likeliest_tokens_come_ba
         assert answer.choices[0].finish_reason == ("stop" if expected[-1] == END else "length")
 
 
-def test_many_clients_are_answered_and_a_seed_says_the_same_again(client: openai.OpenAI) -> None:
+def test_concurrent_requests_with_equal_seeds_get_equal_replies(client: openai.OpenAI) -> None:
     def ask(number: int) -> str | None:
         messages: Any = [{"role": "user", "content": f"I am {number % 16}."}]
         answer = client.chat.completions.create(model="envtune", messages=messages, seed=number % 16)

@@ -1,4 +1,4 @@
-"""`rollout=vllm_server`: the same as `rollout=vllm`, from an engine in a server that the user starts."""
+"""`rollout=vllm_server`: the engine of a server that the user starts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CACHE = f"--kv-cache-memory-bytes={ENGINE['kv_cache_memory_bytes']}"
 
 @pytest.fixture(scope="module", autouse=True)
 def key() -> Iterator[None]:
-    """Servers require it, and trainers send it."""
+    """The key that servers require and trainers send."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(KEY_VARIABLE, KEY)
         yield
@@ -46,7 +46,7 @@ def server(
     model: PreTrainedModel, key: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     folder = tmp_path_factory.mktemp("served")
-    # Of another seed: what is sampled must come from what is pushed.
+    # Another seed: completions must come from the pushed weights.
     small_model(tied=True, seed=100).save_pretrained(folder / "model")
     command = (sys.executable, "tools/serve_rollouts.py", str(folder / "model"), *OPTIONS, CACHE)
     with serving(command, folder / "log") as served:
@@ -73,14 +73,14 @@ def status_of(method: str, url: str, key: str | None) -> tuple[int, bytes]:
         return error.code, b""
 
 
-def test_no_path_but_health_answers_without_the_key(server):
+def test_only_health_responds_without_the_key(server):
     paths = json.loads(status_of("GET", f"{server[0]}/openapi.json", KEY)[1])["paths"]
     routes = [(method.upper(), path) for path, methods in paths.items() for method in methods]
     assert {("POST", "/collective_rpc"), ("POST", "/reset_prefix_cache"), ("POST", "/inference/v1/generate")} <= {
         *routes
     }
-    open_ones = {path for method, path in routes if status_of(method, server[0] + path, "wrong")[0] != 401}
-    assert open_ones == {"/health"}
+    open_paths = {path for method, path in routes if status_of(method, server[0] + path, "wrong")[0] != 401}
+    assert open_paths == {"/health"}
     assert {status_of("GET", server[0] + path, None)[0] for path in ("/metrics", "/docs", "/openapi.json")} == {401}
 
 
@@ -92,30 +92,30 @@ def test_log_probs_are_the_trainers_after_every_push(model, generator):
         assert generator.policy_version == version
 
 
-def test_a_step_costs_its_new_tokens_and_what_is_left_of_a_block(model, generator):
+def test_a_step_computes_its_new_tokens_and_a_partial_block(model, generator):
     generator.update_weights(model, 2)
     before = generator.fed_tokens
     requests = [Request(LONG, 0, 12)]
 
-    def go_on(number: int, completion: Completion) -> Request | None:
+    def advance(number: int, completion: Completion) -> Request | None:
         requests.append(Request(requests[-1].ids + completion.ids + (50, 51, 52), 1, 12))
         return requests[1] if len(requests) == 2 else None
 
-    generator.run(requests[:1], go_on)
+    generator.run(requests[:1], advance)
     assert generator.fed_tokens - before == (140 + 11) + (155 - 128 + 11)
 
 
-def test_a_push_that_did_not_arrive_is_found_out_however_small_the_step(model, generator, monkeypatch):
+def test_a_lost_push_of_a_small_step_is_detected(model, generator, monkeypatch):
     generator.update_weights(model, 3)
     take_a_small_step(model)
     with monkeypatch.context() as patch:
         patch.setattr(ServedEngine, "load", lambda engine, folder, dtype: None)
-        with pytest.raises(EngineError, match="does not hold the trainer's weights of policy version 4"):
+        with pytest.raises(EngineError, match="does not have the trainer's weights of policy version 4"):
             generator.update_weights(model, 4)
     generator.update_weights(model, 4)
 
 
-def test_a_trainer_does_not_train_on_what_anothers_weights_sampled(model, generator, server):
+def test_completions_of_another_trainers_weights_are_refused(model, generator, server):
     generator.update_weights(model, 5)
     other = generator_on(server[0])
     other.update_weights(small_model(tied=True, seed=7), 0)
@@ -153,7 +153,7 @@ def test_a_run_trains_on_what_the_server_samples(tmp_path_factory):
     assert "was destroyed" not in result.stderr
 
 
-def test_a_killed_server_ends_the_rollout_and_every_call_after_it(model, generator, server):
+def test_a_killed_server_ends_the_rollout_and_fails_later_calls(model, generator, server):
     """The last test of this server."""
     generator.update_weights(model, 7)
 

@@ -1,4 +1,4 @@
-"""`python train.py rollout=vllm` on BFCL tasks: two updates, the same ones with rollout=hf, and a killed engine."""
+"""`python train.py rollout=vllm` on BFCL tasks: two updates, their replay with rollout=hf, and a killed engine."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def vllm_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vllm")
     result = train(folder, "rollout=vllm", *ENGINE)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    # What asyncio says of an engine that was not ended in order.
+    # asyncio's message about an engine that was not closed properly.
     assert "was destroyed" not in result.stderr
     return folder
 
 
-def test_a_run_follows_the_one_that_samples_the_same_tokens_with_transformers(vllm_run: Path, tmp_path: Path):
+def test_a_run_equals_a_replay_of_its_tokens_with_transformers(vllm_run: Path, tmp_path: Path):
     replayed = ("rollout.generator._target_=replay.Replay", f"+rollout.generator.folder={vllm_run}")
     result = train(tmp_path, "rollout=hf", *replayed)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
@@ -70,9 +70,7 @@ def test_a_run_follows_the_one_that_samples_the_same_tokens_with_transformers(vl
     assert apart < 0.02 * moved
 
 
-def test_an_engine_killed_in_a_rollout_ends_the_run_in_a_sentence_with_the_checkpoint_intact(
-    vllm_run: Path, tmp_path: Path
-):
+def test_a_killed_engine_ends_the_run_with_one_sentence_and_an_intact_checkpoint(vllm_run: Path, tmp_path: Path):
     checkpoint = vllm_run / "checkpoints/last.ckpt"
     mortal = ("rollout.generator._target_=replay.Mortal", "+rollout.generator.killed_after=3")
     result = train(tmp_path, "rollout=vllm", *ENGINE, *mortal, f"ckpt_path={checkpoint}", "trainer.max_steps=5")

@@ -1,4 +1,4 @@
-"""What vLLM samples is sampled from the trainer's newest weights, and it is told when it is not."""
+"""vLLM samples from the trainer's newest weights, and differences are detected."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from envtune.rollout.vllm.vllm_generator import VLLMGenerator
 
 @pytest.fixture(scope="module", params=[False, True], ids=["untied", "tied"])
 def sampler(request: pytest.FixtureRequest) -> Iterator[tuple[PreTrainedModel, VLLMGenerator]]:
-    """A model and a generator that has its weights."""
+    """A model and a generator with its weights."""
     model, generator = small_model(request.param), small_generator()
     generator.update_weights(model, 0)
     yield model, generator
@@ -37,24 +37,24 @@ def test_log_probs_are_the_trainers_after_every_push(sampler):
     for version in range(3):
         change_all_weights(model, version)
         generator.update_weights(model, version)
-        # The same prompts each time, which the engine remembers from the weights before.
+        # Equal prompts each time, which the prefix cache contains for the old weights.
         assert Talk().play(generator).largest_difference(model) < 1e-4
         assert generator.policy_version == version
 
 
-def test_an_engine_that_remembers_what_old_weights_computed_is_found_out(sampler, monkeypatch):
+def test_a_prefix_cache_of_old_weights_is_detected(sampler, monkeypatch):
     model, generator = sampler
     generator.update_weights(model, 5)
     change_all_weights(model, 6)
     with monkeypatch.context() as patch:
-        patch.setattr(OwnEngine, "forget", lambda engine: None)
+        patch.setattr(OwnEngine, "reset_cache", lambda engine: None)
         with pytest.raises(EngineError, match="does not compute with the trainer's weights of policy version 6"):
             generator.update_weights(model, 6)
     generator.update_weights(model, 6)
     assert Talk().play(generator).largest_difference(model) < 1e-4
 
 
-def test_a_push_that_did_not_arrive_is_found_out_however_small_the_step(sampler, monkeypatch):
+def test_a_lost_push_of_a_small_step_is_detected(sampler, monkeypatch):
     model, generator = sampler
     generator.update_weights(model, 7)
     take_a_small_step(model)
@@ -62,7 +62,7 @@ def test_a_push_that_did_not_arrive_is_found_out_however_small_the_step(sampler,
         patch.setattr(OwnEngine, "load", lambda engine, folder, dtype: None)
         with pytest.raises(EngineError, match=r"trainer's weights of policy version 8: they differ in .* and 2 more"):
             generator.update_weights(model, 8)
-        # Which the log-probs of the probes do not tell.
+        # The log-probs of the probes do not show it.
         patch.setattr(vllm_generator, "differing_layers", lambda *_: [])
         generator.update_weights(model, 8)
     generator.update_weights(model, 8)
@@ -77,7 +77,7 @@ def test_a_push_that_did_not_arrive_is_found_out_however_small_the_step(sampler,
         ("model.norm.weight", "embedding, last norm or head;"),
     ],
 )
-def test_a_single_weight_that_was_left_out_is_found_out(sampler, monkeypatch, name: str, place: str):
+def test_a_single_weight_that_was_not_pushed_is_detected(sampler, monkeypatch, name: str, place: str):
     model, generator = sampler
     generator.update_weights(model, 7)
     old = model.get_parameter(name).clone()
@@ -96,26 +96,26 @@ def test_a_single_weight_that_was_left_out_is_found_out(sampler, monkeypatch, na
             generator.update_weights(model, 8)
 
 
-def test_tokens_of_weights_that_somebody_else_pushed_are_refused(sampler):
+def test_completions_of_another_runs_weights_are_refused(sampler):
     model, generator = sampler
     generator.update_weights(model, 7)
-    generator.engine.stamp("another run's")
+    generator.engine.set_weight_version("another run's")
     with pytest.raises(EngineError, match="sampled with weights that this run did not push last"):
         Talk().play(generator)
 
 
-def test_a_completion_depends_on_its_seed_and_on_nothing_beside_it(sampler):
+def test_a_completion_depends_only_on_its_prompt_and_seed(sampler):
     model, generator = sampler
     generator.update_weights(model, 9)
     together, again, alone = Talk().play(generator), Talk().play(generator), []
     generator.run([Request(PROMPTS[1], 1, 12)], lambda _, completion: alone.append(completion))
     assert [[c.ids for c in found] for found in together.found] == [[c.ids for c in found] for found in again.found]
     assert alone[0].ids == together.found[1][0].ids
-    # The first and the third chain have the same prompt.
+    # The first and the third sequence have equal prompts.
     assert together.found[0][0].ids != together.found[2][0].ids
 
 
-def test_a_step_costs_its_new_tokens_and_what_is_left_of_a_block(sampler):
+def test_a_step_computes_its_new_tokens_and_a_partial_block(sampler):
     model, generator = sampler
     generator.update_weights(model, 10)
     before = generator.fed_tokens
@@ -130,14 +130,14 @@ def test_a_step_costs_its_new_tokens_and_what_is_left_of_a_block(sampler):
         return requests[-1]
 
     generator.run(requests[:1], advance)
-    # 140 tokens and 11 of the 12 sampled ones; then whole blocks of 32 are remembered: of 155 tokens 128, of 170 160.
+    # 140 tokens and 11 of 12 sampled ones; then whole blocks of 32 are cached: 128 of 155 tokens, 160 of 170.
     assert generator.fed_tokens - before == (140 + 11) + (155 - 128 + 11) + (170 - 160 + 11)
 
 
-def test_more_prompts_than_fit_one_pass_wait_for_the_next(sampler):
+def test_prompts_beyond_one_pass_wait_for_the_next(sampler):
     model, generator = sampler
     generator.update_weights(model, 14)
-    # 4,000 tokens, of which a pass takes 2,048.
+    # 4,000 tokens; a pass takes 2,048.
     requests = [Request((number, *range(1, 400), *range(1, 101)), number, 4) for number in range(8)]
     found: dict[int, Completion] = {}
     generator.run(requests, lambda number, completion: found.update({number: completion}))
@@ -183,13 +183,13 @@ def test_greedy_completions_take_the_likeliest_token(sampler):
     assert logits[len(LONG) - 1 : -1].argmax(-1).tolist() == list(found[0].ids)
 
 
-def test_an_error_in_what_follows_a_completion_ends_the_run_and_not_the_engine(sampler):
+def test_an_error_in_advance_ends_the_run_but_not_the_engine(sampler):
     model, generator = sampler
 
     def advance(number: int, completion: Completion) -> None:
-        raise ValueError(f"chain {number} fails")
+        raise ValueError(f"sequence {number} fails")
 
-    with pytest.raises(ValueError, match="chain 0 fails"):
+    with pytest.raises(ValueError, match="sequence 0 fails"):
         generator.run([Request((1, 2), 0, 2), Request((3, 4), 1, 400)], advance)
     generator.update_weights(model, 13)
     assert Talk().play(generator).largest_difference(model) < 1e-4

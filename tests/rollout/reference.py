@@ -1,4 +1,4 @@
-"""Sampling as slowly and plainly as it can be written, and ways to play requests and watch a model."""
+"""A plain reference sampler, and functions to run requests and to record forward passes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from envtune.rollout.generator import Completion, Generator, Request
 def plain_completion(
     model, request: Request, temperature: float, stop_ids: Sequence[int] = (), greedy: bool = False
 ) -> Completion:
-    """One request by itself: every token from a pass over all before it, without cache, padding or batch."""
+    """Sample one request: every token from a pass over all earlier tokens, without cache, padding or batch."""
     ids, logprobs = list(request.ids), []
     noise = np.random.default_rng(request.seed).random(request.max_new_tokens)
     for uniform in noise:
@@ -31,14 +31,14 @@ def plain_completion(
 
 
 def completions(generator: Generator, requests: Sequence[Request], greedy: bool = False) -> list[Completion]:
-    """One completion for each request, none of which is followed by another."""
-    found: dict[int, Completion] = {}
-    generator.run(requests, lambda number, completion: found.update({number: completion}), greedy)
-    return [found[number] for number in range(len(requests))]
+    """Return one completion for each request, in sequences of a single request."""
+    sampled: dict[int, Completion] = {}
+    generator.run(requests, lambda number, completion: sampled.update({number: completion}), greedy)
+    return [sampled[number] for number in range(len(requests))]
 
 
 def passes(model, action: Callable[[], object]) -> list[int]:
-    """The tokens, padding included, of each pass through the model during ``action``."""
+    """Return the number of tokens, padding included, of each forward pass during ``action``."""
     fed: list[int] = []
     hook = model.register_forward_pre_hook(
         lambda _, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True

@@ -34,18 +34,18 @@ from envtune.trajectory import EpisodeEnd, FormatError, FormatFault, TokenRecord
 
 
 def sampled_runs(tokens: TokenRecord) -> list[tuple[list[int], list[float]]]:
-    """Ids and log-probs of each run of sampled tokens."""
-    places = itertools.groupby(range(len(tokens.ids)), key=tokens.completion_mask.__getitem__)
-    runs = [list(run) for sampled, run in places if sampled]
+    """Return ids and log-probs of each run of sampled tokens."""
+    positions = itertools.groupby(range(len(tokens.ids)), key=tokens.completion_mask.__getitem__)
+    runs = [list(run) for sampled, run in positions if sampled]
     return [([tokens.ids[i] for i in run], [tokens.logprobs[i] for i in run]) for run in runs]
 
 
 def mixed_script(users: Sequence[str], seed: int) -> str:
-    """Task 0 is played to the end, the others only answer."""
+    """Solve task 0, only answer in the others."""
     return (PERFECT if users[0].startswith("Task 0:") else IDLE)[len(users) - 1]
 
 
-def test_sampled_ids_and_log_probs_land_unchanged_between_the_environments_ids(tokenizer: Any):
+def test_sampled_ids_and_log_probs_are_recorded_unchanged_between_environment_ids(tokenizer: Any):
     generator = ScriptedGenerator(tokenizer, always(PERFECT))
     tokens = toy_collector(tokenizer, generator).play([EpisodeRequest(toy_task(), 3)])[0].tokens
     assert tokens is not None
@@ -62,7 +62,7 @@ def test_sampled_ids_and_log_probs_land_unchanged_between_the_environments_ids(t
     assert all(p == 0.0 for p, sampled in zip(tokens.logprobs, tokens.completion_mask, strict=True) if not sampled)
 
 
-def test_every_request_is_the_record_up_to_its_completion(tokenizer: Any):
+def test_every_prompt_is_a_prefix_of_the_recorded_ids(tokenizer: Any):
     generator = ScriptedGenerator(tokenizer, always(PERFECT))
     tokens = toy_collector(tokenizer, generator).play([EpisodeRequest(toy_task(), 3)])[0].tokens
     assert tokens is not None
@@ -71,7 +71,7 @@ def test_every_request_is_the_record_up_to_its_completion(tokenizer: Any):
     assert [call[0].ids for call in generator.calls] == [tokens.ids[:start] for start in starts]
 
 
-def test_a_clipped_completion_is_closed_by_an_end_token_that_was_not_sampled(tokenizer: Any):
+def test_a_clipped_completion_is_closed_by_an_end_token_outside_the_mask(tokenizer: Any):
     generator = ScriptedGenerator(tokenizer, always((MKDIR, ANSWER, ANSWER)))
     trajectory = toy_collector(tokenizer, generator, max_completion_tokens=20).play([EpisodeRequest(toy_task(), 3)])[0]
     tokens = trajectory.tokens
@@ -85,8 +85,7 @@ def test_a_clipped_completion_is_closed_by_an_end_token_that_was_not_sampled(tok
     assert trajectory.steps[0].action.fault is FormatFault.TOO_LONG
 
 
-def test_the_token_limit_truncates_the_episode_and_the_last_completion_gets_what_is_left(tokenizer: Any):
-    # The first call takes 35 ids and its end token; with the result's ids before it, the second gets the rest of 50.
+def test_the_last_completion_is_limited_by_the_remaining_token_budget(tokenizer: Any):
     generator = ScriptedGenerator(tokenizer, always((MKDIR, LS)))
     trajectory = toy_collector(tokenizer, generator, max_response_tokens=70).play([EpisodeRequest(toy_task(), 3)])[0]
     observed = len(Template(tokenizer, STYLE).append("[1] mkdir: None"))
@@ -98,7 +97,7 @@ def test_the_token_limit_truncates_the_episode_and_the_last_completion_gets_what
     assert len(trajectory.tokens.ids) == trajectory.tokens.prompt_length + 70
 
 
-def test_an_observation_that_leaves_no_token_also_truncates(tokenizer: Any):
+def test_an_observation_that_exhausts_the_token_budget_truncates_the_episode(tokenizer: Any):
     generator = ScriptedGenerator(tokenizer, always(PERFECT))
     said = len(tokenizer.encode(MKDIR)) + 1
     trajectory = toy_collector(tokenizer, generator, max_response_tokens=said).play([EpisodeRequest(toy_task(), 3)])[0]
@@ -115,7 +114,7 @@ def test_the_step_limit_ends_an_episode(tokenizer: Any):
     assert len(trajectory.steps) == len(generator.calls) == 2
 
 
-def test_a_prompt_that_is_too_long_is_refused_in_one_sentence(tokenizer: Any):
+def test_a_prompt_that_is_too_long_is_refused(tokenizer: Any):
     length = len(Template(tokenizer, STYLE).open("Task 7: make a.", DOCUMENTS))
     generator = ScriptedGenerator(tokenizer, always(PERFECT))
     exact = toy_collector(tokenizer, generator, max_prompt_tokens=length)
@@ -128,18 +127,18 @@ def test_a_prompt_that_is_too_long_is_refused_in_one_sentence(tokenizer: Any):
 
 
 def requests_by_task(tokenizer: Any, tasks: list[EpisodeRequest], max_episodes: int) -> dict[str, list[Request]]:
-    """What the generator was asked for, by the task's first message, in the order of the steps."""
+    """Return the generator's requests in the order of the steps, by the first word of the task's message."""
     generator = ScriptedGenerator(tokenizer, mixed_script)
     toy_collector(tokenizer, generator, max_episodes=max_episodes).play(tasks)
-    found: dict[str, list[Request]] = {}
+    by_task: dict[str, list[Request]] = {}
     for request in itertools.chain(*generator.calls):
         name = tokenizer.decode(request.ids).split("<|im_start|>user\n")[1].split(":")[0]
-        found.setdefault(name, []).append(request)
+        by_task.setdefault(name, []).append(request)
     assert max(map(len, generator.calls)) <= max_episodes
-    return found
+    return by_task
 
 
-def test_requests_depend_on_the_episodes_seed_and_step_alone(tokenizer: Any):
+def test_requests_depend_only_on_the_episodes_seed_and_step(tokenizer: Any):
     tasks = [EpisodeRequest(toy_task(number), seed=100 + number) for number in range(4)]
     together = requests_by_task(tokenizer, tasks, max_episodes=64)
     assert together == requests_by_task(tokenizer, tasks, max_episodes=3)
@@ -151,15 +150,15 @@ def test_requests_depend_on_the_episodes_seed_and_step_alone(tokenizer: Any):
     assert reseeded[0].seed != together["Task 2"][0].seed
 
 
-def test_a_waiting_episode_begins_in_the_step_after_another_one_ended(tokenizer: Any):
-    # Two at a time: task 0 takes four steps, and beside it tasks 1 and 2 take two each.
+def test_a_waiting_episode_starts_in_the_step_after_another_one_ends(tokenizer: Any):
+    # Two slots: task 0 takes four steps, meanwhile tasks 1 and 2 take two each.
     generator = ScriptedGenerator(tokenizer, mixed_script)
     requests = [EpisodeRequest(toy_task(number), seed=number) for number in range(3)]
     toy_collector(tokenizer, generator, max_episodes=2).play(requests)
     assert [len(call) for call in generator.calls] == [2, 2, 2, 2]
 
 
-def test_every_trajectory_is_handed_out_as_soon_as_its_episode_is_over(tokenizer: Any):
+def test_finished_is_called_when_an_episode_ends(tokenizer: Any):
     generator = ScriptedGenerator(tokenizer, mixed_script)
     requests = [EpisodeRequest(toy_task(number), seed=number) for number in range(3)]
     finished: list[tuple[str, int]] = []
@@ -169,7 +168,7 @@ def test_every_trajectory_is_handed_out_as_soon_as_its_episode_is_over(tokenizer
     assert {trajectory.task_id for trajectory in played} == {"toy_0", "toy_1", "toy_2"}
 
 
-def test_an_error_in_the_environment_reaches_the_caller(tokenizer: Any):
+def test_an_error_in_the_environment_is_raised_by_play(tokenizer: Any):
     class Failing(Actionable):
         def for_episode(self, seed: int) -> Any:
             if seed == 3:
@@ -179,12 +178,12 @@ def test_an_error_in_the_environment_reaches_the_caller(tokenizer: Any):
     generator = HFGenerator()
     generator.update_weights(toy_model(), 0)
     collector = toy_collector(tokenizer, generator, Failing(), max_completion_tokens=4, max_episodes=2)
-    # It begins in the sampling of the others, in a thread of its own.
+    # The fourth episode starts in the environment thread.
     with pytest.raises(RuntimeError, match="the fourth episode cannot begin"):
         collector.play([EpisodeRequest(toy_task(number), seed=number) for number in range(4)])
 
 
-def test_trajectories_come_in_the_order_of_the_requests_whoever_finishes_first(tokenizer: Any):
+def test_trajectories_are_in_the_order_of_the_requests(tokenizer: Any):
     # Task 0 takes four steps, the others two.
     generator = ScriptedGenerator(tokenizer, mixed_script)
     requests = [EpisodeRequest(toy_task(number), seed=50 + number) for number in (3, 0, 2, 1)]
@@ -198,7 +197,7 @@ def test_trajectories_come_in_the_order_of_the_requests_whoever_finishes_first(t
     assert [trajectory.success for trajectory in played] == [False, True, False, False]
 
 
-def test_trajectories_carry_the_generators_policy_version_and_greed_is_passed_on(tokenizer: Any):
+def test_trajectories_record_the_policy_version_and_greedy_is_passed_on(tokenizer: Any):
     generator = ScriptedGenerator(tokenizer, always(IDLE))
     collector = toy_collector(tokenizer, generator)
     for version in (0, 7):
@@ -214,7 +213,7 @@ def test_a_limit_below_one_is_named(tokenizer: Any, limit: str):
         toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(IDLE)), **{limit: 0})
 
 
-def test_an_episode_that_may_outgrow_the_models_window_is_refused(tokenizer: Any):
+def test_a_token_budget_beyond_the_models_window_is_refused(tokenizer: Any):
     collector = toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(IDLE)))
     collector.check_window(1024 + 512)
     collector.check_window(None)
@@ -222,7 +221,7 @@ def test_an_episode_that_may_outgrow_the_models_window_is_refused(tokenizer: Any
         collector.check_window(1535)
 
 
-def test_a_played_episodes_log_probs_are_those_of_a_fresh_pass_over_its_record(tokenizer: Any):
+def test_recorded_log_probs_equal_those_of_a_fresh_pass(tokenizer: Any):
     model = toy_model().eval()
     generator = HFGenerator(temperature=0.8)
     generator.update_weights(model, 4)
@@ -240,7 +239,7 @@ def test_a_played_episodes_log_probs_are_those_of_a_fresh_pass_over_its_record(t
         torch.testing.assert_close(torch.tensor(tokens.logprobs)[1:][mask], expected[mask], atol=1e-4, rtol=0)
 
 
-def test_episodes_are_played_with_hints_unless_they_are_not_wanted(tokenizer: Any):
+def test_hints_can_be_switched_off(tokenizer: Any):
     collector = toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(TWICE)), Actionable())
     requests = [EpisodeRequest(toy_task(), 0)]
     hinted, plain = collector.play(requests)[0], collector.play(requests, hints=False)[0]
@@ -250,7 +249,7 @@ def test_episodes_are_played_with_hints_unless_they_are_not_wanted(tokenizer: An
     assert plain.success
 
 
-def test_annealed_hints_are_drawn_by_the_seeds_of_the_episodes_whatever_is_played_beside_them(tokenizer: Any):
+def test_annealed_hints_depend_only_on_the_seed_of_the_episode(tokenizer: Any):
     augmentation = Annealed(Actionable(), 4, "success", 0.0, 1.0)
     augmentation.observe([0.5])
     collector = toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(TWICE)), augmentation, max_episodes=7)

@@ -12,13 +12,12 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, Qwen2Config, Qwen2ForC
 
 from envtune.errors import UserError
 from envtune.rollout.generator import BrokenPolicy, Completion, Request
-from envtune.rollout.hf import prefix_cache as prompts_module
-from envtune.rollout.hf import running_batch as running_batch_module
+from envtune.rollout.hf import prefix_cache, running_batch
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.rollout.hf.kv_rows import KvRows
 
 TEMPERATURE = 0.8
-# Of several lengths; the last repeats the first.
+# Different lengths; the last equals the first.
 LONG = tuple(range(1, 41))
 PROMPTS = (LONG, (5, 6, 7), (9,), (8, 7, 6, 5, 4, 3), LONG)
 
@@ -50,8 +49,8 @@ def requests_of(prompts=PROMPTS, max_new_tokens: int = 12) -> list[Request]:
     return [Request(prompt, seed, max_new_tokens) for seed, prompt in enumerate(prompts)]
 
 
-def chains(*steps: tuple[Request, ...]):
-    """The first requests of some chains, and an ``advance`` that returns the others and keeps all completions."""
+def sequences(*steps: tuple[Request, ...]):
+    """Return the first requests, an ``advance`` that returns the others, and the list of all completions."""
     left = [deque(requests[1:]) for requests in steps]
     found: list[list[Completion]] = [[] for _ in steps]
 
@@ -63,9 +62,9 @@ def chains(*steps: tuple[Request, ...]):
 
 
 class Talk:
-    """Chains of several steps: behind each completion comes an observation, of a length of its own in each chain.
+    """Sequences of several steps, with observations of different lengths after the completions.
 
-    ``requests[number]`` and ``found[number]`` are what each chain was asked and what it got.
+    ``requests[number]`` and ``found[number]`` are the requests and completions of each sequence.
     """
 
     def __init__(self, prompts=PROMPTS, steps: int = 3, max_new_tokens: int = 8) -> None:
@@ -91,12 +90,12 @@ class Talk:
 
     @property
     def length(self) -> int:
-        """Tokens of all chains, but for the last of each."""
+        """Tokens of all sequences, without the last token of each."""
         return sum(len(r[-1].ids) + len(c[-1].ids) - 1 for r, c in zip(self.requests, self.found, strict=True))
 
 
 def assert_plain(model, requests, completions, stop_ids=(), greedy=False):
-    """The completions are those of the reference: the same tokens, log-probs to 1e-5."""
+    """Compare with the reference: equal tokens, log-probs to 1e-5 nats."""
     for request, completion in zip(requests, completions, strict=True):
         expected = plain_completion(model, request, TEMPERATURE, stop_ids, greedy)
         assert (completion.ids, completion.ended) == (expected.ids, expected.ended)
@@ -110,14 +109,14 @@ def assert_all_plain(model, talk: Talk):
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("greedy", [False, True], ids=["sampled", "greedy"])
-def test_tokens_and_log_probs_are_those_of_the_plain_reference(attention, greedy):
+def test_tokens_and_log_probs_equal_the_reference(attention, greedy):
     model = tiny_model(attention=attention)
     requests = requests_of()
     assert_plain(model, requests, completions(generator_of(model), requests, greedy), greedy=greedy)
 
 
 @pytest.mark.parametrize("max_batch_size", [1, 2, 3, 64])
-def test_chains_of_steps_equal_the_reference_for_any_batch_size(max_batch_size):
+def test_sequences_equal_the_reference_for_any_batch_size(max_batch_size):
     model = tiny_model()
     talk = Talk().play(generator_of(model, max_batch_size=max_batch_size))
     assert [len(found) for found in talk.found] == [3] * len(PROMPTS)
@@ -125,40 +124,39 @@ def test_chains_of_steps_equal_the_reference_for_any_batch_size(max_batch_size):
 
 
 @pytest.mark.parametrize("pass_tokens", [1, 7, 20])
-def test_passes_of_any_size_give_the_same_tokens_and_stay_within_it(monkeypatch, pass_tokens):
+def test_the_size_of_passes_is_bounded_and_changes_no_token(monkeypatch, pass_tokens):
     model = tiny_model()
-    for module in (prompts_module, running_batch_module):
+    for module in (prefix_cache, running_batch):
         monkeypatch.setattr(module, "PASS_TOKENS", pass_tokens)
     talk = Talk()
     fed = passes(model, lambda: talk.play(generator_of(model)))
     assert_all_plain(model, talk)
-    # Beside at most so many that begin or go on (or a single longer one: an observation has 3 to 9 tokens), each of the
-    # five chains may get one.
+    # At most so many new tokens (or one longer observation of up to 9), and one for each of the five sequences.
     assert max(fed) <= max(pass_tokens, 10) + 5
 
 
 @pytest.mark.parametrize("max_batch_size", [1, 2, 64])
-def test_nobody_is_fed_a_token_twice(max_batch_size):
+def test_no_token_is_fed_twice(max_batch_size):
     model = tiny_model()
     talk, generator = Talk(), generator_of(model, max_batch_size=max_batch_size)
     fed = passes(model, lambda: talk.play(generator))
-    # The last sampled token of a chain is never fed.
+    # The last sampled token of a sequence is never fed.
     once = talk.length
     if max_batch_size == 64:
-        # The first and the last chain begin with the same 40 tokens, and now they run at the same time.
+        # The first and the last sequence share a prompt of 40 tokens and run at the same time.
         once -= len(LONG)
     assert sum(fed) == generator.fed_tokens == once
 
 
-def test_a_group_that_plays_one_after_the_other_still_shares_its_prompt():
+def test_sequences_of_a_group_share_a_prompt_even_one_after_another():
     model = tiny_model()
     requests = [Request(LONG, seed, 3) for seed in range(4)]
     generator = generator_of(model, max_batch_size=1)
-    # 40 tokens of the prompt, and in each of four rows all sampled ones but the last.
+    # 40 tokens of the prompt, and in each of four rows all sampled tokens except the last.
     assert sum(passes(model, lambda: completions(generator, requests))) == 40 + 4 * 2
 
 
-def test_what_a_prompt_begins_with_is_taken_from_another_prompt():
+def test_a_prefix_is_copied_from_another_prompt():
     model = tiny_model()
     requests = [Request(LONG, 0, 4), Request((*LONG[:30], 60, 61), 1, 4)]
     found: list[Completion] = []
@@ -167,28 +165,25 @@ def test_what_a_prompt_begins_with_is_taken_from_another_prompt():
     assert_plain(model, requests, found)
 
 
-def test_every_step_gives_each_running_row_a_token_and_feeds_nothing_else():
+def test_every_step_feeds_one_token_per_running_row():
     model = tiny_model()
-    # Each prompt has a pass of its own and gives a first token; two rows sample a second one, one a third and fourth.
+    # Each prompt has its own pass for the first token; two rows sample a second token, one a third and fourth.
     requests = [Request((i + 1,), 0, limit) for i, limit in enumerate((1, 2, 4))]
     assert passes(model, lambda: completions(generator_of(model), requests)) == [1, 1, 1, 2, 1, 1]
 
 
-def test_a_waiting_chain_begins_as_soon_as_a_row_is_free():
+def test_a_waiting_sequence_starts_when_a_slot_is_free():
     model = tiny_model()
     requests = [Request((i + 1,), 0, limit) for i, limit in enumerate((6, 2, 3))]
     fed = passes(model, lambda: completions(generator_of(model, max_batch_size=2), requests))
-    # Two prompts; both chains, and the second has its two tokens. The first alone, while it is asked what follows for
-    # the second. Nothing does: the third prompt, its first token with the first chain's fourth, and both to their end.
+    # Two prompts; both sequences, which completes the second; the first alone until the result for the second, which
+    # ends it; the third prompt; the third sequence beside the first, to the end of both.
     assert fed == [1, 1, 2, 1, 1, 1, 2, 2]
 
 
-def test_a_chain_that_goes_on_is_fed_its_observation_beside_the_others():
+def test_an_observation_is_fed_in_the_pass_of_the_other_sequences():
     model = tiny_model()
-    first, advance, found = chains(
-        (Request((1,), 0, 7),),
-        (Request((2,), 1, 1),),
-    )
+    first, advance, found = sequences((Request((1,), 0, 7),), (Request((2,), 1, 1),))
     second: list[Request] = []
 
     def observe(number: int, completion: Completion) -> Request | None:
@@ -199,41 +194,41 @@ def test_a_chain_that_goes_on_is_fed_its_observation_beside_the_others():
         return second[0]
 
     fed = passes(model, lambda: generator_of(model).run(first, observe))
-    # Both prompts; the first chain alone while the second's observation is made; then the second's sampled token and
-    # three observed ones beside the first chain's; both; the first alone until it has seven.
+    # Both prompts; the first sequence alone until the second's observation; the second's sampled token and three
+    # observed ones beside the first's; both; the first alone up to seven tokens.
     assert fed == [1, 1, 1, 1 + 4, 1 + 1, 1, 1, 1]
     assert_plain(model, second, found[1][1:])
 
 
-def test_a_request_that_does_not_continue_its_chain_begins_anew():
+def test_a_request_that_does_not_extend_its_sequence_starts_a_new_one():
     model = tiny_model()
-    # The second is longer than the first and its completion, the third shorter.
+    # The second is longer than the first with its completion, the third is shorter.
     steps = (Request(LONG, 0, 4), Request((*LONG[:20], *range(30, 60)), 1, 4), Request((7, 8), 2, 4))
-    first, advance, found = chains(steps)
+    first, advance, found = sequences(steps)
     generator_of(model).run(first, advance)
     assert_plain(model, steps, found[0])
 
 
-def test_the_rows_of_chains_that_ended_are_used_again():
+def test_rows_of_ended_sequences_are_reused():
     model = tiny_model()
-    seen: list[int] = []
+    sizes: list[int] = []
     generator = generator_of(model, max_batch_size=2)
     requests = [Request((i + 1, i + 2), i, 3) for i in range(12)]
     write = KvRows.write
 
     def watched(rows, *arguments):
         write(rows, *arguments)
-        seen.append(rows.keys[0].shape[0])
+        sizes.append(rows.keys[0].shape[0])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(KvRows, "write", watched)
         assert_plain(model, requests, completions(generator, requests))
-    # Two rows of tails and no more; of prompts one more, the last one taken.
-    assert max(seen) <= 4
+    # Two rows of tails; of prompts, one more stays cached.
+    assert max(sizes) <= 4
 
 
 @pytest.mark.parametrize("max_cache_tokens", [1, 60, 110, 200])
-def test_too_small_a_cache_changes_no_token(max_cache_tokens):
+def test_a_small_cache_changes_no_token(max_cache_tokens):
     model = tiny_model()
     talk, generator = Talk(), generator_of(model, max_cache_tokens=max_cache_tokens)
     talk.play(generator)
@@ -242,7 +237,7 @@ def test_too_small_a_cache_changes_no_token(max_cache_tokens):
 
 
 @pytest.mark.parametrize("max_cache_tokens", [220, 300, 400])
-def test_slots_stay_within_the_bound_with_more_than_one_chain(monkeypatch, max_cache_tokens):
+def test_the_cache_stays_within_its_limit_with_several_sequences(monkeypatch, max_cache_tokens):
     model = tiny_model()
     allocated: dict[KvRows, int] = {}
     most = 0
@@ -255,13 +250,13 @@ def test_slots_stay_within_the_bound_with_more_than_one_chain(monkeypatch, max_c
         most = max(most, sum(allocated.values()))
 
     monkeypatch.setattr(KvRows, "write", watched)
-    # Of many prompts, so that both kinds of rows grow.
+    # Many prompts, so that prompts and tails both grow.
     prompts = [tuple(range(i, i + 12)) for i in range(20)]
     Talk(prompts).play(generator_of(model, max_cache_tokens=max_cache_tokens))
     assert max_cache_tokens / 2 < most <= max_cache_tokens
 
 
-def test_after_an_update_of_the_weights_nothing_old_is_used():
+def test_cached_states_do_not_survive_a_weight_update():
     model = tiny_model()
     generator = generator_of(model)
     Talk().play(generator)
@@ -271,23 +266,23 @@ def test_after_an_update_of_the_weights_nothing_old_is_used():
     assert_all_plain(model, Talk().play(generator))
 
 
-def test_an_error_in_what_follows_a_completion_reaches_the_caller_and_ends_the_run():
+def test_an_error_in_advance_ends_the_run_and_is_raised():
     calls = []
 
     def advance(number: int, completion: Completion) -> None:
         calls.append(number)
-        raise UserError(f"chain {number} fails")
+        raise UserError(f"sequence {number} fails")
 
     generator = generator_of(tiny_model())
-    with pytest.raises(UserError, match="chain 1 fails"):
+    with pytest.raises(UserError, match="sequence 1 fails"):
         generator.run([Request((5,), 0, 12), Request((6,), 0, 2)], advance)
     assert calls == [1]
-    assert not any(thread.name.startswith("advance") for thread in threading.enumerate())
-    # And the generator can be used again.
+    assert not any(thread.name.startswith("environment") for thread in threading.enumerate())
+    # The generator remains usable.
     assert_plain(generator._model, [Request((5,), 0, 3)], completions(generator, [Request((5,), 0, 3)]))
 
 
-def test_others_are_sampled_while_a_tool_runs():
+def test_other_sequences_are_sampled_while_a_tool_runs():
     model = tiny_model()
     decoded = threading.Event()
     hook = model.register_forward_hook(lambda *_: decoded.set() if waiting.is_set() else None)
@@ -304,7 +299,7 @@ def test_others_are_sampled_while_a_tool_runs():
     assert overlapped == [True]
 
 
-def test_how_long_a_tool_takes_changes_no_pass():
+def test_the_duration_of_a_tool_changes_no_pass():
     model = tiny_model()
 
     def fed(seconds: float) -> list[int]:
@@ -320,7 +315,7 @@ def test_how_long_a_tool_takes_changes_no_pass():
     assert fed(0.0) == fed(0.02)
 
 
-def test_an_end_token_stops_a_row_and_is_part_of_its_completion():
+def test_an_end_token_ends_a_completion_and_is_part_of_it():
     model = tiny_model()
     requests = requests_of()
     free = completions(generator_of(model), requests)
@@ -332,7 +327,7 @@ def test_an_end_token_stops_a_row_and_is_part_of_its_completion():
     assert len(stopped[0].ids) <= 4
 
 
-def test_every_request_gets_exactly_its_number_of_tokens():
+def test_without_end_tokens_completions_have_the_maximal_length():
     requests = [Request(prompt, 0, limit) for prompt, limit in zip(PROMPTS, (1, 7, 3, 2, 5), strict=True)]
     found = completions(generator_of(tiny_model()), requests)
     assert [len(c.ids) for c in found] == [1, 7, 3, 2, 5]
@@ -348,11 +343,11 @@ def test_sampled_frequencies_follow_the_models_distribution():
     drawn = torch.bincount(torch.tensor([c.ids[0] for c in found]), minlength=64)
     likely = expected >= 5
     statistic = ((drawn - expected)[likely] ** 2 / expected[likely]).sum().item()
-    # Mean k and variance 2k for k tokens: five standard deviations above the mean.
+    # Chi-squared with k tokens has mean k and variance 2k; the limit is five standard deviations above the mean.
     assert statistic < likely.sum() + 5 * math.sqrt(2 * likely.sum())
 
 
-def test_the_model_is_left_as_it_was_found():
+def test_sampling_leaves_the_model_unchanged():
     model = tiny_model().train()
     completions(generator_of(model), requests_of())
     assert model.training
@@ -361,7 +356,7 @@ def test_the_model_is_left_as_it_was_found():
 
 
 @pytest.mark.parametrize("greedy", [True, False])
-def test_a_policy_that_gives_no_numbers_is_told_with_its_update_and_what_to_do(greedy):
+def test_nan_logits_raise_an_error_with_the_policy_version_and_a_remedy(greedy):
     model = tiny_model()
     generator = generator_of(model, version=12)
     torch.nn.init.constant_(model.lm_head.weight, math.nan)
@@ -373,7 +368,7 @@ def test_no_requests_give_no_completions():
     assert completions(generator_of(tiny_model()), []) == []
 
 
-def test_generating_without_weights_is_refused():
+def test_sampling_without_weights_is_refused():
     with pytest.raises(RuntimeError, match="call update_weights first"):
         completions(HFGenerator(), requests_of())
 
@@ -402,7 +397,7 @@ def test_a_request_without_ids_is_refused():
         Request((), 0, 1)
 
 
-def test_a_completion_ends_at_a_token_that_only_the_request_names():
+def test_end_ids_of_a_request_end_its_completion():
     generator = generator_of(tiny_model())
     free = completions(generator, [Request(LONG, 0, 12)])[0]
     ended = completions(generator, [Request(LONG, 0, 12, (free.ids[3],))])[0]

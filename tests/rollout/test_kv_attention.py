@@ -26,8 +26,8 @@ def model(request):
     return kind(config(**SIZES, attn_implementation=ATTENTION)).eval().requires_grad_(False)
 
 
-class Held:
-    """Rows of prompts and tails, and beside them the ids that they hold."""
+class CachedRows:
+    """Rows of prompts and tails, with the ids in them."""
 
     def __init__(self, model, prompts, tails: int) -> None:
         self.model, self.prompt_ids = model, list(prompts)
@@ -45,7 +45,7 @@ class Held:
         torch.testing.assert_close(logits, self.plain(self.prompt_ids[row])[-1:], atol=1e-5, rtol=0)
 
     def feed(self, *feeds: Feed) -> None:
-        """Checks the logits behind every row's last token against a plain pass over all of its tokens."""
+        """Compare the logits after every row's last token with those of a plain pass over all of its tokens."""
         logits = self.model(**StepPass(self.prompts, self.tails, feeds, CPU).arguments).logits[0]
         assert logits.shape == (len(feeds), 64)
         for feed, row_logits in zip(feeds, logits, strict=True):
@@ -61,36 +61,36 @@ class Held:
 
 
 def test_rows_of_different_prompts_and_lengths_get_one_token_together(model):
-    held = Held(model, [LONG, SHORT], tails=4)
-    held.feed(Feed(0, 0, (40,)), Feed(1, 1, (41,)), Feed(0, 2, (42,)))
-    # The row 2 gets none; the row 3 begins.
-    held.feed(Feed(0, 0, (43,)), Feed(1, 1, (44,)))
-    held.feed(Feed(0, 0, (45,)), Feed(1, 1, (46,)), Feed(0, 2, (47,)), Feed(1, 3, (48,)))
+    rows = CachedRows(model, [LONG, SHORT], tails=4)
+    rows.feed(Feed(0, 0, (40,)), Feed(1, 1, (41,)), Feed(0, 2, (42,)))
+    # Row 2 gets no token; row 3 begins.
+    rows.feed(Feed(0, 0, (43,)), Feed(1, 1, (44,)))
+    rows.feed(Feed(0, 0, (45,)), Feed(1, 1, (46,)), Feed(0, 2, (47,)), Feed(1, 3, (48,)))
 
 
 def test_rows_that_get_several_tokens_are_fed_beside_those_that_get_one(model):
-    held = Held(model, [LONG, SHORT], tails=4)
-    held.feed(Feed(0, 0, (40,)), Feed(1, 1, (41, 42, 43)), Feed(0, 3, (44, 45)), Feed(0, 2, (46,)))
-    held.feed(Feed(0, 0, (50,)), Feed(1, 1, (51,)), Feed(0, 2, (52,)), Feed(0, 3, (53, 54)))
-    held.feed(Feed(1, 1, (55, 56)), Feed(0, 2, (57, 58, 59)))
+    rows = CachedRows(model, [LONG, SHORT], tails=4)
+    rows.feed(Feed(0, 0, (40,)), Feed(1, 1, (41, 42, 43)), Feed(0, 3, (44, 45)), Feed(0, 2, (46,)))
+    rows.feed(Feed(0, 0, (50,)), Feed(1, 1, (51,)), Feed(0, 2, (52,)), Feed(0, 3, (53, 54)))
+    rows.feed(Feed(1, 1, (55, 56)), Feed(0, 2, (57, 58, 59)))
 
 
-def test_a_prompt_without_rows_in_a_pass_disturbs_nobody(model):
-    held = Held(model, [SHORT, LONG, (9,)], tails=2)
-    held.feed(Feed(2, 0, (40,)), Feed(1, 1, (41,)))
+def test_a_prompt_without_rows_in_a_pass_changes_no_logits(model):
+    rows = CachedRows(model, [SHORT, LONG, (9,)], tails=2)
+    rows.feed(Feed(2, 0, (40,)), Feed(1, 1, (41,)))
 
 
 def test_a_prompt_may_be_fed_in_parts(model):
-    held = Held(model, [LONG[:7], SHORT], tails=2)
-    held.prompts.reserve(2, 20, 10_000)
-    held.prompt_ids[0] = LONG[:8]
-    held.feed_prompt(0, LONG[7:8])
-    held.prompt_ids[0] = LONG
-    held.feed_prompt(0, LONG[8:])
-    held.feed(Feed(0, 0, (40,)), Feed(1, 1, (41,)))
+    rows = CachedRows(model, [LONG[:7], SHORT], tails=2)
+    rows.prompts.reserve(2, 20, 10_000)
+    rows.prompt_ids[0] = LONG[:8]
+    rows.feed_prompt(0, LONG[7:8])
+    rows.prompt_ids[0] = LONG
+    rows.feed_prompt(0, LONG[8:])
+    rows.feed(Feed(0, 0, (40,)), Feed(1, 1, (41,)))
 
 
-def test_an_attention_that_is_not_handed_the_pass_says_so():
+def test_a_model_that_does_not_pass_arguments_to_its_attention_is_refused():
     states = torch.zeros(1, 1, 1, 4)
-    with pytest.raises(TypeError, match="does not hand arguments on to its attention"):
+    with pytest.raises(TypeError, match="does not pass arguments on to attention"):
         kv_rows_attention(torch.nn.Identity(), states, states, states, None)

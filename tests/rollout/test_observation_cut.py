@@ -1,4 +1,4 @@
-"""A long observation reaches the model without its middle; what is judged and recorded is the whole."""
+"""A long observation loses its middle in the prompt; verdict and record use the whole observation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TASK = Task(
 
 
 def play(tokenizer: Any, max_observation_tokens: int | None) -> tuple[Trajectory, str]:
-    """The trajectory, and everything that its model read and wrote."""
+    """Return the trajectory and the text of all its tokens."""
     collector = Collector(
         ScriptedGenerator(tokenizer, always((LS, ANSWER))),
         Template(tokenizer, STYLE, max_observation_tokens),
@@ -35,7 +35,7 @@ def play(tokenizer: Any, max_observation_tokens: int | None) -> tuple[Trajectory
     return trajectory, tokenizer.decode(trajectory.tokens.ids)
 
 
-def test_the_verdict_and_the_record_do_not_depend_on_the_cut(tokenizer: Any) -> None:
+def test_the_cut_changes_neither_verdict_nor_record(tokenizer: Any) -> None:
     whole, read = play(tokenizer, None)
     cut, read_cut = play(tokenizer, 120)
     assert "file_030" in read

@@ -13,7 +13,7 @@ IDS = torch.tensor([[5, 6, 7, 8]])
 
 
 def with_adapter(model):
-    """Rank 2 on every projection of the attention, far from 0."""
+    """Add an adapter of rank 2 with large weights to query and value projections."""
     import peft
 
     config = peft.LoraConfig(r=2, lora_alpha=6, target_modules=["q_proj", "v_proj"])
@@ -25,7 +25,7 @@ def with_adapter(model):
 
 
 @pytest.mark.parametrize("adapted", [False, True], ids=["plain", "adapter"])
-def test_transformers_reads_a_model_that_computes_the_same(tmp_path: Path, adapted: bool):
+def test_transformers_loads_a_model_with_equal_logits(tmp_path: Path, adapted: bool):
     model = with_adapter(tiny_model()) if adapted else tiny_model()
     write_merged_weights(model, torch.float32, tmp_path)
     with torch.no_grad():
@@ -35,7 +35,7 @@ def test_transformers_reads_a_model_that_computes_the_same(tmp_path: Path, adapt
             assert not torch.allclose(tiny_model().eval()(IDS).logits, expected, atol=0.1)
 
 
-def test_an_adapter_is_added_before_weights_are_rounded():
+def test_an_adapter_is_merged_before_weights_are_rounded():
     model = with_adapter(tiny_model())
     layer = model.model.layers[0].self_attn.q_proj
     matrices = layer.lora_B["policy"].weight @ layer.lora_A["policy"].weight

@@ -7,8 +7,8 @@ import torch
 from envtune.rollout.hf.sampling import NonFiniteLogits, Sampling, choose, inverse_cdf, nucleus
 
 
-def test_a_uniform_number_falls_into_the_cumulative_distribution():
-    # Cumulative 0.2, 0.7, 0.7, 1.0: token 2 has no probability and is never met.
+def test_uniform_numbers_are_mapped_by_the_inverse_distribution_function():
+    # Cumulative 0.2, 0.7, 0.7, 1.0: token 2 has probability 0 and is never sampled.
     probabilities = torch.tensor([[0.2, 0.5, 0.0, 0.3]], dtype=torch.float64)
     uniforms = torch.tensor([0.0, 0.19, 0.2, 0.69, 0.71, 1 - 2**-53], dtype=torch.float64)
     assert inverse_cdf(probabilities.expand(6, 4), uniforms).tolist() == [0, 0, 1, 1, 3, 3]
@@ -45,7 +45,7 @@ def test_without_noise_the_likeliest_token_is_taken():
 
 
 def test_frequencies_of_many_draws_follow_the_distribution():
-    # Pearson's statistic over four tokens has 3 degrees of freedom; above 16.27 lies one draw in a thousand.
+    # Pearson's statistic over four tokens has 3 degrees of freedom; it exceeds 16.27 with probability 0.001.
     probabilities = torch.tensor([0.1, 0.2, 0.3, 0.4])
     uniforms = torch.from_numpy(np.random.default_rng(0).random(4000))
     ids, _ = choose(probabilities.log().expand(4000, 4), uniforms)
@@ -57,13 +57,13 @@ def test_frequencies_of_many_draws_follow_the_distribution():
 @pytest.mark.parametrize("top_p", [1.0, 0.9])
 @pytest.mark.parametrize("greedy", [True, False])
 @pytest.mark.parametrize("broken", [[math.nan, 0.0, 0.0], [math.inf, 0.0, 0.0], [-math.inf] * 3, [math.nan] * 3])
-def test_logits_that_are_no_numbers_are_refused_however_tokens_are_chosen(broken, greedy, top_p):
+def test_non_finite_logits_are_refused(broken, greedy, top_p):
     sampling = Sampling(1.0, top_p, greedy)
     with pytest.raises(NonFiniteLogits, match="NaN or infinite"):
         sampling.choose(torch.tensor([[1.0, 2.0, 3.0], broken]), [0.5, 0.5])
 
 
 @pytest.mark.parametrize("greedy", [True, False])
-def test_a_token_that_is_ruled_out_is_no_fault(greedy):
+def test_a_token_with_logit_minus_infinity_is_allowed(greedy):
     ids, logprobs = Sampling(1.0, 1.0, greedy).choose(torch.tensor([[-math.inf, 0.0, -math.inf]]), [0.5])
     assert (ids, logprobs) == ([1], [0.0])

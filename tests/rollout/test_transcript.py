@@ -5,7 +5,7 @@ from envtune.rollout.transcript import Transcript
 from envtune.trajectory import TokenRecord
 
 
-def test_sampled_ids_are_marked_and_keep_their_log_probs_and_fed_ids_are_not():
+def test_only_sampled_ids_are_in_the_mask_and_have_log_probs():
     transcript = Transcript([5, 6])
     transcript.sample(Completion((7, 8), (-0.5, -0.25), ended=False))
     transcript.feed([9])
@@ -18,7 +18,7 @@ def test_sampled_ids_are_marked_and_keep_their_log_probs_and_fed_ids_are_not():
     )
 
 
-def test_the_response_begins_behind_the_prompt_and_counts_what_the_environment_says():
+def test_the_response_length_counts_sampled_and_environment_ids():
     transcript = Transcript([5, 6])
     assert transcript.response_length == 0
     transcript.sample(Completion((7,), (-1.0,), ended=True))

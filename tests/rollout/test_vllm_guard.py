@@ -1,4 +1,4 @@
-"""The guard in front of an application that has routes as vLLM's; what vLLM does with it is read in its source."""
+"""The guard in front of an application with vLLM's routes. How vLLM loads it was verified in its source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from envtune.rollout.vllm.guard import GUARD, Guard
 
 KEY = {"authorization": "Bearer key"}
-# Below the first, vLLM checks the key itself.
+# vLLM itself checks the key only below the first one.
 PATHS = ("/inference/v1/generate", "/collective_rpc", "/reset_prefix_cache", "/invocations", "/metrics", "/health/x")
 
 
@@ -36,12 +36,9 @@ def client(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> I
     if request.param:
         monkeypatch.setenv("VLLM_API_KEY", request.param)
     app = Starlette(
-        routes=[
-            WebSocketRoute("/v1/realtime", talk),
-            Route("/{path:path}", answer, methods=["GET", "POST", "OPTIONS"]),
-        ]
+        routes=[WebSocketRoute("/v1/realtime", talk), Route("/{path:path}", answer, methods=["GET", "POST", "OPTIONS"])]
     )
-    # As vLLM adds what --middleware names.
+    # As vLLM adds middleware named by --middleware.
     module, _, name = GUARD.rpartition(".")
     app.add_middleware(getattr(import_module(module), name))
     with TestClient(app) as client:
@@ -50,7 +47,7 @@ def client(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> I
 
 @pytest.mark.parametrize("client", ["key"], indirect=True)
 @pytest.mark.parametrize("path", PATHS)
-def test_nothing_but_health_answers_without_the_key(client: TestClient, path: str) -> None:
+def test_only_health_responds_without_the_key(client: TestClient, path: str) -> None:
     for headers in ({}, {"authorization": "Bearer other"}, {"authorization": "key"}):
         for method in ("GET", "POST", "OPTIONS"):
             response = client.request(method, path, headers=headers)
@@ -69,10 +66,10 @@ def test_a_websocket_needs_the_key_as_well(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("client", [None], indirect=True)
-def test_without_a_key_programs_are_answered_and_web_pages_are_not(client: TestClient) -> None:
+def test_without_a_key_cross_origin_requests_are_rejected(client: TestClient) -> None:
     assert client.post("/collective_rpc").text == "yes"
     assert client.post("/collective_rpc", headers={"origin": "http://evil.example"}).status_code == 403
 
 
-def test_the_name_by_which_vllm_loads_the_guard_is_its_own() -> None:
+def test_the_name_for_vllm_points_to_the_guard() -> None:
     assert f"{Guard.__module__}.{Guard.__qualname__}" == GUARD

@@ -12,7 +12,7 @@ from envtune.rollout.generator import Completion, Request
 from envtune.rollout.vllm.weight_probe import PROBE_LENGTH, probe_difference, probe_requests
 
 
-def test_probes_are_the_same_at_every_push_and_reach_all_of_the_vocabulary():
+def test_probes_are_equal_at_every_push_and_cover_the_vocabulary():
     model = tiny_model()
     requests = probe_requests(model)
     assert requests == probe_requests(tiny_model(seed=1))
@@ -20,7 +20,7 @@ def test_probes_are_the_same_at_every_push_and_reach_all_of_the_vocabulary():
     assert {token for request in requests for token in request.ids} == set(range(64))
 
 
-def test_a_sampler_with_the_same_weights_differs_by_rounding_alone():
+def test_a_sampler_with_equal_weights_differs_only_by_rounding():
     model = tiny_model().train()
     requests = [Request((5, 6, 7), 0, 4), Request((9, 8, 7), 1, 4)]
     completions = [plain_completion(model, request, 0.8) for request in requests]
@@ -40,7 +40,7 @@ def test_the_difference_is_the_mean_over_tokens_in_nats():
     assert probe_difference(model, requests, completions, 1.0) == pytest.approx((0.3 + 0.1) / 4, abs=1e-5)
 
 
-def test_the_trainers_attention_is_left_as_it_was():
+def test_the_probe_leaves_the_trainers_model_unchanged():
     model = tiny_model()
     attention = model.config._attn_implementation
     probe_difference(model, [Request((5,), 0, 1)], [Completion((1,), (0.0,), False)], 1.0)

@@ -1,4 +1,4 @@
-"""What tests of the endpoint stand it in front of: a completion server that says what a script says."""
+"""A scripted completion server and clients for tests of the endpoint."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ HELLO = [{"role": "user", "content": "Hello."}]
 
 
 class ScriptedServer:
-    """Answers each request with the next of ``texts``, and keeps what it was asked in ``bodies``.
+    """Responds to each request with the next of ``texts``, clipped to ``max_tokens``, and records request bodies.
 
-    A text that does not fit ``max_tokens`` is clipped. ``status`` other than 200 is answered to every completion.
+    A ``status`` other than 200 is the response to every request.
     """
 
     def __init__(self, tokenizer: Any, *texts: str) -> None:
@@ -77,7 +77,7 @@ def endpoint_of(
     is_alive: Callable[[], bool] = lambda: True,
     api_key: str | None = None,
 ) -> Starlette:
-    """The application of the endpoint in front of ``app``."""
+    """Return the application of an endpoint in front of ``app``."""
     template, limits = Template(tokenizer, STYLE, max_observation_tokens=200), limits or Limits(64)
     endpoint = Endpoint(Served(MODEL, window, frozenset({END})), template, upstream_of(app), limits)
     return application(endpoint, MODEL, limits, gate or Gate(8, 8), is_alive, api_key)
@@ -85,14 +85,14 @@ def endpoint_of(
 
 @contextmanager
 def client_of(tokenizer: Any, app: Starlette, **settings: Any) -> Iterator[TestClient]:
-    """A client of ``endpoint_of``; OpenAI's own client takes it as its ``http_client``."""
+    """Yield a client of ``endpoint_of``, which OpenAI's client accepts as its ``http_client``."""
     with TestClient(endpoint_of(tokenizer, app, **settings), raise_server_exceptions=False) as client:
         yield client
 
 
 @contextmanager
 def listening(app: Starlette) -> Iterator[int]:
-    """The port of this machine at which ``app`` is served."""
+    """Serve ``app`` and yield its port."""
     server, waiting = http_server(app), socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, args=([waiting],))
     thread.start()

@@ -26,14 +26,14 @@ def refusal_of(text: bytes | None = None, **given: Any) -> Refusal:
     return caught.value
 
 
-def test_what_is_left_out_has_openais_defaults_and_our_longest_completion() -> None:
+def test_missing_settings_have_openais_defaults_and_our_completion_limit() -> None:
     request = read()
     assert (request.temperature, request.top_p, request.seed, request.max_tokens) == (1.0, 1.0, None, 64)
     assert request.messages == (Message("user", "Hello."),)
     assert request.tools == ()
 
 
-def test_settings_are_taken_and_null_is_as_good_as_nothing() -> None:
+def test_settings_are_read_and_null_counts_as_missing() -> None:
     request = read(temperature=0, top_p=0.5, seed=7, max_tokens=5, stop=None, n=1, stream=False, store=False, user="me")
     assert (request.temperature, request.top_p, request.seed, request.max_tokens) == (0.0, 0.5, 7, 5)
     assert read(max_completion_tokens=6, max_tokens=9).max_tokens == 6
@@ -52,7 +52,7 @@ def test_messages_of_all_roles_are_read() -> None:
     )
 
 
-def test_tools_are_left_out_of_the_prompt_when_none_may_be_chosen() -> None:
+def test_tool_choice_none_removes_the_tools() -> None:
     assert [tool.name for tool in read(tools=[LS_TOOL], tool_choice="auto").tools] == ["ls"]
     assert read(tools=[LS_TOOL], tool_choice="none").tools == ()
 
@@ -105,19 +105,19 @@ def test_tools_are_left_out_of_the_prompt_when_none_may_be_chosen() -> None:
         ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
     ],
 )
-def test_what_would_be_ignored_or_cannot_be_read_is_refused_by_its_name(given: dict[str, Any], param: str) -> None:
+def test_unsupported_and_invalid_values_are_refused_by_name(given: dict[str, Any], param: str) -> None:
     refusal = refusal_of(**given)
     assert (refusal.status, refusal.param) == (400, param)
 
 
-def test_arguments_must_hold_a_json_object() -> None:
+def test_arguments_must_contain_a_json_object() -> None:
     for arguments in ("{", "[1]", "1", None, "[" * 100_000):
         call = {"id": "call_1", "function": {"name": "ls", "arguments": arguments}}
         refusal = refusal_of(messages=[*HELLO, CALLED | {"tool_calls": [call]}, *HELLO])
         assert refusal.status == 400
 
 
-def test_too_many_messages_or_tools_are_too_large() -> None:
+def test_too_many_messages_or_tools_get_status_413() -> None:
     assert refusal_of(messages=HELLO * 6).status == 413
     tools = [{"function": {"name": str(number)}} for number in range(3)]
     assert refusal_of(tools=tools).status == 413
@@ -127,11 +127,11 @@ def test_too_many_messages_or_tools_are_too_large() -> None:
     "text",
     [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b'{"temperature": NaN}', b"[" * 200_000, b'{"seed": ' + b"9" * 9000 + b"}"],
 )
-def test_a_body_that_is_no_json_object_is_refused(text: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(text: bytes) -> None:
     assert refusal_of(text).status == 400
 
 
-def test_a_refusal_quotes_half_of_a_surrogate_pair_in_a_form_that_can_be_sent() -> None:
+def test_a_refusal_that_quotes_an_unpaired_surrogate_can_be_encoded() -> None:
     refusal = refusal_of(b'{"\\ud800": 1, "model": "toy"}')
     assert refusal.body["error"]["message"] == "? is not supported"
     json.dumps(refusal.body, ensure_ascii=False).encode()

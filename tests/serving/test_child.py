@@ -15,7 +15,7 @@ SLEEPING = [sys.executable, "-c", "import time; time.sleep(300)"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_the_process_is_being_started_is_delivered_and_the_process_ended(
+def test_a_signal_during_the_start_is_delivered_and_ends_the_process(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []
@@ -36,7 +36,7 @@ def test_a_signal_while_the_process_is_being_started_is_delivered_and_the_proces
     assert started[0].returncode == -signal.SIGTERM
 
 
-def test_handlers_of_signals_are_as_before_once_the_process_is_started() -> None:
+def test_signal_handlers_are_restored_after_the_start() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with ExitStack() as stack:
         Child(SLEEPING, free_port(), "key", stack)

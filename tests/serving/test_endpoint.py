@@ -1,4 +1,4 @@
-"""The endpoint over HTTP, asked by OpenAI's own client, in front of a completion server that follows a script."""
+"""The endpoint over HTTP with OpenAI's client, in front of a scripted completion server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ask(client: TestClient, **given: Any) -> Any:
     return openai_client(client).chat.completions.create(**({"model": MODEL, "messages": HELLO} | given))
 
 
-def test_tools_go_in_calls_come_out_and_results_lead_to_an_answer(tokenizer: Any) -> None:
+def test_a_conversation_with_tools_calls_and_results(tokenizer: Any) -> None:
     server = ScriptedServer(tokenizer, LS, ANSWER)
     with client_of(tokenizer, server.app) as client:
         first = ask(client, tools=[LS_TOOL], temperature=0, top_p=0.5, seed=3, max_tokens=60).choices[0]
@@ -61,17 +61,16 @@ def test_without_tools_calls_are_text(tokenizer: Any) -> None:
     assert (choice.finish_reason, choice.message.content, choice.message.tool_calls) == ("stop", "[ls()]", None)
 
 
-def test_what_one_client_continues_never_holds_what_was_hidden_from_it_in_the_reply_to_another(tokenizer: Any) -> None:
-    """A conversation was found by its visible text alone, so that the latest reply with that text stood in for all."""
+def test_thoughts_of_a_reply_never_reach_another_client(tokenizer: Any) -> None:
     replies = [f"<think>I am the {name}.</think><answer>Done.</answer>" for name in ("first", "second")]
     server = ScriptedServer(tokenizer, *replies, *[ANSWER] * 4)
     with client_of(tokenizer, server.app) as client:
         answers = [ask(client).choices[0].message for _ in range(2)]
         for answer in answers:
-            seen = {"role": "assistant", "content": answer.content}
-            ask(client, messages=[*HELLO, seen, *HELLO])
+            visible = {"role": "assistant", "content": answer.content}
+            ask(client, messages=[*HELLO, visible, *HELLO])
         for answer in answers:
-            # As clients do that send the message back as it came.
+            # Some clients send the whole message back.
             ask(client, messages=[*HELLO, answer, *HELLO])
     first, second, *restored = (tokenizer.decode(body["prompt"]) for body in server.bodies[2:])
     assert "I am the" not in first
@@ -80,16 +79,16 @@ def test_what_one_client_continues_never_holds_what_was_hidden_from_it_in_the_re
     assert ["I am the first." in restored[1], "I am the second." in restored[1]] == [False, True]
 
 
-def test_a_conversation_that_the_client_names_goes_on_with_what_was_hidden(tokenizer: Any) -> None:
+def test_a_named_conversation_continues_with_its_thoughts(tokenizer: Any) -> None:
     server = ScriptedServer(tokenizer, "<think>I am hidden.</think><answer>Done.</answer>", ANSWER)
     with client_of(tokenizer, server.app) as client:
         ask(client, prompt_cache_key="my conversation")
-        seen = {"role": "assistant", "content": "Done."}
-        ask(client, messages=[*HELLO, seen, *HELLO], prompt_cache_key="my conversation")
+        visible = {"role": "assistant", "content": "Done."}
+        ask(client, messages=[*HELLO, visible, *HELLO], prompt_cache_key="my conversation")
     assert "I am hidden." in tokenizer.decode(server.bodies[1]["prompt"])
 
 
-def test_a_clipped_response_says_so(tokenizer: Any) -> None:
+def test_a_clipped_response_has_the_finish_reason_length(tokenizer: Any) -> None:
     with client_of(tokenizer, ScriptedServer(tokenizer, ANSWER).app) as client:
         answer = ask(client, max_tokens=4)
     assert answer.choices[0].finish_reason == "length"
@@ -97,7 +96,7 @@ def test_a_clipped_response_says_so(tokenizer: Any) -> None:
     assert ANSWER.startswith(answer.choices[0].message.content)
 
 
-def test_a_completion_gets_what_is_left_of_the_window(tokenizer: Any) -> None:
+def test_a_completion_is_limited_by_the_rest_of_the_window(tokenizer: Any) -> None:
     prompt = len(Template(tokenizer, STYLE, 200).open("Hello.", ()))
     server = ScriptedServer(tokenizer, ANSWER)
     with client_of(tokenizer, server.app, window=prompt + 3) as client:
@@ -111,14 +110,14 @@ def test_a_completion_gets_what_is_left_of_the_window(tokenizer: Any) -> None:
     assert error.value.code == "context_length_exceeded"
 
 
-def test_the_one_model_is_listed_and_no_other_answers(tokenizer: Any) -> None:
+def test_the_served_model_is_listed_and_others_are_refused(tokenizer: Any) -> None:
     with client_of(tokenizer, ScriptedServer(tokenizer).app) as client:
         assert [model.id for model in openai_client(client).models.list()] == [MODEL]
-        with pytest.raises(openai.NotFoundError, match="the one served here is 'toy'"):
+        with pytest.raises(openai.NotFoundError, match="does not exist: use 'toy'"):
             ask(client, model="gpt")
 
 
-def test_health_follows_the_completion_server(tokenizer: Any) -> None:
+def test_health_is_that_of_the_completion_server(tokenizer: Any) -> None:
     alive = [True]
     with client_of(tokenizer, ScriptedServer(tokenizer).app, is_alive=lambda: alive[0], api_key="k") as client:
         assert client.get("/health").status_code == 200
@@ -126,7 +125,7 @@ def test_health_follows_the_completion_server(tokenizer: Any) -> None:
         assert client.get("/health").status_code == 503
 
 
-def test_a_key_is_asked_for_if_there_is_one(tokenizer: Any) -> None:
+def test_the_key_is_required_if_set(tokenizer: Any) -> None:
     with client_of(tokenizer, ScriptedServer(tokenizer, ANSWER).app, api_key="schlüssel") as client:
         for headers in (
             {},
@@ -170,25 +169,25 @@ def test_a_bad_request_gets_openais_error_object(
     assert server.bodies == []
 
 
-def test_a_get_is_no_way_to_ask(tokenizer: Any) -> None:
+def test_get_is_not_allowed(tokenizer: Any) -> None:
     with client_of(tokenizer, ScriptedServer(tokenizer).app) as client:
         response = client.get(CHAT)
     assert response.status_code == 405
     assert "error" in response.json()
 
 
-def test_a_failing_completion_server_is_told_apart_from_a_bad_request(tokenizer: Any) -> None:
+def test_a_failure_of_the_completion_server_is_a_server_error(tokenizer: Any) -> None:
     server = ScriptedServer(tokenizer)
     with client_of(tokenizer, server.app) as client:
-        for status, told in ((500, 502), (429, 503)):
+        for status, expected in ((500, 502), (429, 503)):
             server.status = status
             with pytest.raises(openai.InternalServerError) as error:
                 ask(client)
-            assert error.value.status_code == told
+            assert error.value.status_code == expected
             assert error.value.type == "server_error"
 
 
-def test_a_mistake_of_our_own_is_an_answer_too(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_is_a_response_without_details(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise AssertionError("a mistake")
 
@@ -200,7 +199,7 @@ def test_a_mistake_of_our_own_is_an_answer_too(tokenizer: Any, monkeypatch: pyte
         assert "a mistake" not in error.value.message
 
 
-def test_every_one_of_many_clients_gets_an_answer_or_is_told_to_come_back(tokenizer: Any) -> None:
+def test_concurrent_clients_get_a_reply_or_a_full_queue(tokenizer: Any) -> None:
     clients = 32
     with client_of(tokenizer, ScriptedServer(tokenizer, *[ANSWER] * clients).app, gate=Gate(2, 4)) as client:
 

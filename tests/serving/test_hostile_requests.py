@@ -1,4 +1,4 @@
-"""Whatever a request holds, it is read or refused with the client's status, and its prompt fits the window."""
+"""Every request is read, with a prompt within the window, or refused with a status of 4xx."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from toy_world import STYLE, toy_tokenizer
 
 from envtune.chat.template import Template
 from envtune.serving.chat_request import Limits
-from envtune.serving.completion_server import Model, read_order
-from envtune.serving.endpoint import Asked, Endpoint, Served
+from envtune.serving.completion_server import Model, read_completion_request
+from envtune.serving.endpoint import Endpoint, ParsedRequest, Served
 from envtune.serving.refusal import Refusal
 
 WINDOW = 4096
@@ -60,11 +60,11 @@ REQUEST: dict[str, Any] = {
     "logit_bias": {},
     "response_format": {"type": "text"},
 }  # fmt: skip
-ORDER = {"model": MODEL, "prompt": [5], "max_tokens": 3, "temperature": 1, "top_p": 1, "stop_token_ids": [1], "seed": 1}
+BODY = {"model": MODEL, "prompt": [5], "max_tokens": 3, "temperature": 1, "top_p": 1, "stop_token_ids": [1], "seed": 1}
 
 
 def nested(levels: int, kind: str = "[]") -> Any:
-    """JSON of so many levels, as text that stands in for a value: too deep for Python's own encoder."""
+    """Return a placeholder for JSON with ``levels`` levels, too deep for Python's encoder."""
     return f"\x00{kind[0] * levels}{kind[1] * levels}"
 
 
@@ -90,15 +90,15 @@ HOSTILE = [
 ]
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield path
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, entry in inner:
-        yield from places(entry, (*path, key))
+        yield from paths(entry, (*path, key))
 
 
 def changed(request: Any, path: tuple[Any, ...], value: Any) -> bytes:
-    """The JSON of ``request`` with ``value`` at ``path``."""
+    """Return the JSON of ``request`` with ``value`` at ``path``."""
     whole = [deepcopy(request)]
     holder: Any = whole
     for key in (0, *path)[:-1]:
@@ -111,28 +111,28 @@ def changed(request: Any, path: tuple[Any, ...], value: Any) -> bytes:
 
 
 def check(refusal: Refusal) -> None:
-    """It is the client's fault, and an answer can carry it."""
+    """Require a status of 4xx and a body that can be encoded."""
     assert 400 <= refusal.status < 500
     json.dumps(refusal.body, ensure_ascii=False).encode()
 
 
-def read(endpoint: Endpoint, body: bytes) -> Asked | None:
-    """What was read of the request, None if it was refused. Anything else that is raised is the server's failure."""
+def read(endpoint: Endpoint, body: bytes) -> ParsedRequest | None:
+    """Return the parsed request, None if it was refused. Other errors are failures of the server."""
     try:
-        asked = endpoint._read(bytearray(body))
+        parsed = endpoint._read(bytearray(body))
     except Refusal as refusal:
         check(refusal)
         return None
-    assert len(asked.prompt.ids) + asked.order.max_tokens <= WINDOW
-    return asked
+    assert len(parsed.prompt.ids) + parsed.completion.max_tokens <= WINDOW
+    return parsed
 
 
-def test_the_request_that_the_others_are_made_of_is_read() -> None:
+def test_the_unchanged_request_is_read() -> None:
     for endpoint in ENDPOINTS:
         assert read(endpoint, json.dumps(REQUEST).encode())
 
 
-@pytest.mark.parametrize("path", list(places(REQUEST)), ids=str)
+@pytest.mark.parametrize("path", list(paths(REQUEST)), ids=str)
 def test_a_hostile_value_anywhere_is_read_or_refused(path: tuple[Any, ...]) -> None:
     for number, value in enumerate(HOSTILE):
         read(ENDPOINTS[number % 2], changed(REQUEST, path, value))
@@ -150,16 +150,16 @@ JSON_VALUES = st.recursive(
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(st.sampled_from(list(places(REQUEST))), JSON_VALUES, st.sampled_from(ENDPOINTS))
+@given(st.sampled_from(list(paths(REQUEST))), JSON_VALUES, st.sampled_from(ENDPOINTS))
 def test_any_value_anywhere_is_read_or_refused(path: tuple[Any, ...], value: Any, endpoint: Endpoint) -> None:
     read(endpoint, changed(REQUEST, path, value))
 
 
-@pytest.mark.parametrize("path", list(places(ORDER)), ids=str)
-def test_a_hostile_value_in_an_order_for_a_completion_is_read_or_refused(path: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("path", list(paths(BODY)), ids=str)
+def test_a_hostile_value_in_a_completion_request_is_read_or_refused(path: tuple[Any, ...]) -> None:
     for value in HOSTILE:
         try:
-            request, sampling = read_order(changed(ORDER, path, value), Model(MODEL, 400, 100))
+            request, sampling = read_completion_request(changed(BODY, path, value), Model(MODEL, 400, 100))
         except Refusal as refusal:
             check(refusal)
         else:
@@ -168,7 +168,7 @@ def test_a_hostile_value_in_an_order_for_a_completion_is_read_or_refused(path: t
 
 
 def test_nesting_of_any_depth_is_read_or_refused() -> None:
-    """Some depths can be decoded, and not be encoded again for the prompt a few frames further up the stack."""
+    # Some depths can be decoded but not encoded again for the prompt, a few frames further up the stack.
     extension = ("tools", 1, "function", "parameters", "x")
     for levels in range(800, 1000):
         for endpoint in ENDPOINTS:

@@ -1,4 +1,4 @@
-"""Bodies as they arrive."""
+"""Receiving request bodies."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def request(chunks: Iterator[bytes]) -> Request:
     return Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive)
 
 
-def test_bodies_that_are_in_memory_together_are_bounded_and_small_ones_are_always_read() -> None:
-    async def visit() -> None:
+def test_the_total_size_of_bodies_is_bounded_and_small_ones_are_always_read() -> None:
+    async def scenario() -> None:
         bodies = Bodies(LIMIT)
         async with AsyncExitStack() as held:
             count = HELD * LIMIT // (LIMIT - UNCOUNTED)
@@ -38,11 +38,11 @@ def test_bodies_that_are_in_memory_together_are_bounded_and_small_ones_are_alway
         async with bodies.received(request(iter([b" " * LIMIT]))) as body:
             assert body == b" " * LIMIT
 
-    asyncio.run(visit())
+    asyncio.run(scenario())
 
 
-def test_a_body_that_is_too_large_is_not_kept_and_the_room_for_others_stays() -> None:
-    async def visit() -> None:
+def test_a_body_that_is_too_large_does_not_count_towards_the_total_size() -> None:
+    async def scenario() -> None:
         bodies = Bodies(LIMIT)
         for _ in range(2 * HELD):
             with pytest.raises(Refusal, match="larger than 100000 bytes") as refusal:
@@ -52,21 +52,21 @@ def test_a_body_that_is_too_large_is_not_kept_and_the_room_for_others_stays() ->
         async with bodies.received(request(b" " * 9_000 for _ in range(11))) as body:
             assert len(body) == 99_000
 
-    asyncio.run(visit())
+    asyncio.run(scenario())
 
 
-def test_a_body_that_does_not_come_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_arrives_too_slowly_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("envtune.serving.http.BODY_SECONDS", 0.05)
 
     async def receive() -> dict[str, object]:
         await asyncio.sleep(60)
         return {}
 
-    async def visit() -> None:
+    async def scenario() -> None:
         slow = Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive)
         with pytest.raises(Refusal, match="did not arrive within") as refusal:
             async with Bodies(LIMIT).received(slow):
                 raise AssertionError
         assert refusal.value.status == 408
 
-    asyncio.run(visit())
+    asyncio.run(scenario())

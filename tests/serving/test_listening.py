@@ -1,4 +1,4 @@
-"""Connections that send slowly, or nothing, at a real socket."""
+"""Slow and silent connections on a real socket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEAD = f"POST {CHAT} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nCo
 
 @pytest.fixture
 def port(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Of an endpoint that answers one request at a time and lets none wait."""
+    """The port of an endpoint for one running and no waiting request."""
     monkeypatch.setattr("envtune.serving.listening.HEAD_SECONDS", 0.2)
     server = ScriptedServer(tokenizer, *[ANSWER] * 4)
     with listening(endpoint_of(tokenizer, server.app, gate=Gate(1, 0), api_key="key")) as port:
@@ -37,7 +37,7 @@ def connect(port: int) -> socket.socket:
 
 
 def status(connection: socket.socket) -> int:
-    """Of the response that comes, which is read to its end."""
+    """Read a response and return its status."""
     response = HTTPResponse(connection)
     response.begin()
     response.read()
@@ -50,14 +50,14 @@ def ask(port: int) -> int:
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/chat", HEAD])
-def test_a_connection_whose_request_does_not_begin_is_closed(port: int, sent: bytes) -> None:
+def test_a_connection_without_a_complete_head_is_closed(port: int, sent: bytes) -> None:
     with connect(port) as connection:
         connection.sendall(sent)
         assert connection.recv(1) == b""
     assert ask(port) == 200
 
 
-def test_the_rest_of_a_refused_body_does_not_hold_the_connection(port: int) -> None:
+def test_the_rest_of_a_refused_body_does_not_keep_the_connection_open(port: int) -> None:
     with connect(port) as connection:
         connection.sendall(HEAD + b"\r\n" + BODY[:5])
         assert status(connection) == 401
@@ -65,7 +65,7 @@ def test_the_rest_of_a_refused_body_does_not_hold_the_connection(port: int) -> N
         assert connection.recv(1) == b""
 
 
-def test_a_connection_is_kept_between_requests_and_while_a_body_comes(port: int) -> None:
+def test_a_connection_stays_open_between_requests_and_during_a_body(port: int) -> None:
     whole = HEAD + b"Authorization: Bearer key\r\n\r\n" + BODY
     with connect(port) as connection:
         for _ in range(2):
@@ -76,11 +76,11 @@ def test_a_connection_is_kept_between_requests_and_while_a_body_comes(port: int)
             time.sleep(0.5)
 
 
-def test_bodies_that_come_slowly_take_no_places(port: int) -> None:
+def test_slow_bodies_do_not_occupy_the_queue(port: int) -> None:
     slow = [connect(port) for _ in range(20)]
     for connection in slow:
         connection.sendall(HEAD + b"Authorization: Bearer key\r\n\r\n" + BODY[:9])
-    # The server has read these, for it answers what came after them.
+    # The server has read these bytes, since it responds to later requests.
     assert [ask(port) for _ in range(3)] == [200, 200, 200]
     slow[0].sendall(BODY[9:])
     assert status(slow[0]) == 200

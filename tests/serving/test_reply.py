@@ -13,12 +13,12 @@ def message_of(completion: str, has_tools: bool = True) -> dict:
     return chat_completion("toy", read_reply(completion, has_tools), False, 1, 1)["choices"][0]["message"]
 
 
-def test_an_answer_is_content_and_there_is_no_key_for_calls() -> None:
+def test_an_answer_is_content_without_a_key_for_calls() -> None:
     assert message_of(ANSWER) == {"role": "assistant", "content": "Done.", "reasoning_content": "It is done."}
     assert message_of("<think></think><answer></answer>") == {"role": "assistant", "content": ""}
 
 
-def test_calls_are_tool_calls_with_ids_of_their_own() -> None:
+def test_calls_are_tool_calls_with_unique_ids() -> None:
     message, other = message_of(MKDIR), message_of(MKDIR)
     (call,) = message["tool_calls"]
     assert message["content"] is None
@@ -34,17 +34,17 @@ def test_without_tools_calls_are_text() -> None:
     assert message == {"role": "assistant", "content": "[mkdir(dir_name='a')]", "reasoning_content": "I make it."}
 
 
-def test_a_broken_response_is_plain_content() -> None:
+def test_a_completion_with_a_format_error_is_plain_content() -> None:
     for broken in ("", "Hi.", "<think>I look.</think>", "<tool_call>[{]</tool_call>", MKDIR + "x"):
         assert message_of(broken) == {"role": "assistant", "content": broken}
 
 
-def test_a_call_of_code_is_not_written_as_text() -> None:
+def test_a_call_with_a_dotted_name_is_not_rendered_as_text() -> None:
     completion = MKDIR.replace('"mkdir"', '"os.system"')
     assert message_of(completion, has_tools=False) == {"role": "assistant", "content": completion}
 
 
-def test_the_reason_to_finish_and_the_tokens_are_told() -> None:
+def test_a_response_has_finish_reason_and_usage() -> None:
     calls = Message("assistant", "", "", (ToolCall("ls", {}),), ("1",))
     reasons = [
         chat_completion("toy", reply, clipped, 3, 4)["choices"][0]["finish_reason"]

@@ -1,4 +1,4 @@
-"""Completions for many clients, against those of the rollout's generator; and the server around them."""
+"""Completions of concurrent requests against those of the generator, and their server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from envtune.rollout.hf.sampling import Sampling
 from envtune.serving.completion_server import Model, application
 from envtune.serving.refusal import Refusal
 from envtune.serving.sampler import Sampler
-from envtune.serving.upstream import Order
+from envtune.serving.upstream import CompletionRequest
 
 PLAIN, GREEDY, COLD = Sampling(1.0, 1.0, False), Sampling(1.0, 1.0, True), Sampling(0.5, 1.0, False)
 MODEL = Model("toy", 400, 100)
@@ -36,17 +36,15 @@ def sampled_alone(number: int, sampling: Sampling) -> tuple[int, ...]:
     return found[0].ids
 
 
-def test_completions_do_not_depend_on_what_is_sampled_beside_them() -> None:
+def test_completions_do_not_depend_on_concurrent_requests() -> None:
     sampler = Sampler(toy_model(), max_batch_size=4, max_cache_tokens=4096)
-    ways = [(PLAIN, GREEDY, PLAIN, COLD)[number % 4] for number in range(12)]
-    futures = [sampler.submit(request(number), sampling) for number, sampling in enumerate(ways)]
-    for number, sampling in enumerate(ways):
+    settings = [(PLAIN, GREEDY, PLAIN, COLD)[number % 4] for number in range(12)]
+    futures = [sampler.submit(request(number), sampling) for number, sampling in enumerate(settings)]
+    for number, sampling in enumerate(settings):
         assert futures[number].result(60).ids == sampled_alone(number, sampling)
 
 
-def test_a_failure_is_told_to_those_in_the_batch_and_the_next_ones_are_sampled(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_failure_affects_only_the_requests_of_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = Sampler(toy_model(), max_batch_size=4, max_cache_tokens=4096)
     step = RunningBatch.step
 
@@ -60,20 +58,20 @@ def test_a_failure_is_told_to_those_in_the_batch_and_the_next_ones_are_sampled(
     assert isinstance(sampler.submit(request(0), PLAIN).result(60), Completion)
 
 
-def test_a_model_that_the_embedded_sampler_cannot_run_is_refused() -> None:
+def test_an_unsupported_model_is_refused() -> None:
     model = toy_model()
     model._supports_attention_backend = False
     with pytest.raises(UserError, match="AttentionInterface"):
         Sampler(model, 4, 4096)
 
 
-def test_the_chat_endpoints_client_and_this_server_understand_each_other() -> None:
+def test_the_server_is_compatible_with_the_client_of_the_chat_endpoint() -> None:
     async def ask() -> tuple[int | None, tuple[int, ...], bool]:
         upstream = upstream_of(application(MODEL, Sampler(toy_model(), 4, 4096)))
         window = await upstream.connect()
-        sampled = await upstream.complete(Order((3, 4, 5, 6, 7), 6, 0.0, 1.0, None, (9,)))
+        sampled = await upstream.complete(CompletionRequest((3, 4, 5, 6, 7), 6, 0.0, 1.0, None, (9,)))
         with pytest.raises(Refusal, match="must fit the window of 100"):
-            await upstream.complete(Order(range(3, 98), 6, 0.0, 1.0, None, ()))
+            await upstream.complete(CompletionRequest(range(3, 98), 6, 0.0, 1.0, None, ()))
         return window, sampled.ids, sampled.clipped
 
     window, ids, clipped = asyncio.run(ask())
@@ -97,7 +95,7 @@ def test_the_chat_endpoints_client_and_this_server_understand_each_other() -> No
         ({"seed": -1}, 400),
     ],
 )
-def test_a_request_that_cannot_be_sampled_is_refused(change: dict[str, Any], status: int) -> None:
+def test_an_invalid_request_is_refused(change: dict[str, Any], status: int) -> None:
     client = TestClient(application(MODEL, Sampler(toy_model(), 4, 4096), "key"))
     assert client.post("/v1/completions", json=BODY).status_code == 401
     headers = {"authorization": "Bearer key"}

@@ -1,4 +1,4 @@
-"""The command itself: a model folder on the disk, two processes, OpenAI's client over a socket."""
+"""The command with a model folder, two processes and OpenAI's client over a socket."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def command(toy_folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture(scope="module")
 def client(command: subprocess.Popen[str], port: int) -> openai.OpenAI:
-    """A client of the command, which is ready."""
+    """A client of the command, once it is ready."""
     assert command.stdout is not None
     lines = [command.stdout.readline(), command.stdout.readline()]
     assert (
@@ -68,7 +68,7 @@ def client(command: subprocess.Popen[str], port: int) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="secret", max_retries=0, timeout=200)
 
 
-def test_a_request_is_answered_and_the_same_seed_says_the_same(client: openai.OpenAI) -> None:
+def test_equal_seeds_give_equal_replies(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["envtune"]
     asked: dict[str, Any] = {"model": "envtune", "messages": HELLO, "tools": [LS_TOOL], "seed": 5}
     first, second = (client.chat.completions.create(**asked) for _ in range(2))
@@ -76,7 +76,7 @@ def test_a_request_is_answered_and_the_same_seed_says_the_same(client: openai.Op
     assert 1 <= first.usage.completion_tokens <= 24  # type: ignore[union-attr]
 
 
-def test_each_of_many_clients_is_answered_or_told_to_come_back(client: openai.OpenAI) -> None:
+def test_concurrent_clients_get_a_reply_or_a_full_queue(client: openai.OpenAI) -> None:
     def outcome(number: int) -> str:
         message: Any = {"role": "user", "content": f"I am {number}."}
         try:
@@ -98,7 +98,7 @@ def test_each_of_many_clients_is_answered_or_told_to_come_back(client: openai.Op
     assert outcome(0) == "chat.completion"
 
 
-def test_malformed_and_huge_requests_get_an_error_object_and_the_server_lives(client: openai.OpenAI) -> None:
+def test_malformed_and_huge_requests_get_an_error_object_and_the_server_continues(client: openai.OpenAI) -> None:
     url, headers = f"{client.base_url}chat/completions", {"authorization": "Bearer secret"}
     assert httpx2.post(url, json={}).status_code == 401
     for body, status in ((b"{", 400), (b"[" * 1_000_000, 400), (b" " * 12_000_000, 413)):
@@ -112,7 +112,7 @@ def test_malformed_and_huge_requests_get_an_error_object_and_the_server_lives(cl
     client.chat.completions.create(model="envtune", messages=HELLO)  # type: ignore[arg-type]
 
 
-def test_the_end_of_the_completion_server_ends_the_command_in_a_sentence(
+def test_the_end_of_the_completion_server_ends_the_command(
     client: openai.OpenAI, command: subprocess.Popen[str]
 ) -> None:
     (child,) = psutil.Process(command.pid).children()
@@ -122,7 +122,7 @@ def test_the_end_of_the_completion_server_ends_the_command_in_a_sentence(
     assert command.stdout.read().endswith("serve: the completion server has ended; it says why above\n")
 
 
-def test_a_signal_ends_both_even_before_they_are_ready(toy_folder: Path) -> None:
+def test_a_signal_before_readiness_ends_both_processes(toy_folder: Path) -> None:
     arguments = [str(toy_folder), "--backend", "hf", "--port", str(free_port())]
     process = subprocess.Popen([*SERVE, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     while not (children := psutil.Process(process.pid).children()):
@@ -133,7 +133,7 @@ def test_a_signal_ends_both_even_before_they_are_ready(toy_folder: Path) -> None
     assert not any(child.is_running() for child in children)
 
 
-def test_a_port_that_is_taken_is_told_before_the_model_starts(toy_folder: Path) -> None:
+def test_an_occupied_port_is_refused_before_the_model_starts(toy_folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         ended = run(str(toy_folder), "--backend", "hf", "--port", str(port))
@@ -143,7 +143,7 @@ def test_a_port_that_is_taken_is_told_before_the_model_starts(toy_folder: Path) 
     assert ended.stderr.count("\n") == 1
 
 
-def test_who_comes_before_the_model_is_ready_is_answered_when_it_is(toy_folder: Path) -> None:
+def test_early_requests_wait_for_the_model(toy_folder: Path) -> None:
     port = free_port()
     process = subprocess.Popen([*SERVE, str(toy_folder), "--backend", "hf", "--port", str(port)])
     try:
@@ -157,45 +157,45 @@ def test_who_comes_before_the_model_is_ready_is_answered_when_it_is(toy_folder: 
     assert process.wait(100) == 0
 
 
-def test_an_empty_key_is_not_taken_for_one(toy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every client would carry it, and the command would say that it asks for a key."""
+def test_an_empty_key_is_refused(toy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Every client would pass the check for an empty key.
     monkeypatch.setenv("ENVTUNE_API_KEY", "")
     ended = run(str(toy_folder), "--backend", "hf")
     assert ended.returncode == 1
     assert ended.stderr.startswith("serve: ENVTUNE_API_KEY holds 0 characters that cannot be a key: set it to letters")
 
 
-def test_a_folder_without_a_model_or_checkpoint_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_or_checkpoint_is_refused(tmp_path: Path) -> None:
     ended = run(str(tmp_path))
     assert ended.returncode == 1
     assert ended.stderr.startswith("serve: ")
     assert "holds no checkpoints/best.ckpt" in ended.stderr
 
 
-def test_weights_that_cannot_be_read_are_told_by_the_completion_server(tmp_path: Path, toy_folder: Path) -> None:
+def test_unreadable_weights_are_reported_by_the_completion_server(tmp_path: Path, toy_folder: Path) -> None:
     for file in toy_folder.iterdir():
         (tmp_path / file.name).write_bytes(b"" if file.suffix == ".safetensors" else file.read_bytes())
     ended = run(str(tmp_path), "--backend", "hf")
     assert ended.returncode == 1
     assert "completion_server: the weights in" in ended.stderr
-    assert ended.stderr.endswith("the completion server ended at its start (status 1); it says why above\n")
+    assert ended.stderr.endswith("the completion server ended at its start (status 1); its output is above\n")
 
 
-def test_an_upstream_that_is_not_there_is_told_in_a_sentence(toy_folder: Path) -> None:
+def test_an_absent_upstream_is_refused(toy_folder: Path) -> None:
     ended = run(str(toy_folder), "--upstream", f"http://127.0.0.1:{free_port()}")
     assert ended.returncode == 1
-    assert "is no completion server that can be used (ConnectError" in ended.stderr
+    assert "is not a usable completion server (ConnectError" in ended.stderr
 
 
 @pytest.mark.parametrize("tool", ["serve", "completion_server"])
-def test_a_missing_extra_is_named_in_a_sentence(tool: str) -> None:
+def test_a_missing_extra_is_named(tool: str) -> None:
     lacking = f"import sys; sys.modules['uvicorn'] = None; import tools.{tool}"
     ended = subprocess.run([sys.executable, "-c", lacking], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == f"{tool}: uvicorn not installed: pip install -e '.[serve]'\n"
 
 
-def test_a_run_is_served_as_it_prompted(tmp_path: Path, toy_folder: Path) -> None:
+def test_a_run_is_served_with_its_prompt_settings(tmp_path: Path, toy_folder: Path) -> None:
     run_folder = tmp_path / "run"
     (run_folder / "checkpoints").mkdir(parents=True)
     model = AutoModelForCausalLM.from_pretrained(toy_folder)

@@ -1,4 +1,4 @@
-"""Tools as OpenAI's clients write them, against the documents of training."""
+"""Tools in OpenAI's format against the documents of training."""
 
 from __future__ import annotations
 
@@ -11,26 +11,17 @@ import pytest
 
 from envtune.chat.prompt import compact_document, full_document
 from envtune.data.bfcl import tool_documents
+from envtune.environment.worlds import TOOLBOXES
 from envtune.serving.documents import read_tools
 from envtune.serving.refusal import Refusal
 
-TOOLBOXES = (
-    "GorillaFileSystem",
-    "MathAPI",
-    "MessageAPI",
-    "TwitterAPI",
-    "TicketAPI",
-    "TradingBot",
-    "TravelAPI",
-    "VehicleControlAPI",
-)
-# What the harness's modules import for other languages and vendors; nothing of it is called here.
+# Imports of the harness for other languages and vendors, which these tests do not call.
 FOREIGN = ("tree_sitter", "tree_sitter_java", "tree_sitter_javascript", "tenacity")
 
 
 @pytest.fixture
 def harness(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The official package's translation of documents."""
+    """The translation of documents in the official package."""
 
     class Anything(ModuleType):
         def __getattr__(self, name: str) -> Any:
@@ -47,7 +38,7 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> Any:
             del sys.modules[name]
 
 
-def test_what_bfcls_harness_sends_is_read_as_the_documents_of_training(harness: Any) -> None:
+def test_tools_of_bfcls_harness_become_the_documents_of_training(harness: Any) -> None:
     from bfcl_eval.constants.enums import ModelStyle
     from bfcl_eval.constants.type_mappings import GORILLA_TO_OPENAPI
     from bfcl_eval.utils import add_language_specific_hint_to_function_doc
@@ -70,7 +61,7 @@ def _entry(document: Any) -> dict[str, Any]:
     return {name: getattr(document, name) for name in names}
 
 
-def test_a_schema_of_openais_is_told_in_the_words_of_training() -> None:
+def test_a_json_schema_gets_the_types_of_training() -> None:
     properties = {"x": {"type": "number"}, "points": {"type": "array", "items": {"type": "object"}}}
     parameters = {"type": "object", "properties": properties, "required": ["x"]}
     (tool,) = read_tools([{"function": {"name": "plot", "description": "Plot. Fast.", "parameters": parameters}}], 1)
@@ -78,7 +69,7 @@ def test_a_schema_of_openais_is_told_in_the_words_of_training() -> None:
     assert parameters["type"] == "object"
 
 
-def test_a_tool_without_parameters_takes_none() -> None:
+def test_a_tool_without_parameters_has_an_empty_signature() -> None:
     (tool,) = read_tools([{"type": "function", "function": {"name": "pwd", "description": None}}], 1)
     assert compact_document(tool) == "pwd(): "
 
@@ -99,7 +90,7 @@ def nested(levels: int) -> dict[str, Any]:
         nested(30),
     ],
 )
-def test_what_is_no_schema_is_refused(parameters: Any) -> None:
+def test_an_invalid_schema_is_refused(parameters: Any) -> None:
     with pytest.raises(Refusal) as refusal:
         read_tools([{"function": {"name": "f", "parameters": parameters}}], 1)
     assert refusal.value.status == 400

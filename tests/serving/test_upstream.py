@@ -9,9 +9,9 @@ import pytest
 
 from envtune.errors import UserError
 from envtune.serving.refusal import Refusal
-from envtune.serving.upstream import Order, Upstream, UpstreamCompletion
+from envtune.serving.upstream import CompletionRequest, Upstream, UpstreamCompletion
 
-ORDER = Order((5, 6), 3, 0.5, 0.9, None, (1, 2))
+REQUEST = CompletionRequest((5, 6), 3, 0.5, 0.9, None, (1, 2))
 ANSWER = {"choices": [{"token_ids": [7, 1], "finish_reason": "stop"}]}
 MODELS = {"data": [{"id": "m", "max_model_len": 99}]}
 
@@ -21,23 +21,23 @@ def upstream(answer: Callable[[httpx2.Request], httpx2.Response]) -> Upstream:
 
 
 def complete(answer: Any, status: int = 200) -> UpstreamCompletion:
-    return asyncio.run(upstream(lambda _: httpx2.Response(status, json=answer)).complete(ORDER))
+    return asyncio.run(upstream(lambda _: httpx2.Response(status, json=answer)).complete(REQUEST))
 
 
-def test_ids_go_in_with_the_clients_sampling_and_no_default_of_the_models() -> None:
-    seen: list[httpx2.Request] = []
+def test_a_request_has_the_clients_sampling_settings_and_overrides_the_models_defaults() -> None:
+    requests: list[httpx2.Request] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
-        seen.append(request)
+        requests.append(request)
         return httpx2.Response(200, json=MODELS if request.url.path == "/v1/models" else ANSWER)
 
     async def connect_and_complete() -> tuple[int | None, UpstreamCompletion]:
         server = upstream(answer)
-        return await server.connect(), await server.complete(ORDER)
+        return await server.connect(), await server.complete(REQUEST)
 
     assert asyncio.run(connect_and_complete()) == (99, UpstreamCompletion((7, 1), False))
-    assert {request.headers["authorization"] for request in seen} == {"Bearer key"}
-    assert httpx2.Response(200, content=seen[-1].content).json() == {
+    assert {request.headers["authorization"] for request in requests} == {"Bearer key"}
+    assert httpx2.Response(200, content=requests[-1].content).json() == {
         "model": "m",
         "prompt": [5, 6],
         "max_tokens": 3,
@@ -57,7 +57,7 @@ def test_a_completion_at_its_length_limit_is_clipped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "status", "told"),
+    ("answer", "status", "expected"),
     [
         ({"error": "x"}, 400, 502),
         ({"error": "x"}, 500, 502),
@@ -70,30 +70,30 @@ def test_a_completion_at_its_length_limit_is_clipped() -> None:
         ({"choices": [{"token_ids": [7], "finish_reason": "abort"}]}, 200, 502),
     ],
 )
-def test_an_answer_that_is_none_is_a_refusal(answer: Any, status: int, told: int) -> None:
+def test_an_invalid_response_is_refused(answer: Any, status: int, expected: int) -> None:
     with pytest.raises(Refusal) as refusal:
         complete(answer, status)
-    assert refusal.value.status == told
+    assert refusal.value.status == expected
 
 
-@pytest.mark.parametrize(("error", "told"), [(httpx2.ReadTimeout("slow"), 504), (httpx2.ConnectError("gone"), 502)])
-def test_a_server_that_is_slow_or_gone_is_told_apart(error: Exception, told: int) -> None:
+@pytest.mark.parametrize(("error", "expected"), [(httpx2.ReadTimeout("slow"), 504), (httpx2.ConnectError("gone"), 502)])
+def test_timeouts_and_connection_errors_have_different_statuses(error: Exception, expected: int) -> None:
     def fail(request: httpx2.Request) -> httpx2.Response:
         raise error
 
     with pytest.raises(Refusal) as refusal:
-        asyncio.run(upstream(fail).complete(ORDER))
-    assert refusal.value.status == told
+        asyncio.run(upstream(fail).complete(REQUEST))
+    assert refusal.value.status == expected
 
 
 @pytest.mark.parametrize("models", [{"data": []}, [], {"data": [{"name": "m"}]}])
-def test_a_server_without_a_model_cannot_be_used(models: Any) -> None:
-    with pytest.raises(UserError, match="http://behind is no completion server that can be used"):
+def test_a_server_without_a_model_is_refused(models: Any) -> None:
+    with pytest.raises(UserError, match="http://behind is not a usable completion server"):
         asyncio.run(upstream(lambda _: httpx2.Response(200, json=models)).connect())
 
 
-def test_a_server_that_takes_no_ids_cannot_be_used() -> None:
-    """`transformers serve`, for one."""
+def test_a_server_without_support_for_ids_is_refused() -> None:
+    """`transformers serve` is one."""
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         if request.url.path == "/v1/models":

@@ -294,7 +294,7 @@ def test_an_unknown_baseline_lists_the_settings(sweep: Path):
     with pytest.raises(compare.UserError) as caught:
         compare.find_baseline(read_sweep(sweep), "direct")
     assert str(caught.value) == (
-        "--baseline direct is no setting of this sweep; choose one of: augmentation=actionable, augmentation=none, "
+        "--baseline direct is not a setting of this sweep; choose one of: augmentation=actionable, augmentation=none, "
         "reward=b"
     )
 

@@ -84,7 +84,7 @@ def test_the_folder_holds_a_plain_model_that_computes_what_the_policy_does(
     exported = AutoModelForCausalLM.from_pretrained(tmp_path / "exported")
     lora = LoRA(r=4) if adapter_tensors(policy.model) else None
     same = load_model(str(toy_folder), lora=lora, init_from=str(run))
-    torch.testing.assert_close(logprobs_of(exported), logprobs_of(same), atol=1e-5, rtol=0)
+    torch.testing.assert_close(logprobs_of(exported), logprobs_of(same), atol=1e-5, rtol=1e-5)
     bare = load_model(str(toy_folder))
     assert (logprobs_of(exported) - logprobs_of(bare)).abs().max() > 0.1
     assert type(exported) is type(bare)
@@ -212,4 +212,4 @@ def test_a_run_with_an_adapter_is_trained_and_exported_by_command(tmp_path: Path
     assert all(".lora_" in name or name == "policy.adapter" for name in names)
     adapted = load_model(str(toy_folder), lora=LoRA(r=4), init_from=str(last))
     merged = AutoModelForCausalLM.from_pretrained(exported)
-    torch.testing.assert_close(logprobs_of(merged), logprobs_of(adapted), atol=1e-5, rtol=0)
+    torch.testing.assert_close(logprobs_of(merged), logprobs_of(adapted), atol=1e-5, rtol=1e-5)

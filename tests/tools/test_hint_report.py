@@ -156,7 +156,7 @@ def test_an_evaluation_has_no_halves(tmp_path: Path):
         (None, "holds no trajectories: give the folder of a run"),
         ("", "holds no trajectories"),
         ('{"task_id": ', "line 1 is not JSON"),
-        ('{"task_id": "t_0"}', "line 1 is no trajectory ('category' is missing)"),
+        ('{"task_id": "t_0"}', "line 1 is not a trajectory ('category' is missing)"),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence(tmp_path: Path, content: str | None, message: str):

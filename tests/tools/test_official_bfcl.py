@@ -179,9 +179,9 @@ def test_a_mistake_is_told_in_one_sentence(arguments: tuple[str, ...], sentence:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("evaluate", "nothing"), "nothing holds no results of 'envtune': generate or export them first"),
-        (("generate", "nothing", "--endpoint", "127.0.0.1:1"), "endpoint '127.0.0.1:1' is no URL"),
-        (("generate", "nothing", "--endpoint", "http://127.0.0.1:1/v1"), "http://127.0.0.1:1/v1 does not answer"),
+        (("evaluate", "nothing"), "nothing has no results of 'envtune': generate or export them first"),
+        (("generate", "nothing", "--endpoint", "127.0.0.1:1"), "endpoint '127.0.0.1:1' is not a URL"),
+        (("generate", "nothing", "--endpoint", "http://127.0.0.1:1/v1"), "http://127.0.0.1:1/v1 does not respond"),
         (
             ("generate", "nothing", "--endpoint", "http://127.0.0.1:1/v1", "--categories", "web_search"),
             "web search needs a key of serpapi.com: export it as SERPAPI_API_KEY",

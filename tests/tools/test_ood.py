@@ -133,9 +133,8 @@ def test_without_evalscope_the_command_says_in_one_sentence_what_to_install(tmp_
     given = (*ENDPOINTS, f"ood.python={tmp_path / 'nowhere'}")
     done = run_ood(tmp_path, "ood=acebench_multi_step", "name=stage-4", *given)
     assert done.returncode == 1
-    assert f"error: acebench is played by evalscope, which is not at python={tmp_path / 'nowhere'}: run make ood\n" in (
-        done.stderr
-    )
+    missing = f"evalscope, which is not installed at python={tmp_path / 'nowhere'}: run make ood\n"
+    assert f"error: acebench is played by {missing}" in done.stderr
     assert "Traceback" not in done.stderr
 
 

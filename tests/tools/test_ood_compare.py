@@ -68,7 +68,7 @@ def test_what_keeps_rows_from_being_compared_stands_below_them(
     write_record(tmp_path / "four", record("stage-4", user=None))
     assert run(monkeypatch, *folders[:2], "--output", str(tmp_path / "out")) == 0
     text = (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
-    assert "they differ in simulated user (base: gpt (temperature=0.0), stage-4: nobody)." in text
+    assert "they differ in simulated user (base: gpt (temperature=0.0), stage-4: none)." in text
 
 
 def test_mistakes_end_in_one_sentence(

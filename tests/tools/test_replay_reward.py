@@ -12,7 +12,7 @@ import pytest
 from ended_command import status
 
 from envtune import trajectory_file
-from envtune.command_line.command import command
+from envtune.command_line import command
 from envtune.command_line.mistakes import CONFIG_FOLDER
 from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, FinalAnswer, Step, Trajectory, Turn, TurnEnd, TurnVerdict
@@ -156,7 +156,7 @@ def test_a_mistake_is_told_in_one_sentence(
     ("field", "message"),
     [
         ("reward", "update_000001.jsonl, line 1 has no recorded reward to compare with"),
-        ("turns", "update_000001.jsonl, line 1 is no trajectory ('turns' is missing)"),
+        ("turns", "update_000001.jsonl, line 1 is not a trajectory ('turns' is missing)"),
     ],
 )
 def test_a_line_without_what_is_needed_is_named(tmp_path: Path, field: str, message: str):

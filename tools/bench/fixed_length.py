@@ -22,8 +22,8 @@ class FixedLength(HFGenerator):
         super().update_weights(model, policy_version)
 
     def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
-        def endless(chain: int, completion: Completion) -> Request | None:
-            request = advance(chain, completion)
+        def endless(sequence: int, completion: Completion) -> Request | None:
+            request = advance(sequence, completion)
             return replace(request, end_ids=()) if request else None
 
         super().run([replace(request, end_ids=()) for request in first], endless, greedy)

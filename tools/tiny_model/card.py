@@ -12,14 +12,14 @@ from tools.tiny_model.demonstrators import Habits
 INTRODUCTION = """# tiny
 
 The embedded default model of envtune, written by `tools/tiny_model/build.py`. **It is a stand-in for a pretrained
-model**: a small Llama, trained from scratch on played demonstrations, so that the whole method can be run and watched
-on two CPU cores. Its scores say nothing about the method.
+model**: a small Llama, trained from scratch on scripted demonstrations, so that the whole method can be run and
+watched on two CPU cores. Its scores are not evidence about the method.
 
-It is meant to start like an instruct model that has not met this environment: it can copy arguments and choose tools,
-and it is sloppy. Its demonstrators are careful or careless, and sampling finds the careful way now and then.
+It is meant to start like an instruct model that is new to this environment: it can copy arguments and choose tools, but
+carelessly. Its demonstrators are careful or careless, so sampling sometimes finds the careful behaviour.
 
-No text or weights of any other model are in it. It saw playground tasks of the training split and BFCL's training tasks
-of the scenario split, and no task of a validation or test split.
+It contains no text or weights of any other model. Its training data are playground tasks of the training split and
+BFCL's training tasks of the scenario split; no task of a validation or test split is among them.
 """
 
 
@@ -52,18 +52,18 @@ def model_card(
             INTRODUCTION,
             _table(["setting", "value"], facts.items()),
             "",
-            "Tokens per update are those of one process, with padding; rates are shares of those above. Exercises in",
-            "looking up and copying are mixed with dialogues of demonstrators; a dialogue may begin with its system",
-            "message, instructions and tool documents. A demonstrator that is not careful has each of its habits with",
-            "the given probability.",
+            "Tokens per update are per process, with padding; rates are fractions of those above. Exercises in looking",
+            "up and copying are mixed with demonstrated dialogues; a dialogue may begin with its system message,",
+            "instructions and tool documents. A demonstrator that is not careful has each habit with the given",
+            "probability.",
             "",
             _table(["", "phase", *(name for name, _ in PHASE), *(name for name, _ in MIXTURE)], _phase_rows(phases)),
             "",
-            "A habit is the share of opportunities at which its demonstrator is careless:",
+            "Share of opportunities at which a demonstrator with the habit is careless:",
             "",
             _habits(phases),
             "",
-            f"Scores with the long instructions and without hints, one episode a task; {lengths}:",
+            f"Scores with the long instructions and without hints, one episode per task; {lengths}:",
             "",
             _table(["", *scores], _score_rows(scores)),
             "",

@@ -43,18 +43,6 @@ def _folders(call: ToolCall, view: View) -> list[str]:
     return [name for name in _names(call) if hasattr(_here(view).get(name), "contents")]
 
 
-def _has_slash(call: ToolCall, match: re.Match[str], view: View) -> bool:
-    return any("/" in name for name in _names(call))
-
-
-def _names_a_folder(call: ToolCall, match: re.Match[str], view: View) -> bool:
-    return bool(_folders(call, view))
-
-
-def _names_a_file(call: ToolCall, match: re.Match[str], view: View) -> bool:
-    return any(name in _here(view) for name in _names(call)) and not _folders(call, view)
-
-
 def _slash(call: ToolCall, match: re.Match[str], view: View) -> str:
     names = [name for name in _names(call) if "/" in name]
     return f"{quoted(names)}: paths are not allowed, `{call.name}` takes bare names in the current directory."
@@ -70,25 +58,19 @@ def _missing(call: ToolCall, match: re.Match[str], view: View) -> str:
     return f"The current directory holds nothing named {quoted(names or _names(call))}."
 
 
-def _folder_given(call: ToolCall, match: re.Match[str], view: View) -> str:
-    return f"`{call.name}` works on files only, and here {quoted(_folders(call, view))} is a folder."
-
-
 RULES: tuple[Rule, ...] = (
     Rule(
         name="file_system.name_not_path",
         tools=(*READERS, "mkdir", "touch", "echo", "mv", "cp", "rm", "rmdir"),
         pattern=rf"Invalid character|{ABSENT}",
-        kind=HintKind.CONSTRAINT,
         text=_slash,
         directions=GO_THERE,
-        when=_has_slash,
+        when=lambda call, match, view: any("/" in name for name in _names(call)),
     ),
     Rule(
         name="file_system.forbidden_character",
         tools=("mkdir", "touch", "echo", "cat"),
         pattern=r"Invalid character",
-        kind=HintKind.CONSTRAINT,
         text=_forbidden,
         directions=LIST_HERE,
     ),
@@ -96,7 +78,6 @@ RULES: tuple[Rule, ...] = (
         name="file_system.destination_not_path",
         tools=("mv", "cp"),
         pattern=r"path not allowed in destination",
-        kind=HintKind.CONSTRAINT,
         text="The destination '{destination}' is a path; `{tool}` takes a folder that lies in the current directory, "
         "or a new name.",
         directions=(
@@ -108,22 +89,22 @@ RULES: tuple[Rule, ...] = (
         name="file_system.folder_not_file",
         tools=READERS,
         pattern=rf"{ABSENT}|Is a directory",
-        kind=HintKind.CONSTRAINT,
-        text=_folder_given,
+        text=lambda call, match, view: (
+            f"`{call.name}` works on files only, and here {quoted(_folders(call, view))} is a folder."
+        ),
         directions=(
             Direction("`cd` enters a folder, and `ls` then shows its files.", ("cd", "ls")),
             Direction("Name a file, or look inside the folder first."),
         ),
-        when=_names_a_folder,
+        when=lambda call, match, view: bool(_folders(call, view)),
     ),
     Rule(
         name="file_system.file_not_folder",
         tools=("cd", "rmdir"),
         pattern=rf"{ABSENT}|Not a directory",
-        kind=HintKind.CONSTRAINT,
         text=lambda call, match, view: f"{quoted(_names(call))} is a file here, and `{call.name}` is for folders only.",
         directions=LIST_HERE,
-        when=_names_a_file,
+        when=lambda call, match, view: any(name in _here(view) for name in _names(call)) and not _folders(call, view),
     ),
     Rule(
         name="file_system.write_to_missing_file",
@@ -141,7 +122,6 @@ RULES: tuple[Rule, ...] = (
         name="file_system.write_to_folder",
         tools=("echo",),
         pattern=r"has no attribute '_write'",
-        kind=HintKind.CONSTRAINT,
         text="'{file_name}' is a folder, and `echo` writes only to files.",
         directions=LIST_HERE,
     ),
@@ -157,7 +137,6 @@ RULES: tuple[Rule, ...] = (
         name="file_system.at_the_top",
         tools=("cd",),
         pattern=r"already the root|cd: \.\.: No such directory",
-        kind=HintKind.CONSTRAINT,
         text="You are in the topmost folder, so there is none above it.",
         directions=(
             Direction("`ls` shows which folders can be entered from here.", ("ls",)),
@@ -176,7 +155,6 @@ RULES: tuple[Rule, ...] = (
         name="file_system.no_such_start",
         tools=("find",),
         pattern=ABSENT,
-        kind=HintKind.CONSTRAINT,
         text="The search has to start at a folder, and seen from the current directory '{path}' is none.",
         directions=LIST_HERE,
     ),
@@ -184,7 +162,6 @@ RULES: tuple[Rule, ...] = (
         name="file_system.taken",
         tools=("mkdir", "touch"),
         pattern=r"File exists",
-        kind=HintKind.CONSTRAINT,
         text=lambda call, match, view: f"{quoted(_names(call))} exists here, and `{call.name}` only makes new things.",
         directions=(
             Direction("It may serve as it is: `ls` shows what is here.", ("ls",)),
@@ -195,7 +172,6 @@ RULES: tuple[Rule, ...] = (
         name="file_system.taken_at_destination",
         tools=("mv", "cp"),
         pattern=r"File exists|already exists in directory",
-        kind=HintKind.CONSTRAINT,
         text="The folder '{destination}' already holds something named '{source}', and `{tool}` overwrites nothing.",
         directions=(
             Direction("Look with `cd` and `ls` whether it is what you need, or use another name.", ("cd", "ls")),
@@ -206,7 +182,6 @@ RULES: tuple[Rule, ...] = (
         name="file_system.destination_is_file",
         tools=("mv", "cp"),
         pattern=r"Not a directory",
-        kind=HintKind.CONSTRAINT,
         text="'{destination}' is a file that already exists; `{tool}` goes into a folder or to a name not yet taken.",
         directions=LIST_HERE,
     ),
@@ -214,7 +189,6 @@ RULES: tuple[Rule, ...] = (
         name="file_system.folder_not_empty",
         tools=("rmdir",),
         pattern=r"Directory not empty",
-        kind=HintKind.CONSTRAINT,
         text="`rmdir` removes only empty folders, and this one still holds something.",
         directions=(
             Direction("`ls` inside it shows whether that is still wanted; `rm` makes no such condition.", ("ls", "rm")),
@@ -225,7 +199,6 @@ RULES: tuple[Rule, ...] = (
         name="file_system.count_mode",
         tools=("wc",),
         pattern=r"invalid mode",
-        kind=HintKind.CONSTRAINT,
         text="'{mode}' is no mode of `wc`; its document lists one letter each for lines, words and characters.",
     ),
 )

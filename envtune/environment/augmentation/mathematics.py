@@ -28,7 +28,6 @@ RULES: tuple[Rule, ...] = (
         name="mathematics.logarithm_base_one",
         tools=("logarithm",),
         pattern=r'"error":',
-        kind=HintKind.CONSTRAINT,
         text="A logarithm to the base {base} is not defined.",
         directions=(Direction("Check which base the user means."),),
         when=lambda call, match, view: call.arguments.get("base") == 1,
@@ -37,7 +36,6 @@ RULES: tuple[Rule, ...] = (
         name="mathematics.logarithm_domain",
         tools=("logarithm",),
         pattern=r'"error":',
-        kind=HintKind.CONSTRAINT,
         text="The logarithm of '{value}' to the base '{base}' with the precision '{precision}' cannot be computed: "
         "value and base are positive numbers, and the precision is a whole number of digits.",
     ),
@@ -56,7 +54,6 @@ RULES: tuple[Rule, ...] = (
         name="mathematics.unknown_unit_pair",
         tools=("imperial_si_conversion",),
         pattern=r"Conversion from '.*' to '.*' is not supported",
-        kind=HintKind.CONSTRAINT,
         text="There is no conversion from '{unit_in}' to '{unit_out}': each known pair has one metric and one imperial "
         "unit, most of them abbreviated.",
         directions=(
@@ -70,14 +67,12 @@ RULES: tuple[Rule, ...] = (
         name="mathematics.result_too_large",
         tools=("si_unit_conversion", "imperial_si_conversion"),
         pattern=r"too large to represent",
-        kind=HintKind.CONSTRAINT,
         text="{value} '{unit_in}' is too large a number when counted in '{unit_out}'; a larger unit makes it smaller.",
     ),
     Rule(
         name="mathematics.overflow",
         tools=("power", "multiply", "divide", "percentage", "mean", "standard_deviation", "sum_values", "add"),
         pattern=r"out of range|too large to convert|math range error",
-        kind=HintKind.CONSTRAINT,
         text="The numbers given to `{tool}` lead to one that is too large to represent.",
         directions=(Direction("Check them and their units."),),
     ),
@@ -85,7 +80,6 @@ RULES: tuple[Rule, ...] = (
         name="mathematics.square_root_domain",
         tools=("square_root",),
         pattern=r"computation resulted in an invalid operation|valid range for prec",
-        kind=HintKind.CONSTRAINT,
         text="The square root of '{number}' with the precision '{precision}' cannot be computed: the one is a number "
         "that is not negative, the other a whole number of digits from one upwards.",
     ),

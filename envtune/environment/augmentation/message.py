@@ -67,7 +67,6 @@ RULES: tuple[Rule, ...] = (
         name="message.contact_exists",
         tools=("add_contact",),
         pattern=r"User name '.*' already exists",
-        kind=HintKind.CONSTRAINT,
         text="'{user_name}' is a contact already, so there is nothing to add.",
         directions=FIND_USER[:1],
     ),
@@ -75,7 +74,6 @@ RULES: tuple[Rule, ...] = (
         name="message.contact_number_taken",
         tools=("add_contact",),
         pattern=r"User ID '.*' already exists",
-        kind=HintKind.CONSTRAINT,
         text="The workspace numbers contacts itself, and its next number was in use: the name is not at fault.",
         directions=(
             Direction(

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from envtune.environment.augmentation.rule import Direction, Rule, View, quoted
 from envtune.task import ToolCall
-from envtune.trajectory import HintKind
 
 TYPE_NAMES: Mapping[type, str] = {
     str: "text",
@@ -50,7 +49,6 @@ RULES: tuple[Rule, ...] = (
         name="python.missing_argument",
         tools=(),
         pattern=r"missing \d+ required (positional|keyword-only) arguments?: (?P<names>.*)",
-        kind=HintKind.CONSTRAINT,
         text=_missing,
         directions=(
             Direction("Look for what is missing in the conversation; another tool may supply it, or else the user."),
@@ -60,7 +58,6 @@ RULES: tuple[Rule, ...] = (
         name="python.unexpected_argument",
         tools=(),
         pattern=r"got an unexpected keyword argument '(?P<extra>.*?)'",
-        kind=HintKind.CONSTRAINT,
         text="`{tool}` has no parameter '{extra}'.",
         directions=READ_DOCUMENT,
     ),
@@ -68,7 +65,6 @@ RULES: tuple[Rule, ...] = (
         name="python.unknown_tool",
         tools=(),
         pattern=r"^Error during execution: name '.*' is not defined",
-        kind=HintKind.CONSTRAINT,
         text="'{tool}' is not the name of a tool offered now.",
         directions=(Direction("Use those that are documented, or tell the user that none of them fits."),),
     ),
@@ -76,14 +72,12 @@ RULES: tuple[Rule, ...] = (
         name="python.folder_in_itself",
         tools=(),
         pattern=r"maximum recursion depth exceeded",
-        kind=HintKind.CONSTRAINT,
         text="`{tool}` found no end, as something contains itself, such as a folder that was copied into itself.",
     ),
     Rule(
         name="python.wrong_type",
         tools=(),
         pattern="|".join(WRONG_TYPE),
-        kind=HintKind.CONSTRAINT,
         text=_types,
         directions=(Direction("Compare with the types in the tool's document."),),
         when=lambda call, match, view: bool(call.arguments),
@@ -92,7 +86,6 @@ RULES: tuple[Rule, ...] = (
         name="python.unknown_key",
         tools=(),
         pattern=r"^Error during execution: (?P<key>'.*'|\"[^\"]*\"|-?\d+)$",
-        kind=HintKind.CONSTRAINT,
         text="`{tool}` looked up {key} and found nothing under that name.",
         directions=READ_DOCUMENT,
     ),

@@ -55,12 +55,13 @@ class Rule:
     """The tools that the rule applies to; empty for any tool."""
     pattern: str
     """The regular expression that is searched for in the result's text."""
-    kind: HintKind
     text: Text
     """The cause: a template over the call's arguments, the pattern's named groups and ``{tool}``, or a function that
     returns the complete sentence."""
     directions: tuple[Direction, ...] = ()
     """The first whose tools are all offered is added to the hint."""
+    kind: HintKind = HintKind.CONSTRAINT
+    """A rule of the tool itself, unless a prerequisite in another tool is missing."""
     when: Condition | None = None
     """A further condition on the call, the match and the toolbox."""
 

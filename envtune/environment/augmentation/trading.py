@@ -31,10 +31,6 @@ def _dates(call: ToolCall, match: re.Match[str], view: View) -> str:
     return f"Dates are written as YYYY-MM-DD without a time, and you gave {quoted(given)}."
 
 
-def _symbol_is_not_listed(call: ToolCall, match: re.Match[str], view: View) -> bool:
-    return call.arguments.get("stock") not in view.worlds["TradingBot"].watch_list
-
-
 RULES: tuple[Rule, ...] = (
     Rule(
         name="trading.not_logged_in",
@@ -77,7 +73,6 @@ RULES: tuple[Rule, ...] = (
         name="trading.order_id_is_text",
         tools=("get_order_details", "cancel_order"),
         pattern=r"Order with ID .* not found",
-        kind=HintKind.CONSTRAINT,
         text="Order ids are whole numbers, and you gave '{order_id}' as text.",
         directions=SHOW_ORDERS,
         when=given_as_text("order_id"),
@@ -94,7 +89,6 @@ RULES: tuple[Rule, ...] = (
         name="trading.order_completed",
         tools=("cancel_order",),
         pattern=r"already completed",
-        kind=HintKind.CONSTRAINT,
         text="The order {order_id} has been carried out, and only orders that have not can be cancelled.",
         directions=(
             Direction(
@@ -107,7 +101,6 @@ RULES: tuple[Rule, ...] = (
         name="trading.market_closed",
         tools=("withdraw_funds",),
         pattern=r"Market is closed",
-        kind=HintKind.CONSTRAINT,
         text="Money moves only while the market is open, and it is closed now: no other argument changes that.",
         directions=(Direction("Tell the user, or go on with what does not depend on it."),),
     ),
@@ -134,7 +127,6 @@ RULES: tuple[Rule, ...] = (
         name="trading.date_form",
         tools=("get_transaction_history",),
         pattern=r"does not match format|unconverted data",
-        kind=HintKind.CONSTRAINT,
         text=_dates,
     ),
 )
@@ -144,7 +136,6 @@ NON_ANSWERS: tuple[Rule, ...] = (
         name="trading.company_without_symbol",
         tools=("get_symbol_by_name",),
         pattern=rf'"symbol": "{NO_SYMBOL}"',
-        kind=HintKind.CONSTRAINT,
         text="No company of exactly this name is on record; some are kept under a short form of their name.",
         directions=FIND_ANOTHER_WAY,
     ),
@@ -152,7 +143,6 @@ NON_ANSWERS: tuple[Rule, ...] = (
         name="trading.unknown_sector",
         tools=("get_available_stocks",),
         pattern=r'"stock_list": \[\]',
-        kind=HintKind.CONSTRAINT,
         text="No sector is called '{sector}' here.",
         directions=(Direction("Sectors are written as in the tool's document: a single word with a capital letter."),),
     ),
@@ -163,7 +153,7 @@ NON_ANSWERS: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text="Nothing was added: '{stock}' is not the symbol of a stock that is traded here.",
         directions=FIND_SYMBOL,
-        when=_symbol_is_not_listed,
+        when=lambda call, match, view: call.arguments.get("stock") not in view.worlds["TradingBot"].watch_list,
     ),
 )
 

@@ -51,14 +51,6 @@ def _unknown_codes(call: ToolCall, view: View) -> list[object]:
     return [code for code in codes if code not in airports]
 
 
-def _has_unknown_code(call: ToolCall, match: re.Match[str], view: View) -> bool:
-    return bool(_unknown_codes(call, view))
-
-
-def _uses_no_airport(call: ToolCall, match: re.Match[str], view: View) -> bool:
-    return NO_AIRPORT in (call.arguments.get("travel_from"), call.arguments.get("travel_to"))
-
-
 def _unknown_airport(call: ToolCall, match: re.Match[str], view: View) -> str:
     codes = _unknown_codes(call, view)
     return f"{quoted(codes)} {'is no airport code' if len(codes) == 1 else 'are no airport codes'} known here."
@@ -100,7 +92,9 @@ RULES: tuple[Rule, ...] = (
             ),
             Direction("Ask the user for an airport."),
         ),
-        when=_uses_no_airport,
+        when=lambda call, match, view: (
+            NO_AIRPORT in (call.arguments.get("travel_from"), call.arguments.get("travel_to"))
+        ),
     ),
     Rule(
         name="travel.unknown_airport",
@@ -109,13 +103,12 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text=_unknown_airport,
         directions=FIND_AIRPORT,
-        when=_has_unknown_code,
+        when=lambda call, match, view: bool(_unknown_codes(call, view)),
     ),
     Rule(
         name="travel.no_flight",
         tools=("get_flight_cost", "book_flight"),
         pattern=NO_ROUTE,
-        kind=HintKind.CONSTRAINT,
         text="Both codes are known, but there is no '{travel_class}' flight from '{travel_from}' to '{travel_to}' on "
         "'{travel_date}', and a route in one direction does not mean one back.",
         directions=(Direction("Check that both ends are the airports the user means, or tell the user."),),
@@ -124,7 +117,6 @@ RULES: tuple[Rule, ...] = (
         name="travel.card_known",
         tools=("register_credit_card",),
         pattern=r"Card already registered",
-        kind=HintKind.CONSTRAINT,
         text="The card '{card_number}' is registered already and can be used by its id.",
         directions=(SHOW_CARDS[0], SHOW_CARDS[2]),
     ),
@@ -140,7 +132,6 @@ RULES: tuple[Rule, ...] = (
         name="travel.card_without_balance",
         tools=("book_flight",),
         pattern=r"Balance not found",
-        kind=HintKind.CONSTRAINT,
         text="No balance is recorded for the card '{card_id}', so it cannot pay.",
         directions=(*SHOW_CARDS[:1], Direction("Another card may be able to.")),
     ),
@@ -187,7 +178,6 @@ RULES: tuple[Rule, ...] = (
         name="travel.invoice_by_booking",
         tools=("retrieve_invoice",),
         pattern=r"Booking not found",
-        kind=HintKind.CONSTRAINT,
         text="Invoices are found by the id of a booking, and the call gave none.",
         directions=SHOW_BOOKINGS,
         when=lambda call, match, view: not call.arguments.get("booking_id"),
@@ -204,7 +194,6 @@ RULES: tuple[Rule, ...] = (
         name="travel.no_exchange_rate",
         tools=("compute_exchange_rate",),
         pattern=r"No available exchange rate",
-        kind=HintKind.CONSTRAINT,
         text="There is no direct rate between '{base_currency}' and '{target_currency}'.",
         directions=(
             Direction("Spell the currencies as its document does; a third one can bridge a pair that has no rate."),
@@ -228,7 +217,6 @@ NON_ANSWERS: tuple[Rule, ...] = (
         name="travel.place_without_airport",
         tools=("get_nearest_airport_by_city",),
         pattern=rf'"nearest_airport": "{NO_AIRPORT}"',
-        kind=HintKind.CONSTRAINT,
         text="No airport is on record for a place of exactly this name.",
         directions=(Direction("The tool's document lists the places that it knows."),),
     ),

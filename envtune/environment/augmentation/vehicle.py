@@ -29,21 +29,9 @@ def _not_zipcodes(call: ToolCall) -> list[object]:
     return [place for place in places if not re.fullmatch(r"\d{5}", str(place))]
 
 
-def _place_is_no_zipcode(call: ToolCall, match: re.Match[str], view: View) -> bool:
-    return bool(_not_zipcodes(call))
-
-
 def _not_a_zipcode(call: ToolCall, match: re.Match[str], view: View) -> str:
     places = _not_zipcodes(call)
     return f"`{call.name}` takes zip codes, and {quoted(places)} {'is none' if len(places) == 1 else 'are none'}."
-
-
-def _uses_no_zipcode(call: ToolCall, match: re.Match[str], view: View) -> bool:
-    return NO_ZIPCODE in (call.arguments.get("cityA"), call.arguments.get("cityB"))
-
-
-def _mode_is_no_text(call: ToolCall, match: re.Match[str], view: View) -> bool:
-    return not isinstance(call.arguments.get(MODES[call.name], ""), str)
 
 
 def _not_text(call: ToolCall, match: re.Match[str], view: View) -> str:
@@ -52,31 +40,25 @@ def _not_text(call: ToolCall, match: re.Match[str], view: View) -> str:
     return f"`{call.name}` takes '{name}' as a single piece of text, and you gave {given}."
 
 
-def _stops(call: ToolCall, match: re.Match[str], view: View) -> bool:
-    return call.arguments.get("ignitionMode") == "STOP"
-
-
 RULES: tuple[Rule, ...] = (
     Rule(
         name="vehicle.stopped_all_the_same",
         tools=("startEngine",),
         pattern=r"\"error\":",
-        kind=HintKind.CONSTRAINT,
         text="The engine was stopped all the same: the message is about conditions for starting it.",
         directions=(
             Direction("`displayCarStatus` shows the engine's state.", ("displayCarStatus",)),
             Direction("Nothing more is needed for stopping."),
         ),
-        when=_stops,
+        when=lambda call, match, view: call.arguments.get("ignitionMode") == "STOP",
     ),
     Rule(
         name="vehicle.mode_not_text",
         tools=tuple(MODES),
         pattern=r"Invalid (ignition mode|headlight mode|option|mode)",
-        kind=HintKind.CONSTRAINT,
         text=_not_text,
         directions=READ_DOCUMENT,
-        when=_mode_is_no_text,
+        when=lambda call, match, view: not isinstance(call.arguments.get(MODES[call.name], ""), str),
     ),
     Rule(
         name="vehicle.no_fuel",
@@ -93,7 +75,6 @@ RULES: tuple[Rule, ...] = (
         name="vehicle.ignition_mode",
         tools=("startEngine",),
         pattern=r"Invalid ignition mode",
-        kind=HintKind.CONSTRAINT,
         text="'{ignitionMode}' is not an ignition mode.",
         directions=READ_DOCUMENT,
     ),
@@ -101,7 +82,6 @@ RULES: tuple[Rule, ...] = (
         name="vehicle.tank_overflows",
         tools=("fillFuelTank",),
         pattern=r"above the tank capacity",
-        kind=HintKind.CONSTRAINT,
         text="{fuelAmount} gallons come on top of what the tank holds, and together that is more than fits.",
         directions=(
             Direction(
@@ -114,7 +94,6 @@ RULES: tuple[Rule, ...] = (
         name="vehicle.tank_stays_empty",
         tools=("fillFuelTank",),
         pattern=r"Fuel tank is empty\. Min fuel level",
-        kind=HintKind.CONSTRAINT,
         text="With {fuelAmount} gallons more the tank would still be below its lowest level.",
         directions=SHOW_STATUS,
     ),
@@ -133,7 +112,6 @@ RULES: tuple[Rule, ...] = (
         name="vehicle.headlight_mode",
         tools=("setHeadlights",),
         pattern=r"Invalid headlight mode",
-        kind=HintKind.CONSTRAINT,
         text="'{mode}' is not a headlight mode.",
         directions=READ_DOCUMENT,
     ),
@@ -141,7 +119,6 @@ RULES: tuple[Rule, ...] = (
         name="vehicle.status_option",
         tools=("displayCarStatus",),
         pattern=r"Invalid option",
-        kind=HintKind.CONSTRAINT,
         text="'{option}' is no part of the car whose state can be shown.",
         directions=READ_DOCUMENT,
     ),
@@ -149,7 +126,6 @@ RULES: tuple[Rule, ...] = (
         name="vehicle.parking_brake_mode",
         tools=("activateParkingBrake",),
         pattern=r"Invalid mode",
-        kind=HintKind.CONSTRAINT,
         text="'{mode}' is not a mode of the parking brake: modes are commands, not the states they lead to.",
         directions=READ_DOCUMENT,
     ),
@@ -157,7 +133,6 @@ RULES: tuple[Rule, ...] = (
         name="vehicle.cruise_speed",
         tools=("setCruiseControl",),
         pattern=r"Invalid speed",
-        kind=HintKind.CONSTRAINT,
         text="A cruise speed of {speed} is not possible: it may be neither negative nor above the documented limit, "
         "and only comes in the documented steps.",
     ),
@@ -174,7 +149,7 @@ RULES: tuple[Rule, ...] = (
             ),
             Direction("The user may know the zip code."),
         ),
-        when=_uses_no_zipcode,
+        when=lambda call, match, view: NO_ZIPCODE in (call.arguments.get("cityA"), call.arguments.get("cityB")),
     ),
     Rule(
         name="vehicle.place_not_zipcode",
@@ -188,13 +163,12 @@ RULES: tuple[Rule, ...] = (
             ),
             Direction("The user may know them."),
         ),
-        when=_place_is_no_zipcode,
+        when=lambda call, match, view: bool(_not_zipcodes(call)),
     ),
     Rule(
         name="vehicle.distance_unknown",
         tools=("estimate_distance",),
         pattern=r"distance not found",
-        kind=HintKind.CONSTRAINT,
         text="No distance is on record between '{cityA}' and '{cityB}'.",
         directions=(
             Direction(
@@ -208,7 +182,6 @@ RULES: tuple[Rule, ...] = (
         name="vehicle.doors_not_list",
         tools=("lockDoors",),
         pattern=r"^Error during execution: '.*'$",
-        kind=HintKind.CONSTRAINT,
         text="`door` takes a list of doors, even for a single one, and you gave the text '{door}'.",
         directions=READ_DOCUMENT,
         when=lambda call, match, view: isinstance(call.arguments.get("door"), str),
@@ -217,7 +190,6 @@ RULES: tuple[Rule, ...] = (
         name="vehicle.no_such_door",
         tools=("lockDoors",),
         pattern=r"^Error during execution: '(?P<missing>.*)'$",
-        kind=HintKind.CONSTRAINT,
         text="'{missing}' is not one of the doors that can be locked.",
         directions=(SHOW_STATUS[0], *READ_DOCUMENT),
     ),
@@ -228,7 +200,6 @@ NON_ANSWERS: tuple[Rule, ...] = (
         name="vehicle.city_without_zipcode",
         tools=("get_zipcode_based_on_city",),
         pattern=rf'"zipcode": "{NO_ZIPCODE}"',
-        kind=HintKind.CONSTRAINT,
         text=f"'{NO_ZIPCODE}' stands for not found: no city with exactly this name is known here.",
         directions=(Direction("Give the bare name, without a state or a country, or ask the user for the zip code."),),
     ),

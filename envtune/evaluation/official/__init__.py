@@ -1,1 +1,1 @@
-"""BFCL's own program (`bfcl-eval`), unmodified: its tasks, its loop and its checker for a policy of ours."""
+"""BFCL's own program (`bfcl-eval`, unmodified) as a second evaluation: its tasks, episode loop and checker."""

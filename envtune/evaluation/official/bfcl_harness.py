@@ -1,12 +1,10 @@
-"""BFCL's own program, as it comes, with one model: what `program.py` starts in the environment of `make bfcl`.
+"""BFCL's own program with one model, run by the Python of `make bfcl`; envtune is not installed there.
 
     .venv-bfcl/bin/python envtune/evaluation/official/bfcl_harness.py NAME SERVED evaluate --model NAME …
 
-The package has no way to add a model, and the module that lists its models imports some eighty vendors' SDKs. So a
-module of that name, with this one model, is put in its place before anything else is imported; all the rest is the
-package's own code. The model speaks through the package's handler for OpenAI's chat completions, with tools.
-
-Nothing of envtune is imported: it is not installed there.
+The package cannot add a model, and the module that lists its models imports the SDKs of some eighty vendors. A module
+with this one model replaces it before all other imports; the rest is the package's own code. The model is called by the
+package's handler for OpenAI's chat completions with tools.
 """
 
 from __future__ import annotations
@@ -18,9 +16,12 @@ MODELS = "bfcl_eval.constants.model_config"
 
 
 def main(name: str, served: str, arguments: list[str]) -> None:
-    """Runs the package's command line with ``arguments``; ends the process.
+    """Run the package's command line and end the process.
 
-    ``name`` is the model's in files, ``served`` what its endpoint calls it.
+    Args:
+        name: the name of the model in files.
+        served: the endpoint's name of the model.
+        arguments: the arguments of the command line.
     """
     entries: dict[str, SimpleNamespace] = {}
     sys.modules[MODELS] = ModuleType(MODELS)
@@ -28,7 +29,7 @@ def main(name: str, served: str, arguments: list[str]) -> None:
 
     from bfcl_eval.model_handler.api_inference.openai_completion import OpenAICompletionsHandler
 
-    # What the leaderboard says of a model beside its scores is left open.
+    # The fields that only the leaderboard shows are empty.
     entries[name] = SimpleNamespace(
         model_name=served,
         display_name=name,

@@ -1,10 +1,10 @@
-"""Starts BFCL's own program in the small environment of `make bfcl`, and says what is missing before it starts.
+"""BFCL's own program as a child process, in the small environment of `make bfcl`.
 
-A folder is the program's BFCL_PROJECT_ROOT: it keeps ``result/<name>``, ``score/<name>`` and logs, and whatever
-``.env`` the user puts there is read by the program.
+A folder is the program's BFCL_PROJECT_ROOT, with ``result/<name>``, ``score/<name>``, logs, and the user's ``.env``,
+which the program reads.
 
-The program's executor evaluates the text of calls as Python. What a model says becomes code that runs with the rights
-of whoever started it: run untrusted checkpoints in a container.
+The program evaluates the text of calls as Python, with the rights of the user: run untrusted checkpoints in a
+container.
 """
 
 from __future__ import annotations
@@ -18,37 +18,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envtune.errors import UserError
-from envtune.evaluation.official.policy_endpoint import NO_KEY, PolicyEndpoint
+from envtune.evaluation.listed_models import NO_KEY
+from envtune.evaluation.official.policy_endpoint import PolicyEndpoint
 from envtune.evaluation.official.result_files import check_name
 from envtune.evaluation.official.tasks import Ids
 from envtune.files.atomic_file import atomic_file
 
 HARNESS = Path(__file__).with_name("bfcl_harness.py")
-# What some categories need beside the environment of `make bfcl`, by the module's name.
+# Packages that a category needs beside the environment of `make bfcl`, by the module's name.
 NEEDS = {"memory_vector": {"sentence_transformers": "sentence-transformers", "faiss": "faiss-cpu"}}
 SEARCH_KEY = "SERPAPI_API_KEY"
-ASK_VERSION = "from importlib.metadata import version; print(version('bfcl-eval'))"
-ASK_MISSING = "import importlib.util as u, sys; print(*[n for n in sys.argv[1:] if u.find_spec(n) is None])"
+PRINT_VERSION = "from importlib.metadata import version; print(version('bfcl-eval'))"
+PRINT_MISSING = "import importlib.util as u, sys; print(*[n for n in sys.argv[1:] if u.find_spec(n) is None])"
 
 
 @dataclass(frozen=True, slots=True)
 class OfficialProgram:
-    """BFCL's program for one model ``name`` in one ``folder``, run by ``python``."""
+    """BFCL's program for one model."""
 
     python: Path
+    """The interpreter of `make bfcl`."""
     folder: Path
     name: str
+    """The name of the model in files."""
 
     def version(self) -> str:
-        """The version of bfcl-eval.
+        """Return the version of bfcl-eval.
 
         Raises:
-            UserError: the environment is not there, or the name cannot be used.
+            UserError: the environment is not installed, or the name is not allowed.
         """
         check_name(self.name)
         if not os.access(self.python, os.X_OK):
             raise UserError(f"BFCL's own program is not installed at {self.python}: run make bfcl")
-        return self._ask(ASK_VERSION)
+        return self._output(PRINT_VERSION)
 
     def generate(
         self,
@@ -58,10 +61,10 @@ class OfficialProgram:
         temperature: float = 0.001,
         threads: int = 1,
     ) -> None:
-        """Plays ``categories``, or of them only ``ids``. What the folder has already is not played again.
+        """Play the tasks of the categories, or those of ``ids``; tasks with a result in the folder are skipped.
 
         Raises:
-            UserError: the endpoint or something that a category needs is missing, or the program failed.
+            UserError: the endpoint or a requirement of a category is missing, or the program failed.
         """
         self.version()
         self._require(categories)
@@ -81,16 +84,15 @@ class OfficialProgram:
         )
 
     def evaluate(self) -> Path:
-        """Scores every result of the model, and returns the folder of the scores, which take the place of older ones.
-
-        The program adds what it finds in its folder of scores to its tables, so each time it gets an empty one.
+        """Score all results of the model and return the folder of the scores; earlier scores are replaced.
 
         Raises:
             UserError: there are no results, or the program failed.
         """
         self.version()
         if not (self.folder / "result" / self.name).is_dir():
-            raise UserError(f"{self.folder} holds no results of {self.name!r}: generate or export them first")
+            raise UserError(f"{self.folder} has no results of {self.name!r}: generate or export them first")
+        # The program adds all scores in its folder to its tables: it starts with an empty one.
         fresh, kept = self.folder / "score.partial", self.folder / "score"
         shutil.rmtree(fresh, ignore_errors=True)
         categories = ["--test-category", "all", "--partial-eval", "--score-dir", fresh.name]
@@ -101,28 +103,26 @@ class OfficialProgram:
 
     def _require(self, categories: Sequence[str]) -> None:
         for category, packages in NEEDS.items():
-            if category in categories and (missing := self._ask(ASK_MISSING, *packages).split()):
+            if category in categories and (missing := self._output(PRINT_MISSING, *packages).split()):
                 names = " ".join(packages[name] for name in missing)
                 raise UserError(f"{category} needs more than make bfcl installs: {self.python} -m pip install {names}")
-        if any(category.startswith("web_search") for category in categories) and not self._has_search_key():
+        settings = self.folder / ".env"
+        has_key = SEARCH_KEY in os.environ or (
+            settings.is_file() and SEARCH_KEY in settings.read_text(encoding="utf-8")
+        )
+        if any(category.startswith("web_search") for category in categories) and not has_key:
             raise UserError(f"web search needs a key of serpapi.com: export it as {SEARCH_KEY}")
 
-    def _has_search_key(self) -> bool:
-        settings = self.folder / ".env"
-        return SEARCH_KEY in os.environ or (settings.is_file() and SEARCH_KEY in settings.read_text(encoding="utf-8"))
-
-    def _ask(self, question: str, *arguments: str) -> str:
-        asked = subprocess.run(
-            [self.python, "-I", "-c", question, *arguments], capture_output=True, text=True, check=False
-        )
-        if asked.returncode:
+    def _output(self, code: str, *arguments: str) -> str:
+        done = subprocess.run([self.python, "-I", "-c", code, *arguments], capture_output=True, text=True, check=False)
+        if done.returncode:
             raise UserError(f"the environment of {self.python} is incomplete: run make bfcl again")
-        return asked.stdout.strip()
+        return done.stdout.strip()
 
     def _run(
         self, arguments: Sequence[str], variables: Mapping[str, str], served: str, show_progress: bool = False
     ) -> None:
-        """One command of the program. What it prints goes to a log, its progress to the terminal if wanted."""
+        """Run a command of the program. Its output goes to a log, its progress to the terminal if requested."""
         log = self.folder / f"{arguments[0]}.log"
         environment = {**os.environ, "BFCL_PROJECT_ROOT": str(self.folder.resolve()), **variables}
         with log.open("w", encoding="utf-8") as output:
@@ -134,4 +134,4 @@ class OfficialProgram:
                 check=False,
             )
         if done.returncode:
-            raise UserError(f"BFCL's own program ended with status {done.returncode}: {log} says why")
+            raise UserError(f"BFCL's own program ended with status {done.returncode}: its output is in {log}")

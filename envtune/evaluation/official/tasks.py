@@ -1,4 +1,4 @@
-"""Which tasks BFCL's own program shall play: its categories and groups, and the ids of some of a category's tasks."""
+"""The tasks that BFCL's own program plays: its categories, groups of categories, and ids of single tasks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from envtune.errors import UserError
 from envtune.files.json_lines import read_objects
 
 Ids = dict[str, list[str]]
-"""The ids to play, by category."""
+"""The ids of tasks by category."""
 
 
 def categories_of(names: Sequence[str]) -> list[str]:
-    """The categories named, groups such as ``multi_turn`` and ``memory`` spelt out.
+    """Return the categories, with groups such as ``multi_turn`` and ``memory`` expanded.
 
     Raises:
         UserError: a name is neither a category nor a group.
@@ -32,24 +32,24 @@ def categories_of(names: Sequence[str]) -> list[str]:
 
 
 def first_ids(categories: Iterable[str], limit: int) -> Ids:
-    """The first ``limit`` tasks of every category, and of memory also the conversations that fill it.
+    """Return the ids of the first ``limit`` tasks of each category; of memory also the conversations that fill it.
 
     Raises:
-        UserError: a category's tasks have no file of their own.
+        UserError: the tasks of a category are not in a file of their own.
     """
     return {category: _first_ids(category, limit) for category in categories}
 
 
 def played_ids(path: Path) -> Ids:
-    """The ids of all tasks in a file of our trajectories, by official category.
+    """Return the ids of all tasks in a trajectory file, by official category.
 
     Raises:
-        UserError: the file cannot be read or holds no trajectories.
+        UserError: the file cannot be read or has a line that is not a trajectory.
     """
     ids: dict[str, set[str]] = defaultdict(set)
     for record in trajectory_file.read(path):
         if not {"task_id", "category"} <= record.keys():
-            raise UserError(f"{path} holds no trajectories: give a .jsonl file of a run or an evaluation")
+            raise UserError(f"{path} is not a file of trajectories: give a .jsonl file of a run or an evaluation")
         ids[f"multi_turn_{record['category']}"].add(record["task_id"])
     return {category: sorted(names) for category, names in ids.items()}
 
@@ -58,7 +58,7 @@ def _first_ids(category: str, limit: int) -> list[str]:
     family = next((name for name in ("memory", "web_search") if category.startswith(name)), category)
     path = package_data() / f"BFCL_v4_{family}.json"
     if not path.is_file():
-        raise UserError(f"only some of the tasks cannot be named for {category}: play all of them")
+        raise UserError(f"{category} has no list of tasks to choose from: play all of them")
     entries = list(read_objects(path, "tasks"))[:limit]
     filled: list[dict[str, Any]] = []
     if family == "memory":
@@ -67,5 +67,5 @@ def _first_ids(category: str, limit: int) -> list[str]:
         filled = [
             entry for scenario in scenarios for entry in read_objects(folder / f"memory_{scenario}.json", "tasks")
         ]
-    # The backends of the memory, and the search with and without snippets, share their questions.
+    # The memory backends share their questions, and so do the searches with and without snippets.
     return [entry["id"].replace(family, category, 1) for entry in [*filled, *entries]]

@@ -1,1 +1,1 @@
-"""Scores of other people's harnesses: reading what they wrote, a record of each, and tables of several. Runs none."""
+"""Scores out of distribution: benchmarks played by third-party harnesses, a record of each, and tables of several."""

@@ -1,28 +1,27 @@
-"""Records of several checkpoints -> paired differences to a baseline, and what keeps the rows from being compared."""
+"""Paired differences of checkpoints to a baseline, and warnings on rows that are not comparable."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 
 from envtune.errors import UserError
-from envtune.evaluation.ood.record import OODRecord, TestedEndpoint
-from envtune.evaluation.ood.table import Column, in_order, scores_of, with_interval
-from envtune.report_text import markdown_table
+from envtune.evaluation.ood.record import AgentEndpoint, OODRecord
+from envtune.evaluation.ood.table import Column, checkpoint_table, in_order, scores_of, with_interval
+from envtune.report_text import csv_text
 from envtune.statistics.intervals import Estimate
 from envtune.statistics.paired import METHODS, paired_difference
 
 CSV_COLUMNS = ("checkpoint", "baseline", "benchmark", "part", "tasks", "difference", "low", "high", "interval")
 
 Checkpoints = Mapping[str, Sequence[OODRecord]]
+Differences = Mapping[str, Mapping[Column, tuple[int, Estimate]]]
 
 
-def differences(checkpoints: Checkpoints, baseline: str) -> dict[str, dict[Column, tuple[int, Estimate]]]:
-    """By checkpoint other than ``baseline`` and column: tasks that both have, and the difference on these.
+def differences(checkpoints: Checkpoints, baseline: str) -> Differences:
+    """Return, by checkpoint and column, the number of tasks in common with ``baseline`` and the difference on them.
 
     Raises:
-        UserError: ``baseline`` is no checkpoint.
+        UserError: ``baseline`` is not among the checkpoints.
     """
     if baseline not in checkpoints:
         raise UserError(f"--baseline {baseline} is not among the checkpoints; choose one of: {', '.join(checkpoints)}")
@@ -40,40 +39,39 @@ def differences(checkpoints: Checkpoints, baseline: str) -> dict[str, dict[Colum
     return found
 
 
-def difference_table(found: Mapping[str, Mapping[Column, tuple[int, Estimate]]]) -> str:
-    """Markdown: percentage points more than the baseline on the same tasks, a dash where they share none."""
-    columns = in_order(column for row in found.values() for column in row)
-    rows = [
-        (name, *(with_interval(row[column][1], signed=True) if column in row else "-" for column in columns))
-        for name, row in found.items()
-    ]
-    return markdown_table(("checkpoint", *(column.title for column in columns)), rows)
+def difference_table(found: Differences) -> str:
+    """Return a Markdown table of differences in percentage points, with a dash for no task in common."""
+    return checkpoint_table(
+        {
+            name: {column: with_interval(value, signed=True) for column, (_, value) in row.items()}
+            for name, row in found.items()
+        }
+    )
 
 
-def differences_csv(found: Mapping[str, Mapping[Column, tuple[int, Estimate]]], baseline: str) -> str:
-    """Every difference in a line of its own: shares, not rounded."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+def differences_csv(found: Differences, baseline: str) -> str:
+    """Return every difference as a line of CSV, in unrounded shares in [-1, 1]."""
+    rows = []
     for name, row in found.items():
         for column in in_order(row):
             tasks, value = row[column]
             numbers = (tasks, value.mean, value.low, value.high, value.method)
-            writer.writerow([name, baseline, column.benchmark, column.part, *numbers])
-    return text.getvalue()
+            rows.append([name, baseline, column.benchmark, column.part, *numbers])
+    return csv_text(CSV_COLUMNS, rows)
 
 
 def difference_note(baseline: str) -> str:
+    """Return the note on the differences in the tables."""
     methods = "; ".join(f"{name}: {meaning}" for name, meaning in METHODS.items())
     return (
         f"Percentage points more than {baseline} on the tasks that both were scored on, in brackets the 95% interval "
-        f"({methods}). An interval without 0 says that these two checkpoints differ on tasks like these; of several "
-        "comparisons, some do so by chance."
+        f"({methods}). An interval without 0 shows a difference on tasks of the same kind; of several "
+        "comparisons, some show one by chance."
     )
 
 
 def warnings(checkpoints: Checkpoints) -> list[str]:
-    """One sentence for each thing that keeps scores of a benchmark from being compared, or that makes one a trial."""
+    """Return a sentence for each reason why scores of a benchmark are not comparable or not of all its tasks."""
     by_choice: dict[str, dict[str, OODRecord]] = {}
     for name, records in checkpoints.items():
         for record in records:
@@ -85,7 +83,10 @@ def _warnings(choice: str, records: Mapping[str, OODRecord]) -> Iterable[str]:
     compared = {
         "harness": {name: record.harness for name, record in records.items()},
         "data": {name: record.data for name, record in records.items()},
-        "simulated user": {name: _who(record.user) for name, record in records.items()},
+        "simulated user": {
+            name: f"{record.user.model} ({_settings(record.user)})" if record.user else "none"
+            for name, record in records.items()
+        },
         "decoding": {name: _settings(record.agent) for name, record in records.items()},
         "episodes of each task": {name: str(record.episodes_per_task) for name, record in records.items()},
     }
@@ -103,9 +104,5 @@ def _warnings(choice: str, records: Mapping[str, OODRecord]) -> Iterable[str]:
             yield f"{choice}: {record.broken} of {name}'s episodes broke off, counted as failed."
 
 
-def _who(user: TestedEndpoint | None) -> str:
-    return f"{user.model} ({_settings(user)})" if user else "nobody"
-
-
-def _settings(endpoint: TestedEndpoint) -> str:
+def _settings(endpoint: AgentEndpoint) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(endpoint.decoding.items())) or "the harness's own"

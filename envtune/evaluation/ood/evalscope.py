@@ -1,4 +1,4 @@
-"""ACEBench and tau2-bench by evalscope, as a program of its own environment."""
+"""ACEBench and tau2-bench, played by evalscope in an environment of its own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from envtune.errors import UserError
+from envtune.evaluation.listed_models import NO_KEY
 from envtune.evaluation.ood.evalscope_results import read_evalscope
-from envtune.evaluation.ood.harness import NO_KEY, BenchmarkJob
+from envtune.evaluation.ood.harness import BenchmarkJob, Harness
 from envtune.evaluation.ood.record import Results
 from envtune.files.atomic_file import atomic_file
 
@@ -21,9 +24,9 @@ log = logging.getLogger(__name__)
 
 VERSION = "1.14.1"
 PROGRAM = Path(__file__).with_name("evalscope_program.py")
-# The name of the agent's folder in what evalscope writes.
+# The name of the agent's folder in evalscope's output.
 MODEL_ID = "agent"
-ASK_VERSIONS = (
+PRINT_VERSIONS = (
     "import importlib.metadata as m, json, sys\n"
     "found = {(d.metadata['Name'] or '').lower(): d.version for d in m.distributions()}\n"
     "print(json.dumps([found.get(name) for name in sys.argv[1:]]))"
@@ -31,43 +34,44 @@ ASK_VERSIONS = (
 
 
 @dataclass(frozen=True)
-class Evalscope:
-    """One of evalscope's benchmarks.
-
-    ``dataset`` is evalscope's name of it, and ``subset_prefix`` and a part's name are evalscope's name of the part.
-    ``needs`` are packages beside evalscope, with the command that installs them. ``local_path`` is a folder with the
-    tasks, None for evalscope's hub. ``extra_params`` are the adapter's own settings, with the simulated user's endpoint
-    if there is one; ``user_decoding`` as in `Harness`.
-    """
+class Evalscope(Harness):
+    """One of evalscope's benchmarks."""
 
     benchmark: str
     dataset: str
+    """Evalscope's name of the benchmark."""
     parts: Sequence[str]
     subset_prefix: str
+    """Evalscope's name of a part is the prefix and the part."""
     python: str
     local_path: str | None
+    """A folder with the tasks; None for evalscope's hub."""
     user_decoding: Mapping[str, Any] | None
     extra_params: Mapping[str, Any]
+    """Settings of evalscope's adapter, including the endpoint of a simulated user."""
     needs: Mapping[str, str]
+    """Required packages beside evalscope, each with the command that installs it."""
 
     @property
     def subsets(self) -> dict[str, str]:
-        """Evalscope's name by the part's."""
+        """Evalscope's names of the parts, by part."""
         return {part: self.subset_prefix + part for part in self.parts}
 
     @property
+    @override
     def source(self) -> str:
         return self.local_path or f"evalscope's hub: {self.dataset}"
 
+    @override
     def version(self) -> str:
         if not os.access(self.python, os.X_OK):
             raise UserError(
-                f"{self.dataset} is played by evalscope, which is not at python={self.python}: run make ood"
+                f"{self.dataset} is played by evalscope, which is not installed at python={self.python}: run make ood"
             )
         names = ("evalscope", *self.needs)
-        asked = subprocess.run([self.python, "-c", ASK_VERSIONS, *names], capture_output=True, text=True, check=False)
+        asked = subprocess.run([self.python, "-c", PRINT_VERSIONS, *names], capture_output=True, text=True, check=False)
         if asked.returncode:
-            raise UserError(f"python={self.python} is no Python that runs ({_last_line(asked.stderr)}): run make ood")
+            raise UserError(f"python={self.python} does not run ({_last_line(asked.stderr)}): run make ood")
         found = dict(zip(names, json.loads(asked.stdout), strict=True))
         if found["evalscope"] != VERSION:
             raise UserError(
@@ -78,30 +82,33 @@ class Evalscope:
                 raise UserError(f"{self.dataset} needs {name} in the environment of {self.python}: {install}")
         return ", ".join(f"{name} {version}" for name, version in found.items())
 
+    @override
     def play(self, job: BenchmarkJob) -> Results:
-        """As `Harness.play`. Started again on the same folder, evalscope plays only what it has not finished."""
         if self.local_path is not None and not Path(self.local_path).is_dir():
-            raise UserError(f"ood.local_path={self.local_path} is no folder: docs/evaluation.md says what it must hold")
+            raise UserError(f"ood.local_path={self.local_path} is not a folder: see docs/evaluation.md for its content")
         work = job.folder.resolve() / "evalscope"
         settings = job.folder / "evalscope_settings.json"
         with atomic_file(settings) as file:
             file.write(json.dumps(self.settings(job, work), indent=1) + "\n")
         keys = {"OOD_AGENT_KEY": job.agent.key, "EVALSCOPE_API_KEY": job.user.key if job.user else NO_KEY}
-        said = job.folder / "evalscope.log"
-        log.info("evalscope plays, and tells its progress in %s", said)
-        with said.open("a", encoding="utf-8") as output:
+        log_file = job.folder / "evalscope.log"
+        log.info("evalscope plays; its progress is in %s", log_file)
+        with log_file.open("a", encoding="utf-8") as output:
             command = [self.python, "-I", str(PROGRAM), str(settings)]
             done = subprocess.run(command, env=os.environ | keys, stdout=output, stderr=output, check=False)
         if done.returncode:
-            reason = _last_line(said.read_text(encoding="utf-8"))
+            reason = _last_line(log_file.read_text(encoding="utf-8"))
             raise UserError(
-                f"evalscope ended with status {done.returncode} ({reason}): {said} says more; what it has played is "
-                f"kept, go on with hydra.run.dir={job.folder}"
+                f"evalscope ended with status {done.returncode} ({reason}), see {log_file}: finished episodes are "
+                f"kept, continue with hydra.run.dir={job.folder}"
             )
         return read_evalscope(work, MODEL_ID, self.dataset, self.subsets)
 
     def settings(self, job: BenchmarkJob, work: Path) -> dict[str, Any]:
-        """The arguments of evalscope's TaskConfig, without keys."""
+        """Return the arguments of evalscope's TaskConfig, without API keys."""
+        tasks: dict[str, Any] = {"subset_list": [*self.subsets.values()], "extra_params": dict(self.extra_params)}
+        if self.local_path:
+            tasks["local_path"] = str(Path(self.local_path).resolve())
         return {
             "model": job.agent.model,
             "model_id": MODEL_ID,
@@ -113,7 +120,7 @@ class Evalscope:
                 "timeout": job.timeout,
             },
             "datasets": [self.dataset],
-            "dataset_args": {self.dataset: self._dataset_settings()},
+            "dataset_args": {self.dataset: tasks},
             "eval_batch_size": job.concurrency,
             "limit": job.limit,
             "repeats": job.episodes_per_task,
@@ -122,11 +129,6 @@ class Evalscope:
             "use_cache": str(work) if (work / "configs" / "task_config.yaml").exists() else None,
         }
 
-    def _dataset_settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {"subset_list": [*self.subsets.values()], "extra_params": dict(self.extra_params)}
-        return settings | ({"local_path": str(Path(self.local_path).resolve())} if self.local_path else {})
-
 
 def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return (text.strip().splitlines() or ["no output"])[-1]

@@ -1,9 +1,8 @@
-"""Runs evalscope: `.venv-ood/bin/python -I evalscope_program.py settings.json`.
+"""Run evalscope: `.venv-ood/bin/python -I evalscope_program.py settings.json`.
 
-`evalscope.py` starts this file by its path with the Python of another environment, which has evalscope and not envtune:
-nothing of envtune may be imported here. The settings are those of evalscope's TaskConfig. Keys come in the environment,
-so that none is written to a file: OOD_AGENT_KEY, and EVALSCOPE_API_KEY, where evalscope itself looks for the key of a
-simulated user.
+`evalscope.py` starts this file with the Python of another environment, in which envtune is not installed. The settings
+are those of evalscope's TaskConfig. API keys are environment variables, so that none is written to a file:
+OOD_AGENT_KEY, and EVALSCOPE_API_KEY, which evalscope itself reads for a simulated user.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What evalscope 1.14 writes about a run -> scores of tasks. Reads its review files; imports nothing of it."""
+"""Scores of tasks from the review files of evalscope 1.14, which is not imported."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from envtune.evaluation.ood.record import Part, Results
 
 
 def read_evalscope(work_folder: Path, model_id: str, dataset: str, subsets: Mapping[str, str]) -> Results:
-    """The scores of ``subsets``, evalscope's name by the part's, from its reviews (one JSON line per episode).
+    """Return the scores in evalscope's reviews, which have one JSON line per episode.
 
-    An episode that broke off, which evalscope scores 0, is reported as broken too.
+    An episode that broke off has evalscope's score of 0 and is also listed as broken.
+
+    Args:
+        work_folder: evalscope's ``work_dir``.
+        model_id: evalscope's name of the agent.
+        dataset: evalscope's name of the benchmark.
+        subsets: evalscope's names of the parts, by part.
 
     Raises:
-        UserError: a subset was not scored, or a file is not as evalscope 1.14 writes it.
+        UserError: a part was not scored, or a file is not in the format of evalscope 1.14.
     """
     parts: dict[str, Part] = {}
     broken: list[str] = []
@@ -39,14 +45,14 @@ def read_evalscope(work_folder: Path, model_id: str, dataset: str, subsets: Mapp
                 if reason:
                     broken.append(f"{task}: {reason}")
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path} is not as evalscope 1.14 writes it ({error!r}): score with that version") from None
+            raise UserError(f"{path} is not in the format of evalscope 1.14 ({error!r}): use that version") from None
         beside = {"milestones": fmean(milestones)} if milestones else {}
         parts[name] = Part({task: fmean(values) for task, values in scores.items()}, beside)
     return Results(parts, broken)
 
 
 def _reviews(path: Path) -> list[dict[str, Any]]:
-    """The episodes; of one that was scored again, the last."""
+    """Return the episodes; of an episode that was scored again, the last review."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         reviews = {review["index"]: review["sample_score"] for review in map(json.loads, lines)}
@@ -58,9 +64,9 @@ def _reviews(path: Path) -> list[dict[str, Any]]:
 
 
 def _broken(review: Mapping[str, Any]) -> str | None:
-    """Why the harness could not finish the episode. What the agent did wrong inside an episode is no reason."""
+    """Return the reason why the harness could not finish the episode; None if it did, whatever the agent did."""
     if "rollout_error" in review["sample_metadata"]:
         return str(review["sample_metadata"]["rollout_error"])
-    # ACEBench puts a list of differences there, tau2-bench the exception of a verdict that could not be given.
+    # A list of differences in ACEBench, the exception of a failed verdict in tau2-bench.
     error = (review["score"]["metadata"] or {}).get("error")
     return error if isinstance(error, str) else None

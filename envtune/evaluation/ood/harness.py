@@ -1,11 +1,8 @@
-"""What every harness is told, and what it gives back."""
+"""The protocol of a third-party harness, and the job that it receives."""
 
 from __future__ import annotations
 
-import json
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,80 +12,65 @@ from pydantic import Field
 
 from envtune.checked import Count, NotNegative, Positive, checked
 from envtune.errors import UserError
+from envtune.evaluation.listed_models import NO_KEY, listed_models
 from envtune.evaluation.ood.record import Results
-
-# What is sent as a key where none is needed: clients refuse to have none.
-NO_KEY = "EMPTY"
-PROBE_SECONDS = 20
 
 
 @checked
 @dataclass(frozen=True, slots=True)
 class ChatEndpoint:
-    """Where an OpenAI-compatible chat endpoint answers. ``key_variable`` names the variable that holds its key.
+    """An OpenAI-compatible chat endpoint.
 
     Raises:
         UserError: the URL has no scheme, or the variable is not set.
     """
 
     url: str
+    """Up to ``/v1``."""
     model: str
     key_variable: str | None = None
+    """The environment variable that holds the API key."""
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
             raise UserError(f"url={self.url} must begin with http:// or https://, as http://127.0.0.1:8000/v1")
         if self.key_variable is not None and not os.environ.get(self.key_variable):
-            raise UserError(
-                f"key_variable={self.key_variable}: no such variable is set: export the endpoint's key in it"
-            )
+            raise UserError(f"key_variable={self.key_variable}: this variable is not set: export the key in it")
 
     @property
     def key(self) -> str:
+        """The API key."""
         return os.environ[self.key_variable] if self.key_variable else NO_KEY
 
     def require(self) -> None:
-        """Asks for the list of models. An endpoint that has none is taken at its word.
+        """Request the list of models; an endpoint without a list is accepted.
 
         Raises:
-            UserError: nobody answers, the key is refused, or the list does not have the model.
+            UserError: no server responds, the key is refused, or the list does not contain the model.
         """
-        request = urllib.request.Request(f"{self.url}/models", headers={"Authorization": f"Bearer {self.key}"})
-        try:
-            with urllib.request.urlopen(request, timeout=PROBE_SECONDS) as answer:
-                names = [str(entry["id"]) for entry in json.load(answer)["data"]]
-        except urllib.error.HTTPError as error:
-            if error.code in (401, 403):
-                raise UserError(
-                    f"{self.url} refuses the key: name the variable that holds it, key_variable=…"
-                ) from None
-            return
-        except OSError as error:
-            raise UserError(f"{self.url} does not answer ({error}): start the endpoint first") from None
-        except (ValueError, KeyError, TypeError):
-            return
-        if names and self.model not in names:
-            raise UserError(f"{self.url} has no model {self.model!r}: it serves {', '.join(names)}")
+        listed_models(self.url, self.key, self.model, "name the variable that holds it, key_variable=…")
 
 
 @checked
 @dataclass(frozen=True, slots=True)
 class BenchmarkJob:
-    """One benchmark to play with one agent. ``folder`` keeps what the harness writes.
-
-    ``limit``: only so many tasks of each part, None for all. ``concurrency``: episodes at a time. ``max_tokens`` of one
-    answer and ``timeout`` for it in seconds: None leaves them to the endpoint and the client.
-    """
+    """One benchmark to play with one agent."""
 
     agent: ChatEndpoint
     temperature: NotNegative
     max_tokens: Count | None
+    """Tokens of one response; None for the endpoint's default."""
     user: ChatEndpoint | None
+    """The endpoint of the simulated user."""
     episodes_per_task: Count
     limit: Count | None
+    """Tasks of each part; None for all."""
     concurrency: Count
+    """Episodes at a time."""
     timeout: Annotated[Positive | None, Field(description="seconds for an answer")]
+    """Seconds for one response; None for the client's default."""
     folder: Path
+    """The folder for the harness's files."""
 
     def __post_init__(self) -> None:
         if self.episodes_per_task > 1 and self.temperature == 0 and self.user is None:
@@ -99,21 +81,31 @@ class BenchmarkJob:
 
 
 class Harness(Protocol):
-    """Plays a benchmark by somebody else's program."""
+    """A third-party program that plays and scores a benchmark."""
 
-    benchmark: str  # of the columns in the table
-    # What the simulated user's requests name; empty if that is the program's own affair, None if there is no such user.
+    benchmark: str
+    """The benchmark's name in the columns of tables."""
     user_decoding: Mapping[str, Any] | None
+    """The decoding settings of the simulated user's requests; empty if the program chooses them, None without a
+    simulated user."""
 
     @property
     def source(self) -> str:
-        """Where the tasks come from, for the record."""
+        """The origin of the tasks, for the record."""
         ...
 
     def version(self) -> str:
-        """Name and version, for the record. Raises UserError, with what to install, if it is not there."""
+        """Return name and version, for the record.
+
+        Raises:
+            UserError: the program is not installed.
+        """
         ...
 
     def play(self, job: BenchmarkJob) -> Results:
-        """Plays and scores. Raises UserError if the program fails."""
+        """Play and score the benchmark; what an earlier call on the folder finished is not played again.
+
+        Raises:
+            UserError: the program failed.
+        """
         ...

@@ -1,71 +1,74 @@
-"""The record of one checkpoint's score on one benchmark: what was scored, by which harness, against which user."""
+"""The record of a checkpoint's score on a benchmark: tasks, harness, endpoints and scores."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from envtune.errors import UserError
 from envtune.files.atomic_file import atomic_file
+from envtune.files.record_file import read_record
 
 
 @dataclass(frozen=True, slots=True)
-class TestedEndpoint:
-    """A chat endpoint that was asked, and the decoding settings that every request named. Never a key."""
+class AgentEndpoint:
+    """A chat endpoint that took part, without its key."""
 
     url: str
     model: str
     decoding: Mapping[str, Any]
+    """The decoding settings of every request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a benchmark that has a score of its own.
-
-    ``scores``: by the task's name, its score in 0 to 1, of several episodes their mean. A task of the same name in
-    another part is the same task under other conditions. ``beside``: numbers to read beside the score, by name.
-    """
+    """A part of a benchmark with a score of its own."""
 
     scores: Mapping[str, float]
+    """By task, the mean score of its episodes in [0, 1]. Tasks of one name in several parts are one task under several
+    conditions."""
     beside: Mapping[str, float]
+    """Further measured numbers, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What a harness wrote about a run. ``broken``: for each episode that it could not finish, name and reason."""
+    """The results of a harness."""
 
     parts: Mapping[str, Part]
     broken: Sequence[str]
+    """For each episode that the harness could not finish, its name and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class OODRecord:
-    """One checkpoint on one benchmark.
-
-    ``choice`` is the config that was run and names the file; ``benchmark`` and a part name a column of the table.
-    ``user`` is the endpoint that played the user, None if nobody did. ``limit``: only so many tasks of each part.
-    ``broken``: episodes that the harness could not finish, counted as failed.
-    """
+    """One checkpoint on one benchmark."""
 
     checkpoint: str
     choice: str
+    """The choice of conf/ood, which is also the file's name."""
     benchmark: str
     harness: str
+    """Name and version."""
     data: str
-    agent: TestedEndpoint
-    user: TestedEndpoint | None
+    """The origin of the tasks."""
+    agent: AgentEndpoint
+    user: AgentEndpoint | None
+    """The simulated user; None without one."""
     episodes_per_task: int
     limit: int | None
+    """Tasks of each part; None for all."""
     broken: int
+    """Episodes that the harness could not finish; they count as failed."""
     seconds: float
     parts: Mapping[str, Part]
 
 
 def write_record(folder: Path, record: OODRecord) -> Path:
-    """Writes ``<choice>.json``, in place of an older one; returns its path."""
+    """Write ``<choice>.json``, which replaces an earlier record, and return its path."""
     path = folder / f"{record.choice}.json"
     with atomic_file(path) as file:
         file.write(json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
@@ -73,12 +76,13 @@ def write_record(folder: Path, record: OODRecord) -> Path:
 
 
 def read_records(folder: Path) -> list[OODRecord]:
-    """All records of a checkpoint's folder, by name.
+    """Return all records in a checkpoint's folder, sorted by file name.
 
     Raises:
-        UserError: there are none, a file is no record, or two records hold the same column.
+        UserError: there are none, a file is not a record, they are of several checkpoints, or two have one part.
     """
-    records = [_read(path) for path in sorted(folder.glob("*.json"))]
+    remedy = "it is not a record of tools/ood.py, delete it or name another folder"
+    records: list[OODRecord] = [read_record(path, OODRecord, remedy) for path in sorted(folder.glob("*.json"))]
     if not records:
         raise UserError(f"{folder} holds no scores: name a folder that tools/ood.py has written, as runs/ood/<name>")
     if len({record.checkpoint for record in records}) > 1:
@@ -93,16 +97,3 @@ def read_records(folder: Path) -> list[OODRecord]:
                     f"{folder}: {other}.json and {record.choice}.json both score {record.benchmark} {part}: delete one"
                 )
     return records
-
-
-def _read(path: Path) -> OODRecord:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if set(content) != {field.name for field in fields(OODRecord)}:
-            raise ValueError("other keys than those of a record")
-        content["agent"] = TestedEndpoint(**content["agent"])
-        content["user"] = content["user"] and TestedEndpoint(**content["user"])
-        content["parts"] = {name: Part(**part) for name, part in content["parts"].items()}
-        return OODRecord(**content)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"{path} is no record of tools/ood.py ({error}): delete it or name another folder") from None

@@ -29,7 +29,7 @@ from envtune.task import Category
 SUCCESS, GRADIENT, ENTROPY = "val/success/overall", "grad_norm", "entropy"
 LABELS = {SUCCESS: "validation success, %", GRADIENT: "gradient norm", ENTROPY: "entropy, nats per token"}
 _LEGEND_LINE = 0.2  # inches
-# Names and places of a run, which do not change its training.
+# Names and paths of a run, which do not change its training.
 _NOT_COMPARED = ("seed", "tags", "ckpt_path")
 
 
@@ -115,7 +115,7 @@ def _draw_curves(sets: Sequence[Sequence[Setting]], names: Sequence[str], path: 
 
     lines = sum(len(settings) for settings in sets)
     figure = Figure(figsize=(5.5 * len(names), 4 * len(sets) + _LEGEND_LINE * lines), layout="constrained")
-    for part, settings in zip(_rows(figure, len(sets)), sets, strict=True):
+    for part, settings in zip(figure.subfigures(len(sets), 1, squeeze=False)[:, 0], sets, strict=True):
         axes = part.subplots(1, len(names), squeeze=False)[0]
         for ax, name in zip(axes, names, strict=True):
             scale = 100 if name == SUCCESS else 1
@@ -143,12 +143,12 @@ def _draw_bars(sets: Sequence[Sequence[Setting]], path: Path) -> Path:
     groups = ["overall", *(str(category) for category in Category)]
     bars_drawn = sum(len(settings) for settings in sets)
     figure = Figure(figsize=(8, 4 * len(sets) + _LEGEND_LINE * bars_drawn), layout="constrained")
-    for part, settings in zip(_rows(figure, len(sets)), sets, strict=True):
+    for part, settings in zip(figure.subfigures(len(sets), 1, squeeze=False)[:, 0], sets, strict=True):
         ax = part.subplots()
         width = 0.8 / len(settings)
         for index, setting in enumerate(settings):
-            bars = {place: _final_success(setting, group) for place, group in enumerate(groups)}
-            shown = {place: mean_over_seeds(values) for place, values in bars.items() if values}
+            bars = enumerate(setting.validated(f"val/success/{group}") for group in groups)
+            shown = {place: mean_over_seeds(list(values.values())) for place, values in bars if values}
             ax.bar(
                 [place + index * width for place in shown],
                 [100 * value.mean for value in shown.values()],
@@ -170,10 +170,6 @@ def _save(figure: Any, path: Path) -> None:
         figure.savefig(file, format="png", dpi=150)
 
 
-def _rows(figure: Any, count: int) -> list[Any]:
-    return list(figure.subfigures(count, 1, squeeze=False)[:, 0])
-
-
 def _legend_below(part: Any, ax: Any) -> None:
     """Put the legend below the axes: names of settings are whole command lines, which would hide the curves."""
     part.legend(*ax.get_legend_handles_labels(), loc="outside lower left", fontsize="small", frameon=False)
@@ -182,11 +178,6 @@ def _legend_below(part: Any, ax: Any) -> None:
 def _from_zero(ax: Any) -> None:
     """Start the axis at 0; without the upper bound, shares that are all 0 would get an axis of thousandths."""
     ax.set_ylim(0, max(5, ax.get_ylim()[1]))
-
-
-def _final_success(setting: Setting, group: str) -> list[float]:
-    found = [run.scalars.get(f"val/success/{group}", {}).get(run.final) for run in setting.runs]
-    return [value for value in found if value is not None]
 
 
 def _label(setting: Setting) -> str:

@@ -27,6 +27,7 @@ from envtune.training.run_folder.stage_record import read_stage_records
 
 # The scalar that chooses the best validation; a run without it was not validated.
 PROGRESS = "val/progress/overall"
+POINTS = ("final", "best")
 # Every point of a scalar (0: no limit), and as few as possible of everything else.
 _KEPT = {"scalars": 0, "tensors": 1, "images": 1, "audio": 1, "histograms": 1, "compressedHistograms": 1}
 _REMEDY = "restore it from a copy"
@@ -44,7 +45,7 @@ class _Component(TypedDict):
 
 @_OPEN
 class _Config(TypedDict):
-    """What this package reads of the composed config of a training run."""
+    """The part of a training run's config that comparisons read."""
 
     seed: int
     grpo: _GRPO
@@ -84,6 +85,10 @@ class Run:
         """The update of the validation with the highest overall progress, the earliest of equals."""
         return max(sorted(self._validations), key=self._validations.__getitem__)
 
+    def update_of(self, point: str) -> int:
+        """Return the update of the validation ``point``, one of `POINTS`."""
+        return self.final if point == "final" else self.best
+
     @cached_property
     def _validations(self) -> dict[int, float]:
         return validations_after_training_began(self.scalars)
@@ -103,6 +108,11 @@ class Setting:
     def config(self) -> Mapping[str, Any]:
         """The config of the first run."""
         return self.runs[0].config
+
+    def validated(self, name: str, point: str = "final") -> dict[int, float]:
+        """Return a scalar of the validation ``point`` by seed, without runs that do not have it."""
+        values = {run.seed: run.scalars.get(name, {}).get(run.update_of(point)) for run in self.runs}
+        return {seed: value for seed, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +169,15 @@ def settings_of(runs: Sequence[Run]) -> tuple[tuple[Setting, ...], tuple[str, ..
     for run in runs:
         by_overrides[tuple(sorted(run.overrides))].append(run)
     common = set.intersection(*(set(overrides) for overrides in by_overrides)) if len(by_overrides) > 1 else set()
-    unnamed = common | _never_different(by_overrides)
+    given: dict[str, set[str]] = defaultdict(set)
+    for override in (override for overrides in by_overrides for override in overrides):
+        given[override.partition("=")[0]].add(override)
+    unnamed = common | {override for alike in given.values() if len(alike) == 1 for override in alike}
     names = {tuple(override for override in overrides if override not in unnamed) for overrides in by_overrides}
     if len(names) < len(by_overrides) or () in names:
         unnamed = common
     settings = [_setting(same, common, unnamed) for same in by_overrides.values()]
     return tuple(settings), tuple(override for override in runs[0].overrides if override in common)
-
-
-def _never_different(settings: Iterable[Iterable[str]]) -> set[str]:
-    """Return the overrides whose key has one value wherever it is given."""
-    given: dict[str, set[str]] = defaultdict(set)
-    for override in (override for overrides in settings for override in overrides):
-        given[override.partition("=")[0]].add(override)
-    return {override for alike in given.values() if len(alike) == 1 for override in alike}
 
 
 def validations_after_training_began(scalars: Mapping[str, Mapping[int, float]]) -> dict[int, float]:
@@ -181,7 +186,7 @@ def validations_after_training_began(scalars: Mapping[str, Mapping[int, float]])
 
 
 class _NoRun(Exception):
-    """Why a folder is not a run that can be compared."""
+    """The reason why a folder is not a run that can be compared."""
 
 
 def _setting(runs: Iterable[Run], common: set[str], unnamed: set[str]) -> Setting:
@@ -205,10 +210,13 @@ def _read_run(folder: Path) -> Run:
     record = _found("run.json", read_run_record(folder, _REMEDY))
     config = _found("config.yaml", read_record(folder / ".hydra/config.yaml", _Config, _REMEDY))
     overrides = _found("overrides.yaml", read_record(folder / ".hydra/overrides.yaml", list[str], _REMEDY))
-    scalars = _scalars(folder / "tensorboard")
+    events = EventAccumulator(str(folder / "tensorboard"), size_guidance=_KEPT)
+    events.Reload()
+    # Of values that a resumed run wrote again, the last counts.
+    scalars = {name: {point.step: point.value for point in events.Scalars(name)} for name in events.Tags()["scalars"]}
     if not validations_after_training_began(scalars):
         raise _NoRun(_unfinished(folder, scalars) or "it has no validation after an update")
-    # They name settings in tables: the contents of a folder must not steer the terminal.
+    # Printed as names of settings: control characters in a file must not reach the terminal.
     shown = (override if override.isprintable() else ascii(override) for override in overrides)
     kept = tuple(override for override in shown if not override.startswith("seed="))
     tasks = tuple(record.get("tasks", {}).get("validation_tasks", ()))
@@ -229,12 +237,5 @@ def _unfinished(folder: Path, scalars: Mapping[str, Mapping[int, float]]) -> str
 
 def _found(name: str, record: Any) -> Any:
     if record is None:
-        raise _NoRun(f"{name} cannot be read (there is none)")
+        raise _NoRun(f"{name} cannot be read (it is missing)")
     return record
-
-
-def _scalars(folder: Path) -> dict[str, dict[int, float]]:
-    """Return every scalar by update; of values that a resumed run wrote again, the last counts."""
-    events = EventAccumulator(str(folder), size_guidance=_KEPT)
-    events.Reload()
-    return {name: {point.step: point.value for point in events.Scalars(name)} for name in events.Tags()["scalars"]}

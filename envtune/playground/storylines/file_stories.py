@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from envtune.playground import values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
 
 FILES = "GorillaFileSystem"
 PHRASES = read_phrases("files")
@@ -16,11 +18,14 @@ PHRASES = read_phrases("files")
 UNITS = {"lines": "l", "words": "w", "characters": "c"}
 
 
-class Desk:
+class Desk(Scene):
     """The file that a story is about. ``away`` is a folder to enter before the first call on it."""
 
+    phrases = PHRASES
+
     def __init__(self, story: StoryBuilder, file: str, text: str, away: str | None = None) -> None:
-        self.story, self.file, self.text, self.away = story, file, text, away
+        super().__init__(story)
+        self.file, self.text, self.away = file, text, away
 
     def go_on(self) -> None:
         """Continue with turns about the file."""
@@ -30,55 +35,50 @@ class Desk:
 
     def count(self) -> None:
         """Ask for the number of lines, words or characters."""
-        unit = self.story.rng.choice(tuple(UNITS))
-        self._say(PHRASES["count"], unit=unit)
-        self.story.call("wc", file_name=self.file, mode=UNITS[unit])
+        unit = self.rng.choice(tuple(UNITS))
+        self.ask("count", "wc", {"unit": unit}, file_name=self.file, mode=UNITS[unit])
 
     def show(self) -> None:
         """Ask for the file's text."""
-        self._say(PHRASES["show"])
-        self.story.call("cat", file_name=self.file)
+        self.ask("show", "cat", file_name=self.file)
 
     def tail(self) -> None:
         """Ask for the last lines."""
-        lines = self.story.rng.randint(2, 3)
-        self._say(PHRASES["tail"], lines=lines)
-        self.story.call("tail", file_name=self.file, lines=lines)
+        lines = {"lines": self.rng.randint(2, 3)}
+        self.ask("tail", "tail", lines, file_name=self.file, **lines)
 
     def sort(self) -> None:
         """Ask for the sorted lines."""
-        self._say(PHRASES["sort"])
-        self.story.call("sort", file_name=self.file)
+        self.ask("sort", "sort", file_name=self.file)
 
     def search(self) -> None:
         """Ask for the lines with a word of the file."""
-        pattern = self.story.rng.choice([word for word in self.text.split() if len(word) > 3] or [self.text])
-        self._say(PHRASES["search"], pattern=pattern)
-        self.story.call("grep", file_name=self.file, pattern=pattern)
+        words = [word for word in self.text.split() if len(word) > 3] or [self.text]
+        pattern = {"pattern": self.rng.choice(words)}
+        self.ask("search", "grep", pattern, file_name=self.file, **pattern)
 
     def copy(self) -> None:
         """Ask for a copy under a new name."""
-        new = f"copy_{values.file_name(self.story.rng)}"
-        self._say(PHRASES["copy"], new=new)
-        self.story.call("cp", source=self.file, destination=new)
+        new = f"copy_{values.file_name(self.rng)}"
+        self.ask("copy", "cp", {"new": new}, source=self.file, destination=new)
 
     def rename(self) -> None:
         """Ask for a new name."""
-        new = f"new_{values.file_name(self.story.rng)}"
-        self._say(PHRASES["rename"], new=new)
-        self.story.call("mv", source=self.file, destination=new)
+        new = f"new_{values.file_name(self.rng)}"
+        self.ask("rename", "mv", {"new": new}, source=self.file, destination=new)
         self.file = new
 
     def delete(self) -> None:
         """Ask to delete the file."""
-        self._say(PHRASES["delete"])
-        self.story.call("rm", file_name=self.file)
+        self.ask("delete", "rm", file_name=self.file)
 
-    def _say(self, what: Any, **slots: Any) -> None:
-        self.story.say(what, file=self.file, **slots)
+    @override
+    def ask(self, phrase: str, tool: str, slots: Mapping[str, Any] | None = None, **arguments: Any) -> Any:
+        self.story.say(self.phrases[phrase], file=self.file, **(slots or {}))
         if self.away is not None:
             self.story.first("cd", folder=self.away)
             self.away = None
+        return self.story.call(tool, **arguments)
 
 
 def text(story: StoryBuilder) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from envtune.playground import codes, values
-from envtune.playground.phrase import Phrase, read_phrases
-from envtune.playground.story_builder import StoryBuilder, Storyline, storyline
+from envtune.playground.phrase import read_phrases
+from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
 from envtune.playground.storylines import file_stories
 
 MATHS = "MathAPI"
@@ -18,11 +18,14 @@ STATISTICS = {"mean": "mean", "sum": "sum_values", "minimum": "min_value", "maxi
 LENGTHS = (("km", "miles"), ("m", "ft"), ("m", "yd"), ("kg", "lb"), ("miles", "km"), ("ft", "m"), ("lb", "kg"))
 
 
-class Sums:
+class Sums(Scene):
     """Steps of a calculation, each on the result of the previous one."""
 
+    phrases = PHRASES
+
     def __init__(self, story: StoryBuilder, result: Any) -> None:
-        self.story, self.result = story, result
+        super().__init__(story)
+        self.result = result
 
     def go_on(self) -> None:
         """Continue with steps on the result; rounding can only be the last."""
@@ -32,27 +35,25 @@ class Sums:
 
     def multiply(self) -> None:
         """Ask to multiply the result."""
-        self._step(PHRASES["multiply"], "multiply", operator.mul)
+        self._step("multiply", operator.mul)
 
     def add(self) -> None:
         """Ask to add to the result."""
-        self._step(PHRASES["add"], "add", operator.add)
+        self._step("add", operator.add)
 
     def subtract(self) -> None:
         """Ask to subtract from the result."""
-        self._step(PHRASES["subtract"], "subtract", operator.sub)
+        self._step("subtract", operator.sub)
 
     def round(self) -> None:
         """Ask to round the result."""
-        places = self.story.rng.randint(1, 2)
-        self.story.say(PHRASES["round"], places=places)
-        self.story.call("round_number", number=self.result, decimal_places=places)
+        places = self.rng.randint(1, 2)
+        self.ask("round", "round_number", {"places": places}, number=self.result, decimal_places=places)
 
-    def _step(self, what: Phrase, tool: str, operation: Callable[[float, float], float]) -> None:
+    def _step(self, tool: str, operation: Callable[[float, float], float]) -> None:
         # Of eight numbers the one with the shortest result, which is easier to copy into the next call.
-        number = min(self.story.rng.sample(range(2, 60), 8), key=lambda other: len(str(operation(self.result, other))))
-        self.story.say(what, number=number)
-        self.result = self.story.call(tool, a=self.result, b=number)["result"]
+        number = min(self.rng.sample(range(2, 60), 8), key=lambda other: len(str(operation(self.result, other))))
+        self.result = self.ask(tool, tool, {"number": number}, a=self.result, b=number)["result"]
 
 
 @storyline(MATHS)

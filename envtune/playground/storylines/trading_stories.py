@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from envtune.playground import codes, values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
 from envtune.playground.storylines.message_stories import MESSAGES, Phone
 
 TRADING = "TradingBot"
-PHRASES = read_phrases("trading")
 
 
-class Trader:
+class Trader(Scene):
     """A trader with an account, orders and a watchlist, on an open market."""
 
+    phrases = read_phrases("trading")
+    login = "trading_login"
+    behind_login = (
+        "fund_account",
+        "get_account_info",
+        "get_order_history",
+        "get_watchlist",
+        "place_order",
+        "remove_stock_from_watchlist",
+        "withdraw_funds",
+    )
+
     def __init__(self, story: StoryBuilder) -> None:
-        self.story = story
+        super().__init__(story)
         rng = story.rng
         self.user, self.password = values.user_name(rng), values.password(rng)
         self.logged_in = story.sometimes(0.25)
@@ -28,84 +37,79 @@ class Trader:
         self.orders = [rng.randint(0, 99) + 100 * start for start in rng.sample(range(100, 980), story.many(2, 4, 26))]
         story.world(
             TRADING,
-            orders={str(number): self._order(number) for number in self.orders},
+            orders={
+                str(number): {
+                    "id": number,
+                    "order_type": "Buy",
+                    "symbol": self.any_symbol(),
+                    "price": values.price(rng),
+                    "amount": rng.randint(2, 60),
+                    "status": "Open",
+                }
+                for number in self.orders
+            },
             account_info={"account_id": rng.randint(10_000, 99_999), "balance": float(rng.randint(40_000, 90_000))},
             authenticated=self.logged_in,
             market_status="Open",
             order_counter=rng.randint(98_000, 99_900),
-            stocks={codes.symbols()[name]: self._stock(price) for name, price in self.prices.items()},
+            stocks={
+                codes.symbols()[name]: {
+                    "price": price,
+                    "percent_change": rng.randint(-90, 90) / 100,
+                    "volume": 1.5,
+                    "MA(5)": price,
+                    "MA(20)": price,
+                }
+                for name, price in self.prices.items()
+            },
             watch_list=list(self.watched),
             random_seed=rng.randint(1, 999_999),
         )
 
-    def enter(self) -> None:
-        """Add a login to the current turn unless the user is logged in."""
-        if not self.logged_in:
-            self.story.log_in("trading_login", self.user, self.password)
-            self.logged_in = True
-
     def account(self) -> None:
         """Ask for the account's details."""
-        self.story.say(PHRASES["account"])
-        self.enter()
-        self.story.call("get_account_info")
+        self.ask("account", "get_account_info")
 
     def deposit(self) -> None:
         """Ask to deposit money."""
-        amount = 50 * self.story.rng.randint(3, 99)
-        self.story.say(PHRASES["deposit"], amount=amount)
-        self.enter()
-        self.story.call("fund_account", amount=amount)
+        amount = {"amount": 50 * self.rng.randint(3, 99)}
+        self.ask("deposit", "fund_account", amount, **amount)
 
     def withdraw(self) -> None:
         """Ask to withdraw money."""
-        amount = 50 * self.story.rng.randint(3, 99)
-        self.story.say(PHRASES["withdraw"], amount=amount)
-        self.enter()
-        self.story.call("withdraw_funds", amount=amount)
+        amount = {"amount": 50 * self.rng.randint(3, 99)}
+        self.ask("withdraw", "withdraw_funds", amount, **amount)
 
     def details(self) -> None:
         """Ask for the details of the order."""
-        self.story.say(PHRASES["details"])
-        self.story.call("get_order_details", order_id=self.order)
+        self.ask("details", "get_order_details", order_id=self.order)
 
     def cancel(self) -> None:
         """Ask to cancel the order."""
-        self.story.say(PHRASES["cancel"])
-        self.story.call("cancel_order", order_id=self.order)
+        self.ask("cancel", "cancel_order", order_id=self.order)
 
     def watch_list(self) -> None:
         """Ask for the watchlist."""
-        self.story.say(PHRASES["watched"])
-        self.enter()
-        self.story.call("get_watchlist")
+        self.ask("watched", "get_watchlist")
 
     def watch(self) -> None:
         """Ask to add a company to the watchlist."""
-        company = self.story.rng.choice(list(self.prices)[2:])
-        self.story.say(PHRASES["watch"], company=company)
-        self.story.call("add_to_watchlist", stock=self.symbol_of(company))
+        company = self.rng.choice(list(self.prices)[2:])
+        self.story.say(self.phrases["watch"], company=company)
+        self.story.call("add_to_watchlist", stock=self.look_up_symbol(company))
 
     def unwatch(self) -> None:
         """Ask to remove a symbol from the watchlist."""
-        symbol = self.story.rng.choice(self.watched)
-        self.story.say(PHRASES["unwatch"], symbol=symbol)
-        self.enter()
-        self.story.call("remove_stock_from_watchlist", symbol=symbol)
+        symbol = {"symbol": self.rng.choice(self.watched)}
+        self.ask("unwatch", "remove_stock_from_watchlist", symbol, **symbol)
 
-    def symbol_of(self, company: str) -> str:
+    def look_up_symbol(self, company: str) -> str:
         """Return the symbol of a company, which is looked up in the current turn."""
         return self.story.look_up("get_symbol_by_name", "symbol", name=company)
 
-    def _order(self, number: int) -> dict[str, Any]:
-        rng = self.story.rng
-        symbol = codes.symbols()[rng.choice(tuple(self.prices))]
-        fields = {"price": values.price(rng), "amount": rng.randint(2, 60), "status": "Open"}
-        return {"id": number, "order_type": "Buy", "symbol": symbol, **fields}
-
-    def _stock(self, price: float) -> dict[str, float]:
-        change = self.story.rng.randint(-90, 90) / 100
-        return {"price": price, "percent_change": change, "volume": 1.5, "MA(5)": price, "MA(20)": price}
+    def any_symbol(self) -> str:
+        """Draw one of the symbols."""
+        return codes.symbols()[self.rng.choice(tuple(self.prices))]
 
 
 @storyline(TRADING)
@@ -113,13 +117,12 @@ def trade_quote(story: StoryBuilder) -> None:
     """Get a quote by company name, then buy at it."""
     trader = Trader(story)
     company, amount = story.rng.choice(tuple(trader.prices)), story.rng.randint(2, 40)
-    story.say(PHRASES["quote"], company=company)
-    symbol = trader.symbol_of(company)
+    story.say(trader.phrases["quote"], company=company)
+    symbol = trader.look_up_symbol(company)
     price = story.call("get_stock_info", symbol=symbol)["price"]
     if story.length > 1:
-        story.say(PHRASES["buy_at_it"], amount=amount)
-        trader.enter()
-        bought = story.call("place_order", order_type="Buy", symbol=symbol, price=price, amount=amount)
+        order = {"order_type": "Buy", "symbol": symbol, "price": price, "amount": amount}
+        bought = trader.ask("buy_at_it", "place_order", {"amount": amount}, **order)
         trader.order = bought["order_id"]
     story.go_on([trader.details, trader.account], [trader.cancel])
 
@@ -128,12 +131,10 @@ def trade_quote(story: StoryBuilder) -> None:
 def trade_order(story: StoryBuilder) -> None:
     """Place an order at a given price, then look after it."""
     trader = Trader(story)
-    symbol = codes.symbols()[story.rng.choice(tuple(trader.prices))]
-    order = {"symbol": symbol, "price": values.price(story.rng), "amount": story.rng.randint(2, 40)}
+    order = {"symbol": trader.any_symbol(), "price": values.price(story.rng), "amount": story.rng.randint(2, 40)}
     side = story.rng.choice(("Buy", "Sell"))
-    story.say(PHRASES["order"], side=side, **order)
-    trader.enter()
-    trader.order = story.call("place_order", order_type=side, **order)["order_id"]
+    placed = trader.ask("order", "place_order", {"side": side, **order}, order_type=side, **order)
+    trader.order = placed["order_id"]
     story.go_on([trader.details, trader.account, trader.deposit], [trader.cancel])
 
 
@@ -158,12 +159,9 @@ def trade_watch(story: StoryBuilder) -> None:
 def trade_history(story: StoryBuilder) -> None:
     """List the orders, then cancel one by the beginning of its id."""
     trader = Trader(story)
-    story.say(PHRASES["orders"])
-    trader.enter()
-    story.call("get_order_history")
+    trader.ask("orders", "get_order_history")
     order = story.rng.choice(trader.orders)
-    story.say(PHRASES["cancel_starting"], start=order // 100)
-    story.call("cancel_order", order_id=order)
+    trader.ask("cancel_starting", "cancel_order", {"start": order // 100}, order_id=order)
     story.go_on([trader.account, trader.deposit, trader.withdraw])
 
 

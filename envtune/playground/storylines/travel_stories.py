@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from envtune.playground import codes, values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
 from envtune.playground.storylines.message_stories import MESSAGES, Phone
 from envtune.playground.storylines.ticket_stories import TICKETS, TicketDesk
 
 TRAVEL = "TravelAPI"
-PHRASES = read_phrases("travel")
 CURRENCIES = ("EUR", "RMB", "JPY", "CAD", "AUD", "INR", "MXN")
 
 
-class Trip:
+class Trip(Scene):
     """A traveler with a card, a booking and, unless ``signed_out``, an access token."""
 
+    phrases = read_phrases("travel")
+
     def __init__(self, story: StoryBuilder, signed_out: bool = False) -> None:
-        self.story = story
+        super().__init__(story)
         rng = story.rng
         self.token = values.secret(rng)
         self.card = f"card_{rng.randint(1000, 9999)}"
         self.first, self.last = rng.choice(values.FIRST_NAMES), rng.choice(values.LAST_NAMES)
         self.start, self.end = rng.choice(codes.routes())
         self.date, self.level = values.date(rng), rng.choice(("economy", "business", "first"))
+        self.slots = {"start": self.start, "end": self.end, "date": self.date, "level": self.level}
         self.booking = str(rng.randint(1_000_000, 9_999_999))
         old = {
             "card_id": self.card,
@@ -45,25 +47,13 @@ class Trip:
             **token,
         )
 
-    def ask_cost(self) -> dict[str, str]:
-        """Ask for the cost of a flight; return the flight as arguments of the tools."""
-        self.story.say(PHRASES["cost"], start=self.start, end=self.end, date=self.date, level=self.level)
-        flight = self.flight()
-        self.story.call("get_flight_cost", **flight)
-        return flight
-
     def flight(self) -> dict[str, str]:
         """Look up both airports in the current turn; return the flight as arguments of the tools."""
-        codes_of = [
+        start, end = (
             self.story.look_up("get_nearest_airport_by_city", "nearest_airport", location=city)
             for city in (self.start, self.end)
-        ]
-        return {
-            "travel_from": codes_of[0],
-            "travel_to": codes_of[1],
-            "travel_date": self.date,
-            "travel_class": self.level,
-        }
+        )
+        return {"travel_from": start, "travel_to": end, "travel_date": self.date, "travel_class": self.level}
 
     def book(self, flight: dict[str, str]) -> None:
         """Call the booking of a flight in the current turn and keep its id."""
@@ -76,15 +66,15 @@ class Trip:
 
     def invoice(self) -> None:
         """Ask for the invoice."""
-        self.story.say(PHRASES["invoice"])
-        self.story.call("retrieve_invoice", access_token=self.token, booking_id=self.booking)
+        self.ask("invoice", "retrieve_invoice", access_token=self.token, booking_id=self.booking)
 
     def insure(self) -> None:
         """Ask to insure the booking."""
-        kind, cost = self.story.rng.choice(("travel", "medical", "luggage")), 10 * self.story.rng.randint(3, 40)
-        self.story.say(PHRASES["insure"], kind=kind, cost=cost)
-        self.story.call(
+        kind, cost = self.rng.choice(("travel", "medical", "luggage")), 10 * self.rng.randint(3, 40)
+        self.ask(
+            "insure",
             "purchase_insurance",
+            {"kind": kind, "cost": cost},
             access_token=self.token,
             insurance_type=kind,
             insurance_cost=cost,
@@ -94,43 +84,38 @@ class Trip:
 
     def support(self) -> None:
         """Ask to write to customer support."""
-        text = values.sentence(self.story.rng)
-        self.story.say(PHRASES["support"], text=text)
-        self.story.call("contact_customer_support", booking_id=self.booking, message=text)
+        text = values.sentence(self.rng)
+        self.ask("support", "contact_customer_support", {"text": text}, booking_id=self.booking, message=text)
 
     def cancel(self) -> None:
         """Ask to cancel the booking."""
-        self.story.say(PHRASES["cancel"])
-        self.story.call("cancel_booking", access_token=self.token, booking_id=self.booking)
+        self.ask("cancel", "cancel_booking", access_token=self.token, booking_id=self.booking)
 
     def cancel_known(self) -> None:
         """Ask to cancel a booking whose id the user gives."""
-        self.story.say(PHRASES["cancel_known"], booking=self.booking, token=self.token)
-        self.story.call("cancel_booking", access_token=self.token, booking_id=self.booking)
+        slots = {"booking": self.booking, "token": self.token}
+        self.ask("cancel_known", "cancel_booking", slots, access_token=self.token, booking_id=self.booking)
 
     def balance(self) -> None:
         """Ask for the card's balance."""
-        self.story.say(PHRASES["balance"])
-        self.story.call("get_credit_card_balance", access_token=self.token, card_id=self.card)
+        self.ask("balance", "get_credit_card_balance", access_token=self.token, card_id=self.card)
 
     def budget(self) -> None:
         """Ask to set a budget limit."""
-        amount = 100 * self.story.rng.randint(5, 90)
-        self.story.say(PHRASES["budget"], amount=amount)
-        self.story.call("set_budget_limit", access_token=self.token, budget_limit=amount)
+        amount = 100 * self.rng.randint(5, 90)
+        self.ask("budget", "set_budget_limit", {"amount": amount}, access_token=self.token, budget_limit=amount)
 
     def airport(self) -> None:
         """Ask for the airport of the destination."""
-        self.story.say(PHRASES["airport"], city=self.end)
-        self.story.call("get_nearest_airport_by_city", location=self.end)
+        self.ask("airport", "get_nearest_airport_by_city", {"city": self.end}, location=self.end)
 
     def sign_in(self) -> None:
         """Add the credentials to the current turn and get an access token."""
-        rng = self.story.rng
+        rng = self.rng
         client, secret, refresh = values.password(rng), values.secret(rng), values.secret(rng)
         grant = rng.choice(("read_write", "read", "write"))
         who = {"client": client, "secret": secret, "refresh": refresh, "grant": grant}
-        self.story.add(PHRASES["sign_in"], first=self.first, last=self.last, **who)
+        self.story.add(self.phrases["sign_in"], first=self.first, last=self.last, **who)
         self.token = self.story.first(
             "authenticate_travel",
             client_id=client,
@@ -146,9 +131,11 @@ class Trip:
 def travel_cost(story: StoryBuilder) -> None:
     """Ask for the cost of a flight, then book it."""
     trip = Trip(story)
-    flight = trip.ask_cost()
+    story.say(trip.phrases["cost"], **trip.slots)
+    flight = trip.flight()
+    story.call("get_flight_cost", **flight)
     if story.length > 1:
-        story.say(PHRASES["book_it"], card=trip.card, token=trip.token)
+        story.say(trip.phrases["book_it"], card=trip.card, token=trip.token)
         trip.book(flight)
         trip.go_on()
 
@@ -157,8 +144,7 @@ def travel_cost(story: StoryBuilder) -> None:
 def travel_book(story: StoryBuilder) -> None:
     """Book a flight, then act on the booking."""
     trip = Trip(story)
-    slots = {"start": trip.start, "end": trip.end, "date": trip.date, "level": trip.level}
-    story.say(PHRASES["book"], card=trip.card, token=trip.token, **slots)
+    story.say(trip.phrases["book"], card=trip.card, token=trip.token, **trip.slots)
     trip.book(trip.flight())
     trip.go_on()
 
@@ -167,7 +153,7 @@ def travel_book(story: StoryBuilder) -> None:
 def travel_token(story: StoryBuilder) -> None:
     """Sign in for the card's balance, then use the token."""
     trip = Trip(story, signed_out=True)
-    story.say(PHRASES["balance_first"], card=trip.card)
+    story.say(trip.phrases["balance_first"], card=trip.card)
     trip.sign_in()
     story.call("get_credit_card_balance", access_token=trip.token, card_id=trip.card)
     story.go_on([trip.budget, trip.airport])
@@ -180,11 +166,11 @@ def travel_money(story: StoryBuilder) -> None:
     target = story.rng.choice(CURRENCIES)
     rate = {"base_currency": "USD", "target_currency": target}
     amount = story.rng.choice(codes.neat(TRAVEL, "compute_exchange_rate", "value", range(200, 2000, 10), **rate))
-    story.say(PHRASES["exchange"], amount=amount, base="USD", target=target)
-    exchanged = story.call("compute_exchange_rate", value=amount, **rate)["exchanged_value"]
+    slots = {"amount": amount, "base": "USD", "target": target}
+    exchanged = trip.ask("exchange", "compute_exchange_rate", slots, value=amount, **rate)["exchanged_value"]
     if story.length > 1:
-        story.say(PHRASES["budget_of_it"], token=trip.token)
-        story.call("set_budget_limit", access_token=trip.token, budget_limit=exchanged)
+        slots = {"token": trip.token}
+        trip.ask("budget_of_it", "set_budget_limit", slots, access_token=trip.token, budget_limit=exchanged)
     story.go_on([trip.airport])
 
 

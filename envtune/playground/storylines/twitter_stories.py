@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from envtune.playground import values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
 from envtune.playground.storylines import file_stories
 
 TWEETS = "TwitterAPI"
-PHRASES = read_phrases("tweets")
 
 
-class Account:
+class Account(Scene):
     """A user of the network, tweets of another user, and the tweet that the story is about."""
 
+    phrases = read_phrases("tweets")
+    login = "authenticate_twitter"
+    behind_login = ("comment", "follow_user", "list_all_following", "post_tweet", "retweet", "unfollow_user")
+
     def __init__(self, story: StoryBuilder) -> None:
-        self.story = story
+        super().__init__(story)
         rng = story.rng
         self.user, self.password = values.user_name(rng), values.password(rng)
         self.others = [f"{name.lower()}_{rng.randint(2, 99)}" for name in rng.sample(values.FIRST_NAMES, 5)]
@@ -32,87 +33,67 @@ class Account:
             username=self.user,
             password=self.password,
             authenticated=self.logged_in,
-            tweets={str(number): self._entry(number, word) for word, number in self.about.items()},
+            tweets={
+                str(number): {
+                    "id": number,
+                    "username": self.author,
+                    "content": f"The {word} is {rng.choice(values.ADJECTIVES)}",
+                    "tags": [],
+                    "mentions": [],
+                }
+                for word, number in self.about.items()
+            },
             tweet_counter=ids[-1] + rng.randint(1, 9),
             following_list=list(self.following),
             comments={},
             retweets={},
         )
 
-    def enter(self) -> None:
-        """Add a login to the current turn unless the user is logged in."""
-        if not self.logged_in:
-            self.story.log_in("authenticate_twitter", self.user, self.password)
-            self.logged_in = True
-
     def find(self) -> None:
         """Tell two turns: the tweets of a user, then a retweet or comment of one by its subject."""
-        self.story.say(PHRASES["of_user"], user=self.author)
-        self.story.call("get_user_tweets", username=self.author)
-        word = self.story.rng.choice(tuple(self.about))
+        self.ask("of_user", "get_user_tweets", {"user": self.author}, username=self.author)
+        word = self.rng.choice(tuple(self.about))
         self.tweet = self.about[word]
-        if self.story.sometimes():
-            self.story.say(PHRASES["retweet_found"], word=word)
-            self.enter()
-            self.story.call("retweet", tweet_id=self.tweet)
-        else:
-            text = values.sentence(self.story.rng)
-            self.story.say(PHRASES["comment_found"], word=word, text=text)
-            self.enter()
-            self.story.call("comment", tweet_id=self.tweet, comment_content=text)
+        (self.retweet if self.story.sometimes() else self.comment)(word)
 
-    def comment(self) -> None:
-        """Ask to comment on the tweet."""
-        text = values.sentence(self.story.rng)
-        self.story.say(PHRASES["comment"], text=text)
-        self.enter()
-        self.story.call("comment", tweet_id=self.tweet, comment_content=text)
+    def comment(self, word: str | None = None) -> None:
+        """Ask to comment on the tweet, or on the one about ``word``."""
+        text = values.sentence(self.rng)
+        phrase, slots = ("comment", {}) if word is None else ("comment_found", {"word": word})
+        slots |= {"text": text}
+        self.ask(phrase, "comment", slots, tweet_id=self.tweet, comment_content=text)
 
     def mention(self) -> None:
         """Ask to mention users in the tweet."""
-        names = self.story.rng.sample(self.others, self.story.rng.randint(1, 2))
-        self.story.say(PHRASES["mention"], names=names)
-        self.story.call("mention", tweet_id=self.tweet, mentioned_usernames=names)
+        names = self.rng.sample(self.others, self.rng.randint(1, 2))
+        self.ask("mention", "mention", {"names": names}, tweet_id=self.tweet, mentioned_usernames=names)
 
-    def retweet(self) -> None:
-        """Ask to retweet the tweet."""
-        self.story.say(PHRASES["retweet"])
-        self.enter()
-        self.story.call("retweet", tweet_id=self.tweet)
+    def retweet(self, word: str | None = None) -> None:
+        """Ask to retweet the tweet, or the one about ``word``."""
+        phrase, slots = ("retweet", {}) if word is None else ("retweet_found", {"word": word})
+        self.ask(phrase, "retweet", slots, tweet_id=self.tweet)
 
     def comments(self) -> None:
         """Ask for the tweet's comments."""
-        self.story.say(PHRASES["comments"])
-        self.story.call("get_tweet_comments", tweet_id=self.tweet)
+        self.ask("comments", "get_tweet_comments", tweet_id=self.tweet)
 
     def follow(self) -> None:
         """Ask to follow a user."""
-        user = self.story.rng.choice(self.others[3:])
-        self.story.say(PHRASES["follow"], user=user)
-        self.enter()
-        self.story.call("follow_user", username_to_follow=user)
+        user = self.rng.choice(self.others[3:])
+        self.ask("follow", "follow_user", {"user": user}, username_to_follow=user)
 
     def unfollow(self) -> None:
         """Ask to unfollow a user."""
-        user = self.story.rng.choice(self.following)
-        self.story.say(PHRASES["unfollow"], user=user)
-        self.enter()
-        self.story.call("unfollow_user", username_to_unfollow=user)
+        user = self.rng.choice(self.following)
+        self.ask("unfollow", "unfollow_user", {"user": user}, username_to_unfollow=user)
 
     def list_following(self) -> None:
         """Ask for the users who are followed."""
-        self.story.say(PHRASES["following"])
-        self.enter()
-        self.story.call("list_all_following")
+        self.ask("following", "list_all_following")
 
     def stats(self) -> None:
         """Ask for the author's statistics."""
-        self.story.say(PHRASES["stats"], user=self.author)
-        self.story.call("get_user_stats", username=self.author)
-
-    def _entry(self, number: int, word: str) -> dict[str, Any]:
-        text = f"The {word} is {self.story.rng.choice(values.ADJECTIVES)}"
-        return {"id": number, "username": self.author, "content": text, "tags": [], "mentions": []}
+        self.ask("stats", "get_user_stats", {"user": self.author}, username=self.author)
 
 
 @storyline(TWEETS)
@@ -120,9 +101,8 @@ def tweet_post(story: StoryBuilder) -> None:
     """Post a tweet, then act on it."""
     account = Account(story)
     text, tag = values.sentence(story.rng), f"#{values.word(story.rng)}"
-    story.say(PHRASES["post"], text=text, tag=tag)
-    account.enter()
-    account.tweet = story.call("post_tweet", content=text, tags=[tag])["id"]
+    slots = {"text": text, "tag": tag}
+    account.tweet = account.ask("post", "post_tweet", slots, content=text, tags=[tag])["id"]
     story.go_on([account.comment, account.mention, account.retweet, account.follow, account.comments])
 
 
@@ -151,9 +131,7 @@ def tweet_file(story: StoryBuilder) -> None:
     story.say(file_stories.PHRASES["show_in"], file=names[0], folder=where)
     story.first("cd", folder=where)
     text = story.call("cat", file_name=names[0])["file_content"]
-    story.say(PHRASES["post_it"])
-    account.enter()
-    account.tweet = story.call("post_tweet", content=text)["id"]
+    account.tweet = account.ask("post_it", "post_tweet", content=text)["id"]
     story.go_on([account.comment, account.mention, account.retweet])
 
 

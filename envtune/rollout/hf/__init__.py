@@ -1,1 +1,1 @@
-"""The sampler that shares the trainer's own transformers model."""
+"""The sampler that shares the trainer's transformers model."""

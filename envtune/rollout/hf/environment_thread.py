@@ -1,7 +1,7 @@
-"""Runs the environment (tool calls, observations) in one thread beside the decoding of other episodes.
+"""Runs the environment (tool calls, observations) in a thread while other episodes are decoded.
 
-What is submitted after one decoding step is collected after the next one, however long either takes. So the order in
-which requests return to the batch depends on the completions alone, and not on time.
+Results of a submission after one decoding step are collected after the next one, however long either takes. The order
+in which requests return to the batch therefore depends only on the completions, not on timing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class EnvironmentThread:
 
     def __init__(self, advance: Advance) -> None:
         self.waiting_seconds = 0.0
-        """Seconds for which ``submit`` waited for the environment."""
+        """Time for which ``submit`` waited for the environment, in seconds."""
         self._advance = advance
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="environment")
         self._running: Future[list[tuple[BatchSlot, Request | None]]] | None = None
@@ -33,7 +33,7 @@ class EnvironmentThread:
 
     @property
     def busy(self) -> bool:
-        """Whether results of the last submission are still to be collected."""
+        """True if results of the last submission have not been collected."""
         return self._running is not None
 
     def submit(self, finished: Sequence[BatchSlot]) -> list[tuple[BatchSlot, Request | None]]:
@@ -43,16 +43,17 @@ class EnvironmentThread:
             Each slot of the previous submission with the request that follows, None where its sequence ends.
 
         Raises:
-            Exception: whatever ``advance`` raised.
+            Exception: an error of ``advance`` in the previous submission.
         """
-        before = self._running
-        self._running = self._thread.submit(self._advance_all, finished) if finished else None
-        if before is None:
+
+        def advance_all() -> list[tuple[BatchSlot, Request | None]]:
+            return [(slot, self._advance(slot.sequence.number, slot.sequence.completion)) for slot in finished]
+
+        previous = self._running
+        self._running = self._thread.submit(advance_all) if finished else None
+        if previous is None:
             return []
         started = time.perf_counter()
-        results = before.result()
+        results = previous.result()
         self.waiting_seconds += time.perf_counter() - started
         return results
-
-    def _advance_all(self, finished: Sequence[BatchSlot]) -> list[tuple[BatchSlot, Request | None]]:
-        return [(slot, self._advance(slot.sequence.number, slot.sequence.completion)) for slot in finished]

@@ -1,9 +1,9 @@
-"""Forward passes over packed tokens of many rows, and their attention, registered with transformers under one name.
+"""Forward passes over packed tokens of many rows, and their attention function, registered with transformers.
 
-A pass feeds the model one sequence without padding, made of tokens of several rows; the model's layers see tokens only,
-and the attention below knows which row each belongs to. A row reads a prompt, held once for all rows that have it, and
-its own tail behind it. A prompt's keys and values are read once for all its rows, as one product with all their
-queries: reading them is what decoding a group of long prompts costs.
+A pass feeds the model one sequence without padding that concatenates tokens of several rows; only the attention
+separates the rows. A row attends to a prompt, cached once for all rows that share it, and to its own tail after it. All
+queries to a prompt are one matrix product, so its keys and values are read once: memory reads dominate the cost of
+decoding a group with a long prompt.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from envtune.rollout.hf.kv_rows import KvRows
 
-# No mask is registered under this name, so transformers makes none.
+# No mask function is registered under this name, so transformers does not create a mask.
 ATTENTION = "envtune_kv_rows"
 
 
@@ -30,15 +30,18 @@ States = Float[Tensor, "1 kv_head token dim"]
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Tokens, at least one, that continue the row ``row`` of the tails behind the row ``prompt`` of the prompts."""
+    """Tokens that extend a tail."""
 
     prompt: int
+    """Row of the prompt before the tail."""
     row: int
+    """Row of the tail."""
     tokens: tuple[int, ...]
+    """Token ids, at least one."""
 
 
 class PromptPass:
-    """Feeds ``tokens`` to one row of ``prompts``, behind what it holds."""
+    """A pass that appends ``tokens`` to one row of ``prompts``."""
 
     def __init__(self, prompts: KvRows, row: int, tokens: Sequence[int], device: torch.device) -> None:
         self._prompts, self._row = prompts, row
@@ -51,9 +54,11 @@ class PromptPass:
 
     @property
     def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the model's forward."""
         return _arguments(self, self._ids, self._offsets) | {"logits_to_keep": 1}
 
     def attend(self, module: Any, query: Query, key: States, value: States, scaling: float) -> Query:
+        """Cache keys and values of one layer and return its attention output."""
         self._prompts.write(module.layer_idx, self._rows, self._offsets, key, value)
         if self._mask is not None:
             key, value = self._prompts.read(module.layer_idx, self._row)
@@ -61,15 +66,15 @@ class PromptPass:
 
 
 class StepPass:
-    """Feeds tokens to rows of ``tails``, and samples behind the last token of each.
+    """A pass that appends tokens to rows of ``tails`` and returns logits after the last token of each.
 
-    Rows that get one token are decoded together, if they come first, in the order of their rows; a row that gets more
-    (an observation) attends by itself.
+    Leading feeds of one token, if their rows are 0, 1, 2, …, are decoded together; a row with several new tokens (an
+    observation) attends separately.
     """
 
     def __init__(self, prompts: KvRows, tails: KvRows, feeds: Sequence[Feed], device: torch.device) -> None:
         self._prompts, self._tails = prompts, tails
-        single = [len(feed.tokens) == 1 and feed.row == place for place, feed in enumerate(feeds)]
+        single = [len(feed.tokens) == 1 and feed.row == index for index, feed in enumerate(feeds)]
         self._singles = single.index(False) if False in single else len(feeds)
         self._longer = feeds[self._singles :]
         self._place(feeds, device)
@@ -85,7 +90,7 @@ class StepPass:
             self._gather([feed.prompt for feed in feeds[: self._singles]], device)
 
     def _place(self, feeds: Sequence[Feed], device: torch.device) -> None:
-        """Where every token of the pass goes."""
+        """Set id, position, row and offset in the row of every token of the pass."""
         rows: list[int] = []
         offsets: list[int] = []
         positions: list[int] = []
@@ -103,7 +108,7 @@ class StepPass:
         self._last = torch.tensor(last, device=device)
 
     def _gather(self, prompt_of: Sequence[int], device: torch.device) -> None:
-        """Which rows read each prompt: ``_members`` [prompt, place], padded with row 0; each row's place in that."""
+        """Group rows by prompt: ``_members`` [prompt, width], padded with row 0, and each row's flat index in it."""
         members: list[list[int]] = [[] for _ in self._prompts.lengths]
         for row, prompt in enumerate(prompt_of):
             members[prompt].append(row)
@@ -114,9 +119,11 @@ class StepPass:
 
     @property
     def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the model's forward."""
         return _arguments(self, self._ids, self._positions) | {"logits_to_keep": self._last}
 
     def attend(self, module: Any, query: Query, key: States, value: States, scaling: float) -> Query:
+        """Cache keys and values of one layer and return its attention output."""
         self._tails.write(module.layer_idx, self._rows, self._offsets, key, value)
         parts = [self._decode(module.layer_idx, query[0, :, : self._singles], scaling)] if self._singles else []
         start = self._singles
@@ -129,7 +136,7 @@ class StepPass:
     def _continue(
         self, module: Any, feed: Feed, query: Query, mask: Bool[Tensor, "1 1 token seen"], scaling: float
     ) -> Query:
-        """Attend from several tokens of one row."""
+        """Return the attention output of several new tokens of one row."""
         pairs = zip(
             self._prompts.read(module.layer_idx, feed.prompt), self._tails.read(module.layer_idx, feed.row), strict=True
         )
@@ -139,9 +146,9 @@ class StepPass:
     def _decode(
         self, layer: int, query: Float[Tensor, "head row dim"], scaling: float
     ) -> Float[Tensor, "1 head row dim"]:
-        """Attend from one token of each of the first rows."""
+        """Return the attention output of one new token of each of the first rows."""
         tail_keys, tail_values = self._tails.read_first(layer, self._singles)
-        # Query heads that share a key head, and the rows of a prompt, are all just queries to that key head.
+        # Grouped query heads and the rows of a prompt are further queries to one key head.
         query = (query * scaling).transpose(0, 1).unflatten(1, (tail_keys.shape[1], -1))
         tail = _Partial.of(query, tail_keys, tail_values, self._tail_bias)
         joined = query[self._members].transpose(1, 2).flatten(2, 3)
@@ -156,15 +163,14 @@ ForwardPass = PromptPass | StepPass
 
 @dataclass(frozen=True, slots=True)
 class _Partial:
-    """Attention over a part of the keys, not yet normalised.
-
-    ``sums`` and ``weights`` are sums over keys of exp(score - greatest) with and without the values; ``greatest`` is
-    the greatest score.
-    """
+    """Unnormalised attention over a part of the keys (online softmax: Milakov & Gimelshein 2018, arXiv 1805.02867)."""
 
     sums: Float32[Tensor, "row kv_head query dim"]
+    """Sum over keys of exp(score - greatest) * value."""
     weights: Float32[Tensor, "row kv_head query 1"]
+    """Sum over keys of exp(score - greatest)."""
     greatest: Float32[Tensor, "row kv_head query 1"]
+    """Greatest score."""
 
     @classmethod
     def of(
@@ -180,7 +186,7 @@ class _Partial:
         return cls((scores.to(values.dtype) @ values).float(), scores.sum(dim=-1, keepdim=True), greatest)
 
     def divided(self, width: int, places: Int[Tensor, "row"]) -> _Partial:
-        """Turn [prompt, kv_head, width * query, …] into [row, kv_head, query, …], of the rows at ``places``."""
+        """Reshape [prompt, kv_head, width * query, …] to [row, kv_head, query, …]; ``places`` are flat row indices."""
         parts = (self.sums, self.weights, self.greatest)
         return _Partial(*(part.unflatten(2, (width, -1)).transpose(1, 2).flatten(0, 1)[places] for part in parts))
 
@@ -201,13 +207,13 @@ def kv_rows_attention(
     kv_pass: ForwardPass | None = None,
     **kwargs: Any,
 ) -> tuple[Float[Tensor, "1 token head dim"], None]:
-    """The attention of the model's layers during a pass; the signature is transformers'.
+    """Return the attention output of a layer during a pass, with the signature of transformers' AttentionInterface.
 
     Raises:
-        TypeError: the model does not hand its arguments down to its attention.
+        TypeError: the model does not pass keyword arguments on to its attention.
     """
     if kv_pass is None:
-        raise TypeError(f"{type(module).__name__} got no pass: its model does not hand arguments on to its attention")
+        raise TypeError(f"{type(module).__name__} got no kv_pass: its model does not pass arguments on to attention")
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     out = kv_pass.attend(module, query, key, value, scaling).to(query.dtype)
     return out.transpose(1, 2).contiguous(), None
@@ -218,7 +224,7 @@ def _arguments(kv_pass: ForwardPass, ids: Int[Tensor, "token"], positions: Int[T
 
 
 def _behind(start: int, count: int, device: torch.device) -> Bool[Tensor, "1 1 {count} {start+count}"]:
-    """Return a mask, True = attend: every token attends to ``start`` earlier ones and up to itself."""
+    """Return a mask, True = attend: every token attends to ``start`` earlier tokens and, causally, to the new ones."""
     return torch.ones(count, start + count, dtype=torch.bool, device=device).tril(start)[None, None]
 
 

@@ -1,4 +1,4 @@
-"""A KV cache: keys and values of token sequences in buffers that grow. Does not run a model."""
+"""A KV cache: keys and values of token sequences in growing buffers."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 States = Float[Tensor, "row kv_head token dim"]
-# Buffers grow to at least this factor of their size, so that few growths copy them.
+# Growth factor of a buffer: geometric growth keeps the number of copies small.
 GROWTH = 1.5
 
 
 class KvRows:
-    """Sequences of keys and values, one row each: in every layer two buffers [row, kv_head, token, dim].
-
-    A row holds ``lengths[row]`` tokens from position 0 on. The buffers of a layer are allocated when it first writes.
-    """
+    """One row per sequence in two buffers [row, kv_head, token, dim] per layer, allocated at its first write."""
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
+        """Tokens in each row, from position 0 on."""
         self.keys: list[States] = []
         self.values: list[States] = []
         self._rows = 0
         self._capacity = 0
 
     def needed_tokens(self, rows: int, length: int) -> int:
-        """Return the tokens to be allocated for ``rows`` rows of which the longest holds ``length`` tokens."""
+        """Return the allocation in tokens for ``rows`` rows of which the longest has ``length`` tokens."""
         if length > self._capacity:
             return rows * length
         return max(rows, self._rows) * self._capacity
 
     def reserve(self, rows: int, length: int, max_tokens: int) -> None:
-        """Make room for ``rows`` rows up to ``length`` tokens; beyond what is needed only within ``max_tokens``."""
+        """Allocate ``rows`` rows of ``length`` tokens, and spare room within ``max_tokens`` tokens in total."""
         if rows <= self._rows and length <= self._capacity:
             return
         capacity = self._capacity
@@ -50,12 +48,12 @@ class KvRows:
         self._rows, self._capacity = rows, capacity
 
     def append(self) -> int:
-        """Append an empty row, for which there must be room, and return its place."""
+        """Append an empty row, which must have been reserved, and return its index."""
         self.lengths.append(0)
         return len(self.lengths) - 1
 
     def pop(self) -> None:
-        """Remove the last row; the next one uses its memory."""
+        """Remove the last row; its memory is reused."""
         self.lengths.pop()
 
     def write(
@@ -96,14 +94,14 @@ class KvRows:
         return self.keys[layer][row : row + 1, :, :length], self.values[layer][row : row + 1, :, :length]
 
     def read_first(self, layer: int, rows: int) -> tuple[States, States]:
-        """Return keys and values of the first ``rows`` rows, as long as the longest."""
+        """Return keys and values of the first ``rows`` rows, up to the length of the longest."""
         extent = max(self.lengths[:rows])
         return self.keys[layer][:rows, :, :extent], self.values[layer][:rows, :, :extent]
 
     def bias_of_first(self, rows: int, device: torch.device) -> Float32[Tensor, "row 1 1 token"]:
-        """Return what to add to scores over ``read_first``: 0 where a row holds something, else the lowest number."""
+        """Return a bias for attention scores over ``read_first``: 0 on a row's tokens, lowest float32 after them."""
         lengths = self.lengths[:rows]
         held = torch.arange(max(lengths), device=device) < torch.tensor(lengths, device=device)[:, None]
-        # Finite: softmax over a row without tokens would compute -inf - -inf, which is NaN.
+        # Finite: in a row without tokens, softmax would compute -inf - -inf, which is NaN.
         lowest = torch.finfo(torch.float32).min
         return torch.zeros(held.shape, device=device).masked_fill_(~held, lowest)[:, None, None]

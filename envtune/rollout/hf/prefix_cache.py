@@ -1,4 +1,4 @@
-"""Keys and values of prompts, computed and stored once for all sequences that begin with them."""
+"""Prefix caching: keys and values of prompts, computed and stored once for all sequences that begin with them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from transformers import PreTrainedModel
 from envtune.rollout.hf.kv_attention import PromptPass
 from envtune.rollout.hf.kv_rows import KvRows
 
-# Tokens of one forward pass: enough to fill a device, few enough that activations stay small beside the cache.
+# Tokens per forward pass: enough to saturate a device, few enough that activations stay small beside the cache.
 PASS_TOKENS = 16_384
-# A shorter common prefix is computed again: a copy and a second forward pass cost more.
+# Minimum length of a prefix to copy, in tokens. A shorter one is recomputed: copying costs more.
 MIN_COMMON = 16
 
 
@@ -24,32 +24,34 @@ class CachedPrompt:
 
     ids: tuple[int, ...]
     row: int
-    """Its row of the prompts' ``KvRows``."""
+    """Row in the prompts' ``KvRows``."""
     users: int = 0
-    """Sequences that begin with it and are in the batch."""
+    """Number of sequences in the batch that begin with this prompt."""
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
-    """[1, vocabulary], after its last token; empty until ``PrefixCache.compute``."""
+    """[1, vocabulary], after the last token; empty until ``PrefixCache.compute``."""
     array: np.ndarray = field(init=False)
+    """``ids`` as an array, for fast comparison."""
 
     def __post_init__(self) -> None:
         self.array = np.array(self.ids)
 
     @property
     def computed(self) -> bool:
+        """True once keys, values and logits are in the cache."""
         return self.logits.numel() > 0
 
     def common_length(self, other: CachedPrompt) -> int:
-        """Return the length of the common prefix, in tokens, without the last token of ``other``."""
+        """Return the length in tokens of the common prefix, excluding the last token of ``other``."""
         length = min(len(self.ids), len(other.ids) - 1)
         different = self.array[:length] != other.array[:length]
         return int(different.argmax()) if different.any() else length
 
 
 class PrefixCache:
-    """PrefixCache in rows without gaps.
+    """Prompts in consecutive rows.
 
-    A prompt stays while chains use it. The one that was taken last stays longer: chains of one group begin one after
-    the other, so the next may begin with it too.
+    A prompt stays cached while sequences use it. The latest one also stays without users: sequences of a group start
+    one after another, so the next one may share it.
     """
 
     def __init__(self) -> None:
@@ -59,14 +61,14 @@ class PrefixCache:
         self._latest: CachedPrompt | None = None
 
     def needed_tokens(self, ids: tuple[int, ...]) -> int:
-        """Return the tokens of cache that would be allocated with the prompt ``ids`` in it."""
+        """Return the allocation in tokens with the prompt ``ids`` in the cache."""
         return self.rows.needed_tokens(len(self._prompts) + (ids not in self._by_ids), len(ids))
 
     def acquire(self, ids: tuple[int, ...], max_tokens: int) -> CachedPrompt:
         """Return the prompt ``ids`` for one more sequence; call ``compute`` before reading it.
 
         Args:
-            max_tokens: size of the cache, in tokens, up to which rows are allocated ahead.
+            max_tokens: limit on the allocation with spare rows, in tokens.
         """
         prompt = self._by_ids.get(ids)
         if prompt is None:
@@ -74,20 +76,20 @@ class PrefixCache:
             prompt = self._by_ids[ids] = CachedPrompt(ids, self.rows.append())
             self._prompts.append(prompt)
         prompt.users += 1
-        before, self._latest = self._latest, prompt
-        if before is not None:
-            self._drop_unused(before)
+        previous, self._latest = self._latest, prompt
+        if previous is not None:
+            self._drop_unused(previous)
         return prompt
 
     def release(self, prompt: CachedPrompt) -> None:
-        """Count one sequence less as user, and drop the prompt if that was the last one."""
+        """Remove one user of the prompt, and drop the prompt after its last user."""
         prompt.users -= 1
         self._drop_unused(prompt)
 
     def compute(self, model: PreTrainedModel) -> int:
-        """Run the model on all prompts acquired since the last call, and return the number of tokens computed.
+        """Run the model on the prompts acquired since the last call, and return the number of computed tokens.
 
-        The longest prefix shared with another prompt (tool documents before another task) is copied.
+        The longest prefix shared with another prompt (tool documents before a different task) is copied.
         """
         fed = 0
         ready = [prompt for prompt in self._prompts if prompt.computed]

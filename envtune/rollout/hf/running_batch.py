@@ -1,7 +1,7 @@
-"""The batch that is decoded: sequences enter it, sample, wait for their observation, continue and leave.
+"""Continuous batching: sequences enter the batch, sample, wait for their observation, continue and leave.
 
-Only sequences that sample a token take part in a forward pass, and an observation is fed in the pass in which the other
-sequences get their next token (continuous batching). Knows neither environments nor episodes.
+A forward pass contains only sequences that sample a token, and observations are prefilled in the pass that decodes the
+other sequences.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from envtune.rollout.hf.token_sequence import TokenSequence
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Size of a batch."""
+    """Limits on the size of a batch."""
 
     max_sequences: int
-    """Sequences with keys and values in the cache."""
+    """Sequences in the KV cache."""
     max_cache_tokens: int
-    """Tokens of keys and values in all; a single sequence may exceed it."""
+    """Tokens in the KV cache; a single sequence may exceed this limit."""
 
 
 @dataclass(slots=True, eq=False)
 class BatchSlot:
-    """A sequence in the batch and the place of its keys and values."""
+    """A sequence in the batch and the location of its keys and values."""
 
     sequence: TokenSequence
     prompt: CachedPrompt
     row: int
-    """The row of the tails that holds everything behind the prompt."""
+    """Row of the tails with the tokens after the prompt."""
     pending: tuple[int, ...] = ()
-    """Token ids to feed before the next token is sampled; empty where the prompt's logits are used."""
+    """Token ids to feed before the next token is sampled; empty if the prompt's logits are used."""
 
 
 class RunningBatch:
-    """Slots in the order of their rows, without gaps: first those that sample, then those that wait.
+    """Slots in consecutive rows: first those that sample, then those that wait for an observation.
 
     Args:
         stop_ids: token ids that end every completion.
@@ -64,17 +64,17 @@ class RunningBatch:
 
     @property
     def busy(self) -> bool:
-        """Whether a sequence samples or waits for a slot."""
+        """True if a sequence samples or waits for a slot."""
         return bool(self._sampling_count or self._joining or self._waiting)
 
     def enter(self, number: int, request: Request) -> None:
-        """Add a sequence to the queue of those that wait for a slot, first in, first out."""
+        """Queue a new sequence for a slot, first in, first out."""
         self._waiting.append(TokenSequence(number, request))
 
     def resume(self, slot: BatchSlot, request: Request | None) -> None:
-        """Continue the sequence of a slot that ``step`` has returned; None ends it.
+        """Continue the sequence of a slot that ``step`` has returned; None ends the sequence.
 
-        A request that does not extend its sequence enters the batch as a new one.
+        A request that does not extend its sequence starts a new one.
         """
         sequence = slot.sequence
         if request is None:
@@ -93,7 +93,7 @@ class RunningBatch:
                 self._waiting.append(sequence)
 
     def step(self) -> list[BatchSlot]:
-        """Sample one token for every sequence that can, and return the slots whose completion is finished."""
+        """Sample one token for every ready sequence, and return the slots with a finished completion."""
         while self._waiting and self._has_room(self._waiting[0], len(self._slots) + 1):
             self._occupy(self._waiting.popleft())
         self.fed_tokens += self._prompts.compute(self._model)
@@ -122,7 +122,7 @@ class RunningBatch:
         return torch.cat(logits)
 
     def _join(self) -> None:
-        """Let sequences sample again, as many as fit one forward pass, in the order that ``_logits`` needs."""
+        """Move joining slots to the sampling ones, as many as fit one forward pass, in the order of ``_logits``."""
         for slot in self._joining:
             held = len(slot.sequence.prompt_ids) + self._tails.lengths[slot.row]
             slot.pending = slot.sequence.request.ids[held:]
@@ -145,7 +145,7 @@ class RunningBatch:
         self._tails.reserve(slots, self._room_of(sequence), free)
 
     def _room_of(self, sequence: TokenSequence) -> int:
-        # With room to spare after a preemption, which would otherwise come again a few tokens later.
+        # Spare room after a preemption avoids another one a few tokens later.
         return int(sequence.tail_length * (GROWTH if sequence.preempted else 1))
 
     def _occupy(self, sequence: TokenSequence) -> None:
@@ -163,8 +163,8 @@ class RunningBatch:
         self._prompts.release(slot.prompt)
 
     def _swap(self, slot: BatchSlot, row: int) -> None:
-        """Move a slot to another row, and the slot in that row to the row left."""
-        other, left = self._slots[row], slot.row
-        self._tails.swap(left, row)
-        self._slots[row], self._slots[left] = slot, other
-        slot.row, other.row = row, left
+        """Exchange a slot with the one in ``row``."""
+        other, previous = self._slots[row], slot.row
+        self._tails.swap(previous, row)
+        self._slots[row], self._slots[previous] = slot, other
+        slot.row, other.row = row, previous

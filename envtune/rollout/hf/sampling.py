@@ -1,4 +1,4 @@
-"""One token from logits and one uniform number: temperature, nucleus, inverse distribution function. Pure tensors."""
+"""Sampling of tokens from logits and uniform numbers: temperature, nucleus, inverse CDF. Functions of tensors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch import Tensor
 
 
 class NonFiniteLogits(ArithmeticError):
-    """A model's logits are NaN, infinite, or rule out every token: they stand for no distribution."""
+    """A model's logits do not define a distribution: NaN, +inf, or -inf for every token."""
 
 
 def nucleus(probabilities: Float[Tensor, "row vocabulary"], top_p: float) -> Float[Tensor, "row vocabulary"]:
-    """Zero every token outside the smallest set of likeliest tokens whose probability is ``top_p`` or more.
+    """Zero all tokens outside the smallest set of likeliest tokens with a total probability of ``top_p`` or more.
 
-    Rows are not normalised again. The likeliest token always stays (Holtzman et al. 2020, arXiv 1904.09751).
+    Holtzman et al. 2020 (arXiv 1904.09751), section 3.1, without renormalisation. The likeliest token always stays.
     """
     if top_p >= 1.0:
         return probabilities
@@ -29,17 +29,20 @@ def nucleus(probabilities: Float[Tensor, "row vocabulary"], top_p: float) -> Flo
 
 
 def inverse_cdf(probabilities: Float[Tensor, "row vocabulary"], uniforms: Float[Tensor, "row"]) -> Int[Tensor, "row"]:
-    """Return the token at which the cumulative probability, in vocabulary order, exceeds ``uniforms`` of the total.
+    """Return the first token whose cumulative probability, in vocabulary order, exceeds ``uniforms`` times the total.
 
-    ``probabilities`` need not be normalised; ``uniforms`` are in [0, 1). A token of probability zero is never returned;
-    where probabilities are NaN, the last token is.
+    Tokens with probability 0 are never returned; NaN probabilities return the last token.
+
+    Args:
+        probabilities: need not be normalised.
+        uniforms: in [0, 1).
     """
     cumulative = probabilities.cumsum(dim=-1)
     total = cumulative[:, -1:].contiguous()
     chosen = torch.searchsorted(cumulative, uniforms[:, None].to(cumulative) * total, right=True)
     # Rounding can lift u * total to the total itself, past the last token.
     last_possible = torch.searchsorted(cumulative, total, right=False)
-    # NaN sorts behind every number, and an id past the last token would end the process on a GPU.
+    # NaN sorts after every number, and an id past the last token would end the process on a GPU.
     return torch.minimum(chosen, last_possible).clamp_max(cumulative.shape[-1] - 1)[:, 0]
 
 
@@ -49,10 +52,12 @@ def choose(
     temperature: float = 1.0,
     top_p: float = 1.0,
 ) -> tuple[Int[Tensor, "row"], Float32[Tensor, "row"]]:
-    """Return a token id for each row and its log-prob (nats).
+    """Return a token id and its log-prob (nats) for each row.
 
-    ``uniforms`` in [0, 1) is the noise; None takes the likeliest token. The log-prob is that of the whole
-    vocabulary at ``temperature``, before the nucleus is cut, because that is what the trainer recomputes.
+    The log-prob covers the whole vocabulary at ``temperature``, before the nucleus cut, as the trainer recomputes it.
+
+    Args:
+        uniforms: noise in [0, 1); None takes the likeliest token.
     """
     logprobs = torch.log_softmax(logits.float() / temperature, dim=-1)
     if uniforms is None:
@@ -65,22 +70,23 @@ def choose(
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Settings of ``choose``; ``greedy`` ignores the noise."""
+    """Settings of ``choose``."""
 
     temperature: float
     top_p: float
     greedy: bool
+    """Ignore the noise and take the likeliest token."""
 
     def choose(self, logits: Float[Tensor, "row vocabulary"], noise: Sequence[float]) -> tuple[list[int], list[float]]:
-        """Return token ids and log-probs (nats), given one number in [0, 1) a row.
+        """Return token ids and log-probs (nats), given one number in [0, 1) per row.
 
         Raises:
-            NonFiniteLogits: a row's logits stand for no distribution.
+            NonFiniteLogits: a row's logits do not define a distribution.
         """
         uniforms = None if self.greedy else torch.tensor(noise, dtype=torch.float64)
         ids, logprobs = choose(logits, uniforms, self.temperature, self.top_p)
         chosen, likelihoods = ids.tolist(), logprobs.tolist()
-        # One such logit makes every log-prob of its row NaN, so that the few on the host tell of all on the device.
+        # One such logit makes every log-prob of its row NaN, so checking the chosen ones is enough.
         if not all(map(math.isfinite, likelihoods)):
             raise NonFiniteLogits("the model's logits are NaN or infinite: no token can be sampled from them")
         return chosen, likelihoods

@@ -1,4 +1,4 @@
-"""The token sequence of one episode while it is sampled: prompt, completions and observations. No tensors."""
+"""A token sequence in progress: prompt, completions and observations of an episode. No tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from envtune.rollout.generator import Completion, Request
 
 
 class TokenSequence:
-    """Requests that extend each other, of which one is sampled at a time.
+    """Requests that extend each other, sampled one at a time.
 
     Args:
         number: identifies the sequence in ``Generator.run``.
@@ -20,11 +20,11 @@ class TokenSequence:
         self.prompt_ids = request.ids
         """Token ids before the first completion."""
         self.preempted = False
-        """Its keys and values were dropped because the cache was full."""
+        """True if its keys and values were dropped because the cache was full."""
         self.begin(request)
 
     def begin(self, request: Request) -> None:
-        """Start to sample ``request``."""
+        """Start sampling ``request``."""
         self.request = request
         self._uniforms = np.random.default_rng(request.seed).random(request.max_new_tokens)
         self._ids: list[int] = []
@@ -33,7 +33,7 @@ class TokenSequence:
 
     @property
     def tail_length(self) -> int:
-        """Tokens behind the prompt if the request is sampled to its limit."""
+        """Tokens after the prompt if the request is sampled to its limit."""
         return len(self.request.ids) - len(self.prompt_ids) + self.request.max_new_tokens
 
     @property
@@ -43,21 +43,21 @@ class TokenSequence:
 
     @property
     def finished(self) -> bool:
-        """Whether the request has its completion."""
+        """True if the completion has ended or reached its length limit."""
         return self._ended or len(self._ids) == self.request.max_new_tokens
 
     @property
     def completion(self) -> Completion:
-        """The tokens of the request sampled up to now, with their log-probs in nats."""
+        """The tokens sampled so far, with their log-probs in nats."""
         return Completion(tuple(self._ids), tuple(self._logprobs), self._ended)
 
     def append(self, token: int, logprob: float, stop_ids: frozenset[int]) -> None:
-        """Add a sampled token; one of ``stop_ids`` or of the request's ``end_ids`` ends the completion."""
+        """Append a sampled token; a token in ``stop_ids`` or the request's ``end_ids`` ends the completion."""
         self._ids.append(token)
         self._logprobs.append(logprob)
         self._ended = token in stop_ids or token in self.request.end_ids
 
     def is_extended_by(self, request: Request) -> bool:
-        """Return whether ``request`` begins with all token ids of the present request and its completion."""
-        known = self.request.ids + tuple(self._ids)
-        return len(request.ids) > len(known) and request.ids[: len(known)] == known
+        """Return True if ``request`` begins with all token ids of the current request and its completion."""
+        current = self.request.ids + tuple(self._ids)
+        return len(request.ids) > len(current) and request.ids[: len(current)] == current

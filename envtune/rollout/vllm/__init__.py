@@ -1,1 +1,1 @@
-"""The sampler on vLLM's engine, in a process of the trainer or in a server."""
+"""The sampler on vLLM's engine, in a child process of the trainer or in a server."""

@@ -1,4 +1,4 @@
-"""What an engine is that samples beside the trainer, with weights of its own: what it is asked and what it answers."""
+"""The protocol of an inference engine with its own copy of the weights."""
 
 from __future__ import annotations
 
@@ -13,70 +13,80 @@ from transformers import PreTrainedModel
 
 Answer = TypeVar("Answer")
 
-Timeout = Annotated[float, Field(gt=0, description="the seconds that vLLM may take for an answer")]
+Timeout = Annotated[float, Field(gt=0, description="the time limit for a response of vLLM, in seconds")]
 
 
 class EngineError(ConnectionError):
-    """The engine has ended, does not answer in time, or does not hold the weights that it was given."""
+    """The engine has ended, does not respond in time, or has weights that differ from the trainer's."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"vLLM {what}; what it printed may say why. Checkpoints are not touched: continue the run with "
+            f"vLLM {what}; its output may show the reason. Checkpoints are not affected: continue the run with "
             "ckpt_path=RUN_FOLDER"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class EngineCompletion:
-    """One completion: its ids and their log-probs, and why it ended: "stop", "length" or something that went wrong.
-
-    ``cached_tokens`` of the prompt were not computed again. ``stamps`` name the weights that sampled it.
-    """
+    """One completion of the engine."""
 
     ids: tuple[int, ...]
     logprobs: tuple[float, ...]
+    """In nats."""
     finish_reason: str
+    """"stop", "length", or a failure."""
     cached_tokens: int
-    stamps: frozenset[str]
+    """Prompt tokens taken from the KV cache."""
+    weight_versions: frozenset[str]
+    """Versions of the weights that sampled the completion, as set by ``Engine.set_weight_version``."""
 
 
 class Engine(Protocol):
-    """Every method ends in time, or raises EngineError. ``is_shared``: all training processes use the same one."""
+    """An engine whose methods all return in time or raise EngineError."""
 
     is_shared: bool
+    """True if all ranks use one engine, False if each rank has its own."""
 
     def prepare_for(self, model: PreTrainedModel) -> torch.dtype:
-        """The dtype in which the engine wants the weights of ``model``. Raises UserError if it cannot take them."""
+        """Return the dtype in which the engine loads the weights of ``model``.
+
+        Raises:
+            UserError: the engine cannot load this model.
+        """
         ...
 
     def load(self, folder: Path, dtype: torch.dtype) -> None:
-        """Replaces all weights by those in ``folder``. What was computed with the old ones may stay cached."""
+        """Replace all weights by those in ``folder``. The KV cache of the old weights may remain."""
         ...
 
-    def forget(self) -> None:
-        """Empties the cache of what was computed. No request may be running."""
+    def reset_cache(self) -> None:
+        """Empty the KV cache. No request may be running."""
         ...
 
     def weight_sums(self) -> list[dict[str, int]]:
-        """Sums of the weights that the engine computes with, by name, worker by worker (see weight_sums.py)."""
+        """Return the checksums of each worker's weights by name (see weight_sums.py)."""
         ...
 
-    def stamp(self, weights: str) -> None:
-        """Gives the weights a name, by which completions tell what sampled them."""
+    def set_weight_version(self, version: str) -> None:
+        """Name the current weights; completions return this name."""
         ...
 
-    def rest(self) -> None:
-        """Gives memory back until ``wake``, if the engine does so."""
+    def sleep(self) -> None:
+        """Free memory until ``wake_up``, if the engine supports it."""
         ...
 
-    def wake(self) -> None: ...
+    def wake_up(self) -> None:
+        """Restore the engine after ``sleep``."""
+        ...
 
     async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> EngineCompletion:
-        """One completion, by names and values of vLLM's SamplingParams. To be awaited in ``run``."""
+        """Sample one completion with ``parameters`` of vLLM's SamplingParams. Await it inside ``run``."""
         ...
 
     def run(self, coroutine: Coroutine[Any, Any, Answer], purpose: str) -> Answer:
-        """The result of ``coroutine``, run where ``complete`` can be awaited; it has to end by itself."""
+        """Run a coroutine, which may await ``complete``; error messages contain ``purpose``, a verb phrase."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release the engine's process or connections."""
+        ...

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for code that waits for its answers."""
+"""An asyncio event loop in a background thread, for synchronous callers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
 
-# Seconds that what still runs in a loop has to end when the loop is closed.
-PATIENCE = 10.0
+# Time for cancelled tasks to end when a loop is closed, in seconds.
+CANCEL_SECONDS = 10.0
 
 
 class LoopThread:
-    """Runs coroutines until it is closed."""
+    """Runs coroutines until ``close``."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -23,10 +23,10 @@ class LoopThread:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, Answer], timeout: float | None = None) -> Answer:
-        """The coroutine's result. It goes on no longer than this call.
+        """Run a coroutine and return its result; cancel it if the call ends early.
 
         Raises:
-            TimeoutError: it takes longer than ``timeout`` seconds. Before Python 3.11, concurrent.futures.TimeoutError.
+            TimeoutError: after ``timeout`` seconds. Before Python 3.11, concurrent.futures.TimeoutError.
         """
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
@@ -36,9 +36,9 @@ class LoopThread:
             raise
 
     def close(self) -> None:
-        """Ends everything that still runs in the loop, and the thread; a loop that is stuck is left to its fate."""
+        """Cancel all tasks and end the thread. A blocked loop is abandoned; its thread is a daemon."""
         try:
-            asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(2 * PATIENCE)
+            asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(2 * CANCEL_SECONDS)
         except concurrent.futures.TimeoutError:
             return
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -47,7 +47,7 @@ class LoopThread:
 
 
 async def all_or_none(coroutines: Iterable[Coroutine[Any, Any, Answer]]) -> list[Answer]:
-    """Their results; after the first error, which is raised, none of them goes on."""
+    """Return all results; at the first error, cancel the others and raise it."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         return await asyncio.gather(*tasks)
@@ -62,6 +62,6 @@ async def _cancel_others() -> None:
     for task in others:
         task.cancel()
     if others:
-        # Not for ever: a task may refuse to end.
-        await asyncio.wait(others, timeout=PATIENCE)
+        # A task may suppress its cancellation.
+        await asyncio.wait(others, timeout=CANCEL_SECONDS)
     await asyncio.get_running_loop().shutdown_asyncgens()

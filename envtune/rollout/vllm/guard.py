@@ -1,7 +1,7 @@
-"""Lets nobody but the holder of a key reach a vLLM server. Loaded there as middleware, by name; needs no vLLM.
+"""Middleware of a vLLM server that requires an API key for every route. vLLM loads it by name; importing needs no vLLM.
 
-vLLM's own ``--api-key`` guards what stands below /v1, /v2, /inference and /cohere (read in 0.32.0). Open remain the
-calls that replace weights or empty the cache (/collective_rpc, /reset_prefix_cache, /update_weights), /pause, /sleep,
+vLLM's ``--api-key`` protects only paths below /v1, /v2, /inference and /cohere (source of 0.32.0). It leaves open the
+routes that replace weights or empty the cache (/collective_rpc, /reset_prefix_cache, /update_weights), /pause, /sleep,
 /abort_requests, /tokenize, and /invocations, which samples.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from envtune.bearer_key import carries, key_from
 
 GUARD = "envtune.rollout.vllm.guard.Guard"
-# Also read by vLLM, for its own check.
+# vLLM reads this variable for its own check as well.
 KEY_VARIABLE = "VLLM_API_KEY"
 
 Scope = Mapping[str, Any]
@@ -23,15 +23,16 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class Guard:
-    """ASGI middleware: answers 401 unless a request carries the key in ``VLLM_API_KEY``; /health is open.
+    """ASGI middleware that responds with 401 unless a request has the key in ``VLLM_API_KEY``; /health is open.
 
-    Without a key, requests of web pages are refused: a page that is open on this machine could send them.
+    If no key is set, cross-origin requests of web pages are rejected: any page open on this machine could send them.
     """
 
     def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
         self._app, self._key = app, key_from(KEY_VARIABLE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on to the server, or reject it."""
         refusal = self._refusal(scope)
         if refusal is None:
             await self._app(scope, receive, send)
@@ -45,7 +46,7 @@ class Guard:
             await send({"type": "http.response.body", "body": body})
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """HTTP status and reason, if the request is refused."""
+        """Return HTTP status and message of a rejected request, None for an accepted one."""
         if scope["type"] not in ("http", "websocket") or scope["path"] == "/health":
             return None
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}

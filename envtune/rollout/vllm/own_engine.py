@@ -1,7 +1,4 @@
-"""vLLM's engine beside the trainer: it computes in a process that the trainer starts and ends.
-
-Importing this file needs no vLLM; the first weights do.
-"""
+"""vLLM's engine in a child process of the trainer. Importing this file needs no vLLM; loading weights does."""
 
 from __future__ import annotations
 
@@ -18,19 +15,20 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 import torch
 from transformers import PreTrainedModel
+from typing_extensions import override
 
 from envtune.checked import Among, checked
 from envtune.errors import UserError
-from envtune.rollout.vllm.engine import EngineCompletion, EngineError, Timeout
+from envtune.rollout.vllm.engine import Engine, EngineCompletion, EngineError, Timeout
 from envtune.rollout.vllm.event_loop import LoopThread
 from envtune.rollout.vllm.weight_probe import TOLERANCES
 
 Answer = TypeVar("Answer")
 
 Dtype = Annotated[str, Among(("auto", *TOLERANCES))]
-# The mixin of vLLM's worker that takes weights; named, because the worker lives in another process.
+# The mixin of vLLM's worker that loads weights; by name, because the worker runs in another process.
 WORKER = "envtune.rollout.vllm.worker.WeightReceiver"
-# What the generator relies on, whoever starts the engine.
+# Engine arguments that the generator requires, here and in tools/serve_rollouts.py.
 ARGUMENTS: dict[str, Any] = {
     "enable_prefix_caching": True,
     "logprobs_mode": "processed_logprobs",
@@ -40,14 +38,14 @@ ARGUMENTS: dict[str, Any] = {
 
 
 @checked
-class OwnEngine:
-    """An ``Engine`` that starts with the first weights. A process has one: a new one ends the one before.
+class OwnEngine(Engine):
+    """An engine that starts when the first weights are loaded. A process has one: starting a new one ends the old one.
 
     Args:
-        arguments: of vLLM's AsyncEngineArgs.
-        dtype: of the weights; "auto" is bfloat16 on a GPU and the trainer's own elsewhere.
-        sleep: gives the GPU's memory back while the trainer works; None wherever vLLM can.
-        timeout: seconds for the start, a push of weights or a completion.
+        arguments: keyword arguments of vLLM's AsyncEngineArgs.
+        dtype: dtype of the weights; "auto" is bfloat16 on a GPU and the trainer's dtype elsewhere.
+        sleep: free the GPU's memory while the trainer works; None does so where vLLM supports it.
+        timeout: limit for the start, for loading weights and for a completion, in seconds.
 
     Raises:
         UserError: a value out of range, or vLLM is not installed.
@@ -66,70 +64,80 @@ class OwnEngine:
         self._llm: Any = None
         self._device = torch.device("cpu")
 
+    @override
     def prepare_for(self, model: PreTrainedModel) -> torch.dtype:
         self._device = model.device
         if self._dtype != "auto":
             return getattr(torch, self._dtype)
         return torch.bfloat16 if model.device.type == "cuda" else model.dtype
 
+    @override
     def load(self, folder: Path, dtype: torch.dtype) -> None:
         if self._llm is not None or self._closed:
-            self._ask(self._llm_call("collective_rpc", "receive_weights", args=(str(folder),)), "take the weights")
+            self._call("load the weights", "collective_rpc", "receive_weights", args=(str(folder),))
             return
-        # A later stage's engine needs the memory of the one before.
+        # The engine of a later stage needs the memory of the previous one.
         if OwnEngine._newest is not None:
             OwnEngine._newest.close()
         OwnEngine._newest = self
         atexit.register(self.close)
         self._loop = LoopThread("vllm")
         given = {"dtype": str(dtype).removeprefix("torch."), **self._arguments}
-        self._llm = self._ask(_start(folder, given, self._sleep, self._device), "start")
+        self._llm = self._within_timeout(_start(folder, given, self._sleep, self._device), "start")
 
-    def forget(self) -> None:
-        if not self._ask(self._llm_call("reset_prefix_cache"), "empty its cache"):
-            raise EngineError("could not empty its cache after new weights, for requests still use it")
+    @override
+    def reset_cache(self) -> None:
+        if not self._call("empty its cache", "reset_prefix_cache"):
+            raise EngineError("could not empty its cache after new weights, because requests still use it")
 
+    @override
     def weight_sums(self) -> list[dict[str, int]]:
-        return self._ask(self._llm_call("collective_rpc", "weight_sums"), "sum up its weights")
+        return self._call("compute checksums of its weights", "collective_rpc", "weight_sums")
 
-    def stamp(self, weights: str) -> None:
-        self._ask(self._llm_call("update_weight_version", weights), "take a name of its weights")
+    @override
+    def set_weight_version(self, version: str) -> None:
+        self._call("name its weights", "update_weight_version", version)
 
-    def rest(self) -> None:
-        """Weights wait in main memory, and what was cached is lost."""
-        if self._sleeps:
-            self._ask(self._llm_call("sleep", level=1), "go to sleep")
+    @override
+    def sleep(self) -> None:
+        """Offload weights to CPU memory and drop the KV cache."""
+        if self._can_sleep:
+            self._call("go to sleep", "sleep", level=1)
 
-    def wake(self) -> None:
-        if self._sleeps:
-            self._ask(self._llm_call("wake_up"), "wake up")
+    @override
+    def wake_up(self) -> None:
+        if self._can_sleep:
+            self._call("wake up", "wake_up")
 
+    @override
     async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> EngineCompletion:
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
-        wanted = SamplingParams(**parameters, output_kind=RequestOutputKind.FINAL_ONLY)
-        request = self._llm.generate({"prompt_token_ids": list(ids)}, wanted, request_id=str(next(self._numbers)))
+        sampling = SamplingParams(**parameters, output_kind=RequestOutputKind.FINAL_ONLY)
+        request = self._llm.generate({"prompt_token_ids": list(ids)}, sampling, request_id=str(next(self._numbers)))
         try:
-            answer = await asyncio.wait_for(_last(request), self._timeout)
+            result = await asyncio.wait_for(_last(request), self._timeout)
         except (TimeoutError, asyncio.TimeoutError) as error:
             raise EngineError(f"did not finish a completion within {self._timeout:g} s") from error
-        found = answer.outputs[0]
+        sampled = result.outputs[0]
         return EngineCompletion(
-            tuple(found.token_ids),
-            tuple(step[token].logprob for step, token in zip(found.logprobs or (), found.token_ids, strict=True)),
-            found.finish_reason,
-            answer.num_cached_tokens or 0,
-            frozenset(span.version for span in found.weight_versions or ()),
+            tuple(sampled.token_ids),
+            tuple(step[token].logprob for step, token in zip(sampled.logprobs or (), sampled.token_ids, strict=True)),
+            sampled.finish_reason,
+            result.num_cached_tokens or 0,
+            frozenset(span.version for span in sampled.weight_versions or ()),
         )
 
+    @override
     def run(self, coroutine: Coroutine[Any, Any, Answer], purpose: str, timeout: float | None = None) -> Answer:
         if self._closed or self._loop is None:
             coroutine.close()
             raise EngineError(f"was closed, for a newer engine or at the end, and cannot {purpose}")
-        return self._loop.run(_telling_its_death(coroutine, purpose), timeout)
+        return self._loop.run(_with_engine_errors(coroutine, purpose), timeout)
 
+    @override
     def close(self) -> None:
-        """Ends the engine's process; every call after it is refused."""
+        """End the engine's process. Later calls raise EngineError."""
         if self._loop is not None and not self._closed:
             self._closed = True
             if self._llm is not None:
@@ -138,33 +146,37 @@ class OwnEngine:
             atexit.unregister(self.close)
 
     @property
-    def _sleeps(self) -> bool:
+    def _can_sleep(self) -> bool:
         return self._llm is not None and self._llm.vllm_config.model_config.enable_sleep_mode
 
-    async def _llm_call(self, method: str, *arguments: Any, **named: Any) -> Any:
-        return await getattr(self._llm, method)(*arguments, **named)
+    def _call(self, purpose: str, method: str, *arguments: Any, **named: Any) -> Any:
+        async def call() -> Any:
+            return await getattr(self._llm, method)(*arguments, **named)
 
-    def _ask(self, coroutine: Coroutine[Any, Any, Answer], purpose: str) -> Answer:
+        return self._within_timeout(call(), purpose)
+
+    def _within_timeout(self, coroutine: Coroutine[Any, Any, Answer], purpose: str) -> Answer:
         try:
             return self.run(coroutine, purpose, self._timeout)
         except EngineError:
             raise
         except (TimeoutError, concurrent.futures.TimeoutError) as error:
             raise EngineError(f"did not {purpose} within {self._timeout:g} s") from error
-        # vLLM hands errors of its process on as plain exceptions.
+        # vLLM re-raises errors of its process as plain Exception.
         except Exception as error:
             raise EngineError(f"could not {purpose} ({' '.join(str(error).split())})") from error
 
 
 def whole_prompts(max_model_len: int) -> dict[str, Any]:
-    """Feeds every prompt in one pass: after a part of one, vLLM winds the request's generator back, and dies of it on a
-    CPU, whose generators cannot be.
+    """Return arguments that disable chunked prefill, as vLLM on a CPU needs it.
+
+    After a chunk, vLLM rewinds the request's random generator, which fails for generators of the CPU.
     """
     return {"enable_chunked_prefill": False, "max_num_batched_tokens": max(max_model_len, 2048)}
 
 
 async def _start(folder: Path, arguments: Mapping[str, Any], sleep: bool | None, device: torch.device) -> Any:
-    # The engine's process must not be forked from one with threads, and need not tell how it starts or who uses it.
+    # spawn: forking a process with threads is unsafe. No start-up messages, no usage statistics.
     os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -172,31 +184,32 @@ async def _start(folder: Path, arguments: Mapping[str, Any], sleep: bool | None,
     from vllm.platforms import current_platform
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    sleeps = current_platform.is_sleep_mode_available() if sleep is None else sleep
+    can_sleep = current_platform.is_sleep_mode_available() if sleep is None else sleep
     whole = whole_prompts(arguments["max_model_len"]) if current_platform.is_cpu() else {}
-    given = {**ARGUMENTS, **whole, "enable_sleep_mode": sleeps, **arguments}
-    with _only(device):
+    given = {**ARGUMENTS, **whole, "enable_sleep_mode": can_sleep, **arguments}
+    with _visible(device):
         return AsyncLLM.from_engine_args(AsyncEngineArgs(model=str(folder), worker_extension_cls=WORKER, **given))
 
 
 @contextmanager
-def _only(device: torch.device) -> Iterator[None]:
-    """What is started within sees of several processes' GPUs that of this one; with one process, all."""
-    several = torch.distributed.is_available() and torch.distributed.is_initialized()
-    if not several or device.type != "cuda":
+def _visible(device: torch.device) -> Iterator[None]:
+    """In a distributed run, restrict CUDA_VISIBLE_DEVICES to this rank's GPU for child processes."""
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not distributed or device.type != "cuda":
         yield
         return
-    before, variable = os.environ.get("CUDA_VISIBLE_DEVICES"), "CUDA_VISIBLE_DEVICES"
-    os.environ[variable] = before.split(",")[device.index or 0] if before else str(device.index or 0)
+    variable = "CUDA_VISIBLE_DEVICES"
+    original = os.environ.get(variable)
+    os.environ[variable] = original.split(",")[device.index or 0] if original else str(device.index or 0)
     try:
         yield
     finally:
         os.environ.pop(variable)
-        if before is not None:
-            os.environ[variable] = before
+        if original is not None:
+            os.environ[variable] = original
 
 
-async def _telling_its_death(coroutine: Coroutine[Any, Any, Answer], purpose: str) -> Answer:
+async def _with_engine_errors(coroutine: Coroutine[Any, Any, Answer], purpose: str) -> Answer:
     from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
     try:

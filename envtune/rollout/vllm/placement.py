@@ -1,4 +1,4 @@
-"""Where vLLM's engine runs: in a process of the trainer's, or in a server that is there already."""
+"""Constructors of vLLM generators: with an engine per rank, or on a running server."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def colocated(
     transfer_folder: str | None = None,
     engine: Mapping[str, Any] | None = None,
 ) -> VLLMGenerator:
-    """An engine of its own for every training process: `rollout=vllm`.
+    """Return a generator with one engine per rank, on the rank's device: `rollout=vllm`.
 
     Args:
-        max_prompt_tokens, max_response_tokens: the longest episode; the engine reserves room for it.
-        gpu_memory_utilization: share of the GPU's memory for weights and cache.
+        max_prompt_tokens, max_response_tokens: add up to the context length of the engine, in tokens.
+        gpu_memory_utilization: share of the GPU's memory for weights and KV cache, in (0, 1].
         dtype, sleep, timeout: see OwnEngine. The others: see VLLMGenerator.
         engine: further arguments of vLLM's AsyncEngineArgs.
 
     Raises:
-        UserError: a value out of range, or vLLM is not installed.
+        UserError: a value is out of range, or vLLM is not installed.
     """
     arguments = {
         "max_model_len": max(max_prompt_tokens + max_response_tokens, PROBE_LENGTH),
@@ -63,15 +63,15 @@ def on_server(
     transfer_folder: str | None = None,
     key_variable: str | None = None,
 ) -> VLLMGenerator:
-    """The engine of a server, which all training processes share: `rollout=vllm_server`.
+    """Return a generator on a server that all ranks share: `rollout=vllm_server`.
 
     Args:
-        url: where tools/serve_rollouts.py says that it listens.
-        max_prompt_tokens, max_response_tokens: the longest episode; the server has to have room for it.
+        url: the address that tools/serve_rollouts.py prints.
+        max_prompt_tokens, max_response_tokens: add up to the least context length of the server, in tokens.
         timeout, key_variable: see ServedEngine. The others: see VLLMGenerator.
 
     Raises:
-        UserError: a value out of range, or no key in the variable that is named.
+        UserError: a value is out of range, or ``key_variable`` is not set in the environment.
     """
     served = ServedEngine(url, max(max_prompt_tokens + max_response_tokens, PROBE_LENGTH), timeout, key_variable)
     return VLLMGenerator(served, temperature, max_completions, probe_tolerance, transfer_folder)

@@ -1,6 +1,6 @@
-"""Mixed into vLLM's worker, in the engine's process: takes new weights and says which it has. Imported there by name.
+"""A mixin of vLLM's worker that loads new weights and reports checksums. vLLM imports it by name in its own process.
 
-What comes back has to pass through JSON, for the engine may be a server's.
+Results must be JSON values, because a server sends them over HTTP.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from torch import Tensor, nn
 
 from envtune.rollout.weight_sums import weight_sum
 
-# Rows of the unit matrix that a packed layer is asked at once.
+# Rows of the unit matrix per call of a packed layer.
 ROWS = 512
 
 
 class WeightReceiver:
-    """``reload_weights``, ``model_runner`` and ``model_config`` are the worker's."""
+    """Weight loading and checksums. ``reload_weights``, ``model_runner`` and ``model_config`` belong to the worker."""
 
     reload_weights: Any
     model_runner: Any
     model_config: Any
 
     def receive_weights(self, folder: str) -> None:
-        """Replaces all weights by those of the model in ``folder``.
+        """Replace all weights by those of the model in ``folder``.
 
-        All of them, for vLLM fuses layers: a part would leave a mixture of old and new.
+        vLLM fuses layers, so loading only a part would mix old and new weights.
         """
         self.reload_weights(weights_path=folder)
         _pack_output_projection(self.model_runner.get_model())
 
     def weight_sums(self) -> dict[str, int]:
-        """Of all weights as this worker computes with them, by vLLM's names, parts of fused ones apart."""
+        """Return the checksums of the weights that this worker computes with, by vLLM's names, fused parts split."""
         model, dtype = self.model_runner.get_model(), self.model_config.dtype
         return {name: weight_sum(tensor, dtype) for name, tensor in _held_weights(model, dtype)}
 
     def describe_model(self) -> dict[str, Any]:
-        """What a trainer has to have the same, and the longest sequence in tokens."""
+        """Return the model's shape and dtype, and the context length in tokens."""
         config = self.model_config.hf_text_config
         return {
             "model_type": config.model_type,
@@ -57,7 +57,7 @@ def _held_weights(model: nn.Module, dtype: torch.dtype) -> Iterator[tuple[str, T
         for name, parameter in module.named_parameters(module_name, recurse=False):
             weight = packed if packed is not None and not parameter.numel() else parameter
             if packed is not None and name.endswith("weight") and not torch.equal(packed, weight):
-                # A copy that the layer computes with counts as weights of its own if it is not one.
+                # The layer computes with a stale copy: add it, so that the sums differ.
                 yield f"{name} (packed)", packed
             if id(parameter) not in seen:
                 seen.add(id(parameter))
@@ -65,7 +65,7 @@ def _held_weights(model: nn.Module, dtype: torch.dtype) -> Iterator[tuple[str, T
 
 
 def _parts(name: str, weight: Tensor, module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Rows of q, k and v apart: of several workers, k and v may be copies where q is in parts."""
+    """Split fused rows (q, k, v): tensor parallelism may replicate k and v and shard q."""
     sizes = getattr(module, "output_partition_sizes", [])
     if len(sizes) < 2 or sum(sizes) != weight.shape[0]:
         yield name, weight
@@ -74,8 +74,9 @@ def _parts(name: str, weight: Tensor, module: nn.Module) -> Iterator[tuple[str, 
 
 
 def _unpacked(module: Any, dtype: torch.dtype) -> Tensor | None:
-    """[out, in]: on a CPU, vLLM packs a layer's weights and drops them. What the layer answers to unit vectors is what
-    it multiplies with. None for a layer that computes with its parameters themselves.
+    """Return the weights [out, in] of a packed layer, None for a layer that computes with its parameters.
+
+    On a CPU, vLLM packs a layer's weights and drops the originals. The layer's outputs for unit vectors recover them.
     """
     if not hasattr(module, "cpu_linear"):
         return None
@@ -85,9 +86,7 @@ def _unpacked(module: Any, dtype: torch.dtype) -> Tensor | None:
 
 
 def _pack_output_projection(model: Any) -> None:
-    """On a CPU, vLLM computes logits from a packed copy of the output embedding, which goes on being the old one where
-    that is the input embedding too.
-    """
+    """Renew the packed copy of the output embedding, which vLLM on a CPU leaves stale if the embeddings are tied."""
     from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
     from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
 

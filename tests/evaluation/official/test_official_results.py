@@ -94,7 +94,7 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(tmp_path:
     with pytest.raises(UserError, match=r"multi_turn_base_0 was played more than once: .* samples=1"):
         write_results(tmp_path, "policy", [right, right], TASKS)
     foreign = Trajectory("playground_7", Category.BASE, right.turn_count, right.turns, right.end)
-    with pytest.raises(UserError, match="'playground_7' is none of BFCL's"):
+    with pytest.raises(UserError, match="'playground_7' is not one of BFCL's"):
         write_results(tmp_path, "policy", [foreign], TASKS)
     assert list(tmp_path.iterdir()) == []
     write_results(tmp_path, "policy", [right], TASKS)

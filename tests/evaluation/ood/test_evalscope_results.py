@@ -53,5 +53,5 @@ def test_a_part_without_scores_is_no_score_of_zero(tmp_path: Path):
 
 def test_a_file_of_another_version_is_refused(tmp_path: Path):
     write_reviews(tmp_path, "acebench_agent_multi_step", [review(0, "s0", accuracy=1.0)])
-    with pytest.raises(UserError, match=r"is not as evalscope 1\.14 writes it"):
+    with pytest.raises(UserError, match=r"is not in the format of evalscope 1\.14"):
         read_evalscope(tmp_path, "agent", "acebench", STEPS)

@@ -8,7 +8,7 @@ from made_scores import record
 
 from envtune.errors import UserError
 from envtune.evaluation.ood.comparison import difference_table, differences, differences_csv, warnings
-from envtune.evaluation.ood.record import TestedEndpoint
+from envtune.evaluation.ood.record import AgentEndpoint
 from envtune.evaluation.ood.table import Column
 
 STEPS = Column("acebench", "multi_step")
@@ -66,9 +66,9 @@ def test_alike_checkpoints_need_no_warning():
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"user": TestedEndpoint("http://user/v1", "qwen", {})}, "simulated user (base: gpt (temperature=0.0), "),
+        ({"user": AgentEndpoint("http://user/v1", "qwen", {})}, "simulated user (base: gpt (temperature=0.0), "),
         ({"harness": "evalscope 1.15"}, "harness (base: evalscope 1.14.1, tuned: evalscope 1.15)"),
-        ({"agent": TestedEndpoint("u", "m", {"temperature": 1.0})}, "decoding (base: temperature=0.0, "),
+        ({"agent": AgentEndpoint("u", "m", {"temperature": 1.0})}, "decoding (base: temperature=0.0, "),
         ({"episodes_per_task": 4}, "episodes of each task (base: 1, tuned: 4)"),
     ],
 )

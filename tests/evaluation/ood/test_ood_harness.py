@@ -13,12 +13,12 @@ from envtune.evaluation.ood.harness import BenchmarkJob, ChatEndpoint
 def test_an_endpoint_needs_a_scheme_and_a_key_that_is_set():
     with pytest.raises(UserError, match=r"url=127\.0\.0\.1:8000 must begin with http:// or https://"):
         ChatEndpoint("127.0.0.1:8000", "m")
-    with pytest.raises(UserError, match="key_variable=NOT_SET_HERE: no such variable is set"):
+    with pytest.raises(UserError, match="key_variable=NOT_SET_HERE: this variable is not set"):
         ChatEndpoint("http://u", "m", "NOT_SET_HERE")
 
 
 def test_before_anything_is_played_the_endpoint_must_answer_and_have_the_model():
-    with pytest.raises(UserError, match="does not answer"):
+    with pytest.raises(UserError, match="does not respond"):
         ChatEndpoint("http://127.0.0.1:1", "m").require()
     with scripted_chat(lambda _: "", models=("stage-3", "stage-4")) as url:
         ChatEndpoint(url, "stage-4").require()

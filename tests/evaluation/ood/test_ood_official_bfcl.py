@@ -95,8 +95,8 @@ def test_a_task_whose_endpoint_failed_is_broken(asked: dict[str, Any], tmp_path:
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"max_tokens": 512}, "max_tokens=512 is nothing that BFCL's own program can ask for: leave it out"),
-        ({"timeout": 9.0}, "timeout=9.0 is nothing that BFCL's own program can ask for: leave it out"),
+        ({"max_tokens": 512}, "max_tokens=512 is not a setting of BFCL's own program: leave it out"),
+        ({"timeout": 9.0}, "timeout=9.0 is not a setting of BFCL's own program: leave it out"),
         ({"episodes_per_task": 2, "temperature": 1.0}, "BFCL's own program plays a task once, leave it out"),
     ],
 )

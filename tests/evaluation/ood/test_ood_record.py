@@ -41,5 +41,5 @@ def test_an_empty_folder_and_a_foreign_file_are_told_apart(tmp_path: Path):
     with pytest.raises(UserError, match=r"holds no scores: name a folder that tools/ood\.py has written"):
         read_records(tmp_path)
     (tmp_path / "scores.json").write_text('{"accuracy": 1}', encoding="utf-8")
-    with pytest.raises(UserError, match=r"scores\.json is no record of tools/ood\.py \(other keys"):
+    with pytest.raises(UserError, match=r"scores\.json cannot be used \(.*it is not a record of tools/ood\.py"):
         read_records(tmp_path)
