@@ -1,11 +1,11 @@
-"""Audits BFCL's multi-turn tasks: which cannot be passed as offered, or have a defective ground truth, and why.
+"""Find the multi-turn tasks of BFCL that cannot be passed as offered or have a defective ground truth.
 
-    python tools/audit_tasks.py                        # all 800, about a minute: prints the counts
-    python tools/audit_tasks.py --write audit.json     # and writes the list
+    python tools/audit_tasks.py                        # all 800, about a minute: print the counts
+    python tools/audit_tasks.py --write audit.json     # also write the list
     python tools/audit_tasks.py --scenarios 4,49,188 --show
 
-docs/audit.md says what each reason means. The list that is shipped is envtune/data/bfcl_audit.json; scores are
-reported with and without its tasks (tools/evaluate.py, tools/score.py).
+docs/audit.md defines the reasons. The package contains the list as envtune/data/bfcl_audit.json; tools/evaluate.py and
+tools/score.py report scores with and without its tasks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from envtune.task import Task
 
 def main() -> None:
     """Audit the tasks, print the counts and write the list."""
-    parser = argparse.ArgumentParser(description="Audits BFCL's multi-turn tasks and lists the defective ones.")
+    parser = argparse.ArgumentParser(description="Audit BFCL's multi-turn tasks and list the defective ones.")
     parser.add_argument("--scenarios", help="only these numbers, separated by commas (0 to 199), in all categories")
     parser.add_argument("--show", action="store_true", help="print every finding")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the list as JSON; replaced if it exists")
@@ -75,14 +75,11 @@ def _counts(names: Sequence[str]) -> list[str]:
 
 
 def _chosen(tasks: Sequence[Task], scenarios: str | None) -> list[Task]:
-    """Return the tasks of the scenarios named; raise UserError for a number that is not a scenario."""
-    if scenarios is None:
-        return list(tasks)
+    """Return the tasks of the scenarios; raise UserError for a number that is not a scenario."""
     known = {str(task.scenario) for task in tasks}
-    names = [name.strip() for name in scenarios.split(",")]
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise UserError(f"--scenarios {scenarios}: {unknown[0]!r} is no scenario, name numbers from 0 to 199")
+    names = known if scenarios is None else [name.strip() for name in scenarios.split(",")]
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"--scenarios {scenarios}: {unknown[0]!r} is not a scenario, give numbers from 0 to 199")
     return [task for task in tasks if str(task.scenario) in names]
 
 

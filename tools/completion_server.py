@@ -1,10 +1,10 @@
-"""Serves a model folder's completions in token ids on this machine, by the sampler of `rollout=hf`.
+"""Serve completions of a model folder in token ids on this machine, with the sampler of `rollout=hf`.
 
     python tools/completion_server.py exported --port 8001
     python tools/serve.py exported --upstream http://127.0.0.1:8001
 
 tools/serve.py starts it where vLLM is not installed. It listens on 127.0.0.1 and implements the part of vLLM's
-/v1/completions that the chat endpoint uses. If VLLM_API_KEY is set, requests must carry that key.
+/v1/completions that the chat endpoint uses. If VLLM_API_KEY is set, requests must have that key.
 """
 
 from __future__ import annotations

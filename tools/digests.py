@@ -1,19 +1,19 @@
-"""Prints digests of what a restructuring must leave as it is: verdicts, played episodes, one short run.
+"""Print digests of what a restructuring must not change: verdicts, played episodes, one short run.
 
     python tools/digests.py                                  # of this checkout, in about two minutes
     python tools/digests.py --against ../main                # also of another one; exit status 1 where they differ
     python tools/digests.py --only verdicts --only episodes  # without the run, in half a minute
 
 - `verdicts`: `tools/score.py` on 4,000 recordings of calls, five for each of BFCL's 800 multi-turn tasks: the ground
-  truth, and four random departures from it. A function of the code alone: a test in tests/parity holds a subset of it.
+  truth and four random departures from it. They depend on the code alone: a test in tests/parity checks a subset.
 - `episodes`: these calls as responses in live episodes with hints: prompts, observations, hints, ends, verdicts.
-- `trajectories`, `metrics`: three updates and three validations of `train.py` on generated tasks, on the CPU and one
-  thread. Equal on one machine only, as other processors round otherwise. Seconds, rates and memory are left out.
+- `trajectories`, `metrics`: three updates and three validations of `train.py` on generated tasks, on the CPU with one
+  thread. Reproducible on one machine only, because processors round differently. Times, rates and memory are left out.
 
-Counts beside the digests show what these cover. A digest is the SHA-256 of canonical JSON lines. The checkout at
-FOLDER runs this same file with FOLDER first on its path; names that it needs of envtune are few, and tasks and hints
-are found through `conf/`, so that modules may move between the two. What an episode may cost, which no digest shows, is
-measured by `tools/bench_environment.py` (bounds in docs/performance.md).
+Counts beside the digests show their coverage. A digest is the SHA-256 of canonical JSON lines. The checkout at FOLDER
+runs this file with FOLDER first on its path. The file imports few names of envtune and finds tasks and hints through
+`conf/`, so that modules may move between the two. `tools.bench.environment` measures the time of an episode (bounds in
+docs/performance.md).
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ import envtune.process_start
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from envtune.call_text import render_call
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.episode import Episode
 from envtune.program import run_program
@@ -50,13 +51,13 @@ Digests = dict[str, dict[str, Any]]
 
 PARTS = ("verdicts", "episodes", "run")
 DEPARTURES = 4
-# No turn of any recording has as many calls.
+# More than the calls of any turn.
 STEP_LIMIT = 100
 RUN = [
     *("debug=fast", "data=playground", "trainer=cpu", "logger=csv", "model.dtype=float32", "seed=0"),
     *("grpo.group_size=4", "trainer.max_steps=3", "trainer.val_check_interval=2"),
 ]
-# Whatever else is measured in seconds or bytes belongs here.
+# All metrics in seconds or bytes.
 NOT_COMPARED = (
     "time/",
     "perf/step_time",
@@ -69,9 +70,9 @@ NOT_COMPARED = (
 
 
 def main() -> int:
-    """0; 1, with the names on stderr, if a digest differs from the other checkout's."""
-    parser = argparse.ArgumentParser(description="Prints digests of verdicts, episodes and a short run, as JSON.")
-    parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout, to be compared with this one")
+    """Print the digests; return 1 and name the differing ones on stderr if another checkout has others, else 0."""
+    parser = argparse.ArgumentParser(description="Print digests of verdicts, episodes and a short run, as JSON.")
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout to compare with this one")
     parser.add_argument("--only", action="append", choices=PARTS, help="a part; may be given several times")
     options = parser.parse_args()
     parts = options.only or PARTS
@@ -88,14 +89,14 @@ def main() -> int:
 
 
 def digests_of(folder: Path, parts: Sequence[str]) -> Digests:
-    """Run this file in the checkout at ``folder``, with its modules."""
+    """Run this file with the modules of the checkout at ``folder`` and return its digests."""
     command = [sys.executable, str(Path(__file__).resolve()), *(f"--only={part}" for part in parts)]
     environment = os.environ | {"PYTHONPATH": str(folder.resolve())}
     return json.loads(subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def digests(parts: Sequence[str]) -> Digests:
-    """Return the digests of the checkout in the working directory, by name."""
+    """Return the digests of the checkout in the working directory by name."""
     found: Digests = {}
     if "verdicts" in parts:
         found["verdicts"] = summary(verdicts(recordings()))
@@ -110,7 +111,7 @@ def digests(parts: Sequence[str]) -> Digests:
 
 
 def summary(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the digest of ``records`` in their order, their number, and how many of their turns passed and failed."""
+    """Return the digest of the records in order, their number, and the numbers of passed and failed turns."""
     digest, counts = hashlib.sha256(), Counter(records=0)
     for record in records:
         digest.update(json.dumps(record, sort_keys=True).encode() + b"\n")
@@ -123,7 +124,7 @@ def summary(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def recordings() -> Iterator[tuple[Task, Calls]]:
-    """Yield every task five times, first with its ground truth, then with departures that its id alone decides."""
+    """Yield every task with its ground truth, then with `DEPARTURES` departures, which depend on its id alone."""
     source = instantiate(OmegaConf.load("conf/data/bfcl.yaml"))
     tasks = sorted((*source.tasks(Split.TRAIN), *source.tasks(Split.TEST)), key=lambda task: task.id)
     for task in tasks:
@@ -134,7 +135,7 @@ def recordings() -> Iterator[tuple[Task, Calls]]:
 
 
 def departure(turns: Calls, draw: random.Random) -> Calls:
-    """Return ``turns`` with about one call in five dropped, doubled, changed, moved to another turn or made unknown."""
+    """Return ``turns`` with about one call in five dropped, doubled, changed, moved to another turn or renamed."""
     played: Calls = [[] for _ in turns]
     for index, calls in enumerate(turns):
         for call in calls:
@@ -149,7 +150,7 @@ def departure(turns: Calls, draw: random.Random) -> Calls:
 
 
 def _changed(call: ToolCall, draw: random.Random) -> ToolCall:
-    """Return the call with another value of one of its arguments, or without that argument."""
+    """Return the call with another value of one argument, or without an argument."""
     if not call.arguments:
         return call
     arguments = dict(call.arguments)
@@ -165,23 +166,20 @@ def _changed(call: ToolCall, draw: random.Random) -> ToolCall:
 
 
 def verdicts(recorded: Iterable[tuple[Task, Calls]]) -> list[dict[str, Any]]:
-    """Return what `tools/score.py` writes of the calls, each in a step of its own."""
+    """Return the output of `tools/score.py` for the calls, each in a step of its own."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "calls.jsonl"), Path(folder, "verdicts.jsonl")
         decoded = (
-            {"id": task.id, "decoded": [[[_text(c)] for c in calls] for calls in turns]} for task, turns in recorded
+            {"id": task.id, "decoded": [[[render_call(c)] for c in calls] for calls in turns]}
+            for task, turns in recorded
         )
         source.write_text("".join(json.dumps(line) + "\n" for line in decoded))
         _run("tools/score.py", str(source), str(target))
         return [json.loads(line) for line in target.read_text().splitlines()]
 
 
-def _text(call: ToolCall) -> str:
-    return f"{call.name}({', '.join(f'{name}={value!r}' for name, value in call.arguments.items())})"
-
-
 def play(task: Task, turns: Calls) -> dict[str, Any]:
-    """Return the record of an episode with hints, of which each turn ends in an answer."""
+    """Return the record of an episode with hints in which every turn ends with an answer."""
     hints = instantiate(OmegaConf.load("conf/augmentation/actionable.yaml")).for_episode(0)
     episode = Episode(task, parse, hints, STEP_LIMIT)
     opening = [episode.reset().text]
@@ -193,26 +191,26 @@ def play(task: Task, turns: Calls) -> dict[str, Any]:
 
 
 def train(folder: Path) -> None:
-    """Run three updates in ``folder``."""
+    """Run three updates with ``folder`` as run folder."""
     _run("train.py", *RUN, f"hydra.run.dir={folder}")
 
 
 def trajectories(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the run's episodes, each with the name of its file."""
+    """Yield the episodes of the run, each with the name of its file."""
     for path in sorted((folder / "trajectories").rglob("*.jsonl")):
         for line in path.read_text().splitlines():
             yield json.loads(line) | {"file": str(path.relative_to(folder))}
 
 
 def metrics(folder: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of the run's metrics without what is measured in seconds or bytes."""
+    """Yield the rows of the run's metrics without `NOT_COMPARED`."""
     with (folder / "csv" / "metrics.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             yield {name: value for name, value in row.items() if not name.startswith(NOT_COMPARED)}
 
 
 def _run(*command: str) -> None:
-    """Run a command of the checkout on one thread; its output appears if it fails."""
+    """Run a command of the checkout on one thread; raise RuntimeError with its output if it fails."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
     result = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, check=False)
     if result.returncode:

@@ -2,9 +2,9 @@
 
     python tools/draw_house.py docs/house.svg
 
-Rows are the layers of the import contract in pyproject.toml, from what a user starts down to plain records. An arrow
-points from a room to one that it imports. Left out are imports that another path of arrows implies, and those of the
-ground floor, on which every room may stand.
+Rows are the layers of the import contract in pyproject.toml, from commands down to plain records. An arrow
+points from a room to one that it imports. Imports that another path of arrows implies, and those of the ground floor,
+which every room may import, are left out.
 """
 
 from __future__ import annotations
@@ -120,6 +120,7 @@ def _room_of(module: str, rooms: list[str]) -> str | None:
 
 
 def main() -> None:
+    """Write the picture."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("svg", type=Path, help="the file to write")
     parser.parse_args().svg.write_text(draw(layers_of_contracts()), encoding="utf-8")

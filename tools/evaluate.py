@@ -1,8 +1,8 @@
-"""Evaluates a policy on a split: `python tools/evaluate.py init_from=runs/…/checkpoints/best.ckpt`.
+"""Evaluate a policy on a split: `python tools/evaluate.py init_from=runs/…/checkpoints/best.ckpt`.
 
-Prints success and progress by category with 95% intervals, raw and audited: without the tasks that are listed as
-defective (docs/audit.md). The run folder contains scores.json, trajectories.jsonl (tools/show_trajectory.py prints
-them), run.json and, in .hydra, the composed config: everything that is needed to repeat the evaluation.
+Prints success and progress by category with 95% intervals, of all tasks (raw) and without those listed as defective
+(audited, docs/audit.md). The run folder receives scores.json, trajectories.jsonl (for tools/show_trajectory.py),
+run.json and, in .hydra, the composed config, with which the evaluation can be repeated.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ LOG_EVERY = 50  # episodes
 
 
 def require_sound_evaluation(config: DictConfig) -> None:
-    """Validate the settings that no component validates: those of the evaluation itself and of the machine.
+    """Validate the settings of the evaluation itself and of the machine; components validate their own.
 
     Raises:
         UserError: A setting is not allowed, or this machine cannot satisfy it.
@@ -69,7 +69,7 @@ def _require_sound(
 
 @command("evaluate", require_sound_evaluation)
 def evaluate(config: DictConfig) -> None:
-    """Compose the parts, play the split, and write and print the scores."""
+    """Play the split, and write and print the scores."""
     silence_libraries()
     rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
     rich.print(f"run folder: {config.run_folder}")
@@ -94,7 +94,7 @@ def evaluate(config: DictConfig) -> None:
 
 
 def _collector(config: DictConfig) -> Collector:
-    """Return the collector of the config, its generator loaded with the policy's weights."""
+    """Return the collector with the policy's weights in its generator."""
     device = _device(config.device)
     collector = instantiate(config.rollout, _convert_="all")
     model = instantiate(config.model, _convert_="all").to(device)
@@ -105,7 +105,7 @@ def _collector(config: DictConfig) -> Collector:
 
 
 def _device(name: str) -> torch.device:
-    """Return the device; raise UserError for one that this machine or PyTorch does not have."""
+    """Return the device; raise UserError if it is not available."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -141,7 +141,7 @@ def _play(plan: Plan, collector: Collector, requests: Sequence[EpisodeRequest]) 
 def _record(
     config: DictConfig, scores: Mapping[str, Score], audited: Mapping[str, Score], seconds: float
 ) -> dict[str, Any]:
-    """Return the content of scores.json. ``seconds`` is the wall time of playing, without loading the model."""
+    """Return the content of scores.json. ``seconds`` is the time of playing, without that of loading the model."""
     return {
         "model": {"path": config.model.path, "checkpoint": config.init_from and str(find_checkpoint(config.init_from))},
         **{name: config[name] for name in ("split", "greedy", "samples", "seed")},

@@ -1,11 +1,11 @@
-"""Writes a run's weights as a model folder of Hugging Face's, which transformers loads and `vllm serve` serves.
+"""Export the weights of a run as a model folder for transformers and `vllm serve`.
 
     python tools/export_model.py runs/<time> exported                        # its best checkpoint
     python tools/export_model.py runs/<time>/checkpoints/last.ckpt exported --dtype bfloat16
     vllm serve exported
 
-A low-rank adapter is merged into the weights (docs/lora.md), so that the folder can be read without peft. Tokenizer,
-chat template and generation config are those of the model that was trained. Works in CPU memory, in float32.
+A low-rank adapter is merged into the weights (docs/lora.md), so that peft is not needed to load them. Tokenizer, chat
+template and generation config are those of the trained model. The export runs on the CPU, in float32.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Writes what a run has trained as a model folder of Hugging Face's.")
-    parser.add_argument("trained", help="the folder of a run or of a stage (its best checkpoint), or a .ckpt file")
-    parser.add_argument("folder", type=Path, help="is made")
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="bfloat16: half the size, rounded")
-    parser.add_argument("--model", help="where the model is that was trained, if not where the run found it")
-    parser.add_argument("--trust-remote-code", action="store_true", help="run Python code that comes with the model")
+    parser = argparse.ArgumentParser(description="Export the weights of a run in Hugging Face's format.")
+    parser.add_argument("trained", help="the folder of a run or stage, for its best checkpoint, or a .ckpt file")
+    parser.add_argument("folder", type=Path, help="the folder to create")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="bfloat16 halves the size")
+    parser.add_argument("--model", help="the path of the trained model, if it has moved since the run")
+    parser.add_argument("--trust-remote-code", action="store_true", help="run the model's own Python code")
     return parser.parse_args()
 
 

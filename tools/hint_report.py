@@ -1,14 +1,14 @@
-"""Shows which hints a run gave, and how often the agent recovered after them.
+"""Show the hints of a run, and how often the agent recovered after them.
 
     python tools/hint_report.py runs/…
     python tools/hint_report.py runs/…/stage_2 runs/…/stage_3 --json
 
-Reads every file of trajectories in the folders of training runs, of a curriculum's stages or of evaluations. For each
-rule: how often it was given, after how many of these hints the agent tried the tool again, and the share of these
-attempts that succeeded, with its 95% interval (Wilson; hints count as independent, though those of one episode are
-not). The last row counts failures without a hint, which the agent recovers from unaided. A training run is split into
-two halves by policy version, so that learning shows. A second table lists the tools whose failures got no hint. Both
-leave out failures of a training run's validation, which is played without hints on purpose.
+Reads all trajectory files in the folders of training runs, of a curriculum's stages or of evaluations. For each rule:
+the number of its hints, the number after which the agent tried the tool again, and the share of these attempts that
+succeeded, with its 95% interval (Wilson; hints count as independent, although those of one episode are not). The last
+row counts failures without a hint. A training run is divided into two halves by policy version, to show learning. A
+second table lists the tools whose failures got no hint. Failures in the validations of a training run, which are played
+without hints, are left out of both.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from envtune.evaluation.recorded_episodes import read_episodes, trajectory_files
 from envtune.program import run_program
 from envtune.report_text import console, percent, table, without_control
 from envtune.statistics.intervals import wilson
-from envtune.trajectory import ToolResult, Trajectory
+from envtune.trajectory import Hint, ToolResult, Trajectory
 
 TRAIN, VALIDATION, EVALUATION = "train", "val", "evaluation"
 SHOWN_TOOLS = 10
@@ -49,25 +49,18 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A failed call."""
+    """A failed call, or a call with another result that got a hint."""
 
+    hint: Hint | None
     recovered: bool | None
     """Whether the next attempt at its tool succeeded; None without a further attempt."""
     half: int | None
     """The half of the training, 1 or 2; None outside training."""
 
 
-@dataclass(frozen=True, slots=True)
-class GivenHint(Failure):
-    """A failure, or a result of another kind, to which a rule added a hint."""
-
-    rule: str
-    kind: str
-
-
 def main() -> None:
     """Print the hints of the runs and the recoveries after them."""
-    parser = argparse.ArgumentParser(description="Shows which hints a run gave and what came of them.")
+    parser = argparse.ArgumentParser(description="Show the hints of a run and the recoveries after them.")
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN_DIR", help="the folder of a run, of a stage or of an evaluation"
     )
@@ -99,38 +92,31 @@ def report(played: Sequence[Played]) -> dict[str, Any]:
     """Return all numbers as plain JSON values."""
     versions = {episode.trajectory.policy_version for episode in played if episode.source == TRAIN}
     middle = (min(versions) + max(versions) + 1) / 2 if len(versions) > 1 else None
-    hints = [hint for episode in played for hint in _hints(episode, middle)]
-    by_rule: dict[tuple[str, str], list[GivenHint]] = defaultdict(list)
-    for hint in hints:
-        by_rule[hint.rule, hint.kind].append(hint)
+    failures = [failure for episode in played for failure in _failures(episode, middle)]
+    by_rule: dict[tuple[str, str], list[Failure]] = defaultdict(list)
+    for failure in failures:
+        if failure.hint:
+            by_rule[failure.hint.rule, str(failure.hint.kind)].append(failure)
     ranked = sorted(by_rule.items(), key=lambda item: (-len(item[1]), item[0]))
     return {
         "sources": [_source_numbers(source, played) for source in (TRAIN, VALIDATION, EVALUATION)],
         "second_half_from_version": None if middle is None else min(v for v in versions if v >= middle),
         "rules": [{"rule": rule, "kind": kind, **_numbers(given)} for (rule, kind), given in ranked],
-        "all": _numbers(hints),
-        "no_hint": _numbers([failure for episode in played for failure in _unaided(episode, middle)]),
+        "all": _numbers([failure for failure in failures if failure.hint]),
+        "no_hint": _numbers([failure for failure in failures if not failure.hint]),
         "failures_without_hint": _silent(played),
     }
 
 
-def _hints(episode: Played, middle: float | None) -> list[GivenHint]:
-    hints = [result.hint for result in episode.trajectory.results if result.hint]
-    pairs = zip(hints, episode.trajectory.recoveries, strict=True)
-    half = _half(episode, middle)
-    return [GivenHint(recovered, half, hint.rule, str(hint.kind)) for hint, recovered in pairs]
-
-
-def _unaided(episode: Played, middle: float | None) -> list[Failure]:
-    if episode.source == VALIDATION:
-        return []
-    return [Failure(recovered, _half(episode, middle)) for recovered in episode.trajectory.unaided_recoveries]
-
-
-def _half(episode: Played, middle: float | None) -> int | None:
-    if episode.source != TRAIN or middle is None:
-        return None
-    return 1 if episode.trajectory.policy_version < middle else 2
+def _failures(episode: Played, middle: float | None) -> list[Failure]:
+    trajectory, half = episode.trajectory, None
+    if episode.source == TRAIN and middle is not None:
+        half = 1 if trajectory.policy_version < middle else 2
+    hints = [result.hint for result in trajectory.results if result.hint]
+    failures = [Failure(hint, helped, half) for hint, helped in zip(hints, trajectory.recoveries, strict=True)]
+    if episode.source != VALIDATION:
+        failures += [Failure(None, helped, half) for helped in trajectory.unaided_recoveries]
+    return failures
 
 
 def _numbers(failures: Sequence[Failure]) -> dict[str, Any]:
@@ -162,11 +148,10 @@ def _source_numbers(source: str, played: Sequence[Played]) -> dict[str, Any]:
 def _silent(played: Sequence[Played]) -> list[dict[str, Any]]:
     """Return by tool: its failures, those without a hint, and the most frequent result of these."""
     failures: dict[str, list[ToolResult]] = defaultdict(list)
-    for episode in played:
-        if episode.source != VALIDATION:
-            for result in episode.trajectory.results:
-                if not result.ok:
-                    failures[result.call.name].append(result)
+    trajectories = [episode.trajectory for episode in played if episode.source != VALIDATION]
+    for result in (result for trajectory in trajectories for result in trajectory.results):
+        if not result.ok:
+            failures[result.call.name].append(result)
     rows = []
     for tool, results in failures.items():
         texts = Counter(result.text for result in results if result.hint is None)

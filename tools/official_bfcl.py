@@ -1,15 +1,15 @@
-"""Plays and scores a policy by BFCL's own program (bfcl-eval, unmodified): docs/official_bfcl.md.
+"""Play and score a policy with BFCL's own program (bfcl-eval, unmodified): docs/official_bfcl.md.
 
-    make bfcl                                                                    # once: its small environment
+    make bfcl                                                                    # once: install it
     python tools/official_bfcl.py generate FOLDER --endpoint http://127.0.0.1:8000/v1 --categories multi_turn
     python tools/official_bfcl.py evaluate FOLDER
-    python tools/official_bfcl.py export runs/<time> FOLDER                      # our own episodes, for `evaluate`
+    python tools/official_bfcl.py export runs/<time> FOLDER                      # envtune's episodes, for `evaluate`
 
 `generate` plays tasks against an OpenAI-compatible endpoint such as tools/serve.py, in BFCL's own loop. `evaluate`
-prints BFCL's verdicts, writes FOLDER/scores.json and leaves BFCL's own files in FOLDER/score. `export` writes the
-trajectories of an evaluation as if BFCL's program had played them.
+prints BFCL's verdicts and writes FOLDER/scores.json; BFCL's own files are in FOLDER/score. `export` writes the
+trajectories of an evaluation in the format of BFCL's program.
 
-BFCL's executor evaluates a model's text as Python code: run checkpoints that you do not trust in a container.
+BFCL's executor evaluates a model's text as Python code: run untrusted checkpoints in a container.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ import envtune.process_start
 import rich
 
 from envtune.data.bfcl import load_bfcl_tasks
+from envtune.evaluation.listed_models import NO_KEY
 from envtune.evaluation.official.bfcl_program import OfficialProgram
 from envtune.evaluation.official.official_scores import official_table, plain_scores, read_scores
-from envtune.evaluation.official.policy_endpoint import NO_KEY, PolicyEndpoint
+from envtune.evaluation.official.policy_endpoint import PolicyEndpoint
 from envtune.evaluation.official.result_files import write_results
 from envtune.evaluation.official.tasks import categories_of, first_ids, played_ids
 from envtune.evaluation.recorded_episodes import newest_file, read_episodes
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 def generate(given: argparse.Namespace) -> None:
-    """Play tasks by the official program."""
+    """Play tasks with the official program."""
     categories = categories_of(given.categories.split(","))
     ids = None
     if given.tasks_of is not None:
@@ -57,7 +58,7 @@ def generate(given: argparse.Namespace) -> None:
 
 
 def evaluate(given: argparse.Namespace) -> None:
-    """Score the generated or exported results by the official program."""
+    """Score the generated or exported results with the official program."""
     program = OfficialProgram(given.python, given.folder, given.name)
     version = program.version()
     program.evaluate()
@@ -69,7 +70,7 @@ def evaluate(given: argparse.Namespace) -> None:
 
 
 def export(given: argparse.Namespace) -> None:
-    """Write our episodes as results of the official program."""
+    """Write recorded episodes as results of the official program."""
     trajectories = [episode.trajectory for episode in read_episodes(newest_file(given.trajectories))]
     tasks = {task.id: task for task in load_bfcl_tasks()}
     for file, count in write_results(given.folder, given.name, trajectories, tasks).items():
@@ -77,38 +78,38 @@ def export(given: argparse.Namespace) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Has BFCL's own program play and score a policy.")
+    parser = argparse.ArgumentParser(description="Play and score a policy with BFCL's own program.")
     commands = parser.add_subparsers(required=True, metavar="generate | evaluate | export")
 
     playing = commands.add_parser("generate", help="play tasks against an endpoint")
     playing.set_defaults(run=generate)
-    playing.add_argument("folder", type=Path, help="where everything is kept; a task that is there is not played again")
-    playing.add_argument("--endpoint", required=True, help="OpenAI-compatible, as http://127.0.0.1:8000/v1")
-    playing.add_argument("--model", help="what the endpoint calls the model, if it has several")
-    playing.add_argument("--categories", default="multi_turn", help="BFCL's, with commas (default: multi_turn)")
+    playing.add_argument("folder", type=Path, help="for all files; a task with a result there is not played again")
+    playing.add_argument("--endpoint", required=True, help="an OpenAI-compatible one, such as http://127.0.0.1:8000/v1")
+    playing.add_argument("--model", help="the endpoint's name of the model, if it has several")
+    playing.add_argument("--categories", default="multi_turn", help="BFCL's, separated by commas (default: multi_turn)")
     some = playing.add_mutually_exclusive_group()
-    some.add_argument("--limit", type=_count, help="only the first so many tasks of each category")
+    some.add_argument("--limit", type=_count, help="only the first tasks of each category")
     some.add_argument("--tasks-of", type=Path, help="only the tasks of this run, evaluation or file of trajectories")
     playing.add_argument("--temperature", type=float, default=0.001, help="default: 0.001, the official program's")
     playing.add_argument("--threads", type=_count, default=1, help="tasks at a time (default: 1)")
 
-    scoring = commands.add_parser("evaluate", help="score what was generated or exported")
+    scoring = commands.add_parser("evaluate", help="score generated or exported results")
     scoring.set_defaults(run=evaluate)
-    scoring.add_argument("folder", type=Path, help="as it was given to generate or export")
+    scoring.add_argument("folder", type=Path, help="the folder of generate or export")
 
-    writing = commands.add_parser("export", help="write our episodes as official results")
+    writing = commands.add_parser("export", help="write recorded episodes as official results")
     writing.set_defaults(run=export)
     writing.add_argument(
         "trajectories", type=Path, help="the folder of a run or an evaluation, or one of its .jsonl files"
     )
-    writing.add_argument("folder", type=Path, help="where to write; made if missing")
+    writing.add_argument("folder", type=Path, help="the folder to write to")
 
     for command in (playing, scoring, writing):
         command.add_argument(
             "--name", default="envtune", help="the model's name in files and tables (default: envtune)"
         )
     for command in (playing, scoring):
-        command.add_argument("--python", type=Path, default=PYTHON, help="of the environment that make bfcl has set up")
+        command.add_argument("--python", type=Path, default=PYTHON, help="the interpreter that make bfcl has installed")
     return parser.parse_args()
 
 

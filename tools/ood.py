@@ -1,10 +1,10 @@
-"""Scores a checkpoint out of distribution, by a third-party harness: docs/evaluation.md.
+"""Score a checkpoint out of distribution with a third-party harness: docs/evaluation.md.
 
     python tools/ood.py ood=acebench name=stage-4 agent.url=http://127.0.0.1:8000/v1 agent.model=agent \
         user.url=https://… user.model=… user.key_variable=USER_KEY
 
-The checkpoint is the policy that responds at agent.url (tools/serve.py). Writes runs/ood/<name>/<benchmark>.json, and
-beside it table.md and table.csv of all benchmarks of this checkpoint. tools/ood_compare.py compares checkpoints.
+The checkpoint is the policy served at agent.url (tools/serve.py). Writes runs/ood/<name>/<benchmark>.json, and table.md
+and table.csv of all benchmarks of this checkpoint. tools/ood_compare.py compares checkpoints.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = logging.getLogger("ood")
 
 
 def require_sound_benchmark(config: DictConfig) -> None:
-    """Raise UserError for settings that are not a valid benchmark, or that contradict each other."""
+    """Raise UserError for a setting that is not allowed or that contradicts another."""
     settings: Any = OmegaConf.to_container(config, resolve=True)
     require_component(config.ood, "ood")
     _require_sound(
@@ -58,13 +58,13 @@ def _require_sound(
 ) -> None:
     if not re.fullmatch(r"\w[\w.+-]*", str(name)):
         raise UserError(
-            f"name={name} names a folder and a row: begin with a letter or digit, and use these and . _ + -"
+            f"name={name} is the name of a folder and a row: begin with a letter or digit, and use these and . _ + -"
         )
 
 
 @command("ood", require_sound_benchmark, repeats=True)
 def ood(config: DictConfig) -> None:
-    """Play the benchmark, write its record, and write the tables of the checkpoint."""
+    """Play the benchmark, and write its record and the tables of the checkpoint."""
     rich.print(config_tree(OmegaConf.to_container(config, resolve=True)))  # type: ignore[arg-type]
     rich.print(f"run folder: {config.run_folder}")
     name = str(config.name)
@@ -96,7 +96,7 @@ def write_tables(folder: Path) -> None:
 
 
 def _job(config: DictConfig) -> BenchmarkJob:
-    """Return the job of the settings; raise UserError where they are not valid."""
+    """Return the job of the settings; raise UserError if they are not valid."""
     settings: Any = OmegaConf.to_container(config, resolve=True)
     agent, user = settings["agent"], settings["user"]
     if (user["url"] is None) != (user["model"] is None):
@@ -121,7 +121,7 @@ def _require_user(choice: str, harness: Harness, job: BenchmarkJob) -> None:
 
 
 def _require_whole(results: Results, count_broken: bool, folder: Path) -> None:
-    """Raise UserError if episodes broke off, which is not the agent's failure, unless they are to count as failed."""
+    """Raise UserError if episodes broke off, which is not the agent's failure, unless they should count as failed."""
     if not results.broken:
         return
     count, first = len(results.broken), results.broken[0]
@@ -136,8 +136,8 @@ def _require_whole(results: Results, count_broken: bool, folder: Path) -> None:
 def _record(
     name: str, harness: Harness, version: str, job: BenchmarkJob, results: Results, seconds: float
 ) -> OODRecord:
-    """Return the record. ``seconds`` is the wall time of this call; of a resumed run, only of its last part."""
-    asked = {"temperature": job.temperature} | ({} if job.max_tokens is None else {"max_tokens": job.max_tokens})
+    """Return the record. ``seconds`` is the duration of this call; of a resumed run, only of its last part."""
+    decoding = {"temperature": job.temperature} | ({} if job.max_tokens is None else {"max_tokens": job.max_tokens})
     user = None if job.user is None else AgentEndpoint(job.user.url, job.user.model, harness.user_decoding or {})
     return OODRecord(
         checkpoint=name,
@@ -145,7 +145,7 @@ def _record(
         benchmark=harness.benchmark,
         harness=version,
         data=harness.source,
-        agent=AgentEndpoint(job.agent.url, job.agent.model, asked),
+        agent=AgentEndpoint(job.agent.url, job.agent.model, decoding),
         user=user,
         episodes_per_task=job.episodes_per_task,
         limit=job.limit,

@@ -1,9 +1,10 @@
-"""Compares checkpoints out of distribution: one table of all that tools/ood.py has scored them on.
+"""Compare checkpoints out of distribution on all benchmarks that tools/ood.py has scored.
 
     python tools/ood_compare.py runs/ood/base runs/ood/stage-{1,2,3,4} runs/ood/stage-{3,4}-no-hints --baseline base
 
-Rows stand as the folders were given. Prints the table and, with a baseline, paired differences to it on the same tasks;
-writes comparison.md, comparison.csv and differences.csv. Below the tables stands why rows may not be comparable.
+Prints a table with a row per folder, in the given order, and with a baseline the paired differences to it on the same
+tasks; writes comparison.md, comparison.csv and differences.csv. Warnings below the tables list rows that are not
+comparable.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def read_checkpoints(folders: list[Path]) -> comparison.Checkpoints:
     """Return the records of every folder by the name of its checkpoint.
 
     Raises:
-        UserError: A folder holds no records, or two hold a checkpoint of one name.
+        UserError: A folder has no records, or two folders have one checkpoint.
     """
     checkpoints: dict[str, list[OODRecord]] = {}
     for folder in folders:
@@ -50,7 +51,7 @@ def read_checkpoints(folders: list[Path]) -> comparison.Checkpoints:
 
 
 def compare(checkpoints: comparison.Checkpoints, baseline: str | None) -> dict[str, str]:
-    """Return the text of every file to write, by the name of the file."""
+    """Return the text of every file to write by its name."""
     files = {"comparison.csv": table.as_csv(checkpoints)}
     parts = [table.score_table(checkpoints), table.interval_note()]
     if baseline is not None:
@@ -61,16 +62,11 @@ def compare(checkpoints: comparison.Checkpoints, baseline: str | None) -> dict[s
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compares checkpoints out of distribution.")
-    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="of a checkpoint, as runs/ood/<name>")
-    parser.add_argument("--baseline", metavar="NAME", help="the checkpoint to give differences to")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("runs/ood/comparison"),
-        metavar="FOLDER",
-        help="default: runs/ood/comparison",
-    )
+    parser = argparse.ArgumentParser(description="Compare checkpoints out of distribution.")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="of a checkpoint, runs/ood/<name>")
+    parser.add_argument("--baseline", metavar="NAME", help="the checkpoint to compare the others with")
+    default = Path("runs/ood/comparison")
+    parser.add_argument("--output", type=Path, default=default, metavar="FOLDER", help=f"default: {default}")
     return parser.parse_args()
 
 

@@ -1,13 +1,13 @@
-"""Writes the tasks of a named split as the method's training files: parquet, in verl's row format (docs/data.md).
+"""Write the tasks of a named split as the method's training files: parquet in verl's row format (docs/data.md).
 
     python tools/prepare_data.py [FOLDER] [--split scenario|paper] [--split-seed N] [--val-size N]
 
     bfcl_train_base.parquet   base tasks of the training side, short instructions (stages 1 and 2)
     bfcl_train.parquet        the whole training side, long instructions (stages 3 and 4)
     bfcl_val.parquet          tasks drawn from the held-out side, evenly over the categories
-    bfcl_test.parquet         the whole held-out side; the method's code has no such file, tools/evaluate.py reads it
+    bfcl_test.parquet         the whole held-out side, for tools/evaluate.py; the method's code has no such file
 
-`python train.py data=parquet data.path=FOLDER` trains from such files. A file that exists is replaced.
+`python train.py data=parquet data.path=FOLDER` trains on such files. Existing files are replaced.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from envtune.task import Category, Split, Task
 
 
 def main() -> None:
-    """Write the four files and print how many tasks each holds."""
-    parser = argparse.ArgumentParser(description="Writes the tasks of a split as parquet files in verl's row format.")
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("data"), help="made if missing (default: data)")
+    """Write the four files and print the number of tasks in each."""
+    parser = argparse.ArgumentParser(description="Write the tasks of a split as parquet files in verl's row format.")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("data"), help="default: data")
     parser.add_argument("--split", choices=SPLITS, default="scenario", help="as data.split of data=bfcl")
     parser.add_argument("--split-seed", type=int, default=0, help="as data.split_seed of data=bfcl")
     parser.add_argument("--val-size", type=int, default=100, help="as data.val_size of data=bfcl")
@@ -66,13 +66,13 @@ def write_files(source: BFCL, folder: Path) -> dict[Path, tuple[Task, ...]]:
 
 
 def row_of(task: Task, entry: Mapping[str, Any], split: Split, style: PromptStyle) -> dict[str, Any]:
-    """Return the row of a task, of which ``entry`` is the record in the package's files."""
+    """Return the row of a task; ``entry`` is its record in the package's files."""
     system_prompt = style.system_prompt(task.tools_offered_at(0))
     return to_row(task.category, entry, split, system_prompt, user_messages(task, style))
 
 
 def user_messages(task: Task, style: PromptStyle) -> Sequence[str]:
-    """Return the user message of each turn, after the documents of the tools that are handed over in it."""
+    """Return the user message of each turn, preceded by the documents of tools that are handed over in it."""
     first, *later = (turn.message for turn in task.turns)
     documents = (style.handed_over(task.tools_handed_over_at(index)) for index in range(1, len(task.turns)))
     return [first, *("\n\n".join(filter(None, parts)) for parts in zip(documents, later, strict=True))]

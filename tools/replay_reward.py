@@ -1,18 +1,18 @@
-"""Scores a run's stored trajectories again under another reward, without a model.
+"""Score the recorded trajectories of a run with another reward, without a model.
 
     python tools/replay_reward.py runs/… reward=binary
     python tools/replay_reward.py runs/… reward=mixed reward.format=0.3 --json
 
-The reward is composed from conf/reward as train.py composes it; one of your own works the same way. Reads
-trajectories/train of the run, of a curriculum those of all stages; a group is all episodes of one task at one policy
-version. Beside the numbers of the reward that was recorded stand those of the other:
+The reward is composed from conf/reward as in train.py, including your own. Reads trajectories/train of the run, of a
+curriculum those of all stages; a group is all episodes of one task at one policy version. Prints, for the recorded and
+the other reward:
 
     mean                over all episodes
     in-group variance   unbiased (n - 1), the mean over groups
     dead groups         share of groups whose rewards are all equal: their advantages are 0
     rank correlation    Spearman's, of recorded and new reward over all episodes; equal rewards share their mean rank
 
-A replay cannot show what a policy trained under the other reward would have played.
+A replay does not show the episodes of a policy trained with the other reward.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ def compose_reward(arguments: Sequence[str]) -> Reward:
     """Return the reward that `python train.py ARGUMENTS` would train with.
 
     Raises:
-        UserError: An argument sets something else, or does not name a choice.
-        HydraException, OmegaConfBaseException: A setting is unknown, or the reward refuses a value.
+        UserError: An argument is not about the reward, or names an unknown choice.
+        HydraException, OmegaConfBaseException: A setting is unknown, or a value is not allowed.
     """
     for argument in arguments:
         if not _OF_THE_REWARD.fullmatch(argument):
-            raise UserError(f"{argument} is nothing of the reward: give reward=NAME and, if need be, reward.SETTING=…")
+            raise UserError(f"{argument} is not about the reward: give reward=NAME and, if needed, reward.SETTING=…")
     require_known_choices(arguments)
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
@@ -98,7 +98,7 @@ def rescore(folder: Path, reward: Reward) -> list[Rescored]:
     """Return both rewards of every training episode of the run in ``folder``.
 
     Raises:
-        UserError: There are no episodes, one has no recorded reward, or ``reward`` cannot judge one.
+        UserError: There are no episodes, an episode has no recorded reward, or ``reward`` raises an error.
     """
     files = [file for file in trajectory_files(folder) if file.parent.name == "train"]
     rescored = [_rescored(file, record, reward) for file in files for record in read_episodes(file)]
@@ -116,7 +116,7 @@ def _rescored(file: Path, record: RecordedEpisode, reward: Reward) -> Rescored:
     except UserError as error:
         raise UserError(f"{place}: {error}") from error
     except RuntimeError as error:
-        # A reward of the user's own may want what is not in the file.
+        # A user's own reward may need tokens, which are recorded on request only.
         stored = "" if trajectory.tokens else "; token ids are stored with callbacks.trajectories.with_tokens=true"
         raise UserError(f"{place}: {error}{stored}") from error
     return Rescored((trajectory.task_id, trajectory.policy_version), record.reward, total)
@@ -156,12 +156,11 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
 
 
 def average_ranks(values: Sequence[float]) -> list[float]:
-    """Return the ranks of ``values``, from 1; equal values share the mean of their places."""
-    places: dict[float, list[int]] = defaultdict(list)
-    for place, value in enumerate(sorted(values), 1):
-        places[value].append(place)
-    ranks = {value: fmean(shared) for value, shared in places.items()}
-    return [ranks[value] for value in values]
+    """Return the ranks of ``values``, from 1; equal values share the mean of their ranks."""
+    ranks: dict[float, list[int]] = defaultdict(list)
+    for rank, value in enumerate(sorted(values), 1):
+        ranks[value].append(rank)
+    return [fmean(ranks[value]) for value in values]
 
 
 def table(numbers: dict[str, Any], name: str) -> Table:
@@ -179,7 +178,7 @@ def table(numbers: dict[str, Any], name: str) -> Table:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Scores a run's stored trajectories again under another reward.")
+    parser = argparse.ArgumentParser(description="Score the recorded trajectories of a run with another reward.")
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the folder of a training run")
     parser.add_argument("reward", nargs="+", metavar="reward=…", help="a choice of conf/reward and its settings")
     parser.add_argument("--json", action="store_true", help="print the numbers as one JSON object")

@@ -1,17 +1,17 @@
-"""Scores recorded calls of BFCL's multi-turn tasks, without a model.
+"""Score recorded calls of BFCL's multi-turn tasks, without a model.
 
     python tools/score.py INPUT.jsonl OUTPUT.jsonl
 
 Input, one JSON object per line: {"id": "multi_turn_base_0", "decoded": [turn][step][call string]}; further keys are
 ignored. Output, in the order of the input: {"id", "success", "turns": [{"state", "response", "called", "passed",
-"passed_officially"}, …]}, with all turns of the task. "passed" is the method's rule: state and results, or no call
-where none is due. "passed_officially" is BFCL's rule: state, results and a call, or nothing where no call is due.
-"success" is BFCL's verdict: all turns passed officially, and the record has as many turns as the task. A turn without a
-record counts as a turn without a call. As in BFCL's executor, tools that the task withholds at first may be called from
-the start. A call string that cannot be parsed is a failed call.
+"passed_officially"}, …]}, with all turns of the task. "passed" is the method's rule: state and results match, or no
+call where none is due. "passed_officially" is BFCL's rule: a call, with matching state and results, or anything where
+no call is due. "success" is BFCL's verdict: all turns passed officially, and the record has as many turns as the task.
+A turn without a record counts as a turn without a call. As in BFCL's executor, withheld tools can be called from the
+start. A call string that cannot be parsed is a failed call.
 
-The output is written when all lines are scored, or not at all. One line on stdout gives the share of successes, of all
-records (raw) and of those whose task is not on the list of defective tasks (audited, docs/audit.md).
+The output is written after all lines are scored, or not at all. Prints the share of successes of all records (raw) and
+of those whose task is not on the list of defective tasks (audited, docs/audit.md).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from envtune.program import run_program
 
 def main() -> None:
     """Score a file of recorded calls and print the shares of successes."""
-    parser = argparse.ArgumentParser(description="Scores recorded calls of BFCL's multi-turn tasks, without a model.")
+    parser = argparse.ArgumentParser(description="Score recorded calls of BFCL's multi-turn tasks, without a model.")
     parser.add_argument("input", type=Path, help="JSON lines with 'id' and 'decoded': [turn][step][call string]")
     parser.add_argument("output", type=Path, help="JSON lines with 'id', 'success' and 'turns'; replaced if it exists")
     paths = parser.parse_args()

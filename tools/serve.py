@@ -1,13 +1,13 @@
-"""Serves a policy as an OpenAI-compatible chat endpoint, in the response protocol of its training: docs/serving.md.
+"""Serve a policy as an OpenAI-compatible chat endpoint, in the response protocol of its training: docs/serving.md.
 
-    python tools/serve.py runs/<time>                          # its best checkpoint, prompted as the run prompted it
+    python tools/serve.py runs/<time>                          # its best checkpoint, with the prompts of the run
     python tools/serve.py exported --tool-documents compact    # a model folder
     python tools/serve.py exported --upstream http://127.0.0.1:8001
     python tools/serve.py exported --backend vllm -- --gpu-memory-utilization 0.8
 
-A second server samples, which this command starts and ends: vLLM where it is installed, and
-tools/completion_server.py otherwise; arguments after `--` go to it. If ENVTUNE_API_KEY is set, requests must carry that
-key; UPSTREAM_API_KEY is the key of a server that is given as --upstream.
+Completions come from a second server, which this command starts and stops: vLLM if it is installed, otherwise
+tools/completion_server.py; arguments after `--` are passed to it. If ENVTUNE_API_KEY is set, requests must have that
+key; UPSTREAM_API_KEY is the key of a server given as --upstream.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedMod
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
     template = Template(tokenizer, model.prompting.style, model.prompting.max_observation_tokens)
     template.check_vocabulary(model.vocabulary)
-    # Before the model starts, which takes minutes: early requests wait, and a taken port is an error at once.
+    # Before the model is loaded, which takes minutes: early requests wait, and a port in use is an error at once.
     listening = stack.enter_context(_listen(options.host, options.port))
     child = None
     if options.upstream is None:
@@ -79,12 +79,11 @@ def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedMod
     url, key = (child.url, child.api_key) if child else (options.upstream, upstream_key)
     asyncio.run(_run(options, model, template, Upstream(url, options.timeout, key), child, listening, api_key))
     if child and not child.alive:
-        raise UserError("the completion server has ended; it says why above")
+        raise UserError("the completion server has ended: see its output above")
 
 
 def _start(options: argparse.Namespace, for_backend: list[str], folder: str, stack: ExitStack) -> Child:
     port = free_port()
-    # Options of both servers.
     common = [folder, "--port", str(port), "--dtype", options.dtype]
     common += ["--trust-remote-code"] if options.trust_remote_code else []
     if options.backend == "vllm" or (options.backend == "auto" and importlib.util.find_spec("vllm")):
@@ -120,7 +119,7 @@ async def _run(
     """Answer requests until the command or the completion server ends."""
     windows = [window for window in (model.window, await upstream.connect()) if window]
     if not windows:
-        raise UserError(f"neither {model.folder} nor {upstream.url} says how many tokens the model's window holds")
+        raise UserError(f"neither {model.folder} nor {upstream.url} gives the size of the model's context window")
     limits = Limits(model.prompting.max_completion_tokens, options.max_body_bytes, options.max_messages)
     endpoint = Endpoint(Served(options.name, min(windows), model.end_ids), template, upstream, limits)
     gate = Gate(options.max_running, options.max_waiting)
@@ -130,7 +129,8 @@ async def _run(
         threading.Thread(target=_end_with, args=(child, server), daemon=True).start()
     if not is_loopback(options.host) and api_key is None:
         print(
-            f"serve: whoever reaches {options.host} may use it: set ENVTUNE_API_KEY to ask for a key", file=sys.stderr
+            f"serve: all clients that reach {options.host} have access: set ENVTUNE_API_KEY to require a key",
+            file=sys.stderr,
         )
     print(f"{options.served}: {model.prompting}\n{options.name} is served at http://{options.host}:{options.port}/v1")
     sys.stdout.flush()
@@ -148,31 +148,29 @@ def _end_with(child: Child, server: uvicorn.Server) -> None:
 
 def _options() -> tuple[argparse.Namespace, list[str]]:
     """Return the options, and the arguments for the completion server."""
-    parser = argparse.ArgumentParser(description="Serves a policy as an OpenAI-compatible chat endpoint.")
+    parser = argparse.ArgumentParser(description="Serve a policy as an OpenAI-compatible chat endpoint.")
     parser.add_argument(
         "served", help="the folder of a run or stage, a .ckpt file, a model folder, or a name on the hub"
     )
-    parser.add_argument("--name", default="envtune", help="of the model, which requests must give")
-    parser.add_argument(
-        "--host", default=HOST, help="the address to listen at; others than this machine's are open to all"
-    )
+    parser.add_argument("--name", default="envtune", help="of the model in requests")
+    parser.add_argument("--host", default=HOST, help="the address to listen at; the default accepts this machine only")
     parser.add_argument("--port", type=int, default=8000)
     backend = parser.add_argument_group("completion server")
-    backend.add_argument("--upstream", metavar="URL", help="of a running one, which serves the same weights")
-    backend.add_argument("--backend", choices=("auto", "vllm", "hf"), default="auto", help="the one to start")
+    backend.add_argument("--upstream", metavar="URL", help="of a running server with the same weights")
+    backend.add_argument("--backend", choices=("auto", "vllm", "hf"), default="auto", help="the server to start")
     backend.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto", help="of the weights")
     backend.add_argument("--start-timeout", type=float, default=1200.0, metavar="SECONDS")
     backend.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="for one completion")
-    backend.add_argument("--model", help="where the model is that a run trained, if not where the run found it")
-    backend.add_argument("--trust-remote-code", action="store_true", help="run Python code that comes with the model")
-    prompt = parser.add_argument_group("prompt", "of a run: as it prompted; otherwise as stages 3 and 4 do")
+    backend.add_argument("--model", help="the path of a run's model, if it has moved since the run")
+    backend.add_argument("--trust-remote-code", action="store_true", help="run the model's own Python code")
+    prompt = parser.add_argument_group("prompt", "default: that of the run, otherwise that of stages 3 and 4")
     prompt.add_argument("--tool-documents", choices=TOOL_DOCUMENTS)
     prompt.add_argument("--instructions", choices=INSTRUCTIONS)
-    prompt.add_argument("--max-observation-tokens", type=int, help="a longer one loses its middle")
-    prompt.add_argument("--max-completion-tokens", type=int, help="the most that a request may ask for")
+    prompt.add_argument("--max-observation-tokens", type=int, help="the middle of a longer one is cut out")
+    prompt.add_argument("--max-completion-tokens", type=int, help="the limit for a request")
     limits = parser.add_argument_group("limits")
-    limits.add_argument("--max-running", type=int, default=64, help="requests that are answered at a time")
-    limits.add_argument("--max-waiting", type=int, default=256, help="requests that wait; further ones are refused")
+    limits.add_argument("--max-running", type=int, default=64, help="requests in progress at a time")
+    limits.add_argument("--max-waiting", type=int, default=256, help="waiting requests; further ones are refused")
     limits.add_argument("--max-messages", type=int, default=1000, help="of a request")
     limits.add_argument("--max-body-bytes", type=int, default=8 * 2**20, help="of a request")
     separator = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)

@@ -1,14 +1,14 @@
-"""Starts vLLM as a server that samples for `rollout=vllm_server`, until it is interrupted.
+"""Start vLLM as a sampling server for `rollout=vllm_server`, until it is interrupted.
 
     python tools/serve_rollouts.py path/to/model --max-model-len 32768
     python train.py rollout=vllm_server model=hf model.path=path/to/model
 
-It serves a model folder of Hugging Face's or a name on its hub, which must be the model that is trained; the trainer
-replaces its weights at once. All further options are those of `vllm serve`, such as --port, --dtype,
+The model is a folder in Hugging Face's format or a name on its hub, and must be the trained model; the trainer replaces
+the weights before the first rollout. All further options are those of `vllm serve`, such as --port, --dtype,
 --gpu-memory-utilization or --tensor-parallel-size.
 
-A client of the server can replace its weights with those of any folder. The server listens on this machine only, unless
---host is given, which requires a key; set a key as well where others use this machine:
+A client of the server can replace its weights with those of any folder. The server accepts connections from this
+machine only, unless --host is given, which requires a key; set a key as well on a machine with other users:
 
     export VLLM_API_KEY=$(openssl rand -hex 32)   # for both commands
     python tools/serve_rollouts.py path/to/model --host 0.0.0.0
@@ -34,7 +34,7 @@ from envtune.rollout.vllm.own_engine import WORKER, whole_prompts
 # Options of `vllm serve` that would bypass the key.
 REFUSED = {
     "--api-key": f"every user of this machine can read it in the list of processes: set {KEY_VARIABLE} instead",
-    "--grpc": "no key guards that server: rollouts use HTTP",
+    "--grpc": "that server does not check a key: rollouts use HTTP",
 }
 FIXED = (
     *("--worker-extension-cls", WORKER, "--tokens-only", "--skip-tokenizer-init", "--enable-prefix-caching"),
@@ -65,16 +65,16 @@ def start(given: argparse.Namespace, further: Sequence[str]) -> None:
 def check(host: str, further: Sequence[str]) -> None:
     """Raise UserError if vLLM is not installed, or if other machines could reach the server without a key."""
     if importlib.util.find_spec("vllm") is None:
-        raise UserError("this needs the package vllm: pip install -e '.[vllm]'")
+        raise UserError("the package vllm is not installed: pip install -e '.[vllm]'")
     if key_from(KEY_VARIABLE) is None and not is_loopback(host):
         raise UserError(
-            f"--host {host} is open to other machines, and who reaches it can replace the weights: set {KEY_VARIABLE} "
-            "to a key that is required then, or listen at 127.0.0.1"
+            f"--host {host} is open to other machines, which could replace the weights: set {KEY_VARIABLE} to a key, "
+            "or listen at 127.0.0.1"
         )
     for word in further:
         for option, reason in REFUSED.items():
             if word.replace("_", "-").startswith(option):
-                raise UserError(f"{option} is not taken: {reason}")
+                raise UserError(f"{option} is not allowed: {reason}")
 
 
 def serve_arguments(given: argparse.Namespace, cpu: bool, further: Sequence[str]) -> list[str]:
@@ -91,12 +91,12 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").strip(), formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("model", help="the model that is trained")
+    parser.add_argument("model", help="the trained model")
     parser.add_argument(
         "--max-model-len", type=int, default=32768, help="rollout.max_prompt_tokens + rollout.max_response_tokens"
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help=f"the address to listen at; others than this machine's need {KEY_VARIABLE}"
+        "--host", default="127.0.0.1", help=f"the address to listen at; other machines need {KEY_VARIABLE}"
     )
     return parser.parse_known_args()
 

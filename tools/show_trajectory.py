@@ -1,11 +1,11 @@
-"""Shows a recorded episode in the terminal.
+"""Print a recorded episode in the terminal.
 
     python tools/show_trajectory.py runs/… --list
     python tools/show_trajectory.py runs/…/trajectories/val/update_000010.jsonl --task multi_turn_base_3
     python tools/show_trajectory.py runs/… --worst
 
-PATH is a file of trajectories or the folder of a training or evaluation run; of a folder, its newest file is read.
-Without an option the first episode is shown.
+PATH is a trajectory file or the folder of a training or evaluation run, whose newest file is read. Without an option,
+the first episode is printed.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def of_task(episodes: Sequence[RecordedEpisode], task: str | None, path: Path) -
     Raises:
         UserError: The task has no episode in the file ``path``.
     """
-    found = [episode for episode in episodes if task in (None, episode.trajectory.task_id)]
-    if not found:
-        raise UserError(f"{path} has no episode of task {task}: --list shows which there are")
-    return found
+    chosen = [episode for episode in episodes if task in (None, episode.trajectory.task_id)]
+    if not chosen:
+        raise UserError(f"{path} has no episode of task {task}: --list prints all")
+    return chosen
 
 
 def choose(episodes: Sequence[RecordedEpisode], index: int | None, best: bool, worst: bool) -> RecordedEpisode:
@@ -64,7 +64,7 @@ def choose(episodes: Sequence[RecordedEpisode], index: int | None, best: bool, w
     for episode in episodes:
         if episode.index == index:
             return episode
-    raise UserError(f"index {index} is not among the {len(episodes)} episodes: --list shows which there are")
+    raise UserError(f"index {index} is not among the {len(episodes)} episodes: --list prints all")
 
 
 def listing(episodes: Sequence[RecordedEpisode], title: str) -> Table:
@@ -87,8 +87,8 @@ def listing(episodes: Sequence[RecordedEpisode], title: str) -> Table:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Shows a recorded episode in the terminal.")
-    parser.add_argument("path", type=Path, help="a .jsonl file of trajectories, or a run's folder: its newest file")
+    parser = argparse.ArgumentParser(description="Print a recorded episode in the terminal.")
+    parser.add_argument("path", type=Path, help="a trajectory file, or a run's folder for its newest file")
     parser.add_argument("--task", metavar="ID", help="only episodes of this task")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--index", metavar="N", type=int, help="the episode with this number in the list")

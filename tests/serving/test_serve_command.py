@@ -119,7 +119,7 @@ def test_the_end_of_the_completion_server_ends_the_command(
     child.kill()
     assert command.wait(100) == 1
     assert command.stdout is not None
-    assert command.stdout.read().endswith("serve: the completion server has ended; it says why above\n")
+    assert command.stdout.read().endswith("serve: the completion server has ended: see its output above\n")
 
 
 def test_a_signal_before_readiness_ends_both_processes(toy_folder: Path) -> None:

@@ -37,7 +37,7 @@ def test_an_audit_prints_counts_and_findings_and_writes_the_list(tmp_path: Path)
 
 def test_an_unknown_scenario_and_a_missing_folder_are_told_in_one_sentence(tmp_path: Path) -> None:
     done = _audit("--scenarios", "4,200")
-    told = "audit_tasks: --scenarios 4,200: '200' is no scenario, name numbers from 0 to 199\n"
+    told = "audit_tasks: --scenarios 4,200: '200' is not a scenario, give numbers from 0 to 199\n"
     assert (done.returncode, done.stderr) == (1, told)
     done = _audit("--write", str(tmp_path / "none" / "audit.json"))
     assert done.returncode == 1

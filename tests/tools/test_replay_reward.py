@@ -133,7 +133,7 @@ def test_a_group_of_one_has_no_variance():
         (["reward=mixed", "reward.weight=1"], "reward.weight is not a setting of reward; "),
         (["reward=mixed", "reward.format=-1"], "reward: the weights progress=0.9 and format=-1 of the mixed reward"),
         (["reward=mixed", "+reward.cost=1"], "reward.cost is not a setting of envtune.reward.MixedReward; "),
-        (["grpo.beta=0"], "grpo.beta=0 is nothing of the reward: give reward=NAME"),
+        (["grpo.beta=0"], "grpo.beta=0 is not about the reward: give reward=NAME"),
         (["reward=binary"], "holds no trajectories/train/*.jsonl: give the folder of a training run"),
     ],
 )

@@ -26,7 +26,7 @@ def outcome(monkeypatch, capsys, *words: str, key: str | None = None, has_vllm: 
 
 def test_without_vllm_it_says_what_to_install(monkeypatch, capsys):
     said = outcome(monkeypatch, capsys, has_vllm=False)
-    assert said == "serve_rollouts: this needs the package vllm: pip install -e '.[vllm]'\n"
+    assert said == "serve_rollouts: the package vllm is not installed: pip install -e '.[vllm]'\n"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "somewhere"])
@@ -46,10 +46,10 @@ def test_on_this_machine_it_listens_without_a_key(monkeypatch, capsys, host):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--api-key", "secret"), "--api-key is not taken: every user of this machine can read it"),
-        (("--api-key=secret",), "--api-key is not taken"),
-        (("--grpc",), "--grpc is not taken: no key guards that server"),
-        (("--grpc_port=1",), "--grpc is not taken"),
+        (("--api-key", "secret"), "--api-key is not allowed: every user of this machine can read it"),
+        (("--api-key=secret",), "--api-key is not allowed"),
+        (("--grpc",), "--grpc is not allowed: that server does not check a key"),
+        (("--grpc_port=1",), "--grpc is not allowed"),
     ],
 )
 def test_what_goes_round_the_key_is_refused(monkeypatch, capsys, words, message):

@@ -131,7 +131,7 @@ def test_control_characters_of_a_model_do_not_reach_the_terminal(tmp_path: Path)
         ('{"task_id": ', (), "line 1 is not JSON"),
         ("[]", (), "line 1 is not a JSON object"),
         ('{"task_id": "t_0"}', (), "line 1 is not a trajectory ('category' is missing)"),
-        (json.dumps(RECORDS[0]), ("--task", "t_9"), "has no episode of task t_9: --list shows which there are"),
+        (json.dumps(RECORDS[0]), ("--task", "t_9"), "has no episode of task t_9: --list prints all"),
         (json.dumps(RECORDS[0]), ("--index", "5"), "index 5 is not among the 1 episodes"),
     ],
 )

@@ -13,8 +13,7 @@ from envtune.checked import checked
 from envtune.errors import UserError
 from envtune.training.reporting.metrics import ValidationName
 from envtune.training.run_folder.checkpoint_io import previous_of
-
-BEST_CHECKPOINT = "best.ckpt"
+from envtune.training.run_folder.checkpoint_names import BEST_CHECKPOINT
 
 
 @checked
