@@ -190,7 +190,7 @@ def test_a_model_whose_layers_are_not_known_is_refused_in_a_sentence() -> None:
     class Unknown(torch.nn.Linear):
         pass
 
-    with pytest.raises(UserError, match=r"Unknown has no decoder layers of transformers' own.*or trainer=ddp"):
+    with pytest.raises(UserError, match=r"Unknown does not have transformers' own decoder layers.*or trainer=ddp"):
         shard_model(torch.nn.Identity(), Unknown(2, 2), None, None)  # type: ignore[arg-type]
 
 
