@@ -216,7 +216,7 @@ def test_launchers_that_are_extras_compose(launcher: str):
 
 
 @pytest.mark.parametrize(("choice", "extra"), [("joblib", "sweep"), ("submitit_slurm", "slurm")])
-def test_a_launcher_that_is_not_installed_is_told_with_the_extra_that_has_it(choice: str, extra: str):
+def test_a_launcher_that_is_not_installed_is_reported_with_its_extra(choice: str, extra: str):
     missing: Sequence[str] = ["basic"]
     error = MissingConfigException("missing", f"hydra/launcher/{choice}", missing)
     assert sentence(error, "train") == (

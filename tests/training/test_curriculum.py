@@ -142,9 +142,7 @@ def test_a_folder_with_a_record_is_not_written_to_by_another_run(tmp_path: Path)
         ({"max_updates": [1, 2]}, r"curriculum\.max_updates=\[1, 2\] must be"),
     ],
 )
-def test_settings_that_make_no_curriculum_are_told_in_a_sentence(
-    tmp_path: Path, settings: dict[str, Any], message: str
-):
+def test_invalid_settings_of_a_curriculum_are_user_errors(tmp_path: Path, settings: dict[str, Any], message: str):
     with pytest.raises(UserError, match=message):
         curriculum(tmp_path, **settings)
 

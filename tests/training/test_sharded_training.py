@@ -136,7 +136,7 @@ def test_two_updates_are_those_of_one_process_with_the_same_groups(left: Path, t
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_run_that_was_interrupted_goes_on_exactly(left: Path, name: str) -> None:
+def test_an_interrupted_sharded_run_is_resumed_exactly(left: Path, name: str) -> None:
     resumed, unbroken = read(left / f"{name}_resumed.ckpt"), read(left / f"{name}_2.ckpt")
     assert_same(resumed["state_dict"], unbroken["state_dict"], 0)
     for number, values in unbroken["optimizer_states"][0]["state"].items():
@@ -186,7 +186,7 @@ def test_layers_in_bfloat16_give_the_gradients_of_autocast(left: Path, name: str
     assert error < 0.05 * size
 
 
-def test_a_model_whose_layers_are_not_known_is_refused_in_a_sentence() -> None:
+def test_a_model_with_unknown_layers_is_a_user_error() -> None:
     class Unknown(torch.nn.Linear):
         pass
 
