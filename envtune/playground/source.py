@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Annotated, Any, overload
@@ -38,10 +38,10 @@ class Story:
     """A task with facts about its ground truth."""
 
     task: Task
-    storyline: str
-    prerequisites: frozenset[tuple[int, int]]
+    storyline: str = ""
+    prerequisites: frozenset[tuple[int, int]] = frozenset()
     """The places (turn, call) of calls that no message asks for and without which a later call fails."""
-    looked_up: Mapping[str, str]
+    looked_up: Mapping[str, str] = field(default_factory=dict)
     """For each code that a prerequisite returns, the user's name for it."""
 
 

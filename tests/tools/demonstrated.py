@@ -8,26 +8,25 @@ from envtune.chat.protocol import parse
 from envtune.data.bfcl import CATEGORIES
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
-from envtune.playground.source import Playground
+from envtune.playground.source import Playground, Story
 from envtune.task import Split
 from tools.tiny_model import demonstrators
-from tools.tiny_model.demonstrators import Habits, Told, play
+from tools.tiny_model.demonstrators import Habits, play
 
 PLAIN = NoAugmentation()
 
 
-def stories(count: int, category: str | None = None) -> list[Told]:
+def stories(count: int, category: str | None = None) -> list[Story]:
     playground = Playground(CATEGORIES if category is None else [category])
-    drawn = [playground.story(Split.TRAIN, number) for number in range(count)]
-    return [Told(story.task, story.prerequisites, story.looked_up) for story in drawn]
+    return [playground.story(Split.TRAIN, number) for number in range(count)]
 
 
-def outcome(told: Told, habits: Habits, hints=PLAIN, seed: int = 0):
+def outcome(story: Story, habits: Habits, hints=PLAIN, seed: int = 0):
     """The trajectory of a demonstrator."""
-    episode = Episode(told.task, parse, hints, demonstrators.STEP_LIMIT)
+    episode = Episode(story.task, parse, hints, demonstrators.STEP_LIMIT)
     episode.reset()
     done = False
-    for _, completion in play(told, habits, hints, random.Random(seed)):
+    for _, completion in play(story, habits, hints, random.Random(seed)):
         done = episode.step(completion).done
     assert done
     return episode.finish()

@@ -36,7 +36,7 @@ def test_a_share_of_the_dialogues_begins_with_its_system_message(bfcl_tasks, lea
 
 def test_only_training_tasks_are_drawn(bfcl_tasks, learned_tokenizer, monkeypatch):
     drawn: list[Task] = []
-    monkeypatch.setattr(dialogues, "play", lambda told, *_: drawn.append(told.task) or play(told, *_))
+    monkeypatch.setattr(dialogues, "play", lambda story, *_: drawn.append(story.task) or play(story, *_))
     mixture = dialogues.Mixture(Habits(), 1.0, 0.0, 1.0, 64, bfcl_share=0.5)
     stream = dialogues.Demonstrations(bfcl_tasks, learned_tokenizer, random.Random(5)).drawn(mixture)
     for _ in range(40):

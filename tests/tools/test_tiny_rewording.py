@@ -13,10 +13,10 @@ from tools.tiny_model.demonstrators import Habits
 
 def test_rewording_keeps_what_calls_and_quotes_hold_and_careful_demonstrators_still_pass():
     changed = 0
-    for told in stories(60):
-        other = tiny_rewording.reworded(told, random.Random(3))
-        assert outcome(other, Habits()).progress == 1, told.task.id
-        for before, after in zip(told.task.turns, other.task.turns, strict=True):
+    for story in stories(60):
+        other = tiny_rewording.reworded(story, random.Random(3))
+        assert outcome(other, Habits()).progress == 1, story.task.id
+        for before, after in zip(story.task.turns, other.task.turns, strict=True):
             assert after.ground_truth == before.ground_truth
             assert re.findall("'.*?'", after.message) == re.findall("'.*?'", before.message)
             changed += after.message != before.message
@@ -29,14 +29,14 @@ def test_words_are_left_out_exchanged_and_put_in(monkeypatch):
     monkeypatch.setattr(tiny_rewording, "REWORDED_MESSAGES", 1.0)
     call = ToolCall("cd", {"folder": "docs"})
     turn = UserTurn("Go to the island docs. It is 'in here' now", (call,))
-    told = replace(stories(1)[0], task=replace(stories(1)[0].task, turns=(turn,)))
+    story = replace(stories(1)[0], task=replace(stories(1)[0].task, turns=(turn,)))
 
     def message(**shares: float) -> str:
         with monkeypatch.context() as patch:
             for name, share in shares.items():
                 patch.setattr(tiny_rewording, name, share)
             patch.setattr(tiny_rewording, "FILLERS", ("so",))
-            return tiny_rewording.reworded(told, random.Random(0)).task.turns[0].message
+            return tiny_rewording.reworded(story, random.Random(0)).task.turns[0].message
 
     # Plain words are "to", "the", "is" and "now"; "island" tells things apart, "docs." ends a sentence.
     assert message() == turn.message

@@ -1,17 +1,19 @@
-"""Careful and careless demonstrators: their completions in a task, step by step, while it is played in its environment.
+"""Careful and careless demonstrators: policies that play tasks in their environment, step by step.
 
-The tiny model clones a mixture of them, so that it starts like an instruct model that has not met this environment:
-able, but sloppy. A demonstrator is defined by its *habits*, the shares of opportunities at which it is careless. Where
-it is careful, it follows the task's ground truth.
+The tiny model clones a mixture of them, so that it starts like an instruct model without training in this environment:
+able, but sloppy. A demonstrator is defined by its *habits*, the shares of opportunities at which it is careless.
+Otherwise it follows the task's ground truth.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, fields
 from itertools import takewhile
 from typing import Any
+
+from typing_extensions import override
 
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation import Hints
@@ -19,6 +21,7 @@ from envtune.environment.episode import Episode, Observation
 from envtune.environment.toolbox import Toolbox
 from envtune.playground import values
 from envtune.playground.readable_values import stands_in
+from envtune.playground.source import Story
 from envtune.task import Task, ToolCall, leaves
 from envtune.trajectory import Hint, ToolResult
 
@@ -42,7 +45,7 @@ Breaking = Callable[[str, random.Random], str]
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How often a demonstrator is careless: shares in [0, 1] of the opportunities."""
+    """Shares in [0, 1] of the opportunities at which a demonstrator is careless."""
 
     skips_prerequisites: float = 0.0
     guesses_instead_of_looking_up: float = 0.0
@@ -57,81 +60,70 @@ class Habits:
     repeats_what_was_refused: float = 0.0
 
     def some(self, share: float, rng: random.Random) -> Habits:
-        """Return habits of which each is kept with probability ``share`` and 0 otherwise."""
+        """Return the habits, each kept with probability ``share`` and 0 otherwise."""
         return Habits(**{f.name: getattr(self, f.name) if rng.random() < share else 0.0 for f in fields(self)})
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A task with the facts of its storyline (`envtune.playground.source.Story`); those of BFCL's tasks are empty."""
-
-    task: Task
-    prerequisites: frozenset[tuple[int, int]] = frozenset()
-    looked_up: Mapping[str, str] = field(default_factory=dict)
-
-
-class Watched:
-    """Hints that record the results of the newest step."""
+class RecordingHints(Hints):
+    """Hints that also record the results of the newest step."""
 
     def __init__(self, hints: Hints) -> None:
         self._hints = hints
         self.results: list[ToolResult] = []
 
+    @override
     def hint(self, result: ToolResult, toolbox: Toolbox) -> Hint | None:
         self.results.append(result)
         return self._hints.hint(result, toolbox)
 
 
-def told_by_results(task: Task) -> list[list[Any]]:
-    """Return for each turn the values of its ground truth that stand in earlier results, but in no message."""
-    toolbox, said, told = Toolbox(task), "", ""
+def values_from_results(task: Task) -> list[list[Any]]:
+    """Return, for each turn, the values of its ground truth that are in earlier results and not in a message."""
+    toolbox, said, shown = Toolbox(task), "", ""
     needed: list[list[Any]] = []
     for turn in task.turns:
         said += f"\n{turn.message}"
         values = leaves([call.arguments for call in turn.ground_truth])
         unsaid = [value for value in values if not isinstance(value, bool) and not stands_in(value, said)]
-        needed.append([value for value in unsaid if stands_in(value, told)])
-        told += "".join(f"\n{toolbox.call(call).text}" for call in turn.ground_truth)
+        needed.append([value for value in unsaid if stands_in(value, shown)])
+        shown += "".join(f"\n{toolbox.call(call).text}" for call in turn.ground_truth)
     return needed
 
 
-def play(told: Told, habits: Habits, hints: Hints, rng: random.Random) -> Iterator[tuple[Observation, str]]:
-    """Play the task and yield each observation with the completion that answers it."""
-    watched = Watched(hints)
-    episode = Episode(told.task, parse, watched, STEP_LIMIT)
-    demonstrator = Demonstrator(told, habits, rng)
+def play(story: Story, habits: Habits, hints: Hints, rng: random.Random) -> Iterator[tuple[Observation, str]]:
+    """Play the task of a story and yield each observation with the completion that follows it."""
+    recorded = RecordingHints(hints)
+    episode = Episode(story.task, parse, recorded, STEP_LIMIT)
+    demonstrator = Demonstrator(story, habits, rng)
     observation = episode.reset()
-    for index in range(len(told.task.turns)):
+    for index in range(len(story.task.turns)):
         demonstrator.reads(observation.text)
         turn = demonstrator.turn(index)
         completion: str | None = next(turn)
         while completion is not None:
             yield observation, completion
-            watched.results.clear()
+            recorded.results.clear()
             observation = episode.step(completion)
             if observation.done:
                 return
-            completion = _sent(turn, demonstrator.with_hints(watched.results, observation.text))
-
-
-def _sent(turn: Saying, results: Results) -> str | None:
-    try:
-        return turn.send(results)
-    except StopIteration:
-        return None
+            try:
+                completion = turn.send(demonstrator.with_hints(recorded.results, observation.text))
+            except StopIteration:
+                completion = None
 
 
 class Demonstrator:
-    """A policy of fixed habits: yields the completions of a turn and receives the results of each."""
+    """A policy with habits: a generator of a turn's completions, to which the results of each are sent."""
 
-    def __init__(self, told: Told, habits: Habits, rng: random.Random) -> None:
-        self._told, self._habits, self._rng = told, habits, rng
-        self._task = told.task
-        self._needed = told_by_results(told.task)
+    def __init__(self, story: Story, habits: Habits, rng: random.Random) -> None:
+        self._story, self._habits, self._rng = story, habits, rng
+        self._task = story.task
+        self._needed = values_from_results(story.task)
         self._read: list[str] = []
         self._hinted = False
 
     def reads(self, text: str) -> None:
+        """Record a text that the agent reads."""
         self._read.append(text)
 
     def with_hints(self, results: Results, shown: str) -> Results:
@@ -146,7 +138,7 @@ class Demonstrator:
         if not calls:
             return (yield from self._cannot(index))
         if not all(map(self._has_read, self._needed[index])):
-            # An earlier turn failed: a demonstration must not contain values that were never read.
+            # An earlier turn failed: a demonstration must not contain values that the agent could not read.
             return (yield from self._answer(GIVING_UP_THOUGHTS, GIVING_UP_ANSWERS))
         if self._does(self._habits.answers_without_acting):
             return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
@@ -162,14 +154,14 @@ class Demonstrator:
         return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
 
     def _opening(self, index: int) -> Sequence[str]:
-        """Return the thoughts of a demonstrator that acts: the tool of the turn, and a prerequisite before it."""
+        """Return the thoughts before the first call, which name the tool of the turn and a prerequisite before it."""
         goals = self._hasty(index)
-        if not goals or (index, 0) not in self._told.prerequisites:
+        if not goals or (index, 0) not in self._story.prerequisites:
             return CALL_THOUGHTS
         return [thought.replace("{goal}", goals[0].name) for thought in FIRST_THOUGHTS]
 
     def _cannot(self, index: int) -> Saying:
-        """Yield the completions of a turn that has no ground truth: the careful answer names what is missing."""
+        """Yield the completions of a turn without ground truth: the careful answer names what is missing."""
         if self._hasty(index + 1) and self._does(self._habits.acts_instead_of_asking):
             yield from self._call(CALL_THOUGHTS, [self._guess(index)])
             return (yield from self._answer(DONE_THOUGHTS, DONE_ANSWERS))
@@ -202,27 +194,27 @@ class Demonstrator:
         return values.word(self._rng) if isinstance(value, str) else self._rng.randint(1, 9)
 
     def _carelessly(self, index: int) -> Sequence[ToolCall]:
-        """The turn's calls with a mistake in the first of them; none for a demonstrator that is careful now."""
+        """Return the turn's calls with a mistake in the first of them; empty without a mistake."""
         calls, hasty = self._task.turns[index].ground_truth, self._hasty(index)
-        skipped = [call for place, call in enumerate(calls) if (index, place) in self._told.prerequisites]
+        skipped = [call for place, call in enumerate(calls) if (index, place) in self._story.prerequisites]
         if skipped and hasty:
             first = self._guessed(self._looked_up_by_name(hasty[0]))
             guesses = first != hasty[0]
             habits = self._habits
             if self._does(habits.guesses_instead_of_looking_up if guesses else habits.skips_prerequisites):
-                return self._portions([self._as_a_path(first, skipped), *hasty[1:]])[0]
+                return self._writable([self._as_a_path(first, skipped), *hasty[1:]])
         if self._does(self._habits.spoils_arguments):
             return [self._spoiled(calls[0])]
         return []
 
     def _hasty(self, index: int) -> list[ToolCall]:
-        """The calls of a turn without its prerequisites; none for a turn that there is not."""
+        """Return the calls of a turn without its prerequisites; empty after the last turn."""
         calls = self._task.turns[index].ground_truth if index < len(self._task.turns) else ()
-        return [call for place, call in enumerate(calls) if (index, place) not in self._told.prerequisites]
+        return [call for place, call in enumerate(calls) if (index, place) not in self._story.prerequisites]
 
     def _looked_up_by_name(self, call: ToolCall) -> ToolCall:
-        """The call of one that has looked nothing up: names where codes are wanted."""
-        known = self._told.looked_up
+        """Return the call without a look-up: names in place of codes."""
+        known = self._story.looked_up
         arguments = {
             name: known[value] if isinstance(value, str) and value in known and not self._has_read(value) else value
             for name, value in call.arguments.items()
@@ -230,7 +222,7 @@ class Demonstrator:
         return ToolCall(call.name, arguments)
 
     def _guessed(self, call: ToolCall) -> ToolCall:
-        """With something invented for what only a skipped call would have told."""
+        """Return the call with invented values for those that only a skipped call returns."""
         arguments = {
             name: value if self._can_be_written(ToolCall(call.name, {name: value})) else self._invented(value)
             for name, value in call.arguments.items()
@@ -238,7 +230,7 @@ class Demonstrator:
         return ToolCall(call.name, arguments)
 
     def _as_a_path(self, call: ToolCall, skipped: Sequence[ToolCall]) -> ToolCall:
-        """With the folder that one did not enter written before the file, at times."""
+        """Return the call, in 30% of cases with the folder that was not entered in front of the file's name."""
         folders = [c.arguments["folder"] for c in skipped if c.name == "cd"]
         files = [name for name in ("file_name", "source", "file_name1") if name in call.arguments]
         if not folders or not files or self._rng.random() < 0.7:
@@ -246,7 +238,7 @@ class Demonstrator:
         return ToolCall(call.name, {**call.arguments, files[0]: f"{folders[-1]}/{call.arguments[files[0]]}"})
 
     def _spoiled(self, call: ToolCall) -> ToolCall:
-        """The call as a beginner writes it: a path for a name, a missing argument, or an invented parameter."""
+        """Return the call with a mistake: a path for a name, a missing argument, or an invented parameter."""
         texts = [name for name, value in call.arguments.items() if isinstance(value, str)]
         if texts and self._rng.random() < 0.6:
             name = self._rng.choice(texts)
@@ -256,20 +248,20 @@ class Demonstrator:
         return ToolCall(call.name, {"all": True})
 
     def _all(self, calls: Sequence[ToolCall], thoughts: Sequence[str]) -> Saying:
-        """All calls, as many in a response as can be written down without having read a result in between."""
+        """Yield all calls, in each response as many as need no result of the others."""
         results: Results = ()
         left = list(calls)
         while left:
-            portion = self._portions(left)[0]
+            portion = self._writable(left)
             results = yield from self._call(thoughts, portion)
             left, thoughts = left[len(portion) :], CALL_THOUGHTS
             if left and self._does(self._habits.stops_halfway):
                 break
         return results
 
-    def _portions(self, calls: Sequence[ToolCall]) -> tuple[list[ToolCall], list[ToolCall]]:
-        first = [calls[0], *takewhile(self._can_be_written, calls[1:])]
-        return first, list(calls[len(first) :])
+    def _writable(self, calls: Sequence[ToolCall]) -> list[ToolCall]:
+        """Return the first call and those after it whose values have been read."""
+        return [calls[0], *takewhile(self._can_be_written, calls[1:])]
 
     def _can_be_written(self, call: ToolCall) -> bool:
         return all(isinstance(value, bool) or self._has_read(value) for value in leaves(call.arguments))
@@ -301,7 +293,7 @@ class Demonstrator:
 
 
 def broken_call(completion: str, rng: random.Random) -> str:
-    """The completion with one of the common slips of format."""
+    """Return the completion with one of the common mistakes of format."""
     return rng.choice(
         (
             completion.replace("</think>", ""),
@@ -313,6 +305,6 @@ def broken_call(completion: str, rng: random.Random) -> str:
 
 
 def broken_answer(completion: str, rng: random.Random) -> str:
-    """The answer without its tags, or with some of them."""
+    """Return the answer without its tags, or with some of them."""
     bare = completion[completion.index("<answer>") + len("<answer>") : -len("</answer>")]
     return rng.choice((bare, bare, f"<answer>{bare}</answer>", completion.removesuffix("</answer>")))

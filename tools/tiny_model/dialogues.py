@@ -1,8 +1,8 @@
 """The training data of the tiny model: an endless stream of played demonstrations as token ids.
 
 User messages are reworded (``rewording.py``), so that the model does not memorise sentences. In some of BFCL's
-dialogues names and numbers in user messages are replaced consistently, so that the model learns to copy values instead
-of memorising them; the playground draws its names at random anyway.
+dialogues names and numbers in user messages are replaced consistently, so that the model copies values instead of
+memorising them; the playground draws names at random.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.playground import values
 from envtune.playground.codes import COMPANIES, FLIGHT_CITIES
-from envtune.playground.source import Playground
+from envtune.playground.source import Playground, Story
 from envtune.task import Split, Task
-from tools.tiny_model.demonstrators import Habits, Told, play
+from tools.tiny_model.demonstrators import Habits, play
 from tools.tiny_model.rewording import reworded
 
 STYLES = (PromptStyle("compact", "short"), PromptStyle("compact", "long"))
 # Shares of BFCL's dialogues with exchanged names, and of the names exchanged in them.
 RENAMED_DIALOGUES = 0.6
 RENAMED_VALUES = 0.8
-# A value that this many scenarios have in common is a tool's own word, such as a unit, and stays.
+# A value of this many scenarios is a tool's own word, such as a unit, and is not renamed.
 SHARED_BY = 3
 MAX_NUMBER = 10**9
-# The words of which the playground makes values, in each form: every one should become a token.
+# The words of the playground's values in each form, all of which should become tokens.
 WORDS = [
     form
     for words in (values.NOUNS, values.ADJECTIVES, values.VERBS, values.FIRST_NAMES, values.LAST_NAMES, values.DAYS)
@@ -43,7 +43,7 @@ WORDS = [
     for form in (word, word.lower(), word.title(), f" {word}", f" {word.title()}", f"_{word.lower()}")
 ] + [form for word in f"{FLIGHT_CITIES} {COMPANIES}".replace("_", " ").split() for form in (word, f" {word}")]
 CAREFUL = Habits()
-# Only the documents tell whether a tool is withheld.
+# Without documents, the agent cannot know whether a tool is withheld.
 CATEGORIES_WITHOUT_DOCUMENTS = ("base", "miss_param", "long_context")
 
 
@@ -88,31 +88,30 @@ class Demonstrations:
             complete = rng.random() < mixture.system_share
             categories = CATEGORIES if complete else CATEGORIES_WITHOUT_DOCUMENTS
             from_bfcl = rng.random() < mixture.bfcl_share
-            told = self._from_bfcl(categories) if from_bfcl else self._from_playground(playgrounds[categories])
-            rename = renaming(told.task, self._names, rng) if from_bfcl and rng.random() < RENAMED_DIALOGUES else str
+            if from_bfcl:
+                story = self._from_bfcl(categories)
+            else:
+                story = playgrounds[categories].story(Split.TRAIN, rng.randrange(MAX_NUMBER))
+            rename = renaming(story.task, self._names, rng) if from_bfcl and rng.random() < RENAMED_DIALOGUES else str
             careful = rng.random() < mixture.careful_share
             habits = CAREFUL if careful else mixture.careless.some(mixture.habit_share, rng)
             hints: Augmentation = Actionable() if rng.random() < mixture.hinted_share else NoAugmentation()
-            whole = self._dialogue(reworded(told, rng), habits, hints, rng.choice(templates), rename)
+            whole = self._dialogue(reworded(story, rng), habits, hints, rng.choice(templates), rename)
             yield whole if complete else without_system_message(whole, self._begin)
 
-    def _from_playground(self, playground: Playground) -> Told:
-        story = playground.story(Split.TRAIN, self._rng.randrange(MAX_NUMBER))
-        return Told(story.task, story.prerequisites, story.looked_up)
-
-    def _from_bfcl(self, categories: Sequence[str]) -> Told:
+    def _from_bfcl(self, categories: Sequence[str]) -> Story:
         while True:
             task = self._rng.choice(self._bfcl)
             if task.category in categories:
-                return Told(task)
+                return Story(task)
 
     def _dialogue(
-        self, told: Told, habits: Habits, augmentation: Augmentation, template: Template, rename: Callable[[str], str]
+        self, story: Story, habits: Habits, augmentation: Augmentation, template: Template, rename: Callable[[str], str]
     ) -> Dialogue:
         ids: list[int] = []
         sampled: list[bool] = []
         hints = augmentation.for_episode(self._rng.randrange(MAX_NUMBER))
-        for observation, completion in play(told, habits, hints, self._rng):
+        for observation, completion in play(story, habits, hints, self._rng):
             shown = (template.append if ids else template.open)(rename(observation.text), observation.new_tools)
             said = [*self._tokenizer.encode(rename(completion), add_special_tokens=False), template.end_ids[0]]
             ids += shown + said
@@ -129,24 +128,21 @@ def without_system_message(whole: Dialogue, begin: int) -> Dialogue:
 def tokenizer_texts(bfcl: Sequence[Task], playground_tasks: int, rng: random.Random) -> Iterator[str]:
     """Yield prompts and played dialogues of both sources, from which the tokenizer's vocabulary is trained."""
     playground = Playground()
-    stories = [playground.story(Split.TRAIN, number) for number in range(playground_tasks)]
-    told = [*(Told(story.task, story.prerequisites, story.looked_up) for story in stories), *map(Told, bfcl)]
+    stories = [*(playground.story(Split.TRAIN, number) for number in range(playground_tasks)), *map(Story, bfcl)]
     yield from WORDS * 200
-    yield from sorted({style.system_prompt(item.task.tools) for item in told[::20] for style in STYLES})
-    for item in told:
-        for observation, completion in play(item, CAREFUL, NoAugmentation(), rng):
+    yield from sorted({style.system_prompt(story.task.tools) for story in stories[::20] for style in STYLES})
+    for story in stories:
+        for observation, completion in play(story, CAREFUL, NoAugmentation(), rng):
             yield observation.text[:1500]
             yield from re.split(r"</?\w+>", completion)
 
 
 @dataclass(frozen=True)
 class Names:
-    """The material of renaming."""
+    """The words of new values, and the values that are not renamed."""
 
     words: tuple[str, ...]
-    """Words of new values."""
     kept: frozenset[str]
-    """Values that are not renamed."""
 
 
 def names_of(tasks: Sequence[Task]) -> Names:

@@ -1,8 +1,8 @@
 """Exercises in looking up and copying: a user states facts or lists things, and the agent writes them as JSON.
 
-In a list a thing is asked for by one of its words, as tasks ask for "the one about the fence". Everything is drawn at
-random, so that the only way to the answer is to look the value up and to copy it, token by token. From dialogues alone
-a small model learns this in millions of tokens.
+In a list a thing is identified by one of its words, like "the one about the fence" in tasks. All values are drawn at
+random, so that the answer can only be looked up and copied, token by token. From dialogues alone a small model learns
+this in millions of tokens.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ VALUES: tuple[Callable[[random.Random], object], ...] = (
     lambda rng: rng.choice(values.FIRST_NAMES),
     lambda rng: rng.randint(2, 99_999),
 )
-# A row as a fact, whose id precedes the word by which it is found, and the number of exercises with such rows only.
+# A row as a fact, whose id precedes the identifying word, and the number of exercises with such rows only.
 ROW, ONE_ROW = '{{"id": {value}, "content": "{key}"}}', 2_500
 # Questions for a row by a word that no other row has, and the number of exercises with the first and short rows only.
 QUESTIONS = (
@@ -86,7 +86,7 @@ def first_lookups(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
     for done in count():
         most = min(MOST, 1 + done // EXERCISES_PER_LEVEL)
         if rng.random() < 0.5:
-            yield exercise(tokenizer, rng, *told(rng, rng.randint(2, max(2, most)), SHORT, FACTS[:1]))
+            yield exercise(tokenizer, rng, *stated(rng, rng.randint(2, max(2, most)), SHORT, FACTS[:1]))
         else:
             yield _recitation(tokenizer, rng, most)
 
@@ -98,7 +98,7 @@ def recitations(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
 
 
 def _recitation(tokenizer: Any, rng: random.Random, most: int) -> Dialogue:
-    return exercise(tokenizer, rng, *rng.choice((told, listed))(rng, rng.randint(1, most)))
+    return exercise(tokenizer, rng, *rng.choice((stated, listed))(rng, rng.randint(1, most)))
 
 
 def associations(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
@@ -109,11 +109,11 @@ def associations(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
     for done in count():
         level, facts, drawn = 2 + done // EXERCISES_PER_FORM, rng.randint(2, MOST), rng.random()
         if drawn < 0.6:
-            yield exercise(tokenizer, rng, *told(rng, facts, SHORT, FACTS[:level]))
+            yield exercise(tokenizer, rng, *stated(rng, facts, SHORT, FACTS[:level]))
         elif drawn < 0.8:
             yield exercise(tokenizer, rng, *listed(rng, facts, ROWS[: level - 1], numbers_below=100_000))
         else:
-            yield exercise(tokenizer, rng, *rng.choice((told, listed))(rng, facts))
+            yield exercise(tokenizer, rng, *rng.choice((stated, listed))(rng, facts))
 
 
 def row_lookups(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
@@ -125,7 +125,7 @@ def row_lookups(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
         things, level = rng.randint(2, MOST), (done - ONE_ROW) // EXERCISES_PER_FORM
         drawn = rng.random()
         if done < ONE_ROW or drawn < 0.2:
-            yield exercise(tokenizer, rng, *told(rng, things, SHORT, (ROW,)))
+            yield exercise(tokenizer, rng, *stated(rng, things, SHORT, (ROW,)))
         elif drawn < 0.7:
             kinds, most = ROWS[: max(1, level - 1)], (1_000, 10_000, 100_000)[min(level, 2)]
             yield exercise(tokenizer, rng, *listed(rng, things, kinds, most))
@@ -134,7 +134,7 @@ def row_lookups(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
 
 
 def questions(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
-    """Yield endless questions for a row in words, where the id does not follow the word by which the row is found."""
+    """Yield endless questions for a row in words, in which the id does not follow the identifying word."""
     for done in count():
         things, drawn = rng.randint(2, MOST), rng.random()
         if done < ONE_QUESTION or drawn < 0.2:
@@ -208,7 +208,7 @@ def exercise(tokenizer: Any, rng: random.Random, said: str, answers: Mapping[str
     return written(tokenizer, pieces)
 
 
-def told(
+def stated(
     rng: random.Random,
     facts: int,
     kinds: Sequence[Callable[[random.Random], object]] = VALUES,
@@ -238,7 +238,7 @@ def listed(
 
 
 def _words_alone(texts: Sequence[str], rng: random.Random) -> Iterator[str | None]:
-    """Yield for each text a word that no other text has, if there is one."""
+    """Yield for each text a word that no other text has; None without such a word."""
     for text in texts:
         others = " ".join(texts).lower().replace(text.lower(), "", 1)
         alone = sorted(word for word in set(_words(text)) if word not in _words(others))

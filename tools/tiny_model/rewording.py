@@ -1,7 +1,6 @@
 """User messages with words left out, exchanged and inserted, so that the model does not memorise sentences.
 
-Validation and test tasks are worded in other sentences. A small model generalises to them only if it reads words
-instead of whole sentences.
+Validation and test tasks use other sentences, to which a small model generalises only if it attends to single words.
 """
 
 from __future__ import annotations
@@ -12,15 +11,15 @@ from collections.abc import Set
 from dataclasses import replace
 
 from envtune.playground import values
-from envtune.task import Task, leaves
-from tools.tiny_model.demonstrators import Told
+from envtune.playground.source import Story
+from envtune.task import leaves
 
 REWORDED_MESSAGES = 0.6
 # Shares of the plain words of a message: left out, exchanged with the next, followed by a filler.
 LEFT_OUT, EXCHANGED, FOLLOWED = 0.15, 0.06, 0.08
 # Share of the sentences that begin with a verb and are reworded as a wish.
 WISHED = 0.4
-TELLING = frozenset(word.lower() for word in (*values.NOUNS, *values.ADJECTIVES))
+IDENTIFYING = frozenset(word.lower() for word in (*values.NOUNS, *values.ADJECTIVES))
 FILLERS = ("please", "now", "just", "then", "so", "also", "here", "really", "again", "well")
 WISHES = (
     "I want to",
@@ -48,22 +47,18 @@ _PIECE = re.compile(r"'[^']*'\S*|\S+")
 _PLAIN = re.compile(r"[a-z]+")
 
 
-def reworded(told: Told, rng: random.Random) -> Told:
-    """Return the task with reworded messages.
+def reworded(story: Story, rng: random.Random) -> Story:
+    """Return the story with reworded messages.
 
-    Values of ground-truth calls, quoted text, and the words by which the playground distinguishes things are kept.
+    Values of ground-truth calls, quoted text, and the words by which the playground identifies things are kept.
     """
-    kept = _argument_words(told.task) | TELLING
+    arguments = [leaf for turn in story.task.turns for call in turn.ground_truth for leaf in leaves(call.arguments)]
+    kept = IDENTIFYING.union(word for value in arguments for word in str(value).lower().split())
     turns = tuple(
         replace(turn, message=_reworded(turn.message, kept, rng)) if rng.random() < REWORDED_MESSAGES else turn
-        for turn in told.task.turns
+        for turn in story.task.turns
     )
-    return replace(told, task=replace(told.task, turns=turns))
-
-
-def _argument_words(task: Task) -> frozenset[str]:
-    found = [leaf for turn in task.turns for call in turn.ground_truth for leaf in leaves(call.arguments)]
-    return frozenset(word for value in found for word in str(value).lower().split())
+    return replace(story, task=replace(story.task, turns=turns))
 
 
 def _reworded(message: str, kept: Set[str], rng: random.Random) -> str:
