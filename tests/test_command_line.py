@@ -53,7 +53,7 @@ def test_only_numbers_that_name_a_choice_are_quoted(given: str, passed_on: str):
 
 
 def test_an_unknown_choice_lists_the_choices():
-    assert answer_to("stage=7") == "stage=7 is no choice; choose one of: 1, 2, 3, 4, curriculum"
+    assert answer_to("stage=7") == "stage=7 is not a choice; choose one of: 1, 2, 3, 4, curriculum"
 
 
 def test_an_unknown_group_lists_groups_and_guesses_what_was_meant():
@@ -76,7 +76,7 @@ def test_an_unknown_group_of_hydras_lists_hydras():
 @pytest.mark.parametrize("given", ["experiment=null", "experiment=null,kl_0", "stage=glob(x*)"])
 def test_what_names_no_choice_lists_the_choices(given: str):
     group = given.partition("=")[0]
-    with pytest.raises(UserError, match=rf"is no choice; leave {group} out, or choose one of: "):
+    with pytest.raises(UserError, match=rf"is not a choice; leave {group} out, or choose one of: "):
         quote_numbers([given])
 
 
@@ -96,11 +96,11 @@ def test_a_setting_of_the_curriculum_without_one_names_the_choice_that_it_needs(
 def test_an_added_setting_that_a_component_does_not_take_is_refused():
     answer = answer_to("reward=mixed", "+reward.tool=1")
     valid = "format, progress, turn_rule"
-    assert answer == f"reward.tool is no setting of envtune.reward.MixedReward; valid are: {valid}"
+    assert answer == f"reward.tool is not a setting of envtune.reward.MixedReward; valid are: {valid}"
 
 
 def test_an_added_setting_that_nothing_reads_is_refused():
-    assert answer_to("+sed=1").startswith("sed is used by nothing; did you mean seed? valid are: ")
+    assert answer_to("+sed=1").startswith("sed is not used; did you mean seed? valid are: ")
 
 
 def test_a_value_out_of_range_is_answered_by_the_component():

@@ -49,8 +49,8 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("named", "said"),
     [
-        ("++hydra.run.dir={run}", "holds an earlier run, which would be written over"),
-        ("hydra.run.dir={parent}/g${{grpo.group_size}}", "holds an earlier run, which would be written over"),
+        ("++hydra.run.dir={run}", "holds an earlier run, which would be overwritten"),
+        ("hydra.run.dir={parent}/g${{grpo.group_size}}", "holds an earlier run, which would be overwritten"),
         ("run_folder={run}", "is where Hydra writes: give hydra.run.dir instead"),
     ],
 )
@@ -117,7 +117,7 @@ def test_a_mistake_is_told_before_a_folder_is_made_and_before_a_config_is_printe
         ("callbacks.best=3", "callbacks.best=3 has no _target_ that names a class"),
         ("rollout.generator=null", "rollout.generator=null has no _target_ that names a class"),
         ("reward.turn_rule=x", "reward: turn_rule=x is unknown: use one of method, official"),
-        ("+reward.tool=1", "reward.tool is no setting of envtune.reward.ProgressReward; valid are: turn_rule"),
+        ("+reward.tool=1", "reward.tool is not a setting of envtune.reward.ProgressReward; valid are: turn_rule"),
     ],
 )
 def test_a_wrong_setting_is_told_with_what_is_allowed_and_what_to_do(given: str, said: str):
@@ -125,7 +125,7 @@ def test_a_wrong_setting_is_told_with_what_is_allowed_and_what_to_do(given: str,
 
 
 def test_the_stages_of_a_curriculum_are_checked_at_its_beginning():
-    assert refusal("stage=curriculum", "curriculum.stages=[1,7]").startswith("stage=7 is no choice")
+    assert refusal("stage=curriculum", "curriculum.stages=[1,7]").startswith("stage=7 is not a choice")
     assert refusal("stage=curriculum", "curriculum.max_updates=[1]").startswith(
         "curriculum: curriculum.max_updates=[1]"
     )

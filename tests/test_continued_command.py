@@ -24,10 +24,10 @@ def started_with(folder: Path, overrides: object) -> Path:
     return folder
 
 
-def require_free_folder(arguments: list[str], can_go_on: bool = True) -> None:
+def require_free_folder(arguments: list[str], resumable: bool = True) -> None:
     """For the folder and the start that the arguments name."""
     start = value_of("ckpt_path", arguments) or None
-    module.require_free_folder(value_of("hydra.run.dir", arguments), start, can_go_on)
+    module.require_free_folder(value_of("hydra.run.dir", arguments), start, resumable)
 
 
 @pytest.fixture
@@ -80,13 +80,13 @@ def test_a_new_run_does_not_write_over_an_earlier_one(run_folder: Path, tmp_path
     with pytest.raises(UserError) as caught:
         require_free_folder([f"hydra.run.dir={tmp_path}/other", "grpo.beta=0", named])
     assert str(caught.value) == (
-        f"{run_folder} holds an earlier run, which would be written over: continue it with ckpt_path={run_folder}, or "
+        f"{run_folder} holds an earlier run, which would be overwritten: continue it with ckpt_path={run_folder}, or "
         "give another hydra.run.dir"
     )
     with pytest.raises(UserError, match="holds an earlier run"):
         require_free_folder([named, "ckpt_path=elsewhere/checkpoints/last.ckpt"])
-    with pytest.raises(UserError, match=r"written over: give another hydra\.run\.dir$"):
-        require_free_folder([named], can_go_on=False)
+    with pytest.raises(UserError, match=r"overwritten: give another hydra\.run\.dir$"):
+        require_free_folder([named], resumable=False)
     for start in ("last", f"'{run_folder}/checkpoints/last.ckpt'"):
         require_free_folder([named, f"ckpt_path={start}"])
 
@@ -129,7 +129,7 @@ def test_a_run_that_contains_another_is_refused_and_one_with_its_stages_and_an_e
     again = [f"hydra.run.dir={run}", "ckpt_path=last"]
     require_free_folder(again)
     recorded_run(run / "kept/other", {"trainer": {}})
-    with pytest.raises(UserError, match=r"contains those of others \(kept/other\): move them out of it"):
+    with pytest.raises(UserError, match=r"contains those of others \(kept/other\): move them out"):
         require_free_folder(again)
 
 

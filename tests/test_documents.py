@@ -89,7 +89,11 @@ def test_commands_name_programs_and_their_options():
     for text, (program, words) in COMMANDS.items():
         file = ROOT / (program if program.endswith(".py") else f"{program.replace('.', '/')}.py")
         assert file.exists(), text
-        sources = [file] if file.parent.name == "tools" else file.parent.rglob("*.py")
+        sources = (
+            [file]
+            if file.parent in (ROOT, ROOT / "tools")
+            else (ROOT / "tools" / file.relative_to(ROOT).parts[1]).rglob("*.py")
+        )
         source = "\n".join(path.read_text(encoding="utf-8") for path in sources)
         own = words[: words.index("--")] if "--" in words else words
         options = [] if program == "train.py" else re.findall(r"--([a-z-]+)", " ".join(own))

@@ -87,7 +87,7 @@ def test_a_file_system_without_locks_is_worked_in_with_a_warning(
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
     with JobFolder(tmp_path).locked():
-        assert f"{tmp_path} cannot be locked (No locks available): see that no other process" in caplog.text
+        assert f"{tmp_path} cannot be locked (No locks available): make sure that no other process" in caplog.text
 
 
 def test_a_job_that_begins_again_has_neither_finished_nor_failed(tmp_path: Path):

@@ -122,7 +122,7 @@ def test_the_first_stage_keeps_the_start_and_the_length_that_the_command_gave():
         assert (placed.init_from, placed.trainer.max_steps) == ("runs/a", 9)
 
 
-def test_own_settings_are_those_that_a_stage_has_otherwise():
+def test_stage_differences_are_the_settings_that_differ_from_the_curriculum():
     with command("stage=curriculum") as config:
         second, third = compose_stages(["2", "3"])
         assert stage_differences(second, config) == {

@@ -172,7 +172,7 @@ def test_a_single_run_keeps_others_out_of_its_folder_while_it_runs(tmp_path: Pat
 def test_a_sweep_over_no_choice_is_told_in_a_sentence(sweep: Sweep):
     with pytest.raises(SystemExit) as caught:
         sweep("experiment=null,kl_0")
-    assert str(caught.value).startswith("error: experiment=null,kl_0 is no choice; leave experiment out, or choose one")
+    assert str(caught.value).startswith("error: experiment=null,kl_0 is not a choice; leave experiment out, or choose")
     assert sweep("experiment=none,kl_0") == [(0, 0.1), (0, 0.0)]
 
 
@@ -181,7 +181,7 @@ def test_a_mistake_in_any_job_ends_the_sweep_before_the_first_and_before_a_folde
 ):
     for given, said in (
         (("seed=0,1", "grpo.beta=0.1,-1"), "grpo.beta=-1 must be a number of at least 0"),
-        (("stage=1,7",), "stage=7 is no choice; choose one of: 1, 2, 3, 4, curriculum"),
+        (("stage=1,7",), "stage=7 is not a choice; choose one of: 1, 2, 3, 4, curriculum"),
         (("grpo.beta=interval(0,1)",), "grpo.beta=interval(0,1) has no end: sweep over a list, range(…) or glob(…)"),
     ):
         with pytest.raises(SystemExit) as caught:
@@ -216,10 +216,10 @@ def test_launchers_that_are_extras_compose(launcher: str):
 
 
 @pytest.mark.parametrize(("choice", "extra"), [("joblib", "sweep"), ("submitit_slurm", "slurm")])
-def test_a_launcher_that_is_not_installed_is_told_with_the_extra_that_has_it(choice: str, extra: str):
+def test_a_launcher_that_is_not_installed_is_reported_with_its_extra(choice: str, extra: str):
     missing: Sequence[str] = ["basic"]
     error = MissingConfigException("missing", f"hydra/launcher/{choice}", missing)
     assert sentence(error, "train") == (
-        f"hydra/launcher={choice} is no choice; choose one of: basic; {choice} comes with "
+        f"hydra/launcher={choice} is not a choice; choose one of: basic; {choice} comes with "
         f"pip install -c constraints.txt -e '.[{extra}]'"
     )

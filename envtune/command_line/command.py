@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 import hydra
 import rich
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Glob, QuotedString
 from hydra.errors import OverrideParseException
@@ -41,16 +42,11 @@ from envtune.training.distributed.devices import processes_of
 Task = Callable[[DictConfig], Any]
 
 
-def _precision() -> str:
-    import torch
-
-    return "bf16-mixed" if torch.cuda.is_available() else "32-true"
-
-
 # `${package:models/tiny}` in a config: a path inside the installed package.
 OmegaConf.register_new_resolver("package", lambda path: str(Path(envtune.__file__).parent / path), replace=True)
 # `${precision:}`: bfloat16 arithmetic on float32 weights on a GPU, float32 elsewhere.
-OmegaConf.register_new_resolver("precision", _precision, replace=True)
+_PRECISIONS = {True: "bf16-mixed", False: "32-true"}
+OmegaConf.register_new_resolver("precision", lambda: _PRECISIONS[torch.cuda.is_available()], replace=True)
 
 
 def command(config_name: str, check: Task | None = None, repeats: bool = False) -> Callable[[Task], Callable[[], None]]:

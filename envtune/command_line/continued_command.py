@@ -14,6 +14,7 @@ from envtune.command_line.job_folder import JobFolder
 from envtune.command_line.override_grammar import quote_paths, quote_value, shell_quoted, value_of
 from envtune.command_line.repeated_overrides import may_be_repeated, recorded_overrides
 from envtune.errors import UserError
+from envtune.training.run_folder.checkpoint_names import CHECKPOINTS, LAST, last_checkpoint_of
 
 _CONTINUES = "ckpt_path"
 _RUN_FOLDER = "hydra.run.dir"
@@ -40,7 +41,7 @@ def continued_command(arguments: Sequence[str]) -> list[str]:
         # Hydra writes to the folder of a job before that can be locked.
         JobFolder(Path(sweep)).require_no_outward_links()
     value = value_of(_CONTINUES, arguments)
-    if value == "last" and not any(argument.startswith(_NAMES_FOLDER) for argument in arguments):
+    if value == LAST and not any(argument.startswith(_NAMES_FOLDER) for argument in arguments):
         raise UserError(
             "ckpt_path=last needs the folder of the run: add hydra.run.dir=runs/NAME, or give ckpt_path=runs/NAME, "
             "which also repeats the run's settings"
@@ -56,7 +57,7 @@ def continued_command(arguments: Sequence[str]) -> list[str]:
     if other and Path(other).resolve() != Path(value).resolve():
         raise UserError(
             f"ckpt_path={value} continues that run in its own folder: leave hydra.run.dir={other} out, or start a new "
-            f"run there from a file with ckpt_path={value}/checkpoints/last.ckpt"
+            f"run there from a file with ckpt_path={last_checkpoint_of(value)}"
         )
     given = {_key_of(argument) for argument in arguments}
     started = [override for override in recorded_overrides(Path(value)) if _key_of(override) not in given]
@@ -94,8 +95,8 @@ def require_free_folder(named: str, start: str | None, resumable: bool = True) -
     with JobFolder(folder).locked():
         if not is_run:
             return
-        checkpoints = folder.resolve() / "checkpoints"
-        resumed = start == "last" or (start is not None and Path(start).resolve().is_relative_to(checkpoints))
+        checkpoints = folder.resolve() / CHECKPOINTS
+        resumed = start == LAST or (start is not None and Path(start).resolve().is_relative_to(checkpoints))
         if not resumed:
             remedy = f"continue it with {shell_quoted([f'{_CONTINUES}={named}'])}, or give" if resumable else "give"
             raise UserError(f"{named} holds an earlier run, which would be overwritten: {remedy} another hydra.run.dir")

@@ -1,4 +1,4 @@
-"""Quoting and parsing of values in Hydra's override grammar (quotes, commas, braces, `=` and `${…}` are special)."""
+"""Quoting and parsing of values in Hydra's override grammar, where quotes, commas, braces, `=`, `${…}` are special."""
 
 from __future__ import annotations
 

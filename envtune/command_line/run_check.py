@@ -18,7 +18,7 @@ from envtune.errors import UserError
 from envtune.training.distributed.devices import require_accelerator
 from envtune.training.model.weights import load_model, require_model
 from envtune.training.reporting.metrics import ValidationName
-from envtune.training.resume.continued_run import LAST
+from envtune.training.run_folder.checkpoint_names import LAST
 from envtune.training.run_folder.run_record import read_run_record
 from envtune.training.run_folder.starting_point import find_checkpoint
 

@@ -16,7 +16,7 @@ from envtune.command_line.override_grammar import quote_value
 from envtune.errors import UserError
 from envtune.training.curriculum.stages import StageStart
 from envtune.training.reporting.report import changed
-from envtune.training.resume.continued_run import LAST
+from envtune.training.run_folder.checkpoint_names import LAST
 
 # The choice of the group `stage` that trains several.
 CURRICULUM = "curriculum"

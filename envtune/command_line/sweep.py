@@ -29,14 +29,12 @@ from envtune.command_line.override_grammar import shell_quoted
 from envtune.errors import UserError
 from envtune.files.atomic_file import WriteError
 from envtune.processes.ranks import rank_of_this_process
+from envtune.training.run_folder.checkpoint_names import LAST
 
 log = logging.getLogger(__name__)
 
 # `${job_folder:${hydra.overrides.task}}`: the name of a job's folder.
 OmegaConf.register_new_resolver("job_folder", lambda overrides: folder_name(map(str, overrides)), replace=True)
-
-# The value of `ckpt_path` that resumes the run of the folder, from the beginning if it has no checkpoint yet.
-NEWEST_CHECKPOINT = "last"
 
 Task = Callable[[DictConfig], Any]
 # Returns the sentence for an error.
@@ -101,7 +99,7 @@ def _follow(task: Task, config: DictConfig, folder: JobFolder) -> Any:
             return finished.result
         # Without a checkpoint it starts from the beginning, as rank 0 does in a new folder.
         if "ckpt_path" in config:
-            config.ckpt_path = NEWEST_CHECKPOINT
+            config.ckpt_path = LAST
     return task(config)
 
 
@@ -113,7 +111,7 @@ def _run_job(task: Task, config: DictConfig, folder: JobFolder, program: str, de
         log.info("skipped, it has finished: %s", folder.path)
         return finished.result
     if begun and "ckpt_path" in config:
-        config.ckpt_path = NEWEST_CHECKPOINT
+        config.ckpt_path = LAST
     try:
         return _run_recorded(task, config, folder, describe)
     except Exception as error:

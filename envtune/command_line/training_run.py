@@ -34,6 +34,7 @@ from envtune.training.reporting.update_axis import continue_update_count, loggin
 from envtune.training.reporting.validation_history import ValidationHistory
 from envtune.training.resume.continued_run import adopt_checkpoint, find_resume_checkpoint
 from envtune.training.resume.termination import ended_by_signals
+from envtune.training.run_folder.checkpoint_names import last_checkpoint_of
 from envtune.training.run_folder.run_files import files_written_by
 from envtune.training.run_folder.run_record import add_files, write_run_record
 from envtune.training.run_folder.stage_record import StageRecord
@@ -118,7 +119,7 @@ def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch
     if history.newest_update != trainer.global_step:
         trainer.validate(module, datamodule, verbose=False)
     # After the validation: a run killed between the two resumes before it, and does not record it twice.
-    last = Path(config.run_folder) / "checkpoints" / "last.ckpt"
+    last = last_checkpoint_of(config.run_folder)
     trainer.save_checkpoint(last, weights_only=False)
     return stage_end(trainer, module.updates_before, last, history)
 

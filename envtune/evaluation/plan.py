@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from envtune.checked import Count, Seed, checked
+from envtune.derived_seed import derived_seed
 from envtune.errors import UserError
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Task
@@ -36,12 +35,11 @@ class Plan:
 
     def requests(self, tasks: Sequence[Task]) -> list[EpisodeRequest]:
         """Return the requests of all episodes, those of one task in succession."""
-
-        def seed(task: Task, sample: int) -> int:
-            sequence = np.random.SeedSequence([self.seed, sample, *task.id.encode()])
-            return int(sequence.generate_state(1, np.uint64)[0] >> 1)
-
-        return [EpisodeRequest(task, seed(task, sample)) for task in tasks for sample in range(self.samples)]
+        return [
+            EpisodeRequest(task, derived_seed(self.seed, sample, *task.id.encode()))
+            for task in tasks
+            for sample in range(self.samples)
+        ]
 
     def play(
         self, collector: Collector, requests: Sequence[EpisodeRequest], finished: Callable[[Trajectory], None]

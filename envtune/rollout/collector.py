@@ -7,11 +7,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from envtune.chat.protocol import parse
 from envtune.chat.template import Template
 from envtune.checked import Count, checked
+from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
@@ -20,11 +19,6 @@ from envtune.rollout.generator import Completion, Generator, Request
 from envtune.rollout.transcript import Transcript
 from envtune.task import Task
 from envtune.trajectory import Trajectory
-
-
-def derived_seed(*parts: int) -> int:
-    """Return a seed in [0, 2^63) for a tuple of numbers; different tuples get independent random streams."""
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
 
 @dataclass(frozen=True, slots=True)

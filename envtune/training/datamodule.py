@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 from lightning import LightningDataModule, LightningModule, Trainer
 from typing_extensions import override
 
 from envtune.checked import Seed, checked
 from envtune.data.bfcl import tool_documents
+from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation.annealed import Annealed
 from envtune.environment.worlds import TOOLBOXES
 from envtune.errors import UserError
@@ -26,6 +26,7 @@ from envtune.task import Split, Task
 from envtune.training.distributed.devices import require_same_device_count
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, reward_matrix
 from envtune.training.task_stream import TaskStream
+from envtune.trajectory import Trajectory
 
 # Padding is masked everywhere; every vocabulary has this id.
 PAD_ID = 0
@@ -92,7 +93,7 @@ class EnvironmentDataModule(LightningDataModule):
 
         def play(chunk: int) -> ValidationBatch:
             requests = [
-                EpisodeRequest(task, derive_seed(self._seed, index, 0))
+                EpisodeRequest(task, derived_seed(self._seed, index, 0))
                 for index, task in enumerate(own[chunk * size : (chunk + 1) * size])
             ]
             return ValidationBatch(tuple(self.collector.play(requests, greedy=True, hints=False)))
@@ -175,13 +176,15 @@ class EnvironmentDataModule(LightningDataModule):
         assert self._stream is not None
         size = self.grpo.group_size
         requests = [
-            EpisodeRequest(draw.task, derive_seed(self._seed, draw.position, member))
+            EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, member))
             for draw in self._stream.draw(count)
             for member in range(size)
         ]
         played = self.collector.play(requests)
-        groups = [tuple(played[i : i + size]) for i in range(0, len(played), size)]
-        return [RewardedGroup(group, tuple(judge(self.reward, trajectory) for trajectory in group)) for group in groups]
+        return [self._rewarded(played[i : i + size]) for i in range(0, len(played), size)]
+
+    def _rewarded(self, trajectories: Sequence[Trajectory]) -> RewardedGroup:
+        return RewardedGroup(tuple(trajectories), tuple(judge(self.reward, trajectory) for trajectory in trajectories))
 
     def _rank_and_world_size(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -203,11 +206,6 @@ class RolloutLoader:
 
     def __iter__(self) -> Iterator[Any]:
         return (self._play(index) for index in range(self._length))
-
-
-def derive_seed(*parts: int) -> int:
-    """Return a seed in [0, 2^63) that depends on all ``parts``."""
-    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _share(tasks_per_update: int, world_size: int) -> int:

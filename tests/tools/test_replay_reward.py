@@ -12,7 +12,7 @@ import pytest
 from ended_command import status
 
 from envtune import trajectory_file
-from envtune.command_line import command, mistakes
+from envtune.command_line import mistakes
 from envtune.command_line.mistakes import CONFIG_FOLDER
 from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, FinalAnswer, Step, Trajectory, Turn, TurnEnd, TurnVerdict
@@ -99,7 +99,7 @@ def test_a_reward_of_the_users_own_is_replayed(
         "    def __call__(self, trajectory):\n"
         "        return RewardBreakdown((RewardPart('turns', float(len(trajectory.turns)), -self.cost),))\n"
     )
-    for module in (command, mistakes, replay_reward):
+    for module in (mistakes, replay_reward):
         monkeypatch.setattr(module, "CONFIG_FOLDER", conf)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert replay(monkeypatch, str(run), "reward=brief", "reward.cost=0.5", "--json") == 0

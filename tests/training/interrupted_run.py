@@ -147,7 +147,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "between the best checkpoint and that of the run": killed(LastCheckpoint, "on_rollout_start", _callback_at(4)),
     "between two renames": killed(Path, "replace", lambda path, _: path.name == "last.ckpt.partial"),
     "in the row of update 5": killed(CSVLog, "log_metrics", lambda log, metrics, step: step == 5, half_a_row),
-    "right after the optimiser step of update 6": killed(GRPOModule, "_log_performance", _at(6)),
+    "right after the optimiser step of update 6": killed(GRPOModule, "_log_rollout", _at(6)),
     "after the last checkpoint, before the table": killed(training_run, "validation_table", lambda *_: True),
 }
 

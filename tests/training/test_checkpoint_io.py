@@ -103,7 +103,7 @@ LOADERS: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-def test_whoever_loads_a_checkpoint_refuses_a_damaged_one(saved: Path, loader: str):
+def test_every_loader_rejects_a_damaged_checkpoint(saved: Path, loader: str):
     LOADERS[loader](saved)
     set_directory_bit(saved)
     with pytest.raises(UserError, match=rf"^checkpoint {saved} cannot be read \({ALTERED}\); give one that a run has"):

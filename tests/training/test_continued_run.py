@@ -89,7 +89,7 @@ def whole(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 
 @pytest.mark.parametrize(("fails_at", "goes_on_after"), [(1, -1), (4, 3), (6, 4), (7, 6)])
-def test_a_run_of_the_users_own_trainer_goes_on_as_if_nothing_had_happened(
+def test_a_run_of_the_users_own_trainer_is_resumed_exactly(
     tokenizer: Any, tmp_path: Path, whole: tuple[Path, Any, Noise], fails_at: int, goes_on_after: int
 ):
     folder, expected, noise = whole
@@ -178,7 +178,7 @@ def test_a_file_of_another_run_starts_a_new_one_and_leaves_the_other_alone(token
     assert [row["step"] for row in read_rows(tmp_path / "old/metrics.csv")] == ["1", "2", "3", "3"]
 
 
-def test_files_that_are_missing_or_damaged_are_told_in_a_sentence(tmp_path: Path):
+def test_missing_or_damaged_checkpoints_are_user_errors(tmp_path: Path):
     path = tmp_path / "gone.ckpt"
     with pytest.raises(UserError, match=f"ckpt_path={path} does not exist; give a run's folder or a .ckpt"):
         find_resume_checkpoint(str(path), str(tmp_path / "run"))

@@ -18,7 +18,7 @@ def test_rows_are_on_the_disk_at_once_and_new_names_widen_the_table(tmp_path: Pa
     assert text.splitlines() == ["kl,step,val/success", "0.5,1,", ",1,1.0", "0.25,2,"]
 
 
-def test_a_row_that_does_not_fit_the_disk_is_told_and_those_before_it_stay(tmp_path: Path):
+def test_a_row_that_does_not_fit_the_disk_raises_and_earlier_rows_are_kept(tmp_path: Path):
     log, path = CSVLog(str(tmp_path)), tmp_path / "metrics.csv"
     log.log_metrics({"kl": 0.5}, step=1)
     # Half a row fits, or a file with another column does not.
@@ -29,7 +29,7 @@ def test_a_row_that_does_not_fit_the_disk_is_told_and_those_before_it_stay(tmp_p
         assert read_rows(path) == [{"kl": "0.5", "step": "1"}]
 
 
-def test_another_log_in_the_folder_goes_on_with_the_rows_that_are_there(tmp_path: Path):
+def test_a_new_log_in_the_folder_appends_to_the_existing_rows(tmp_path: Path):
     CSVLog(str(tmp_path)).log_metrics({"kl": 0.5}, step=1)
     CSVLog(str(tmp_path)).log_metrics({"entropy": 2.0}, step=2)
     rows = [{"kl": "0.5", "step": "1", "entropy": ""}, {"kl": "", "step": "2", "entropy": "2.0"}]

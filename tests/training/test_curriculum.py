@@ -10,7 +10,7 @@ import pytest
 
 from envtune.errors import UserError
 from envtune.training.curriculum.stage_end import StageEnd
-from envtune.training.curriculum.stages import Curriculum, StageStart, continue_stage
+from envtune.training.curriculum.stages import Curriculum, StageStart, resume_stage
 from envtune.training.run_folder.stage_record import read_stage_records
 
 
@@ -95,13 +95,13 @@ def test_a_number_of_updates_holds_for_every_stage_and_a_list_for_each(tmp_path:
 def test_what_has_finished_is_not_run_again(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         curriculum(tmp_path).run(Interrupted("2"))
-    records = curriculum(tmp_path).run(script := Script(), goes_on=True)
+    records = curriculum(tmp_path).run(script := Script(), resumed=True)
     assert [(start.stage, start.interrupted) for start in script.starts] == [("2", True), ("3", False)]
     assert script.starts[0].updates_before == 2
     assert script.starts[0].init_from == tmp_path / "stage_1/checkpoints/best.ckpt"
     assert records == read_stage_records(tmp_path)
     assert [record.stage for record in records] == ["1", "2", "3"]
-    curriculum(tmp_path).run(nothing_left := Script(), goes_on=True)
+    curriculum(tmp_path).run(nothing_left := Script(), resumed=True)
     assert nothing_left.starts == []
 
 
@@ -121,7 +121,7 @@ def test_a_collapse_ends_the_curriculum_with_its_best_checkpoint(tmp_path: Path)
     assert [start.stage for start in script.starts] == ["1", "2"]
     assert records[-1].checkpoint == "stage_2/checkpoints/best.ckpt"
     with pytest.raises(UserError, match=r"stage 2 collapsed \(it is over\), so that nothing can be continued"):
-        curriculum(tmp_path).run(Script(), goes_on=True)
+        curriculum(tmp_path).run(Script(), resumed=True)
 
 
 def test_a_folder_with_a_record_is_not_written_to_by_another_run(tmp_path: Path):
@@ -129,7 +129,7 @@ def test_a_folder_with_a_record_is_not_written_to_by_another_run(tmp_path: Path)
     with pytest.raises(UserError, match=r"holds the stages\.json of an earlier run: continue it with ckpt_path="):
         curriculum(tmp_path).run(Script())
     with pytest.raises(UserError, match="does not begin with the stages that have finished"):
-        curriculum(tmp_path, [2, 3]).run(Script(), goes_on=True)
+        curriculum(tmp_path, [2, 3]).run(Script(), resumed=True)
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,7 @@ def test_a_folder_with_a_record_is_not_written_to_by_another_run(tmp_path: Path)
         ({"max_updates": [1, 2]}, r"curriculum\.max_updates=\[1, 2\] must be"),
     ],
 )
-def test_settings_that_make_no_curriculum_are_told_in_a_sentence(
-    tmp_path: Path, settings: dict[str, Any], message: str
-):
+def test_invalid_settings_of_a_curriculum_are_user_errors(tmp_path: Path, settings: dict[str, Any], message: str):
     with pytest.raises(UserError, match=message):
         curriculum(tmp_path, **settings)
 
@@ -158,7 +156,7 @@ def test_a_stage_interrupted_before_its_first_checkpoint_begins_anew_and_leaves_
         listed = {"files": ["trajectories/train/update_*.jsonl", "trajectories/val/update_*.jsonl"]}
         (tmp_path / stage / "run.json").write_text(json.dumps(listed))
     start = StageStart("2", 2, tmp_path / "stage_2", updates_before=20, interrupted=True)
-    assert continue_stage(tmp_path, start) is None
+    assert resume_stage(tmp_path, start) is None
     left = [path for path in tmp_path.rglob("*.jsonl") if "rewound-" not in str(path)]
     assert left == [kept / "update_000020.jsonl"]
     assert (kept / "update_000020.jsonl").is_file()

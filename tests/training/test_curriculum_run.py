@@ -113,7 +113,7 @@ def test_each_stage_keeps_its_own_files(folders: dict[str, Path]):
         assert json.loads((folder / "run.json").read_text())["settings"]["run_folder"] == str(folder)
 
 
-def test_the_record_says_where_stages_end_and_why(folders: dict[str, Path]):
+def test_the_record_holds_the_last_update_and_reason_of_each_stage(folders: dict[str, Path]):
     records = records_of(folders["whole"])
     assert [(r["stage"], r["first_update"], r["last_update"]) for r in records] == [
         ("1", 1, 2),

@@ -87,7 +87,7 @@ def test_a_batch_holds_groups_of_one_task_in_the_order_of_its_tensors(tokenizer:
     assert batch.rollout_seconds > batch.environment_seconds > 0
 
 
-def test_a_reward_that_is_no_number_is_told_with_its_task_and_part(tokenizer: Any):
+def test_a_reward_that_is_not_a_number_is_reported_with_task_and_part(tokenizer: Any):
     datamodule = datamodule_of(tokenizer)
     datamodule.reward = Unbounded()
     with pytest.raises(UserError) as error:
@@ -148,7 +148,7 @@ def test_without_the_filter_nothing_is_refilled(tokenizer: Any):
     assert (batch.refills, len(batch.groups)) == (0, 2)
 
 
-def test_a_restored_datamodule_goes_on_where_the_saved_one_stood(tokenizer: Any):
+def test_a_restored_datamodule_continues_the_saved_stream(tokenizer: Any):
     saved = datamodule_of(tokenizer, train=6)
     batches = iter(saved.train_dataloader())
     next(batches)
@@ -199,7 +199,7 @@ def on_rank(monkeypatch: pytest.MonkeyPatch, datamodule: EnvironmentDataModule, 
     monkeypatch.setattr("envtune.training.datamodule.gather", lambda _: drawn)
 
 
-def test_ranks_validate_in_as_many_batches_whatever_their_shares(tokenizer: Any, monkeypatch: pytest.MonkeyPatch):
+def test_ranks_validate_in_the_same_number_of_batches(tokenizer: Any, monkeypatch: pytest.MonkeyPatch):
     # Three episodes at a time, and seven tasks: four for the first rank, three for the second.
     played = []
     for rank in range(2):
@@ -209,7 +209,7 @@ def test_ranks_validate_in_as_many_batches_whatever_their_shares(tokenizer: Any,
     assert played == [[["toy_4", "toy_6", "toy_8"], ["toy_10"]], [["toy_5", "toy_7", "toy_9"], []]]
 
 
-def test_every_rank_goes_on_where_it_stood(tokenizer: Any, monkeypatch: pytest.MonkeyPatch):
+def test_every_rank_resumes_its_own_stream(tokenizer: Any, monkeypatch: pytest.MonkeyPatch):
     states = []
     for rank in range(2):
         datamodule = datamodule_of(tokenizer)
@@ -222,7 +222,7 @@ def test_every_rank_goes_on_where_it_stood(tokenizer: Any, monkeypatch: pytest.M
     assert states == [4, 6]
 
 
-def test_the_toolbox_of_every_tool_is_known(tokenizer: Any):
+def test_every_tool_has_a_toolbox(tokenizer: Any):
     toolbox_of = datamodule_of(tokenizer).toolbox_of
     assert len(toolbox_of) == 128
     assert [toolbox_of[tool] for tool in ("mkdir", "book_flight")] == ["GorillaFileSystem", "TravelAPI"]

@@ -109,7 +109,7 @@ def test_devices_that_cannot_be_counted_are_answered_in_a_sentence():
         processes_of({"devices": "two", "num_nodes": 1, "accelerator": "cpu"})
 
 
-def test_a_batch_job_of_one_device_is_not_told_to_use_srun(
+def test_a_batch_job_of_one_device_needs_no_srun(
     made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ):
     (tmp_path / "srun").touch(0o755)
@@ -119,13 +119,13 @@ def test_a_batch_job_of_one_device_is_not_told_to_use_srun(
     assert not [warning for warning in recwarn if "srun" in str(warning.message)]
 
 
-def test_processes_that_nobody_starts_are_not_waited_for(made: Any):
+def test_a_run_whose_processes_are_not_started_is_a_user_error(made: Any):
     words = r"^trainer.devices=4 trainer.num_nodes=2 needs 8 processes, and there are 4: start that many with torchrun"
     with pytest.raises(UserError, match=words):
         require_processes(made("trainer.devices=4", "trainer.num_nodes=2"), in_sweep=False)
 
 
-def test_a_batch_script_without_srun_is_told_so(made: Any):
+def test_a_batch_script_without_srun_is_a_user_error(made: Any):
     trainer = made("trainer.devices=4", "trainer.num_nodes=2", **SLURM)
     with pytest.raises(UserError, match=r"needs 8 processes, and there are 1: start that many with torchrun or srun"):
         require_processes(trainer, in_sweep=False)
@@ -138,7 +138,7 @@ def test_a_sweep_starts_no_processes_of_its_own(made: Any):
         require_processes(trainer, in_sweep=True)
 
 
-def test_one_device_is_no_matter_of_processes(made: Any):
+def test_one_device_needs_no_other_processes(made: Any):
     for choice in ("trainer=ddp", "trainer=cpu"):
         require_processes(made(choice, "trainer.devices=1"), in_sweep=True)
 

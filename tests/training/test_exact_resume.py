@@ -163,7 +163,7 @@ def test_a_run_that_was_killed_at_every_moment_is_the_one_that_was_not(folders: 
     assert not [path.name for path in files if path.name.endswith((".partial", ".new"))]
 
 
-def test_each_continuation_says_where_it_goes_on(folders: dict[str, Path]):
+def test_each_resume_reports_its_checkpoint(folders: dict[str, Path]):
     text = " ".join(folders["output"].read_text().split())
     said = re.findall(
         r"killed (has no checkpoint yet: starting from the beginning|continues after update \S+ from \S+)", text

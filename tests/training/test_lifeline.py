@@ -16,7 +16,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from sharded_run import together
 from torch import distributed
 
-from envtune.training.distributed.rank_watch import RankWatch, _slow_down_lightnings_watch
+from envtune.training.distributed.rank_watch import RankWatch, _slow_down_lightnings_observer
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -48,19 +48,19 @@ def _be_killed_soon() -> None:
 
 def _end_late(rank_watch: RankWatch) -> None:
     """As on a machine that has no time for the thread: the error of an operation is there first."""
-    end = rank_watch._end
+    end = rank_watch._exit
 
-    def late(gone: int, heard: bool) -> None:
+    def late(lost: int, reported: bool) -> None:
         time.sleep(2)
-        end(gone, heard)
+        end(lost, reported)
 
-    rank_watch._end = late  # type: ignore[method-assign]
+    rank_watch._exit = late  # type: ignore[method-assign]
     time.sleep(1)
     raise RuntimeError("an operation with the other failed")
 
 
 @pytest.mark.parametrize(("way", "code"), [("killed", -9), ("noticed late", -9), ("failed", 1)])
-def test_the_first_ends_at_once_and_names_the_second(way: str, code: int):
+def test_rank_0_exits_at_once_and_names_the_lost_rank(way: str, code: int):
     codes, output = together(work, way)
     assert codes == [1, code]
     assert "rank 1 of 2 (process " in output
@@ -68,7 +68,7 @@ def test_the_first_ends_at_once_and_names_the_second(way: str, code: int):
     assert ("no such task" in output) == (way == "failed")
 
 
-def test_two_that_fail_alike_each_tell_of_their_error():
+def test_ranks_that_fail_with_one_error_each_report_it():
     codes, output = together(work, "both failed")
     assert codes == [1, 1]
     assert "no such task in rank 0" in output
@@ -76,18 +76,18 @@ def test_two_that_fail_alike_each_tell_of_their_error():
     assert "has ended too early" not in output
 
 
-def test_who_leaves_in_order_ends_nobody():
+def test_a_rank_that_finishes_does_not_end_the_others():
     codes, output = together(work, "done")
     assert codes == [0, 0]
     assert sorted(output.splitlines()[-2:]) == ["rank 0 has done its work", "rank 1 has done its work"]
 
 
-def test_lightnings_own_watch_leaves_the_first_word_to_this_one(monkeypatch: pytest.MonkeyPatch):
+def test_lightnings_observer_is_slower_than_the_rank_watch(monkeypatch: pytest.MonkeyPatch):
     ended: list[Any] = []
     monkeypatch.setattr(_ChildProcessObserver, "_terminate_all", lambda watch: ended.append(watch))
     child: Any = SimpleNamespace(pid=1, returncode=None, poll=lambda: None)
     _ChildProcessObserver(os.getpid(), [child], sleep_period=0.05).start()  # type: ignore[arg-type]
-    _slow_down_lightnings_watch()
+    _slow_down_lightnings_observer()
     time.sleep(0.5)  # The look that was already due finds the child alive.
     child.returncode = -9
     time.sleep(0.5)

@@ -201,7 +201,7 @@ def test_a_checkpoint_holds_the_adapter_alone(tokenizer: Any, tmp_path: Path, to
     assert sum(tensors["exp_avg"].numel() for tensors in moments.values()) == numbers
 
 
-def test_an_adapter_put_beside_the_weights_of_another_folder_is_told(
+def test_an_adapter_beside_the_weights_of_another_folder_is_reported(
     tmp_path: Path, model_path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = save(adapted(model_path), tmp_path / "a.ckpt")
@@ -276,14 +276,14 @@ def test_a_checkpoint_that_does_not_fit_is_refused_in_a_sentence(
         ),
     ],
 )
-def test_a_setting_that_makes_no_adapter_is_told_in_a_sentence(
+def test_an_invalid_setting_of_an_adapter_is_a_user_error(
     model_path: str, settings: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(UserError, match=sentence):
         adapted(model_path, LoRA(**settings))
 
 
-def test_without_peft_a_sentence_says_what_to_install(model_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_peft_the_error_names_the_package_to_install(model_path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(
         UserError, match=r"model\.lora\.r=2 needs the package peft: pip install .*'\.\[lora\]', or train all"

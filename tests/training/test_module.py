@@ -151,7 +151,7 @@ def ticking(start: float = 0.0, tick: float = 1.0) -> Any:
     return SimpleNamespace(perf_counter=lambda: next(readings))
 
 
-def test_an_update_says_where_its_time_went(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_update_logs_the_seconds_of_its_phases(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(f"{MODULE}.PhaseClock", lambda device: PhaseClock(device, ticking().perf_counter))
     monkeypatch.setattr(f"{MODULE}.time", ticking(tick=60.0))
     monkeypatch.setattr("envtune.training.datamodule.time", ticking(tick=8.0))

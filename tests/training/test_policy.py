@@ -226,13 +226,13 @@ def test_a_folder_without_a_configuration_is_named(tmp_path):
         loaded(str(tmp_path))
 
 
-def test_a_model_that_is_no_causal_language_model_is_named(tmp_path):
+def test_a_model_that_is_not_a_causal_language_model_is_a_user_error(tmp_path):
     T5Config().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="is a 't5' model, not a causal language model"):
         loaded(str(tmp_path))
 
 
-def test_a_model_of_an_unknown_kind_is_named(tmp_path):
+def test_a_model_of_an_unknown_type_is_a_user_error(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "no_such_model"}))
     with pytest.raises(ValueError, match="has no configuration that can be read"):
         loaded(str(tmp_path))

@@ -190,7 +190,7 @@ def test_the_checkpoint_that_is_resumed_stays_and_a_damaged_or_later_one_beside_
 @pytest.mark.parametrize(
     "text", ["kl,step\n0.5,1.0\n", "kl;step\n0.5;1\n", "kl,step\n0.5,\n", "\ufeffstep,kl\n1,0.5\n"]
 )
-def test_metrics_that_another_program_has_written_are_told_and_stay(tmp_path: Path, text: str):
+def test_metrics_of_another_program_are_a_user_error_and_are_kept(tmp_path: Path, text: str):
     folder = written_run(tmp_path)
     (folder / "csv/metrics.csv").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=r"csv/metrics\.csv is not as the run wrote it \(.*\): restore it, or move"):

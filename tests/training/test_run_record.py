@@ -59,7 +59,7 @@ def test_the_commit_is_what_git_describes(
     assert asked == [("git", Path(run_record.__file__).parent)]
 
 
-def test_a_continuation_is_added_to_the_record_and_what_differs_is_told(
+def test_a_resume_is_added_to_the_record_with_a_warning_about_differences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     start = tmp_path / "checkpoints/last.ckpt"
@@ -79,7 +79,7 @@ def test_a_continuation_is_added_to_the_record_and_what_differs_is_told(
     assert told == [("second", 5, []), ("second", 5, changes)]
 
 
-def test_a_continuation_whose_prompts_are_written_otherwise_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_a_resume_with_another_chat_template_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     start = tmp_path / "checkpoints/last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"global_step": 5}, start)
     begun, edited = Pieces("<s>\n", "", "<a>", "</s>"), Pieces("<s>Be kind.\n", "", "<a>", "</s>")
@@ -92,7 +92,7 @@ def test_a_continuation_whose_prompts_are_written_otherwise_is_told(tmp_path: Pa
     assert caplog.messages[0].endswith(r"one: chat_template.before_system was '<s>\n' and is '<s>Be kind.\n'")
 
 
-def test_what_an_older_record_does_not_have_is_no_difference():
+def test_keys_that_an_older_record_lacks_are_not_differences():
     now = {"settings": {}, "python": "3.11", "chat_template": {"before_system": "<s>"}}
     assert differences({"settings": {}, "python": "3.11"}, now) == []
 
@@ -101,7 +101,7 @@ def test_what_an_older_record_does_not_have_is_no_difference():
     "content",
     [b"", b'{"settings": {', b"[]", b'{"settings": []}', b'{"continued": 3}', b"\0", b"[" * 9000, b"\xff\xfe"],
 )
-def test_a_broken_record_is_told_in_a_sentence_and_stays(tmp_path: Path, content: bytes):
+def test_a_damaged_record_is_a_user_error_and_is_kept(tmp_path: Path, content: bytes):
     start = tmp_path / "checkpoints/last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"global_step": 5}, start)
     (tmp_path / "run.json").write_bytes(content)
@@ -112,9 +112,7 @@ def test_a_broken_record_is_told_in_a_sentence_and_stays(tmp_path: Path, content
     assert (tmp_path / "run.json").read_bytes() == content
 
 
-def test_a_record_is_kept_as_it_is_when_a_run_goes_on_and_steers_no_terminal(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-):
+def test_a_resume_keeps_the_record_and_escapes_control_characters(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     start = tmp_path / "checkpoints/last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"global_step": 5}, start)
     begun = {
@@ -130,7 +128,7 @@ def test_a_record_is_kept_as_it_is_when_a_run_goes_on_and_steers_no_terminal(
     assert caplog.messages[0].isprintable()
 
 
-def test_how_long_a_run_is_and_where_it_lies_is_no_difference():
+def test_length_and_folder_of_a_run_are_not_differences():
     def record(home: str, steps: int, logger: str) -> dict[str, Any]:
         settings = {"run_folder": home, "best": f"{home}/best.ckpt", "trainer": {"max_steps": steps}, "logger": logger}
         return {"settings": settings | {"tags": [home], "ckpt_path": home}}

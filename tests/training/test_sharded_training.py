@@ -20,7 +20,7 @@ from envtune.errors import UserError
 from envtune.training.model.fsdp_strategy import FSDP2Strategy
 from envtune.training.model.lora import LoRA, add_adapter
 from envtune.training.model.policy import Policy
-from envtune.training.model.sharding import divide, whole
+from envtune.training.model.sharding import full_tensor, shard_model
 from envtune.training.model.weights import load_stage_weights
 from envtune.training.module import GRPOModule
 from envtune.training.run_folder.checkpoint_io import AtomicCheckpointIO, damage_of, update_of
@@ -79,14 +79,15 @@ def play(folder: Path) -> None:
         resumed.save_checkpoint(folder / f"{name}_resumed.ckpt")
         load_stage_weights(resumed.lightning_module.policy.model, str(folder / f"{name}_1.ckpt"))
         state = resumed.lightning_module.policy.model.state_dict().items()
-        restored = {weight_name: whole(weight) for weight_name, weight in state}
+        restored = {weight_name: full_tensor(weight) for weight_name, weight in state}
         torch.save({"sampled": sampled, "restored": restored}, folder / f"{name}_{resumed.global_rank}.pt")
     for name, kind in MIXED.items():
         trainer = sharded(folder, module := toy_module(checkpointing=True, **kind), 0, precision="bf16-mixed")
         assert {weight.dtype for weight in module.policy.model_to_sample().parameters()} == {torch.bfloat16}
         logprobs, gradients = mixed_pass(module.policy)
         torch.save(
-            (logprobs, [whole(gradient) for gradient in gradients]), folder / f"mixed {name}_{trainer.global_rank}.pt"
+            (logprobs, [full_tensor(gradient) for gradient in gradients]),
+            folder / f"mixed {name}_{trainer.global_rank}.pt",
         )
 
 
@@ -135,7 +136,7 @@ def test_two_updates_are_those_of_one_process_with_the_same_groups(left: Path, t
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_run_that_was_interrupted_goes_on_exactly(left: Path, name: str) -> None:
+def test_an_interrupted_sharded_run_is_resumed_exactly(left: Path, name: str) -> None:
     resumed, unbroken = read(left / f"{name}_resumed.ckpt"), read(left / f"{name}_2.ckpt")
     assert_same(resumed["state_dict"], unbroken["state_dict"], 0)
     for number, values in unbroken["optimizer_states"][0]["state"].items():
@@ -185,12 +186,12 @@ def test_layers_in_bfloat16_give_the_gradients_of_autocast(left: Path, name: str
     assert error < 0.05 * size
 
 
-def test_a_model_whose_layers_are_not_known_is_refused_in_a_sentence() -> None:
+def test_a_model_with_unknown_layers_is_a_user_error() -> None:
     class Unknown(torch.nn.Linear):
         pass
 
-    with pytest.raises(UserError, match=r"Unknown has no decoder layers of transformers' own.*or trainer=ddp"):
-        divide(torch.nn.Identity(), Unknown(2, 2), None, None)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"Unknown does not have transformers' own decoder layers.*or trainer=ddp"):
+        shard_model(torch.nn.Identity(), Unknown(2, 2), None, None)  # type: ignore[arg-type]
 
 
 def test_a_precision_that_it_does_not_know_is_refused_in_a_sentence() -> None:

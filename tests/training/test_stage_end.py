@@ -52,7 +52,7 @@ def test_the_reason_is_the_limit_that_was_reached(
     assert ended(tokenizer, tmp_path, {}, **limits).reason == reason
 
 
-def test_the_rule_that_ended_the_stage_is_its_reason_and_a_collapse_is_told(tokenizer: Any, tmp_path: Path) -> None:
+def test_the_rule_that_ended_the_stage_is_its_reason_and_a_collapse_is_recorded(tokenizer: Any, tmp_path: Path) -> None:
     rule, guard = TransitionRule(min_updates=0, max_updates=1), CollapseGuard()
     transition = StageTransition(rule, guard, METRIC, "stop", str(tmp_path / "best.ckpt"))
     trainer = toy_trainer(tmp_path, [transition], val_check_interval=1, limit_val_batches=1.0, max_steps=5)

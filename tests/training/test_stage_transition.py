@@ -46,7 +46,7 @@ class WeightsByUpdate(Callback):
         self.kept[trainer.global_step] = torch.cat(weights)
 
 
-def test_a_stage_ends_at_the_validation_after_its_last_update_and_says_why(tokenizer: Any, tmp_path: Path) -> None:
+def test_a_stage_ends_at_the_validation_after_max_updates_with_a_reason(tokenizer: Any, tmp_path: Path) -> None:
     ended = transition(tmp_path, min_updates=0, max_updates=2)
     trainer, _ = fit(tokenizer, tmp_path, ended, max_steps=5)
     assert trainer.global_step == 2
@@ -68,7 +68,7 @@ def test_a_stage_that_was_over_trains_no_further_when_it_is_continued(tokenizer:
     assert trainer.global_step == 0
 
 
-def test_a_stage_goes_on_without_a_reason_to_end(tokenizer: Any, tmp_path: Path) -> None:
+def test_a_stage_continues_without_a_reason_to_end(tokenizer: Any, tmp_path: Path) -> None:
     trainer, _ = fit(tokenizer, tmp_path, transition(tmp_path), max_steps=3)
     assert trainer.global_step == 3
 
@@ -109,7 +109,7 @@ def test_a_collapsed_run_goes_back_to_its_best_checkpoint_and_on(
         torch.testing.assert_close(given[-1].state_dict()[name], weight, atol=0, rtol=0)
 
 
-def test_from_a_gradient_that_is_no_number_the_run_goes_back_and_on(tokenizer: Any, tmp_path: Path) -> None:
+def test_a_non_finite_gradient_restores_the_best_checkpoint(tokenizer: Any, tmp_path: Path) -> None:
     best = BestCheckpoint(str(tmp_path))
     guarded, weights = transition(tmp_path, "restore"), WeightsByUpdate()
     callbacks, logger = (BrokenGradient(1), best, guarded, weights), CSVLog(str(tmp_path))
@@ -124,7 +124,7 @@ def test_from_a_gradient_that_is_no_number_the_run_goes_back_and_on(tokenizer: A
 
 
 @pytest.mark.parametrize("optimizer", [SGD, partial(torch.optim.AdamW, lr=0.1)])
-def test_a_gradient_that_is_no_number_stops_the_run_and_touches_no_weight(
+def test_a_non_finite_gradient_stops_the_run_and_changes_no_weights(
     tokenizer: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, optimizer: Any
 ) -> None:
     guarded, weights = transition(tmp_path, "restore"), WeightsByUpdate()
@@ -138,7 +138,7 @@ def test_a_gradient_that_is_no_number_stops_the_run_and_touches_no_weight(
     assert "grad_norm" not in trainer.callback_metrics
 
 
-def test_what_was_seen_is_part_of_the_checkpoint(tmp_path: Path) -> None:
+def test_the_history_of_signals_is_saved_in_the_checkpoint(tmp_path: Path) -> None:
     before, after = transition(tmp_path), transition(tmp_path)
     before._validations, before._gradient_norms = [0.1, 0.2], [3.0]
     before.reason, before.collapsed = "it is over", True
@@ -147,6 +147,6 @@ def test_what_was_seen_is_part_of_the_checkpoint(tmp_path: Path) -> None:
     assert after.state_dict() == seen | {"reason": "it is over", "collapsed": True}
 
 
-def test_an_unknown_answer_to_a_collapse_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_an_unknown_on_collapse_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="on_collapse='hope' must be one of stop, restore"):
         transition(tmp_path, "hope")

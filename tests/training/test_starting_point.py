@@ -37,7 +37,7 @@ def test_the_folder_of_a_curriculum_is_what_its_last_finished_stage_chose(tmp_pa
     assert find_checkpoint(str(tmp_path / "stage_1")) == first
 
 
-def test_what_is_not_there_is_told_with_what_is(tmp_path: Path):
+def test_a_missing_checkpoint_is_reported_with_the_existing_ones(tmp_path: Path):
     with pytest.raises(UserError, match=r"init_from=/nowhere does not exist; give a \.ckpt file or the folder"):
         find_checkpoint("/nowhere")
     with pytest.raises(UserError, match=r"holds no checkpoints/best\.ckpt; give the folder of a run that saved one"):
@@ -50,7 +50,7 @@ def test_what_is_not_there_is_told_with_what_is(tmp_path: Path):
 @pytest.mark.parametrize(
     "text", ["", "[{", "{}", "[1]", '[{"stage": "1"}]', '[{"stage": 1, "checkpoint": 3}]', "\0", "[" * 9000]
 )
-def test_a_broken_record_of_stages_is_told_in_a_sentence(tmp_path: Path, text: str):
+def test_a_damaged_record_of_stages_is_a_user_error(tmp_path: Path, text: str):
     (tmp_path / FILE).write_text(text)
     with pytest.raises(
         UserError, match=r"^[^\n]+stages\.json cannot be used \([^\n]+\): restore it from a copy, or give"
@@ -69,7 +69,7 @@ def test_a_record_of_stages_names_no_file_of_another_folder(tmp_path: Path, chec
         find_checkpoint(str(folder))
 
 
-def test_a_later_stage_says_that_it_starts_from_the_bare_model(tmp_path: Path):
+def test_a_later_stage_reports_a_start_from_the_base_model(tmp_path: Path):
     assert describe_start("3", "models/tiny", None, None, "2") == (
         "stage 3: policy and reference start from the bare model models/tiny (the curriculum would start them from a "
         "checkpoint of stage 2: init_from=…)"
@@ -79,7 +79,7 @@ def test_a_later_stage_says_that_it_starts_from_the_bare_model(tmp_path: Path):
     )
 
 
-def test_a_stage_says_which_checkpoint_it_starts_from_and_which_it_goes_on_from(tmp_path: Path):
+def test_a_stage_reports_the_checkpoints_it_starts_and_resumes_from(tmp_path: Path):
     best = touched(tmp_path / "checkpoints/best.ckpt")
     start = describe_start("3", "models/tiny", str(tmp_path), None, "2")
     assert start == f"stage 3: policy and reference start from {best}"

@@ -93,7 +93,7 @@ def test_a_clock_that_is_right_is_followed(tmp_path: Path, monkeypatch: pytest.M
     assert [step for step, *_ in curve(tmp_path / "other")] == [0, 1, 2]
 
 
-def test_a_full_disk_is_told_by_the_call_that_writes_and_what_was_written_before_stays(tmp_path: Path):
+def test_a_full_disk_raises_in_the_writing_call_and_keeps_earlier_events(tmp_path: Path):
     log = TensorBoardLog(str(tmp_path / "tensorboard"))
     log.log_metrics({"kl": 0.5}, step=1)
     log.save()

@@ -136,7 +136,7 @@ def test_a_signal_to_a_forked_process_does_not_end_its_parent():
     assert ended(process) == (0, "after True\n", "")
 
 
-def test_a_program_that_handles_a_signal_itself_goes_on_doing_so():
+def test_a_signal_that_the_program_handles_is_left_to_it():
     own = "signal.signal(signal.SIGTERM, lambda *_: print('begun mine', flush=True))\n"
     process = launched(own + PROGRAM, "waits", "10")
     assert process.stdout

@@ -33,7 +33,7 @@ def test_a_stage_is_over_when_validation_stands_still_and_gradients_are_steady()
     ],
     ids=["too early", "still gaining", "too few validations", "too few updates", "gradients jump"],
 )
-def test_a_stage_goes_on_while_one_of_the_conditions_is_open(updates: int, validations: list, norms: list) -> None:
+def test_a_stage_continues_until_all_conditions_hold(updates: int, validations: list, norms: list) -> None:
     assert RULE.judge(updates, validations, norms).reason is None
 
 
@@ -41,11 +41,11 @@ def test_the_spread_is_the_middle_eighty_percent_over_the_median_of_the_newest_n
     assert RULE.judge(10, [], [99.0, *RISING]).spread == pytest.approx((1.81 - 1.09) / 1.45)
 
 
-def test_a_fall_of_validation_is_no_gain() -> None:
+def test_a_fall_of_validation_is_a_negative_gain() -> None:
     assert RULE.judge(10, [0.4, 0.2, 0.1], STEADY).gain == pytest.approx(-0.2)
 
 
-def test_a_stage_is_over_at_its_last_update_whatever_the_signals() -> None:
+def test_a_stage_is_over_at_max_updates_regardless_of_the_signals() -> None:
     rule = TransitionRule(min_updates=0, max_updates=5)
     assert rule.judge(4, [], []).reason is None
     assert rule.judge(5, [], []).reason == "5 updates are the most that this stage may take"
@@ -78,14 +78,14 @@ def test_a_large_kl_is_a_collapse_from_the_first_update_on() -> None:
         ({"max_updates": 5}, "max_updates=5 must be min_updates=20 or more"),
     ],
 )
-def test_settings_out_of_range_are_told_in_a_sentence(settings: dict, message: str) -> None:
+def test_settings_out_of_range_are_user_errors(settings: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         TransitionRule(**settings)
     with pytest.raises(UserError, match="max_kl=0 must be a number above 0"):
         CollapseGuard(max_kl=0)
 
 
-def test_what_the_rule_waits_for_is_told_with_both_signals() -> None:
+def test_the_description_of_the_rule_has_both_signals() -> None:
     assert RULE.describe(4, RULE.judge(4, [0.1, 0.3], [])) == (
         "gain of validation unknown yet (plateau: at most 0.01), spread of the gradient norm unknown yet (stable: "
         "at most 0.5), 4 updates (at least 10)"

@@ -42,7 +42,7 @@ def test_the_last_update_is_that_of_the_nearest_limit(
     assert last_update(trainer, module) == last == trainer.global_step
 
 
-def test_what_is_measured_unlogged_is_on_no_curve(tokenizer: Any, tmp_path: Path) -> None:
+def test_with_logging_disabled_no_curve_gets_a_point(tokenizer: Any, tmp_path: Path) -> None:
     logger = CSVLogger(tmp_path, name="csv", version="")
     trainer, module = toy_trainer(tmp_path, limit_val_batches=1.0, logger=logger), toy_module()
     with logging_disabled(trainer, True):

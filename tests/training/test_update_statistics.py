@@ -73,12 +73,12 @@ def test_the_effective_number_of_episodes_is_that_of_their_products():
     assert values["sampling/ess_sequence"] == pytest.approx(64 / 40 / 2)
 
 
-def test_the_product_of_a_long_episode_is_no_number_but_its_share_is():
+def test_the_effective_share_is_finite_where_the_ratio_of_an_episode_overflows():
     # 1.5 to the 2000th is above the greatest float64; against it the other episode counts for nothing.
     assert measured([1.5] * 2000, [1.0])["sampling/ess_sequence"] == pytest.approx(0.5)
 
 
-def test_agreement_is_told_by_turn():
+def test_the_mismatch_is_logged_by_turn():
     # Turn 0 holds the ratios 2 and 1 of two episodes, turn 2 the ratio 0.5; the last token's turn is not known.
     values = measured([2.0, 0.5], [1.0, 4.0], turns=[[0, 2], [0, NO_TURN]])
     by_turn = {name: value for name, value in values.items() if "turn_" in name}
@@ -99,7 +99,7 @@ def test_agreement_is_told_by_turn():
         ("mask", [0.0, 0.5, 1.0], 1 / 3),
     ],
 )
-def test_a_correction_tells_its_mean_weight_what_the_cap_changed_and_the_tokens_it_leaves(
+def test_a_correction_logs_mean_weight_capped_share_and_effective_sample_size(
     importance: str, weights: list[float], bounded: float
 ):
     values = measured([4.0, 0.5], [1.0], importance=importance, cap=3.0)
@@ -110,5 +110,5 @@ def test_a_correction_tells_its_mean_weight_what_the_cap_changed_and_the_tokens_
     assert values["sampling/is_ratio_max"] == pytest.approx(4)
 
 
-def test_without_a_correction_there_is_none_to_tell_of():
+def test_without_a_correction_no_weights_are_logged():
     assert not any(name.startswith("importance/") for name in measured([4.0]))

@@ -13,8 +13,7 @@ from envtune.checked import checked
 from envtune.errors import UserError
 from envtune.training.reporting.metrics import ValidationName
 from envtune.training.run_folder.checkpoint_io import previous_of
-
-BEST_CHECKPOINT = "best.ckpt"
+from envtune.training.run_folder.checkpoint_names import BEST_CHECKPOINT
 
 
 @checked
@@ -54,16 +53,19 @@ class BestCheckpoint(Checkpoint):
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        metrics = trainer.callback_metrics
-        if self._monitor not in metrics:
-            names = ", ".join(sorted(name for name in metrics if name.startswith("val/")))
-            raise UserError(f"callbacks.best.monitor={self._monitor} is not a result of validation; use one of {names}")
-        measured, best = float(metrics[self._monitor]), self.value
+        measured, best = self._measure(trainer), self.value
         better = best is None or (measured > best if self._mode == "max" else measured < best)
         replaces_start = measured == best and self.update == getattr(module, "updates_before", 0)
         if better or replaces_start:
             trainer.save_checkpoint(self.path, weights_only=True)
             self.value, self.update = measured, trainer.global_step
+
+    def _measure(self, trainer: Trainer) -> float:
+        metrics = trainer.callback_metrics
+        if self._monitor not in metrics:
+            names = ", ".join(sorted(name for name in metrics if name.startswith("val/")))
+            raise UserError(f"callbacks.best.monitor={self._monitor} is not a result of validation; use one of {names}")
+        return float(metrics[self._monitor])
 
     @override
     def state_dict(self) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from pydantic import Field
 from envtune.checked import Count, EachOnce, checked
 from envtune.errors import UserError
 from envtune.training.curriculum.stage_end import StageEnd
-from envtune.training.resume.continued_run import LAST, resume_run
-from envtune.training.resume.last_checkpoint import LAST_CHECKPOINT
+from envtune.training.resume.continued_run import resume_run
 from envtune.training.resume.rollback import roll_back
+from envtune.training.run_folder.checkpoint_names import LAST, last_checkpoint_of
 from envtune.training.run_folder.stage_record import FILE, StageRecord, read_stage_records, write_stage_records
 
 log = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ def resume_stage(folder: Path, start: StageStart) -> str | None:
     if not start.interrupted:
         return None
     if any((start.folder / "checkpoints").glob("last*.ckpt")):
-        resume_run(folder, start.folder / "checkpoints" / LAST_CHECKPOINT)
+        resume_run(folder, last_checkpoint_of(start.folder))
         return LAST
     roll_back(start.folder, -1)
     roll_back(folder, start.updates_before if start.position > 1 else -1)

@@ -89,11 +89,7 @@ class RankWatch(Callback):
         process, key = f"process {os.getpid()} on {socket.gethostname()}", secrets.token_bytes(32)
         if trainer.global_rank == 0:
             self._listen(_LOOPBACK if on_one_machine else _ANYWHERE, key, process)
-            # Lightning's observer stays as a fallback; at its usual pace it may end the run before this one reports.
-            for thread in threading.enumerate():
-                if isinstance(thread, _ChildProcessObserver):
-                    # private: see the import.
-                    thread._sleep_period = _OBSERVER_PERIOD
+            _slow_down_lightnings_observer()
         else:
             ranks = gather((process, 0, b""))
             self._processes = [process for process, _, _ in ranks]
@@ -154,3 +150,11 @@ class RankWatch(Callback):
         rich.get_console().show_cursor()
         sys.stdout.flush()
         os._exit(1)
+
+
+def _slow_down_lightnings_observer() -> None:
+    """Keep Lightning's observer as a fallback; at its usual pace it may end the run before the rank is reported."""
+    for thread in threading.enumerate():
+        if isinstance(thread, _ChildProcessObserver):
+            # private: see the import.
+            thread._sleep_period = _OBSERVER_PERIOD

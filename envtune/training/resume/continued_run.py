@@ -11,14 +11,11 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from envtune.errors import UserError
 from envtune.files.atomic_file import atomic_file
-from envtune.training.resume.last_checkpoint import LAST_CHECKPOINT
 from envtune.training.resume.rollback import roll_back
 from envtune.training.run_folder.checkpoint_io import damage_of, previous_of, update_of
+from envtune.training.run_folder.checkpoint_names import CHECKPOINTS, LAST, LAST_CHECKPOINT, last_checkpoint_of
 
 log = logging.getLogger(__name__)
-
-# The value of `ckpt_path` for the newest checkpoint of the run folder.
-LAST = "last"
 
 
 def find_resume_checkpoint(ckpt_path: str | None, folder: str) -> Path | None:
@@ -32,7 +29,7 @@ def find_resume_checkpoint(ckpt_path: str | None, folder: str) -> Path | None:
     """
     if ckpt_path is None:
         return None
-    checkpoints = Path(folder) / "checkpoints"
+    checkpoints = Path(folder) / CHECKPOINTS
     path = checkpoints / LAST_CHECKPOINT if ckpt_path == LAST else Path(ckpt_path)
     is_own = path.resolve().is_relative_to(checkpoints.resolve())
     if ckpt_path != LAST:
@@ -64,7 +61,7 @@ def adopt_checkpoint(start: Path, folder: str) -> None:
 
     Without it, a run that is killed before its next checkpoint would restart from the beginning.
     """
-    own = Path(folder) / "checkpoints" / LAST_CHECKPOINT
+    own = last_checkpoint_of(folder)
     if not start.resolve().is_relative_to(own.parent.resolve()):
         with start.open("rb") as source, atomic_file(own, "wb", durable=True) as copy:
             shutil.copyfileobj(source, copy)
@@ -79,7 +76,7 @@ def resume_run(folder: Path, newest: Path | None = None) -> Path | None:
     Raises:
         UserError: there are checkpoints, but all are damaged.
     """
-    newest = newest or folder / "checkpoints" / LAST_CHECKPOINT
+    newest = newest or last_checkpoint_of(folder)
     start = _newest_intact(newest)
     if start:
         update = update_of(start)

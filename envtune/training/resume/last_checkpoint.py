@@ -18,8 +18,7 @@ from envtune.checked import checked
 from envtune.processes.collectives import gather
 from envtune.training.distributed.devices import require_same_device_count
 from envtune.training.run_folder.checkpoint_io import previous_of
-
-LAST_CHECKPOINT = "last.ckpt"
+from envtune.training.run_folder.checkpoint_names import LAST_CHECKPOINT
 
 
 @checked

@@ -10,6 +10,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from envtune.errors import UserError
 from envtune.files.atomic_file import PARTIAL
+from envtune.training.run_folder.checkpoint_names import last_checkpoint_of
 from envtune.training.run_folder.run_record import FILE, read_run_record
 
 
@@ -57,7 +58,7 @@ def recorded_files(folder: Path) -> Iterator[Path]:
     if "files" not in record:
         raise UserError(
             f"{folder / FILE} does not list the run's files, since an earlier version of envtune wrote it: start a new "
-            f"run from its checkpoint with ckpt_path={folder}/checkpoints/last.ckpt"
+            f"run from its checkpoint with ckpt_path={last_checkpoint_of(folder)}"
         )
     for pattern in record["files"]:
         if pattern and not Path(pattern).is_absolute() and ".." not in Path(pattern).parts and "**" not in pattern:

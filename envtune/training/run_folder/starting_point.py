@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from envtune.errors import UserError
+from envtune.training.run_folder.checkpoint_names import best_checkpoint_of
 from envtune.training.run_folder.stage_record import chosen_checkpoint_of
 
 
@@ -24,7 +25,7 @@ def find_checkpoint(init_from: str) -> Path:
         raise UserError(
             f"init_from={init_from} does not exist; give a .ckpt file or the folder of a run that saved one"
         )
-    found = chosen_checkpoint_of(path) or path / "checkpoints" / "best.ckpt"
+    found = chosen_checkpoint_of(path) or best_checkpoint_of(path)
     if found.is_file():
         return found
     others = sorted(str(other) for other in path.rglob("*.ckpt") if "rewound-" not in str(other))
