@@ -143,7 +143,7 @@ def test_files_that_are_missing_or_no_parquet_or_lack_the_column_are_told_in_one
         with pytest.raises(ParquetFileError, match=r"has no struct column extra_info.*its columns are prompt, id"):
             read_extra_info(path)
     path.unlink()
-    with pytest.raises(ParquetFileError, match=r"does not exist: write it with tools/prepare_data\.py, or set data\.path"):
+    with pytest.raises(ParquetFileError, match=r"does not exist: write it with tools/prepare_data\.py"):
         read_extra_info(path)
 
 
