@@ -13,7 +13,7 @@ from envtune.command_line.training_run import train_and_report
 
 @command("train", require_valid_run)
 def train(config: DictConfig) -> float | None:
-    """Train as the composed config says and return ``optimized_metric`` after training."""
+    """Train by the composed config and return ``optimized_metric`` after training."""
     return train_and_report(config)
 
 

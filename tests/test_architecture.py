@@ -30,8 +30,7 @@ def test_every_file_of_the_package_has_a_name_of_its_own():
 def test_every_class_of_the_package_has_a_name_of_its_own():
     trees = [ast.parse(path.read_text()) for path in (ROOT / "envtune").rglob("*.py")]
     classes = Counter(node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
-    public = {name: count for name, count in classes.items() if not name.startswith("_")}
-    assert [name for name, count in public.items() if count > 1] == []
+    assert [name for name, count in classes.items() if count > 1] == []
 
 
 def test_what_reads_and_plays_responses_cannot_run_text_as_code():

@@ -56,9 +56,9 @@ def _text_finding(task: Task, readable: ReadableTexts, place: Place, call: ToolC
     if place.parameter in CHOICES:
         return _choice_finding(task, readable, place, call, value)
     free = place.parameter in FREE_TEXT
-    told = next((q for m in readable.messages if (q := quotation(value, m))), None) if free else None
-    if told is not None and value.split() != told.split() and not passes_with(task, place, value, told):
-        return _altered(place, value, told)
+    quoted = next((q for m in readable.messages if (q := quotation(value, m))), None) if free else None
+    if quoted is not None and value.split() != quoted.split() and not passes_with(task, place, value, quoted):
+        return _altered(place, value, quoted)
     if is_readable(value, readable.stated) or passes_with(task, place, value, f"{value} (other)"):
         return None
     if any(is_readable(value, texts) for texts in readable.widening()):
@@ -75,8 +75,8 @@ def _text_finding(task: Task, readable: ReadableTexts, place: Place, call: ToolC
 def _number_finding(task: Task, readable: ReadableTexts, place: Place, call: ToolCall, value: float) -> Finding | None:
     if place.parameter in ("priority", "updates"):
         return _priority_finding(task, readable, place, call, value)
-    told = (*readable.messages, *readable.results)
-    if float(value) in numbers_in(told) or passes_with(task, place, value, value + 1):
+    quoted = (*readable.messages, *readable.results)
+    if float(value) in numbers_in(quoted) or passes_with(task, place, value, value + 1):
         return None
     if any(float(value) in numbers_in(texts) for texts in readable.widening()):
         return None
@@ -110,8 +110,8 @@ def _priority_finding(
     return Finding(Reason.UNSTATED_CHOICE, place.turn, str(value), text)
 
 
-def _altered(place: Place, value: str, told: str) -> Finding:
-    text = f"{place.parameter} is compared character by character with this text, where the agent reads {told!r}"
+def _altered(place: Place, value: str, quoted: str) -> Finding:
+    text = f"{place.parameter} is compared character by character with this text, where the agent reads {quoted!r}"
     return Finding(Reason.ALTERED_WORDING, place.turn, value, text)
 
 
