@@ -27,7 +27,7 @@ def test_a_returned_tensor_of_another_shape_than_annotated_raises(monkeypatch: p
     rows = KvRows()
     rows.lengths = [2, 1]
     monkeypatch.setattr(torch.Tensor, "masked_fill_", lambda zeros, held, lowest: zeros[:, :, None])
-    with pytest.raises(TypeCheckError, match="row 1 1 slot"):
+    with pytest.raises(TypeCheckError, match="row 1 1 token"):
         rows.bias_of_first(2, torch.device("cpu"))
 
 
