@@ -18,6 +18,7 @@ setup(
     package_data={"envtune": ["py.typed", "data/*.json", "models/tiny/*", "playground/phrases/*.json"]},
     install_requires=[
         "aiohttp>=3.9",
+        "docstring-parser>=0.16",
         "filelock>=3.12",
         "hydra-core>=1.3.2,<1.4",
         "jaxtyping>=0.3",
