@@ -1,8 +1,8 @@
-"""Immutable records of a benchmark entry: the task, its user turns and its tools."""
+"""Immutable records of a task, its user turns and its tools."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -13,15 +13,6 @@ class TextEnum(str, Enum):
 
     def __str__(self) -> str:
         return self.value
-
-
-class Category(TextEnum):
-    """The four kinds of multi-turn task (the paper calls them splits)."""
-
-    BASE = "base"
-    MISS_FUNC = "miss_func"
-    MISS_PARAM = "miss_param"
-    LONG_CONTEXT = "long_context"
 
 
 class Split(TextEnum):
@@ -38,7 +29,7 @@ class ToolCall:
 
     name: str
     arguments: Mapping[str, Any]
-    """By parameter. The toolbox copies mutable values before the call runs."""
+    """By parameter. A world copies mutable values before the call runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +39,42 @@ class ToolDocument:
     name: str
     description: str
     parameters: Mapping[str, Any]
-    """BFCL's JSON schema, whose outer type is ``dict``."""
+    """A JSON schema of the arguments by name. BFCL's has the outer type ``dict`` instead of ``object``."""
     response: Mapping[str, Any] = field(default_factory=dict)
-    toolbox: str = ""
+    domain: str = ""
     """The name of the class that has the tool."""
+
+
+Check = Callable[[Any, str], "bool | float"]
+"""Judges the end of a turn from the world's view and the agent's answer ("" without one): a share in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserTurn:
-    """One user message and the calls that answer it."""
+    """One user message and what answers it: the calls that the twin runs, or a check of the goal."""
 
     message: str
     """Empty if the turn only hands over ``new_tools``."""
-    ground_truth: tuple[ToolCall, ...]
-    """Empty if the turn should be answered without a call."""
+    ground_truth: tuple[ToolCall, ...] = ()
+    """Empty if the turn should be answered without a call, or has a check."""
     new_tools: tuple[str, ...] = ()
     """The names of tools that can be called from this turn on."""
+    check: Check | None = None
+    """Replaces the comparison with the twin, which still runs the ground truth for the turns that follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One benchmark entry."""
+    """One task: an initial state, the user's turns and the tools."""
 
     id: str
-    category: Category
-    scenario: int
-    """The number of the entry's story, which all four categories share."""
-    toolboxes: tuple[str, ...]
-    """The names of the tool classes involved."""
-    initial_state: Mapping[str, Any]
-    """The JSON that each tool class is loaded from, by its name."""
-    tools: tuple[ToolDocument, ...]
-    """The documents of all tools, including those handed over in a later turn."""
+    group: str
+    """The kind of task, such as ``base`` or ``miss_func``: stages choose tasks by it, and scores are reported by it."""
+    world: Any
+    """The initial state, in the form that the task's environment opens."""
     turns: tuple[UserTurn, ...]
+    tools: tuple[ToolDocument, ...] = ()
+    """The documents of all tools, including those handed over in a later turn."""
 
     def tools_offered_at(self, turn_index: int) -> tuple[ToolDocument, ...]:
         """Return the documents of the tools that can be called in a turn (index from 0)."""

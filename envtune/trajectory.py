@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from envtune.task import Category, TextEnum, ToolCall
+from envtune.task import TextEnum, ToolCall
 
 
 class FormatFault(TextEnum):
@@ -123,7 +123,7 @@ class TurnVerdict:
     """The facts that decide whether a turn has passed."""
 
     state: bool
-    """Every public attribute of every world equals the twin's."""
+    """The agent's world equals the twin's."""
     response: bool
     """The results of the turn's ground-truth calls are all among the agent's results so far."""
     called: bool
@@ -132,10 +132,14 @@ class TurnVerdict:
     """The turn has no ground-truth call."""
     answered: bool
     """The turn ended with an answer."""
+    checked: float | None = None
+    """The share of the turn, in [0, 1], that a check granted: it replaces the rules. None without a check."""
 
     @property
     def passed(self) -> bool:
         """The method's rule (paper, section 3.3): state and response match, or only an answer where no call is due."""
+        if self.checked is not None:
+            return self.checked >= 1
         if self.expects_answer:
             return self.answered and not self.called
         return self.state and self.response
@@ -143,11 +147,15 @@ class TurnVerdict:
     @property
     def passed_officially(self) -> bool:
         """BFCL's rule: a turn without ground truth is not judged; any other needs a call, state and response."""
+        if self.checked is not None:
+            return self.checked >= 1
         return self.expects_answer or (self.called and self.state and self.response)
 
-    def passed_under(self, rule: TurnRule) -> bool:
-        """Return whether the turn has passed by a rule."""
-        return self.passed_officially if rule is TurnRule.OFFICIAL else self.passed
+    def credit(self, rule: TurnRule) -> float:
+        """Return the share of the turn that counts by a rule; only a check grants other shares than 0 and 1."""
+        if self.checked is not None:
+            return self.checked
+        return float(self.passed_officially if rule is TurnRule.OFFICIAL else self.passed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +203,8 @@ class Trajectory:
     """The record of one finished episode."""
 
     task_id: str
-    category: Category
+    group: str
+    """The group of the task."""
     turn_count: int
     """The number of turns of the task."""
     turns: tuple[Turn, ...]
@@ -255,7 +264,7 @@ class Trajectory:
 
     def progress_under(self, rule: TurnRule) -> float:
         """Return the progress, in [0, 1], by another rule for a passed turn."""
-        return sum(turn.verdict.passed_under(rule) for turn in self.turns) / self.turn_count
+        return sum(turn.verdict.credit(rule) for turn in self.turns) / self.turn_count
 
     @property
     def success(self) -> bool:

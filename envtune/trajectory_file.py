@@ -13,7 +13,7 @@ from typing import Any
 
 from envtune.files.atomic_file import atomic_file
 from envtune.files.json_lines import read_objects
-from envtune.task import Category, ToolCall
+from envtune.task import ToolCall
 from envtune.trajectory import (
     Action,
     EpisodeEnd,
@@ -40,9 +40,13 @@ def to_json(trajectory: Trajectory, with_tokens: bool = False) -> dict[str, Any]
 
     The derived values ``success`` and ``progress``, and ``recovered`` of each hint, are included.
     """
-    record = asdict(trajectory if with_tokens else replace(trajectory, tokens=None))
+    fields = asdict(trajectory if with_tokens else replace(trajectory, tokens=None))
+    # Files have called the group `category` since before there were other environments than BFCL.
+    record = {"category" if name == "group" else name: value for name, value in fields.items()}
     record |= {"success": trajectory.success, "progress": trajectory.progress}
     for turn, written in zip(trajectory.turns, record["turns"], strict=True):
+        if turn.verdict.checked is None:
+            del written["verdict"]["checked"]
         for step, written_step in zip(turn.steps, written["steps"], strict=True):
             written_step["action"]["kind"] = _kind(step.action)
     hints = [result["hint"] for turn in record["turns"] for step in turn["steps"] for result in step["results"]]
@@ -59,7 +63,7 @@ def from_json(record: Mapping[str, Any]) -> Trajectory:
     """
     return Trajectory(
         task_id=record["task_id"],
-        category=Category(record["category"]),
+        group=record["category"],
         turn_count=record["turn_count"],
         turns=tuple(_turn(turn) for turn in record["turns"]),
         end=EpisodeEnd(record["end"]),

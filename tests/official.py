@@ -25,8 +25,8 @@ from bfcl_eval.eval_checker.multi_turn_eval.multi_turn_checker import (
 )
 from bfcl_eval.eval_checker.multi_turn_eval.multi_turn_utils import execute_multi_turn_func_call
 
-from envtune.data.bfcl import package_data
-from envtune.environment.worlds import TOOLBOXES
+from envtune.bfcl.benchmark import package_data
+from envtune.bfcl.worlds import TOOLBOXES
 
 Turns = list[list[list[str]]]
 """[turn][step][call string]."""

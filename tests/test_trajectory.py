@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from envtune.task import Category, ToolCall
+from envtune.bfcl.category import Category
+from envtune.task import ToolCall
 from envtune.trajectory import (
     EpisodeEnd,
     Hint,

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envtune import trajectory_file
+from envtune.bfcl.category import Category
 from envtune.errors import UserError
 from envtune.files.atomic_file import WriteError
-from envtune.task import Category, ToolCall
+from envtune.task import ToolCall
 from envtune.trajectory import (
     Action,
     EpisodeEnd,

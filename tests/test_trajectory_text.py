@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from envtune.task import Category, ToolCall
+from envtune.bfcl.category import Category
+from envtune.task import ToolCall
 from envtune.trajectory import (
     EpisodeEnd,
     FinalAnswer,

@@ -10,6 +10,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
+from envtune.bfcl.category import Category
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
+from envtune.bfcl.scenario import Scenario
 from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import Template
 from envtune.environment.augmentation import Augmentation
@@ -17,7 +20,7 @@ from envtune.environment.augmentation.none import NoAugmentation
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.rollout.collector import Collector
 from envtune.rollout.generator import Advance, Completion, Generator, Request
-from envtune.task import Category, Split, Task, ToolCall, ToolDocument, UserTurn
+from envtune.task import Split, Task, ToolCall, ToolDocument, UserTurn
 from envtune.trajectory import Trajectory
 
 # These tensors are too small for a second thread to be worth its start.
@@ -29,7 +32,7 @@ CHATML = (
 )
 STYLE = PromptStyle("compact", "short")
 DOCUMENTS = tuple(
-    ToolDocument(name, f"Does {name}.", {"type": "dict", "properties": {}}, toolbox="GorillaFileSystem")
+    ToolDocument(name, f"Does {name}.", {"type": "dict", "properties": {}}, domain="GorillaFileSystem")
     for name in ("mkdir", "ls")
 )
 MKDIR = '<think>I make it.</think><tool_call>[{"name": "mkdir", "arguments": {"dir_name": "a"}}]</tool_call>'
@@ -54,7 +57,7 @@ def toy_task(number: int = 0, category: Category = Category.BASE) -> Task:
         UserTurn(f"Task {number}: make a.", (ToolCall("mkdir", {"dir_name": "a"}),)),
         UserTurn("What is here?", (ToolCall("ls", {}),)),
     )
-    return Task(f"toy_{number}", category, number, ("GorillaFileSystem",), {}, DOCUMENTS, turns)
+    return Task(f"toy_{number}", category, Scenario(number, ("GorillaFileSystem",), {}), turns, DOCUMENTS)
 
 
 def toy_tokenizer() -> Any:
@@ -136,7 +139,9 @@ def toy_collector(
         "max_response_tokens": 512,
         "max_completion_tokens": 96,
     }
-    return Collector(generator, Template(tokenizer, STYLE), augmentation or NoAugmentation(), **(limits | settings))
+    return Collector(
+        generator, Template(tokenizer, STYLE), BFCL_ENVIRONMENT, augmentation or NoAugmentation(), **(limits | settings)
+    )
 
 
 class ToyTasks:

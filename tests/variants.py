@@ -9,7 +9,7 @@ from typing import Any
 
 from official import Turns
 
-from envtune.environment.toolbox import PARAMETERS
+from envtune.bfcl.toolbox import PARAMETERS
 from envtune.task import Task
 
 WRITES = {
@@ -87,21 +87,21 @@ def argument_changed(task: Task, turns: CallTurns) -> Turns:
 
 
 def extra_write(task: Task, turns: CallTurns) -> Turns:
-    return as_steps([[*turns[0], WRITES[task.toolboxes[0]]], *turns[1:]])
+    return as_steps([[*turns[0], WRITES[task.world.toolboxes[0]]], *turns[1:]])
 
 
 def extra_read(task: Task, turns: CallTurns) -> Turns:
-    return as_steps([[READS[task.toolboxes[0]], *turn] for turn in turns])
+    return as_steps([[READS[task.world.toolboxes[0]], *turn] for turn in turns])
 
 
 def calls_where_none_are_due(task: Task, turns: CallTurns) -> Turns:
     """A read in every turn without ground truth; where there is none, in a turn that should be empty, a write too."""
-    own = task.toolboxes[-1]
+    own = task.world.toolboxes[-1]
     return as_steps([turn or [READS[own], WRITES[own]] for turn in turns])
 
 
 def reads_where_none_are_due(task: Task, turns: CallTurns) -> Turns:
-    return as_steps([turn or [READS[task.toolboxes[-1]]] for turn in turns])
+    return as_steps([turn or [READS[task.world.toolboxes[-1]]] for turn in turns])
 
 
 def unknown_tool(task: Task, turns: CallTurns) -> Turns:
@@ -149,7 +149,7 @@ VARIANTS: tuple[Callable[[Task, CallTurns], Turns], ...] = (
 def mixed(task: Task, turns: CallTurns, draw: random.Random) -> Turns:
     """Each call is kept, dropped, doubled, changed, moved to another turn or replaced, as ``draw`` has it."""
     played: CallTurns = [[] for _ in turns]
-    strangers = [call for own in task.toolboxes for call in (WRITES[own], READS[own])] + ["no_such_tool(a=1)"]
+    strangers = [call for own in task.world.toolboxes for call in (WRITES[own], READS[own])] + ["no_such_tool(a=1)"]
     for index, turn in enumerate(turns):
         for call in turn:
             kind = draw.choices(("keep", "drop", "double", "change", "move", "stranger"), (80, 4, 3, 5, 4, 4))[0]

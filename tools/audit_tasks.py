@@ -4,8 +4,8 @@
     python tools/audit_tasks.py --write audit.json     # also write the list
     python tools/audit_tasks.py --scenarios 4,49,188 --show
 
-docs/audit.md defines the reasons. The package contains the list as envtune/data/bfcl_audit.json; tools/evaluate.py and
-tools/score.py report scores with and without its tasks.
+docs/audit.md defines the reasons. The package contains the list (envtune/bfcl/audit/bfcl_audit.json); tools/evaluate.py
+and tools/score.py report scores with and without its tasks.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks
+from envtune.bfcl.audit.finding import Finding, Reason
+from envtune.bfcl.audit.published import audit, by_scenario, written_list
+from envtune.bfcl.benchmark import load_bfcl_tasks
+from envtune.bfcl.category import CATEGORIES
 from envtune.errors import UserError
-from envtune.evaluation.audit.finding import Finding, Reason
-from envtune.evaluation.audit.published import audit, by_scenario, written_list
 from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
 from envtune.report_text import console as report_console
@@ -76,11 +77,11 @@ def _counts(names: Sequence[str]) -> list[str]:
 
 def _chosen(tasks: Sequence[Task], scenarios: str | None) -> list[Task]:
     """Return the tasks of the scenarios; raise UserError for a number that is not a scenario."""
-    known = {str(task.scenario) for task in tasks}
+    known = {str(task.world.number) for task in tasks}
     names = known if scenarios is None else [name.strip() for name in scenarios.split(",")]
     if unknown := [name for name in names if name not in known]:
         raise UserError(f"--scenarios {scenarios}: {unknown[0]!r} is not a scenario, give numbers from 0 to 199")
-    return [task for task in tasks if str(task.scenario) in names]
+    return [task for task in tasks if str(task.world.number) in names]
 
 
 def _show(console: Console, findings: Mapping[str, Sequence[Finding]]) -> None:

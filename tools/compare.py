@@ -24,15 +24,13 @@ from rich.table import Table
 
 from envtune.errors import UserError
 from envtune.evaluation.sweeps import plots
-from envtune.evaluation.sweeps.runs import POINTS, Setting, Sweep, read_sweep
+from envtune.evaluation.sweeps.runs import POINTS, Setting, Sweep, groups_of, read_sweep
 from envtune.files.atomic_file import WriteError, atomic_file
 from envtune.program import run_program
 from envtune.report_text import console, csv_text, markdown_table, percent, table
 from envtune.statistics.seeds import SeedMean, mean_over_seeds
-from envtune.task import Category
 
 MEASURES = {"success": "tasks passed", "progress": "turns passed"}
-GROUPS = ("overall", *(str(category) for category in Category))
 EXPLANATIONS = (
     "±: half of the 95% interval, Student's t over seeds; a single seed has none, and seeds with equal scores get one "
     "without width. It covers the variation of training, not that over tasks.",
@@ -43,7 +41,7 @@ COLUMNS = ("setting", "measure", "validation", "category", "seeds", "mean", "low
 DIFFERENCES = ("baseline", "paired_seeds", "difference", "difference_low", "difference_high")
 
 Key = tuple[str, str, str, str]
-"""Setting, measure, validation (one of `POINTS`) and category."""
+"""Setting, measure, validation (one of `POINTS`) and group of tasks."""
 Means = dict[Key, SeedMean]
 """Shares in [0, 1], or differences of them."""
 
@@ -104,7 +102,7 @@ def compare(settings: Iterable[Setting], baseline: Setting | None) -> tuple[Mean
     for measure in MEASURES:
         for setting in settings:
             for point in POINTS:
-                for group in GROUPS:
+                for group in groups_of(setting.runs):
                     name, key = f"val/{measure}/{group}", (setting.name, measure, point, group)
                     values = setting.validated(name, point)
                     if values:
@@ -128,7 +126,7 @@ def grids(sweep: Sweep, means: Means, differences: Means, baseline: Setting | No
 
 
 def _grid(sweep: Sweep, title: str, measure: str, values: Means, signed: bool = False) -> Grid:
-    groups = [group for group in GROUPS if any(key[1] == measure and key[3] == group for key in values)]
+    groups = [group for group in groups_of(sweep.runs) if any(key[1] == measure and key[3] == group for key in values)]
     lines = []
     for setting in sweep.settings:
         for point in POINTS:

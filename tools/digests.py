@@ -180,8 +180,10 @@ def verdicts(recorded: Iterable[tuple[Task, Calls]]) -> list[dict[str, Any]]:
 
 def play(task: Task, turns: Calls) -> dict[str, Any]:
     """Return the record of an episode with hints in which every turn ends with an answer."""
-    hints = instantiate(OmegaConf.load("conf/augmentation/actionable.yaml")).for_episode(0)
-    episode = Episode(task, parse, hints, STEP_LIMIT)
+    environment, augmentation = (
+        instantiate(OmegaConf.load(f"conf/{name}.yaml")) for name in ("environment/bfcl", "augmentation/actionable")
+    )
+    episode = Episode(environment, task, parse, augmentation.for_episode(environment, task, 0), STEP_LIMIT)
     opening = [episode.reset().text]
     for calls in turns:
         for call in calls:

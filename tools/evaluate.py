@@ -27,10 +27,10 @@ from envtune import trajectory_file
 from envtune.checked import Among, checked
 from envtune.command_line.command import command
 from envtune.command_line.composed_config import require_component
+from envtune.environment.protocol import AuditedSource
 from envtune.errors import UserError
-from envtune.evaluation.audit.published import listed_tasks
 from envtune.evaluation.plan import Plan
-from envtune.evaluation.scores import Score, audited_scores, scores_by_category, scores_table
+from envtune.evaluation.scores import Score, audited_scores, scores_by_group, scores_table
 from envtune.files.atomic_file import atomic_file
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.statistics.intervals import LEVEL, METHODS
@@ -84,7 +84,8 @@ def evaluate(config: DictConfig) -> None:
     trajectories = _play(plan, collector, requests)
     seconds = time.perf_counter() - started
 
-    scores, audited = scores_by_category(trajectories), audited_scores(trajectories, listed_tasks())
+    left_out = source.left_out() if isinstance(source, AuditedSource) else frozenset()
+    scores, audited = scores_by_group(trajectories), audited_scores(trajectories, left_out)
     folder = Path(config.run_folder)
     trajectory_file.write(folder / "trajectories.jsonl", map(trajectory_file.to_json, trajectories))
     with atomic_file(folder / "scores.json") as file:

@@ -23,13 +23,13 @@ import envtune.process_start
 
 import rich
 
-from envtune.data.bfcl import load_bfcl_tasks
-from envtune.evaluation.listed_models import NO_KEY
-from envtune.evaluation.official.bfcl_program import OfficialProgram
-from envtune.evaluation.official.official_scores import official_table, plain_scores, read_scores
-from envtune.evaluation.official.policy_endpoint import PolicyEndpoint
-from envtune.evaluation.official.result_files import write_results
-from envtune.evaluation.official.tasks import categories_of, first_ids, played_ids
+from envtune.bfcl.benchmark import load_bfcl_tasks
+from envtune.bfcl.official.bfcl_program import OfficialProgram
+from envtune.bfcl.official.listed_models import NO_KEY
+from envtune.bfcl.official.official_scores import official_table, plain_scores, read_scores
+from envtune.bfcl.official.policy_endpoint import PolicyEndpoint
+from envtune.bfcl.official.result_files import write_results
+from envtune.bfcl.official.tasks import categories_of, first_ids, played_ids
 from envtune.evaluation.recorded_episodes import newest_file, read_episodes
 from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program

@@ -20,13 +20,14 @@ from typing import Any
 
 import envtune.process_start
 
+from envtune.bfcl.benchmark import BFCL, package_entries
+from envtune.bfcl.category import CATEGORIES, Category
+from envtune.bfcl.split import SPLITS
+from envtune.bfcl.verl.verl_file import write_rows
+from envtune.bfcl.verl.verl_row import to_row
 from envtune.chat.prompt import PromptStyle
-from envtune.data.bfcl import BFCL, CATEGORIES, package_entries
-from envtune.data.split import SPLITS
-from envtune.data.verl_file import write_rows
-from envtune.data.verl_row import to_row
 from envtune.program import run_program
-from envtune.task import Category, Split, Task
+from envtune.task import Split, Task
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
     given = parser.parse_args()
     source = BFCL(CATEGORIES, given.split, given.split_seed, given.val_size)
     for path, tasks in write_files(source, given.folder).items():
-        counts = Counter(str(task.category) for task in tasks)
+        counts = Counter(task.group for task in tasks)
         print(f"{path}: {len(tasks)} tasks ({', '.join(f'{name} {count}' for name, count in counts.items())})")
 
 
@@ -51,7 +52,7 @@ def write_files(source: BFCL, folder: Path) -> dict[Path, tuple[Task, ...]]:
     """
     train, entries = source.tasks(Split.TRAIN), package_entries()
     files = {
-        "bfcl_train_base": (Split.TRAIN, tuple(task for task in train if task.category is Category.BASE), "short"),
+        "bfcl_train_base": (Split.TRAIN, tuple(task for task in train if task.group == Category.BASE), "short"),
         "bfcl_train": (Split.TRAIN, train, "long"),
         "bfcl_val": (Split.VAL, source.tasks(Split.VAL), "long"),
         "bfcl_test": (Split.TEST, source.tasks(Split.TEST), "long"),
@@ -68,7 +69,7 @@ def write_files(source: BFCL, folder: Path) -> dict[Path, tuple[Task, ...]]:
 def row_of(task: Task, entry: Mapping[str, Any], split: Split, style: PromptStyle) -> dict[str, Any]:
     """Return the row of a task; ``entry`` is its record in the package's files."""
     system_prompt = style.system_prompt(task.tools_offered_at(0))
-    return to_row(task.category, entry, split, system_prompt, user_messages(task, style))
+    return to_row(Category(task.group), entry, split, system_prompt, user_messages(task, style))
 
 
 def user_messages(task: Task, style: PromptStyle) -> Sequence[str]:

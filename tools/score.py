@@ -22,8 +22,8 @@ from pathlib import Path
 
 import envtune.process_start
 
-from envtune.data.recorded_calls import score_file
-from envtune.evaluation.audit.published import listed_tasks
+from envtune.bfcl.audit.shipped_list import listed_tasks
+from envtune.bfcl.recorded_calls import score_file
 from envtune.program import run_program
 
 

@@ -11,7 +11,7 @@ from jinja2.exceptions import TemplateError
 
 from envtune.errors import UserError
 
-# The date for templates that write one: the fixed time of the tools' world (envtune/environment/clock.py), so that
+# The date for templates that write one: the fixed time of the tools' world (envtune/bfcl/clock.py), so that
 # prompts do not depend on the day of a run, its continuation or its evaluation.
 NOW = datetime(2024, 9, 1, 10, 30, tzinfo=timezone.utc)
 # Codes that strftime_now supports, each also without leading zeros (%-d).

@@ -1,6 +1,6 @@
 """One live run of a task: completions in, observations out, and a trajectory at the end.
 
-The episode owns the agent's toolbox, and each turn is judged when it ends. Tokens and scores are not handled here; a
+The episode owns the agent's world, and each turn is judged when it ends. Tokens and scores are not handled here; a
 hint changes the observation's text and nothing else.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from envtune.environment.augmentation import Hints
 from envtune.environment.judge import Judge
 from envtune.environment.limits import ResultBudget
-from envtune.environment.toolbox import Toolbox
+from envtune.environment.protocol import Environment
 from envtune.task import Task, ToolCall, ToolDocument
 from envtune.trajectory import (
     Action,
@@ -50,23 +50,27 @@ class Episode:
     """One run of a task.
 
     Args:
+        environment: the environment that plays it.
         task: the task to play.
         parse: reads a completion as an action.
         hints: adds hints to results.
         step_limit: the largest number of steps per turn, at least 1.
     """
 
-    def __init__(self, task: Task, parse: Callable[[str], Action], hints: Hints, step_limit: int) -> None:
+    def __init__(
+        self, environment: Environment, task: Task, parse: Callable[[str], Action], hints: Hints, step_limit: int
+    ) -> None:
         if step_limit < 1:
             raise ValueError(f"step_limit is {step_limit}: a turn needs at least 1 step")
-        self._task, self._parse, self._hints, self._step_limit = task, parse, hints, step_limit
+        self._environment, self._task, self._parse, self._hints = environment, task, parse, hints
+        self._step_limit = step_limit
         self._end: EpisodeEnd | None = None
         self._started = False
 
     def reset(self) -> Observation:
         """Start the episode in the task's initial state; return the first user message with the tools of turn 0."""
-        self._agent = Toolbox(self._task)
-        self._judge = Judge(self._task, self._agent)
+        self._agent = self._environment.open(self._task)
+        self._judge = Judge(self._environment, self._task, self._agent)
         self._turns: list[Turn] = []
         self._steps: list[Step] = []
         self._end = None
@@ -92,7 +96,7 @@ class Episode:
         observation = self._observation(action, results)
         self._steps.append(Step(completion, action, results, observation.text, clipped))
         if isinstance(action, FinalAnswer):
-            self._close_turn(TurnEnd.ANSWERED)
+            self._close_turn(TurnEnd.ANSWERED, action.text)
         elif observation.done:
             self._close_turn(TurnEnd.STEP_LIMIT)
         return observation
@@ -114,7 +118,7 @@ class Episode:
         """
         if self._end is None:
             raise RuntimeError(f"the episode of {self._task.id} is not over")
-        return Trajectory(self._task.id, self._task.category, len(self._task.turns), tuple(self._turns), self._end)
+        return Trajectory(self._task.id, self._task.group, len(self._task.turns), tuple(self._turns), self._end)
 
     def _require_running(self) -> None:
         if not self._started or self._end is not None:
@@ -152,11 +156,11 @@ class Episode:
     def _offer_tools(self) -> None:
         self._agent.offer(tool.name for tool in self._task.tools_offered_at(len(self._turns)))
 
-    def _close_turn(self, end: TurnEnd) -> None:
+    def _close_turn(self, end: TurnEnd, answer: str | None = None) -> None:
         index = len(self._turns)
         ground_truth = self._task.turns[index].ground_truth
         called = any(step.results for step in self._steps)
-        verdict = self._judge.verdict(index, called, answered=end is TurnEnd.ANSWERED)
+        verdict = self._judge.verdict(index, called, answer)
         self._turns.append(Turn(self._message(index), ground_truth, tuple(self._steps), end, verdict))
         self._steps = []
         if end is TurnEnd.ANSWERED and len(self._turns) < len(self._task.turns):

@@ -1,4 +1,4 @@
-"""Success and progress of trajectories with 95% intervals, by category and overall."""
+"""Success and progress of trajectories with 95% intervals, by group of tasks and overall."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from statistics import fmean
 
 from rich.table import Table
 
-from envtune.report_text import percent, table
-from envtune.statistics.intervals import Estimate, estimate
-from envtune.task import Category
+from envtune.report_text import table
+from envtune.statistics.intervals import Estimate, estimate, percent_with_interval
 from envtune.trajectory import Trajectory
 
 
@@ -38,16 +37,17 @@ def score(trajectories: Sequence[Trajectory]) -> Score:
     )
 
 
-def scores_by_category(trajectories: Sequence[Trajectory]) -> dict[str, Score]:
-    """Return the scores of `overall` and of every played category."""
-    played = {str(category): [t for t in trajectories if t.category == category] for category in Category}
-    return {"overall": score(trajectories)} | {name: score(group) for name, group in played.items() if group}
+def scores_by_group(trajectories: Sequence[Trajectory]) -> dict[str, Score]:
+    """Return the scores of `overall` and of every group, in the order in which they were played."""
+    groups = dict.fromkeys(trajectory.group for trajectory in trajectories)
+    played = {group: [trajectory for trajectory in trajectories if trajectory.group == group] for group in groups}
+    return {"overall": score(trajectories)} | {group: score(of_group) for group, of_group in played.items()}
 
 
 def audited_scores(trajectories: Sequence[Trajectory], left_out: Collection[str]) -> dict[str, Score]:
-    """Return the scores by category without the tasks ``left_out``; empty if no task remains."""
+    """Return the scores by group without the tasks ``left_out``; empty if no task remains."""
     kept = [trajectory for trajectory in trajectories if trajectory.task_id not in left_out]
-    return scores_by_category(kept) if kept else {}
+    return scores_by_group(kept) if kept else {}
 
 
 def scores_table(scores: Mapping[str, Score], audited: Mapping[str, Score], title: str) -> Table:
@@ -59,8 +59,3 @@ def scores_table(scores: Mapping[str, Score], audited: Mapping[str, Score], titl
             shown.add_row(f"{name}{suffix}", str(row.tasks), str(row.episodes), *shares)
         shown.add_section()
     return shown
-
-
-def percent_with_interval(value: Estimate) -> str:
-    """Return mean and interval in percent, as `12.5 (8.1 to 18.0)`."""
-    return f"{percent(value.mean)} ({percent(value.low)} to {percent(value.high)})"

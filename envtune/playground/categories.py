@@ -11,10 +11,11 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from envtune.bfcl.category import Category
 from envtune.playground.phrase import Gap, quoted
 from envtune.playground.readable_values import stands_in
 from envtune.playground.story_builder import CONVERSATION, StoryBuilder, StoryTurn, all_documents
-from envtune.task import Category, Split, ToolDocument, UserTurn
+from envtune.task import Split, ToolDocument, UserTurn
 
 # The number of tools that a task documents, including those it needs.
 LEAST_TOOLS, MOST_TOOLS = 5, 10

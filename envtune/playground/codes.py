@@ -11,9 +11,11 @@ from functools import cache
 from itertools import permutations
 from typing import Any
 
-from envtune.environment.toolbox import Toolbox
+from envtune.bfcl.category import Category
+from envtune.bfcl.scenario import Scenario
+from envtune.bfcl.toolbox import Toolbox
 from envtune.playground.story_builder import all_documents
-from envtune.task import Category, Task, ToolCall
+from envtune.task import Task, ToolCall
 
 MAX_DIGITS = 8
 
@@ -87,4 +89,4 @@ def _ask(toolbox: str, tool: str, **arguments: Any) -> dict[str, Any]:
 
 @cache
 def _toolbox(toolbox: str) -> Toolbox:
-    return Toolbox(Task("codes", Category.BASE, 0, (toolbox,), {}, all_documents((toolbox,)), ()))
+    return Toolbox(Task("codes", Category.BASE, Scenario(0, (toolbox,), {}), (), all_documents((toolbox,))))

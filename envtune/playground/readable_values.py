@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from envtune.environment.toolbox import Toolbox
+from envtune.bfcl.toolbox import Toolbox
 from envtune.task import Task, leaves
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]|\.\d)")

@@ -9,15 +9,17 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Annotated, Any, overload
 
+from envtune.bfcl.benchmark import Categories, MaxTasks, ValidationSize
+from envtune.bfcl.category import CATEGORIES, Category
+from envtune.bfcl.scenario import Scenario
+from envtune.bfcl.split import require_split
+from envtune.bfcl.worlds import TOOLBOXES
 from envtune.checked import Among, Count, EachOnce, checked
-from envtune.data.bfcl import CATEGORIES, Categories, MaxTasks, ValidationSize
-from envtune.data.split import require_split
-from envtune.environment.worlds import TOOLBOXES
 from envtune.errors import UserError
 from envtune.playground.categories import Shape, shape_story
 from envtune.playground.story_builder import StoryBuilder, Storyline, StorylineError
 from envtune.playground.storylines import STORYLINES
-from envtune.task import Category, Split, Task
+from envtune.task import Split, Task
 
 # Raised whenever a seed gives other tasks than in the version before.
 VERSION = 2
@@ -172,7 +174,8 @@ def _storylines(category: Category, toolboxes: Sequence[str]) -> tuple[tuple[Sto
 
 
 def _story(line: Storyline, story: StoryBuilder, shape: Shape, category: Category, name: str, number: int) -> Story:
-    task = Task(name, category, number, story.toolboxes, story.initial_state, shape.tools, shape.turns)
+    world = Scenario(number, story.toolboxes, story.initial_state)
+    task = Task(name, str(category), world, shape.turns, shape.tools)
     prerequisites = frozenset(
         (index, place)
         for index, origin in enumerate(shape.origins)

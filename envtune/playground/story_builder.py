@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from envtune.data.bfcl import tool_documents
-from envtune.environment.toolbox import Toolbox
+from envtune.bfcl.benchmark import tool_documents
+from envtune.bfcl.category import Category
+from envtune.bfcl.scenario import Scenario
+from envtune.bfcl.toolbox import Toolbox
 from envtune.playground.phrase import Phrase, read_phrases
-from envtune.task import Category, Task, ToolCall, ToolDocument
+from envtune.task import Task, ToolCall, ToolDocument
 
 # One call per step and an answer fit the usual step limit of 5.
 MAX_CALLS = 4
@@ -126,8 +128,8 @@ class StoryBuilder:
     def _toolbox(self) -> Toolbox:
         if self._tools is None:
             category = Category.LONG_CONTEXT if self.crowded else Category.BASE
-            tools = all_documents(self.toolboxes)
-            self._tools = Toolbox(Task("story", category, 0, self.toolboxes, self.initial_state, tools, ()))
+            world = Scenario(0, self.toolboxes, self.initial_state)
+            self._tools = Toolbox(Task("story", category, world, (), all_documents(self.toolboxes)))
         return self._tools
 
 

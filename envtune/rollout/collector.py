@@ -14,6 +14,7 @@ from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
+from envtune.environment.protocol import Environment
 from envtune.errors import UserError
 from envtune.rollout.generator import Completion, Generator, Request
 from envtune.rollout.transcript import Transcript
@@ -46,6 +47,7 @@ class Collector:
         self,
         generator: Generator,
         template: Template,
+        environment: Environment,
         augmentation: Augmentation,
         step_limit: Count,
         max_prompt_tokens: Count,
@@ -57,6 +59,7 @@ class Collector:
         self.environment_seconds = 0.0
         """Wall time spent in the environment since construction, in seconds."""
         self.template = template
+        self.environment = environment
         self.augmentation = augmentation
         self._step_limit = step_limit
         self._max_prompt_tokens = max_prompt_tokens
@@ -103,7 +106,8 @@ class Collector:
         return [play.trajectories[index] for index in range(len(requests))]
 
     def _start(self, request: EpisodeRequest, augmentation: Augmentation) -> _EpisodeInFlight:
-        episode = Episode(request.task, parse, augmentation.for_episode(request.seed), self._step_limit)
+        hints = augmentation.for_episode(self.environment, request.task, request.seed)
+        episode = Episode(self.environment, request.task, parse, hints, self._step_limit)
         opening = episode.reset()
         prompt = self.template.open(opening.text, opening.new_tools)
         if len(prompt) > self._max_prompt_tokens:

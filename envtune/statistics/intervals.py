@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from envtune.report_text import percent
+
 LEVEL = 0.95
 # Quantile 0.975 of the standard normal distribution.
 Z = 1.959963984540054
@@ -76,3 +78,8 @@ def bootstrap(values: Sequence[float]) -> tuple[float, float]:
     means = np.concatenate([rng.choice(drawn, (size, len(values))).mean(axis=1) for size in sizes])
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def percent_with_interval(value: Estimate) -> str:
+    """Return mean and interval in percent, as `12.5 (8.1 to 18.0)`."""
+    return f"{percent(value.mean)} ({percent(value.low)} to {percent(value.high)})"

@@ -5,24 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from lightning import LightningDataModule, LightningModule, Trainer
 from typing_extensions import override
 
 from envtune.checked import Seed, checked
-from envtune.data.bfcl import tool_documents
 from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation.annealed import Annealed
-from envtune.environment.worlds import TOOLBOXES
+from envtune.environment.protocol import TaskSource
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.settings import GRPOSettings
 from envtune.processes.collectives import gather
 from envtune.reward.breakdown import Reward, judge
 from envtune.rollout.collector import Collector, EpisodeRequest
-from envtune.task import Split, Task
+from envtune.task import Split
 from envtune.training.distributed.devices import require_same_device_count
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, reward_matrix
 from envtune.training.task_stream import TaskStream
@@ -30,18 +28,6 @@ from envtune.trajectory import Trajectory
 
 # Padding is masked everywhere; every vocabulary has this id.
 PAD_ID = 0
-
-
-class TaskSource(Protocol):
-    """A source of tasks: `envtune.data.bfcl.BFCL`, `envtune.playground.source.Playground`, or your own."""
-
-    def tasks(self, split: Split) -> Sequence[Task]:
-        """Return the tasks of a split. Only those that are drawn are accessed, so that they can be made lazily."""
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """Return what is needed to reproduce the tasks: versions, split, seeds, ids or sizes."""
-        ...
 
 
 @checked
@@ -103,11 +89,6 @@ class EnvironmentDataModule(LightningDataModule):
     def check_devices(self, devices: int) -> None:
         """Raise UserError if the tasks of an update cannot be divided evenly among so many ``devices``."""
         _share(self.grpo.tasks_per_update, devices)
-
-    @cached_property
-    def toolbox_of(self) -> dict[str, str]:
-        """The toolbox class of every tool, by the tool's name; derived without any task."""
-        return {tool.name: toolbox for toolbox in TOOLBOXES for tool in tool_documents(toolbox)}
 
     @override
     def state_dict(self) -> dict[str, Any]:

@@ -199,9 +199,9 @@ class GRPOModule(LightningModule):
 
     def _log_rollout(self, batch: RolloutBatch) -> None:
         trajectories = [trajectory for group in batch.groups for trajectory in group.trajectories]
-        toolbox_of = self.trainer.datamodule.toolbox_of  # type: ignore[attr-defined]
+        domain_of = self.trainer.datamodule.collector.environment.domain_of  # type: ignore[attr-defined]
         self._train_aggregates.add(group_samples(batch.groups))
-        self._train_aggregates.add(trajectory_samples(trajectories, toolbox_of))
+        self._train_aggregates.add(trajectory_samples(trajectories, domain_of))
         advantages = [a for rank in gather(batch.tensors.advantages.tolist()) for a in rank]
         mean = sum(advantages) / len(advantages)
         variance = sum((advantage - mean) ** 2 for advantage in advantages) / len(advantages)

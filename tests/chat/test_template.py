@@ -7,11 +7,11 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from envtune.bfcl import clock
 from envtune.chat.plain_text import TooLong
 from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import _MARK as MARK
 from envtune.chat.template import Template
-from envtune.environment import clock
 from envtune.errors import UserError
 from envtune.task import ToolDocument
 

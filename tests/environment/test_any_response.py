@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from envtune import trajectory_file
+from envtune.bfcl.benchmark import load_bfcl_tasks
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.protocol import parse, render_answer, render_calls
-from envtune.data.bfcl import load_bfcl_tasks
 from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
@@ -31,12 +32,13 @@ EXAMPLES = settings(
 @cache
 def tasks() -> tuple[Task, ...]:
     """Of every category and every domain of tools."""
-    return tuple(task for task in load_bfcl_tasks() if task.scenario in SCENARIOS)
+    return tuple(task for task in load_bfcl_tasks() if task.world.number in SCENARIOS)
 
 
 def play(task: Task, responses: list[str], augmentation: Augmentation = Actionable()) -> Trajectory:
     """One step for each response, an answer after every third, and the end; all claims about a step are checked."""
-    episode = Episode(task, parse, augmentation, step_limit=20)
+    hints = augmentation.for_episode(BFCL_ENVIRONMENT, task, 0)
+    episode = Episode(BFCL_ENVIRONMENT, task, parse, hints, step_limit=20)
     episode.reset()
     answer = render_answer("", "Done.")
     for number, response in enumerate(responses):

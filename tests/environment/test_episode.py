@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from envtune.bfcl.category import Category
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
+from envtune.bfcl.scenario import Scenario
+from envtune.bfcl.toolbox import Toolbox
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import MORE_TOOLS, Episode, Observation
-from envtune.environment.toolbox import Toolbox
-from envtune.task import Category, Task, ToolCall, ToolDocument, UserTurn
+from envtune.task import Task, ToolCall, ToolDocument, UserTurn
 from envtune.trajectory import (
     Action,
     EpisodeEnd,
@@ -30,11 +33,9 @@ DOCUMENTS = tuple(ToolDocument(name, "", {}) for name in ("mkdir", "ls", "pwd"))
 TASK = Task(
     "toy",
     Category.BASE,
-    0,
-    ("GorillaFileSystem",),
-    {},
-    DOCUMENTS,
+    Scenario(0, ("GorillaFileSystem",), {}),
     (UserTurn("Make a.", (MKDIR_A,)), UserTurn("Delete the internet.", ()), UserTurn("What is here?", (LS,))),
+    DOCUMENTS,
 )
 SCRIPT: dict[str, Action] = {
     "mkdir a": ToolCalls("", (MKDIR_A,)),
@@ -51,7 +52,7 @@ LISTING = '{"current_directory_content": ["a"]}'
 class Always:
     """A hint for every failure."""
 
-    def for_episode(self, seed: int) -> Always:
+    def for_episode(self, environment: Any, task: Any, seed: int) -> Always:
         return self
 
     def hint(self, result: ToolResult, toolbox: Toolbox) -> Hint | None:
@@ -59,7 +60,7 @@ class Always:
 
 
 def _episode(task: Task = TASK, augmentation: Any = None, step_limit: int = 5) -> Episode:
-    return Episode(task, SCRIPT.__getitem__, augmentation or NoAugmentation(), step_limit)
+    return Episode(BFCL_ENVIRONMENT, task, SCRIPT.__getitem__, augmentation or NoAugmentation(), step_limit)
 
 
 def _play(*completions: str, **settings: Any) -> Trajectory:
@@ -195,7 +196,7 @@ def test_hints_are_read_after_failed_calls_and_change_nothing_else() -> None:
 
 WITHHELD = replace(
     TASK,
-    category=Category.MISS_FUNC,
+    group=Category.MISS_FUNC,
     turns=(UserTurn("What is here?", ()), UserTurn("", (LS,), new_tools=("ls",))),
 )
 

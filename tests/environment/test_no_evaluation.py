@@ -12,9 +12,12 @@ import json, sys
 from envtune.chat.protocol import parse
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode
-from envtune.environment.toolbox import PARAMETERS
-from envtune.environment.worlds import TOOLBOXES
-from envtune.task import Category, Task, ToolDocument, UserTurn
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
+from envtune.bfcl.scenario import Scenario
+from envtune.bfcl.toolbox import PARAMETERS
+from envtune.bfcl.worlds import TOOLBOXES
+from envtune.task import Task, ToolDocument, UserTurn
+from envtune.bfcl.category import Category
 
 CODE = "__import__('os').system('touch hacked')"
 TEXTS = (CODE, f"echo(content={CODE})", f"{{{CODE}}}", "{0.__class__.__mro__}", "%(x)s %n", f"${{{CODE}}}",
@@ -37,7 +40,9 @@ def play(text):
     pieces = [calls[i:i + 50] for i in range(0, len(calls), 50)]
     bodies = [f"<think>{text}</think><tool_call>{json.dumps(piece)}</tool_call>" for piece in pieces]
     for category in Category:
-        episode = Episode(Task("t", category, 0, TOOLBOXES, {}, TOOLS, (UserTurn("Hi", ()),)), parse, Actionable(), 999)
+        task = Task("t", category, Scenario(0, TOOLBOXES, {}), (UserTurn("Hi", ()),), TOOLS)
+        hints = Actionable().for_episode(BFCL_ENVIRONMENT, task, 0)
+        episode = Episode(BFCL_ENVIRONMENT, task, parse, hints, 999)
         episode.reset()
         WATCHING.append(True)
         for body in (*bodies, text, f"<think></think><tool_call>{text}</tool_call>"):

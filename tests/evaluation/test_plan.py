@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import pytest
 
+from envtune.bfcl.category import Category
+from envtune.bfcl.scenario import Scenario
 from envtune.errors import UserError
 from envtune.evaluation.plan import Plan
-from envtune.task import Category, Task
+from envtune.task import Task
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
 
 
 def _task(scenario: int) -> Task:
-    return Task(f"multi_turn_base_{scenario}", Category.BASE, scenario, (), {}, (), ())
+    return Task(f"multi_turn_base_{scenario}", Category.BASE, Scenario(scenario, (), {}), (), ())
 
 
 class _Recorder:
@@ -22,7 +24,7 @@ class _Recorder:
         self.calls.append((len(requests), greedy))
         tokens = TokenRecord((1,), (True,), (0.0,), 0)
         played = [
-            Trajectory(r.task.id, r.task.category, 1, (), EpisodeEnd.STEP_LIMIT, r.seed, 0, tokens) for r in requests
+            Trajectory(r.task.id, r.task.group, 1, (), EpisodeEnd.STEP_LIMIT, r.seed, 0, tokens) for r in requests
         ]
         for trajectory in reversed(played):
             finished(trajectory)
@@ -31,7 +33,7 @@ class _Recorder:
 
 def test_every_task_is_played_as_often_as_asked_with_seeds_of_its_own():
     requests = Plan(greedy=False, samples=2, seed=0).requests([_task(0), _task(1)])
-    assert [request.task.scenario for request in requests] == [0, 0, 1, 1]
+    assert [request.task.world.number for request in requests] == [0, 0, 1, 1]
     assert len({request.seed for request in requests}) == 4
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from envtune.evaluation.scores import audited_scores, score, scores_by_category, scores_table
-from envtune.task import Category
+from envtune.bfcl.category import Category
+from envtune.evaluation.scores import audited_scores, score, scores_by_group, scores_table
 from envtune.trajectory import EpisodeEnd, Trajectory, Turn, TurnEnd, TurnVerdict
 
 
@@ -37,7 +37,7 @@ def test_a_task_that_succeeds_now_and_then_is_bootstrapped():
 
 
 def test_only_categories_that_were_played_are_scored_in_their_order():
-    scores = scores_by_category([_played("m", [False], Category.MISS_PARAM), _played("b", [True])])
+    scores = scores_by_group([_played("m", [False], Category.MISS_PARAM), _played("b", [True])])
     assert list(scores) == ["overall", "base", "miss_param"]
     assert [row.success.mean for row in scores.values()] == [0.5, 1.0, 0.0]
 
@@ -54,6 +54,6 @@ def test_audited_scores_leave_the_listed_tasks_out():
 
 def test_the_table_shows_raw_and_audited_rows():
     played = [_played("a", [True]), _played("b", [False])]
-    table = scores_table(scores_by_category(played), audited_scores(played, {"b"}), "scores")
+    table = scores_table(scores_by_group(played), audited_scores(played, {"b"}), "scores")
     assert list(table.columns[0].cells) == ["overall", "base", "overall, audited", "base, audited"]
     assert list(table.columns[1].cells) == ["2", "2", "1", "1"]

@@ -2,8 +2,8 @@ import pytest
 import torch
 from lightning.fabric.utilities.apply_func import move_data_to_device
 
+from envtune.bfcl.category import Category
 from envtune.grpo.batch import TrainBatch
-from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, FinalAnswer, Step, TokenRecord, Trajectory, Turn, TurnEnd, TurnVerdict
 
 

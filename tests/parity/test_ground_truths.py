@@ -8,8 +8,9 @@ import itertools
 import pytest
 from official import entries
 
-from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks
-from envtune.environment.toolbox import PARAMETERS
+from envtune.bfcl.benchmark import load_bfcl_tasks
+from envtune.bfcl.category import CATEGORIES
+from envtune.bfcl.toolbox import PARAMETERS
 
 
 @pytest.mark.parametrize("category", CATEGORIES)

@@ -9,10 +9,10 @@ from bfcl_eval.eval_checker.multi_turn_eval.func_source_code.posting_api import 
 from official import Entry, entries, execute, fresh_name, isolated, verdict
 from variants import as_steps
 
+from envtune.bfcl.benchmark import load_bfcl_tasks
+from envtune.bfcl.recorded_calls import score
+from envtune.bfcl.toolbox import PARAMETERS, Toolbox
 from envtune.call_text import parse_call
-from envtune.data.bfcl import load_bfcl_tasks
-from envtune.data.recorded_calls import score
-from envtune.environment.toolbox import PARAMETERS, Toolbox
 from envtune.task import Task
 
 

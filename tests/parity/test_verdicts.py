@@ -9,13 +9,15 @@ import pytest
 from official import Entry, Turns, entries, isolated, turn_verdicts, verdict
 from variants import VARIANTS, mixed
 
+from envtune.bfcl.benchmark import load_bfcl_tasks
+from envtune.bfcl.category import CATEGORIES
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
+from envtune.bfcl.recorded_calls import score
+from envtune.bfcl.toolbox import PARAMETERS
 from envtune.call_text import parse_call
 from envtune.chat.protocol import parse, render_answer, render_calls
-from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks
-from envtune.data.recorded_calls import score
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
-from envtune.environment.toolbox import PARAMETERS
 from envtune.task import Task
 from envtune.trajectory import Trajectory
 
@@ -91,7 +93,7 @@ def test_a_live_episode_is_judged_as_the_official_checker_judges_its_calls(
 
 def played(task: Task, turns: Turns) -> Trajectory:
     """The calls as an agent writes them, and an answer at the end of each turn."""
-    episode = Episode(task, parse, NoAugmentation(), step_limit=100)
+    episode = Episode(BFCL_ENVIRONMENT, task, parse, NoAugmentation(), step_limit=100)
     episode.reset()
     for steps in turns:
         for step in steps:

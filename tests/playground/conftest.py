@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation import Hints
 from envtune.environment.augmentation.none import NoAugmentation
@@ -25,7 +26,7 @@ def stories() -> list[Story]:
 
 def play(task: Task, calls: Callable[[int], Sequence[ToolCall]], hints: Hints | None = None) -> Trajectory:
     """In each turn, the calls for its index in one step, if there are any; then an answer."""
-    episode = Episode(task, parse, hints or NoAugmentation(), step_limit=5)
+    episode = Episode(BFCL_ENVIRONMENT, task, parse, hints or NoAugmentation(), step_limit=5)
     episode.reset()
     for index in range(len(task.turns)):
         if calls(index):

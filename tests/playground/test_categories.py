@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from envtune.bfcl.category import Category
 from envtune.playground.categories import SUBSTITUTES, shape_story
 from envtune.playground.phrase import Gap, Phrase
 from envtune.playground.readable_values import unreadable_values
 from envtune.playground.source import Story
 from envtune.playground.story_builder import StoryBuilder, StorylineError
-from envtune.task import Category, Split
+from envtune.task import Split
 
 OPEN = Phrase(
     train=("Open '{title}', priority {priority}.",),
@@ -85,7 +86,7 @@ def test_no_earlier_turn_needs_a_withheld_tool_and_it_is_no_prerequisite(stories
 def test_only_the_message_that_supplies_it_has_the_missing_value(stories: list[Story]):
     for story in stories:
         task = story.task
-        if task.category is Category.MISS_PARAM and story.storyline not in CHOOSING:
+        if task.group == Category.MISS_PARAM and story.storyline not in CHOOSING:
             (vague,) = [index for index, turn in enumerate(task.turns) if not turn.ground_truth]
             # A document names ranges and choices, of which none is the user's.
             tools = tuple(replace(tool, description="", parameters={}) for tool in task.tools)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from envtune.bfcl.category import Category
+from envtune.bfcl.scenario import Scenario
 from envtune.playground.readable_values import stands_in, unreadable_values
 from envtune.playground.story_builder import all_documents
-from envtune.task import Category, Task, ToolCall, UserTurn, leaves
+from envtune.task import Task, ToolCall, UserTurn, leaves
 
 
 @pytest.mark.parametrize(
@@ -27,7 +29,7 @@ def test_a_value_stands_in_a_text_as_a_whole(value: object, text: str, expected:
 
 def task_of(*turns: UserTurn) -> Task:
     state = {"TicketAPI": {"ticket_queue": [], "ticket_counter": 417, "current_user": "ada"}}
-    return Task("made", Category.BASE, 0, ("TicketAPI",), state, all_documents(("TicketAPI",)), turns)
+    return Task("made", Category.BASE, Scenario(0, ("TicketAPI",), state), turns, all_documents(("TicketAPI",)))
 
 
 def test_a_value_from_an_earlier_result_is_readable():

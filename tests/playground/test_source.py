@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
+from envtune.bfcl.category import Category
 from envtune.errors import UserError
 from envtune.playground import source
 from envtune.playground.source import VERSION, Playground
-from envtune.task import Category, Split
+from envtune.task import Split
 
 DIGEST = (
     "import hashlib; from envtune.playground.source import Playground; from envtune.task import Split; "
@@ -25,7 +26,7 @@ def test_a_task_depends_on_seed_split_and_number_alone():
     backwards = [other.tasks(Split.TRAIN)[number] for number in reversed(range(20))]
     assert forwards == backwards[::-1]
     others = [one.tasks(Split.VAL), one.tasks(Split.TEST), Playground(seed=1).tasks(Split.TRAIN)]
-    assert all(tasks[3].initial_state != forwards[3].initial_state for tasks in others)
+    assert all(tasks[3].world.initial_state != forwards[3].world.initial_state for tasks in others)
 
 
 def test_tasks_are_the_same_in_every_process():
@@ -48,7 +49,7 @@ def test_a_million_tasks_are_a_sequence_of_which_only_the_drawn_are_made():
     assert len(tasks) == 1_000_000
     assert tasks[999_999].id == "playground_train_long_context_999999"
     assert tasks[-1] is tasks[999_999]
-    assert [task.scenario for task in tasks[10:14]] == [10, 11, 12, 13]
+    assert [task.world.number for task in tasks[10:14]] == [10, 11, 12, 13]
     with pytest.raises(IndexError):
         tasks[1_000_000]
 
@@ -63,31 +64,31 @@ def test_a_tale_is_told_anew_until_it_has_something_to_withhold(monkeypatch: pyt
 
     monkeypatch.setattr(source, "shape_story", reluctant)
     task = Playground(["miss_param"]).tasks(Split.TRAIN)[0]
-    assert task.category is Category.MISS_PARAM
+    assert task.group == Category.MISS_PARAM
     assert len(attempts) > 200
 
 
 def test_categories_take_turns_and_held_out_splits_have_all_four():
     playground = Playground(categories=["base", "miss_func"], max_tasks=5, val_size=4, test_size=3)
-    assert [task.category for task in playground.tasks(Split.TRAIN)] == [
+    assert [task.group for task in playground.tasks(Split.TRAIN)] == [
         Category.BASE,
         Category.MISS_FUNC,
         Category.BASE,
         Category.MISS_FUNC,
         Category.BASE,
     ]
-    assert [task.category for task in playground.tasks(Split.VAL)] == list(Category)
+    assert [task.group for task in playground.tasks(Split.VAL)] == list(Category)
     assert len(playground.tasks(Split.TEST)) == 3
     only_base = Playground(val_categories=["base"], val_size=3)
-    assert {task.category for task in only_base.tasks(Split.VAL)} == {Category.BASE}
+    assert {task.group for task in only_base.tasks(Split.VAL)} == {Category.BASE}
 
 
 def test_stories_are_told_of_the_chosen_classes_only():
     playground = Playground(toolboxes=["TicketAPI", "VehicleControlAPI"], max_tasks=40)
-    involved = {toolbox for task in playground.tasks(Split.TRAIN) for toolbox in task.toolboxes}
+    involved = {toolbox for task in playground.tasks(Split.TRAIN) for toolbox in task.world.toolboxes}
     assert involved == {"TicketAPI", "VehicleControlAPI"}
     alone = Playground(toolboxes=["TicketAPI"], max_tasks=12)
-    assert {task.toolboxes for task in alone.tasks(Split.TRAIN)} == {("TicketAPI",)}
+    assert {task.world.toolboxes for task in alone.tasks(Split.TRAIN)} == {("TicketAPI",)}
 
 
 def test_describe_says_how_to_make_the_same_tasks_again():

@@ -8,8 +8,9 @@ from collections import Counter, defaultdict
 import pytest
 from playground.conftest import naive_calls, play
 
-from envtune.chat.protocol import parse, render_answer, render_calls
-from envtune.environment.augmentation import (
+from envtune.bfcl.category import Category
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
+from envtune.bfcl.hints import (
     file_system,
     mathematics,
     message,
@@ -19,14 +20,15 @@ from envtune.environment.augmentation import (
     twitter,
     vehicle,
 )
+from envtune.bfcl.worlds import TOOLBOXES
+from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
-from envtune.environment.worlds import TOOLBOXES
 from envtune.playground.readable_values import stands_in, unreadable_values
 from envtune.playground.source import Story
 from envtune.playground.storylines import STORYLINES
-from envtune.task import Category, Split, leaves
+from envtune.task import Split, leaves
 
 DOMAINS = (file_system, mathematics, message, ticket, trading, travel, twitter, vehicle)
 SAYS_ENOUGH = re.compile("|".join(pattern for domain in DOMAINS for pattern in domain.ALREADY_ACTIONABLE))
@@ -40,7 +42,7 @@ def test_an_agent_that_follows_the_ground_truth_passes_every_turn(stories: list[
 
 def test_one_call_a_step_fits_the_step_limit(stories: list[Story]):
     for story in stories[::5]:
-        episode = Episode(story.task, parse, NoAugmentation(), step_limit=5)
+        episode = Episode(BFCL_ENVIRONMENT, story.task, parse, NoAugmentation(), step_limit=5)
         episode.reset()
         for turn in story.task.turns:
             for call in turn.ground_truth:
@@ -61,7 +63,7 @@ def test_without_the_prerequisites_a_task_fails_and_the_agent_reads_why(stories:
     with_prerequisites = [story for story in stories if story.prerequisites]
     assert len(with_prerequisites) > len(stories) / 2
     for story in with_prerequisites:
-        trajectory = play(story.task, naive_calls(story), Actionable())
+        trajectory = play(story.task, naive_calls(story), Actionable().for_episode(BFCL_ENVIRONMENT, story.task, 0))
         results = [result for turn in trajectory.turns for step in turn.steps for result in step.results]
         assert not trajectory.success, story.task.id
         assert any(result.hint or (not result.ok and SAYS_ENOUGH.search(result.text)) for result in results), (
@@ -73,7 +75,7 @@ def test_without_the_prerequisites_a_task_fails_and_the_agent_reads_why(stories:
 def test_turns_without_a_call_are_exactly_the_one_where_something_is_missing(stories: list[Story]):
     for story in stories:
         idle = [turn for turn in story.task.turns if not turn.ground_truth]
-        missing = story.task.category in (Category.MISS_PARAM, Category.MISS_FUNC)
+        missing = story.task.group in (Category.MISS_PARAM, Category.MISS_FUNC)
         assert len(idle) == missing, story.task.id
 
 
@@ -83,14 +85,14 @@ def test_turns_calls_and_tools_are_as_many_as_promised(stories: list[Story]):
         assert 1 <= len(task.turns) <= 4
         assert all(len(turn.ground_truth) <= 4 for turn in task.turns)
         assert 5 <= len(task.tools) <= 10
-        assert all(tool.toolbox in task.toolboxes for tool in task.tools)
+        assert all(tool.domain in task.world.toolboxes for tool in task.tools)
 
 
 def test_classes_categories_and_storylines_are_spread(stories: list[Story]):
-    per_class = Counter(story.task.toolboxes[0] for story in stories)
+    per_class = Counter(story.task.world.toolboxes[0] for story in stories)
     assert set(per_class) == set(TOOLBOXES)
     assert min(per_class.values()) > len(stories) / 16
-    assert set(Counter(story.task.category for story in stories).values()) == {len(stories) // 4}
+    assert set(Counter(story.task.group for story in stories).values()) == {len(stories) // 4}
     assert {story.storyline for story in stories} == {line.name for line in STORYLINES}
     families = defaultdict(set)
     for line in STORYLINES:
@@ -99,7 +101,7 @@ def test_classes_categories_and_storylines_are_spread(stories: list[Story]):
 
 
 def test_a_long_context_hides_what_a_later_call_needs_among_many(stories: list[Story]):
-    crowded = [story for story in stories if story.task.category is Category.LONG_CONTEXT]
+    crowded = [story for story in stories if story.task.group == Category.LONG_CONTEXT]
     for story in crowded:
         task = story.task
         trajectory = play(task, lambda index, task=task: task.turns[index].ground_truth)

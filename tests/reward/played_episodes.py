@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from envtune.task import Category, ToolCall
+from envtune.bfcl.category import Category
+from envtune.task import ToolCall
 from envtune.trajectory import (
     Action,
     EpisodeEnd,

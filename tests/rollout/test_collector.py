@@ -170,10 +170,10 @@ def test_finished_is_called_when_an_episode_ends(tokenizer: Any):
 
 def test_an_error_in_the_environment_is_raised_by_play(tokenizer: Any):
     class Failing(Actionable):
-        def for_episode(self, seed: int) -> Any:
+        def for_episode(self, environment: Any, task: Any, seed: int) -> Any:
             if seed == 3:
                 raise RuntimeError("the fourth episode cannot begin")
-            return super().for_episode(seed)
+            return super().for_episode(environment, task, seed)
 
     generator = HFGenerator()
     generator.update_weights(toy_model(), 0)

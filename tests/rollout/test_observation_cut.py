@@ -6,16 +6,23 @@ from typing import Any
 
 from toy_world import ANSWER, DOCUMENTS, LS, STYLE, ScriptedGenerator, always
 
+from envtune.bfcl.category import Category
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
+from envtune.bfcl.scenario import Scenario
 from envtune.chat.template import Template
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.rollout.collector import Collector, EpisodeRequest
-from envtune.task import Category, Task, ToolCall, UserTurn
+from envtune.task import Task, ToolCall, UserTurn
 from envtune.trajectory import Trajectory
 
 FILES = {f"file_{number:03}": {"type": "file", "content": ""} for number in range(60)}
 STATE = {"GorillaFileSystem": {"root": {"home": {"type": "directory", "contents": FILES}}}}
 TASK = Task(
-    "long", Category.BASE, 0, ("GorillaFileSystem",), STATE, DOCUMENTS, (UserTurn("List.", (ToolCall("ls", {}),)),)
+    "long",
+    Category.BASE,
+    Scenario(0, ("GorillaFileSystem",), STATE),
+    (UserTurn("List.", (ToolCall("ls", {}),)),),
+    DOCUMENTS,
 )
 
 
@@ -24,6 +31,7 @@ def play(tokenizer: Any, max_observation_tokens: int | None) -> tuple[Trajectory
     collector = Collector(
         ScriptedGenerator(tokenizer, always((LS, ANSWER))),
         Template(tokenizer, STYLE, max_observation_tokens),
+        BFCL_ENVIRONMENT,
         NoAugmentation(),
         step_limit=3,
         max_prompt_tokens=1024,

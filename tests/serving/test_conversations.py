@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from toy_world import ANSWER, DOCUMENTS, LS, MKDIR, STYLE, ScriptedGenerator, always, toy_task
 
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.template import Template
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.rollout.collector import Collector, EpisodeRequest
@@ -34,7 +35,14 @@ def template(tokenizer: Any) -> Template:
 
 def play(tokenizer: Any, template: Template, task: Task, *completions: str) -> Trajectory:
     collector = Collector(
-        ScriptedGenerator(tokenizer, always(completions)), template, NoAugmentation(), 5, 2000, 2000, 200
+        ScriptedGenerator(tokenizer, always(completions)),
+        template,
+        BFCL_ENVIRONMENT,
+        NoAugmentation(),
+        5,
+        2000,
+        2000,
+        200,
     )
     return collector.play([EpisodeRequest(task, 0)])[0]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from envtune.bfcl.benchmark import tool_documents
+from envtune.bfcl.worlds import TOOLBOXES
 from envtune.chat.prompt import compact_document, full_document
-from envtune.data.bfcl import tool_documents
-from envtune.environment.worlds import TOOLBOXES
 from envtune.serving.documents import read_tools
 from envtune.serving.refusal import Refusal
 

@@ -7,7 +7,8 @@ import random
 import pytest
 from transformers import LlamaConfig
 
-from envtune.data.bfcl import BFCL, CATEGORIES
+from envtune.bfcl.benchmark import BFCL
+from envtune.bfcl.category import CATEGORIES
 from envtune.task import Split
 from tools.tiny_model import dialogues
 from tools.tiny_model import tokenizer as tiny_tokenizer

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
+from envtune.bfcl.category import CATEGORIES
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.protocol import parse
-from envtune.data.bfcl import CATEGORIES
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.playground.source import Playground, Story
@@ -23,7 +24,7 @@ def stories(count: int, category: str | None = None) -> list[Story]:
 
 def outcome(story: Story, habits: Habits, hints=PLAIN, seed: int = 0):
     """The trajectory of a demonstrator."""
-    episode = Episode(story.task, parse, hints, demonstrators.STEP_LIMIT)
+    episode = Episode(BFCL_ENVIRONMENT, story.task, parse, hints, demonstrators.STEP_LIMIT)
     episode.reset()
     done = False
     for _, completion in play(story, habits, hints, random.Random(seed)):

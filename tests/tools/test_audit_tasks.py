@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from envtune.evaluation.audit.published import published
+from envtune.bfcl.audit.shipped_list import published
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,10 +13,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from envtune import trajectory_file
+from envtune.bfcl.audit.shipped_list import listed_tasks
+from envtune.bfcl.benchmark import BFCL
+from envtune.bfcl.category import CATEGORIES
 from envtune.chat.prompt import PromptStyle
 from envtune.command_line.command import CONFIG_FOLDER, require_known_keys
-from envtune.data.bfcl import BFCL, CATEGORIES
-from envtune.evaluation.audit.published import listed_tasks
 from envtune.task import Split
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from envtune import trajectory_file
-from envtune.task import Category, ToolCall
+from envtune.bfcl.category import Category
+from envtune.task import ToolCall
 from envtune.trajectory import (
     EpisodeEnd,
     Hint,

@@ -13,9 +13,9 @@ from ended_command import status
 from torch.profiler import ProfilerActivity, profile
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from envtune.bfcl.category import Category
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
-from envtune.task import Category
 from envtune.training.model.policy import Policy
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
 from tools.memory.estimate import compose, main, table

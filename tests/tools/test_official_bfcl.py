@@ -15,16 +15,18 @@ from official import entries
 from variants import WRITES, Turns, as_steps, mixed
 
 from envtune import trajectory_file
+from envtune.bfcl.benchmark import load_bfcl_tasks
+from envtune.bfcl.category import CATEGORIES, Category
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
+from envtune.bfcl.official.bfcl_program import OfficialProgram
+from envtune.bfcl.official.official_scores import OfficialScore, read_scores
+from envtune.bfcl.official.result_files import result_file, write_results
+from envtune.bfcl.toolbox import PARAMETERS
 from envtune.call_text import parse_call
 from envtune.chat.protocol import parse, render_answer, render_calls
-from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
-from envtune.environment.toolbox import PARAMETERS
-from envtune.evaluation.official.bfcl_program import OfficialProgram
-from envtune.evaluation.official.official_scores import OfficialScore, read_scores
-from envtune.evaluation.official.result_files import result_file, write_results
-from envtune.task import Category, Task
+from envtune.task import Task
 from envtune.trajectory import Trajectory
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +62,8 @@ def constructed(task: Task) -> tuple[str | None, list[list[object]]]:
     with_text = [[said for call in turn for said in ("I think.", call)] + ["Done."] for turn in turns]
     first = next(index for index, turn in enumerate(turns) if turn)
     one_more = [
-        [*turn, step([WRITES[task.toolboxes[-1]]])] if index == first else turn for index, turn in enumerate(turns)
+        [*turn, step([WRITES[task.world.toolboxes[-1]]])] if index == first else turn
+        for index, turn in enumerate(turns)
     ]
     return [
         (None, turns),
@@ -68,7 +71,7 @@ def constructed(task: Task) -> tuple[str | None, list[list[object]]]:
         ("multi_turn:empty_turn_model_response", [["Done."] if i == first else turn for i, turn in enumerate(turns)]),
         ("multi_turn:instance_state_mismatch", one_more),
         (None, with_text),
-    ][task.scenario % 5]
+    ][task.world.number % 5]
 
 
 @installed
@@ -76,7 +79,7 @@ def test_ground_truths_are_all_right_and_departures_are_wrong_as_they_were_made(
     made: dict[str, Counter[str]] = {}
     wrong: set[str] = set()
     for category in Category:
-        tasks = [task for task in TASKS.values() if task.category is category and task.scenario % 20 < 5]
+        tasks = [task for task in TASKS.values() if task.group == category and task.world.number % 20 < 5]
         results = {task.id: constructed(task) for task in tasks}
         path = result_file(tmp_path, "policy", category)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,15 +96,15 @@ def test_ground_truths_are_all_right_and_departures_are_wrong_as_they_were_made(
 def episodes(category: Category) -> Iterator[Trajectory]:
     """Of every tenth scenario the ground truth, in half of them with random departures."""
     for task in TASKS.values():
-        if task.category is category and task.scenario % 10 == 3:
+        if task.group == category and task.world.number % 10 == 3:
             draw = random.Random(task.id)
             truth = GROUND_TRUTHS[task.id]
-            yield played(task, mixed(task, truth, draw) if task.scenario % 20 == 3 else as_steps(truth), draw)
+            yield played(task, mixed(task, truth, draw) if task.world.number % 20 == 3 else as_steps(truth), draw)
 
 
 def played(task: Task, turns: Turns, draw: random.Random) -> Trajectory:
     """Now and then with broken text, a call that cannot run, or more steps than the limit allows."""
-    episode = Episode(task, parse, NoAugmentation(), step_limit=25)
+    episode = Episode(BFCL_ENVIRONMENT, task, parse, NoAugmentation(), step_limit=25)
     episode.reset()
     for steps in turns:
         for calls in filter(None, steps):

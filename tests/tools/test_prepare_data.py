@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
+from envtune.bfcl.benchmark import BFCL
+from envtune.bfcl.category import CATEGORIES
+from envtune.bfcl.verl.parquet import ParquetTasks
 from envtune.chat.prompt import PromptStyle
-from envtune.data.bfcl import BFCL, CATEGORIES
-from envtune.data.parquet import ParquetTasks
 from envtune.task import Split
 
 ROOT = Path(__file__).parents[2]

@@ -12,9 +12,9 @@ import pytest
 from ended_command import status
 
 from envtune import trajectory_file
+from envtune.bfcl.category import Category
 from envtune.command_line import mistakes
 from envtune.command_line.mistakes import CONFIG_FOLDER
-from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, FinalAnswer, Step, Trajectory, Turn, TurnEnd, TurnVerdict
 from tools import replay_reward
 from tools.replay_reward import Rescored, average_ranks, spearman, summary

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from envtune import trajectory_file
+from envtune.bfcl.category import Category
 from envtune.evaluation.recorded_episodes import trajectory_files
-from envtune.task import Category, ToolCall
+from envtune.task import ToolCall
 from envtune.trajectory import (
     EpisodeEnd,
     FinalAnswer,

@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 from demonstrated import outcome, stories
 
+from envtune.bfcl.category import Category
+from envtune.bfcl.scenario import Scenario
 from envtune.chat.protocol import parse
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.playground.source import Story
 from envtune.playground.story_builder import all_documents
-from envtune.task import Category, Task, ToolCall, UserTurn
+from envtune.task import Task, ToolCall, UserTurn
 from envtune.trajectory import FinalAnswer, FormatError, ToolCalls
 from tools.tiny_model import demonstrators
 from tools.tiny_model.demonstrators import Habits
@@ -55,7 +57,9 @@ def test_one_that_gives_up_after_an_error_passes_no_turn_with_an_error_unless_a_
         if any(not result.ok for step in first.steps for result in step.results):
             assert len(first.steps) == 2
             assert not first.verdict.passed
-    helped = [outcome(story, lazy, Actionable().for_episode(0)).progress for story in asked]
+    helped = [
+        outcome(story, lazy, Actionable().for_episode(BFCL_ENVIRONMENT, story.task, 0)).progress for story in asked
+    ]
     assert sum(helped) > 1.3 * sum(outcome(story, lazy).progress for story in asked)
 
 
@@ -119,7 +123,9 @@ def test_a_turn_needs_what_only_an_earlier_turns_result_has_told():
     state = {"TicketAPI": {"ticket_queue": [], "ticket_counter": 417, "current_user": "ada"}}
     opened = UserTurn("Open a ticket: 'Old Oak'.", (ToolCall("create_ticket", {"title": "Old Oak"}),))
     shown = UserTurn("Show 3 and it.", tuple(ToolCall("get_ticket", {"ticket_id": number}) for number in (3, 417)))
-    task = Task("made", Category.BASE, 0, ("TicketAPI",), state, all_documents(("TicketAPI",)), (opened, shown))
+    task = Task(
+        "made", Category.BASE, Scenario(0, ("TicketAPI",), state), (opened, shown), all_documents(("TicketAPI",))
+    )
     assert demonstrators.values_from_results(task) == [[], [417]]
 
 

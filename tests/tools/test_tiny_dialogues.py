@@ -3,9 +3,11 @@ from __future__ import annotations
 import random
 import re
 
+from envtune.bfcl.benchmark import BFCL
+from envtune.bfcl.category import CATEGORIES, Category
+from envtune.bfcl.scenario import Scenario
 from envtune.chat.protocol import parse
-from envtune.data.bfcl import BFCL, CATEGORIES
-from envtune.task import Category, Split, Task, ToolCall, UserTurn
+from envtune.task import Split, Task, ToolCall, UserTurn
 from envtune.trajectory import FinalAnswer, ToolCalls
 from tools.tiny_model import dialogues
 from tools.tiny_model.demonstrators import Habits, play
@@ -49,7 +51,7 @@ def test_only_training_tasks_are_drawn(bfcl_tasks, learned_tokenizer, monkeypatc
 def test_renaming_exchanges_a_said_value_everywhere_alike_and_keeps_its_shape(monkeypatch):
     monkeypatch.setattr(dialogues, "RENAMED_VALUES", 1.0)
     call = ToolCall("touch", {"file_name": "Old_Plan_27.txt", "mode": "fast"})
-    task = Task("t", Category.BASE, 0, (), {}, (), (UserTurn("Make Old_Plan_27.txt in fast mode.", (call,)),))
+    task = Task("t", Category.BASE, Scenario(0, (), {}), (UserTurn("Make Old_Plan_27.txt in fast mode.", (call,)),), ())
     rename = dialogues.renaming(task, dialogues.Names(("green",), frozenset({"fast"})), random.Random(0))
     new = rename("Old_Plan_27.txt")
     assert re.fullmatch(r"Green_Green_[1-9]{2}\.txt", new)

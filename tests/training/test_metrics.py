@@ -8,9 +8,10 @@ from statistics import mean
 import pytest
 import torch
 
+from envtune.bfcl.category import Category
 from envtune.grpo.batch import TrainBatch
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
-from envtune.task import Category, ToolCall
+from envtune.task import ToolCall
 from envtune.training.reporting.aggregates import Aggregates
 from envtune.training.reporting.metrics import (
     MAXIMA,

@@ -28,8 +28,10 @@ from bfcl_eval.eval_checker.multi_turn_eval.multi_turn_checker import multi_turn
 from rich.console import Console
 from rich.progress import track
 
+from envtune.bfcl.benchmark import load_bfcl_tasks, package_entries
+from envtune.bfcl.category import CATEGORIES
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.protocol import parse, render_answer, render_calls
-from envtune.data.bfcl import CATEGORIES, load_bfcl_tasks, package_entries
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode
 from envtune.program import run_program
@@ -92,7 +94,8 @@ def play(task: Task, texts: Sequence[str], read: Callable[[str], Action]) -> Non
     Raises:
         RuntimeError: if the episode did not succeed.
     """
-    episode = Episode(task, read, _AUGMENTATION, step_limit=2)
+    hints = _AUGMENTATION.for_episode(BFCL_ENVIRONMENT, task, seed=0)
+    episode = Episode(BFCL_ENVIRONMENT, task, read, hints, step_limit=2)
     episode.reset()
     for text in texts:
         episode.step(text)

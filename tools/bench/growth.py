@@ -30,9 +30,10 @@ import numpy as np
 import torch
 from typing_extensions import override
 
+from envtune.bfcl.benchmark import BFCL
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.protocol import render_answer
 from envtune.chat.template import Template
-from envtune.data.bfcl import BFCL
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.program import run_program
 from envtune.rollout.collector import Collector, EpisodeRequest
@@ -116,6 +117,7 @@ def measure(point: Point, rounds: int) -> dict[str, Any]:
     collector = Collector(
         generator,
         template,
+        BFCL_ENVIRONMENT,
         NoAugmentation(),
         step_limit=1,
         max_prompt_tokens=2 * point.prompt,

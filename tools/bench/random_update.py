@@ -21,7 +21,6 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen2Config
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.settings import GRPOSettings
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
-from envtune.task import Category
 from envtune.training.datamodule import RolloutLoader
 from envtune.training.model.policy import Policy
 from envtune.training.module import GRPOModule
@@ -105,7 +104,7 @@ def random_rollout(size: BatchSize, vocabulary: int) -> RolloutBatch:
             mask = (False,) * len(prompt) + (True,) * len(response)
             logprobs = tuple(logprob if sampled else 0.0 for sampled in mask)
             tokens = TokenRecord((*prompt, *response), mask, logprobs, len(prompt))
-            group.append(Trajectory("random", Category.BASE, 1, (), EpisodeEnd.TERMINATED, tokens=tokens))
+            group.append(Trajectory("random", "base", 1, (), EpisodeEnd.TERMINATED, tokens=tokens))
         groups.append(group)
     return rollout_of(groups)
 

@@ -34,9 +34,11 @@ import torch
 from transformers import AutoModelForCausalLM, LogitsProcessor, PreTrainedModel
 from typing_extensions import override
 
+from envtune.bfcl.benchmark import BFCL
+from envtune.bfcl.category import CATEGORIES
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.template import Template
 from envtune.chat.tokenizer import load_tokenizer
-from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.program import run_program
 from envtune.rollout.collector import Collector, EpisodeRequest
@@ -165,7 +167,7 @@ def main() -> int:
     template = Template(tokenizer, STYLE, options.max_observation)
     limits = (5, options.max_prompt, options.max_response, options.max_tokens, options.max_episodes)
     sides = {
-        side: Collector(generator, template, Actionable(), *limits)
+        side: Collector(generator, template, BFCL_ENVIRONMENT, Actionable(), *limits)
         for side, generator in (("envtune", ours), ("generate", plain))
     }
     # Whether a prompt fits is decided before the limit of observations shortens its message.

@@ -31,8 +31,9 @@ from rich.console import Console
 from rich.progress import track
 
 from envtune import trajectory_file
+from envtune.bfcl.benchmark import load_bfcl_tasks
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.protocol import parse
-from envtune.data.bfcl import load_bfcl_tasks
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode, Observation
 from envtune.program import run_program
@@ -129,7 +130,8 @@ def _play(task: Task, rng: random.Random, texts: list[str], tally: Tally) -> Non
     temper = HOSTILE if rng.random() < HOSTILE_SHARE else MIXED
     truncated_after = rng.choice((None, None, None, rng.randint(1, 30)))
     traced = rng.random() < TRACED_SHARE
-    episode = Episode(task, parse, Actionable(), step_limit=rng.choice((5, 20, 60)))
+    hints = Actionable().for_episode(BFCL_ENVIRONMENT, task, seed=0)
+    episode = Episode(BFCL_ENVIRONMENT, task, parse, hints, step_limit=rng.choice((5, 20, 60)))
     episode.reset()
     step = _traced_step if traced else _timed_step
     done, turn = False, 0

@@ -31,7 +31,8 @@ from torch.nn import functional
 from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 from typing_extensions import override
 
-from envtune.data.bfcl import BFCL, CATEGORIES
+from envtune.bfcl.benchmark import BFCL
+from envtune.bfcl.category import CATEGORIES
 from envtune.playground.source import Playground
 from envtune.program import run_program
 from envtune.task import Split, Task

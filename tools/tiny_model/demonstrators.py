@@ -15,10 +15,12 @@ from typing import Any
 
 from typing_extensions import override
 
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
+from envtune.bfcl.toolbox import Toolbox
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation import Hints
 from envtune.environment.episode import Episode, Observation
-from envtune.environment.toolbox import Toolbox
+from envtune.environment.protocol import World
 from envtune.playground import values
 from envtune.playground.readable_values import stands_in
 from envtune.playground.source import Story
@@ -72,9 +74,9 @@ class RecordingHints(Hints):
         self.results: list[ToolResult] = []
 
     @override
-    def hint(self, result: ToolResult, toolbox: Toolbox) -> Hint | None:
+    def hint(self, result: ToolResult, world: World) -> Hint | None:
         self.results.append(result)
-        return self._hints.hint(result, toolbox)
+        return self._hints.hint(result, world)
 
 
 def values_from_results(task: Task) -> list[list[Any]]:
@@ -93,7 +95,7 @@ def values_from_results(task: Task) -> list[list[Any]]:
 def play(story: Story, habits: Habits, hints: Hints, rng: random.Random) -> Iterator[tuple[Observation, str]]:
     """Play the task of a story and yield each observation with the completion that follows it."""
     recorded = RecordingHints(hints)
-    episode = Episode(story.task, parse, recorded, STEP_LIMIT)
+    episode = Episode(BFCL_ENVIRONMENT, story.task, parse, recorded, STEP_LIMIT)
     demonstrator = Demonstrator(story, habits, rng)
     observation = episode.reset()
     for index in range(len(story.task.turns)):

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from envtune.bfcl.category import CATEGORIES
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import Template
-from envtune.data.bfcl import CATEGORIES
 from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
@@ -102,7 +103,7 @@ class Demonstrations:
     def _from_bfcl(self, categories: Sequence[str]) -> Story:
         while True:
             task = self._rng.choice(self._bfcl)
-            if task.category in categories:
+            if task.group in categories:
                 return Story(task)
 
     def _dialogue(
@@ -110,7 +111,7 @@ class Demonstrations:
     ) -> Dialogue:
         ids: list[int] = []
         sampled: list[bool] = []
-        hints = augmentation.for_episode(self._rng.randrange(MAX_NUMBER))
+        hints = augmentation.for_episode(BFCL_ENVIRONMENT, story.task, self._rng.randrange(MAX_NUMBER))
         for observation, completion in play(story, habits, hints, self._rng):
             shown = (template.append if ids else template.open)(rename(observation.text), observation.new_tools)
             said = [*self._tokenizer.encode(rename(completion), add_special_tokens=False), template.end_ids[0]]
@@ -150,7 +151,7 @@ def names_of(tasks: Sequence[Task]) -> Names:
     scenarios: dict[str, set[int]] = defaultdict(set)
     for task in tasks:
         for value in _values(task):
-            scenarios[value].add(task.scenario)
+            scenarios[value].add(task.world.number)
     words = sorted({word for value in scenarios for word in re.findall("[A-Za-z]{3,}", value)})
     shared = {value for value, found in scenarios.items() if len(found) >= SHARED_BY}
     tools = {tool.name: tool.parameters.get("properties", {}) for task in tasks for tool in task.tools}

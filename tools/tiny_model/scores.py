@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import Template
 from envtune.environment.augmentation.none import NoAugmentation
@@ -28,7 +29,7 @@ def scores(model: PreTrainedModel, tokenizer: Any, tasks: Sequence[Task], greedy
     generator = HFGenerator(temperature=1.0)
     generator.update_weights(model, policy_version=0)
     template = Template(tokenizer, STYLE, MAX_OBSERVATION_TOKENS)
-    collector = Collector(generator, template, NoAugmentation(), STEP_LIMIT, **BUDGET)
+    collector = Collector(generator, template, BFCL_ENVIRONMENT, NoAugmentation(), STEP_LIMIT, **BUDGET)
     requests = [EpisodeRequest(task, seed) for seed, task in enumerate(tasks)]
     played = collector.play(requests, greedy=greedy)
     return summary(played)

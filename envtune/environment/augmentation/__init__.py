@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from envtune.environment.toolbox import Toolbox
+    from envtune.environment.protocol import Environment, World
+    from envtune.task import Task
     from envtune.trajectory import Hint, ToolResult
 
 
 class Augmentation(Protocol):
     """The source of hints of a run."""
 
-    def for_episode(self, seed: int) -> Hints:
+    def for_episode(self, environment: Environment, task: Task, seed: int) -> Hints:
         """Return the hints of one episode; random choices among them depend on ``seed`` alone."""
         ...
 
@@ -23,6 +24,6 @@ class Augmentation(Protocol):
 class Hints(Protocol):
     """The hints of one episode."""
 
-    def hint(self, result: ToolResult, toolbox: Toolbox) -> Hint | None:
-        """Return a hint about a result, failed or not, or None. The toolbox must not be changed."""
+    def hint(self, result: ToolResult, world: World) -> Hint | None:
+        """Return a hint about a result, failed or not, or None. The world must not be changed."""
         ...

@@ -19,7 +19,8 @@ from envtune.errors import UserError
 
 if TYPE_CHECKING:
     from envtune.environment.augmentation import Augmentation, Hints
-    from envtune.environment.toolbox import Toolbox
+    from envtune.environment.protocol import Environment, World
+    from envtune.task import Task
     from envtune.trajectory import Hint, ToolResult, Trajectory
 
 
@@ -64,9 +65,10 @@ class Annealed:
         level = sum(self._recent) / len(self._recent)
         return min(1.0, max(0.0, (self._none_from - level) / (self._none_from - self._full_until)))
 
-    def for_episode(self, seed: int) -> Hints:
+    def for_episode(self, environment: Environment, task: Task, seed: int) -> Hints:
         """Return the hints of one episode at the present probability, drawn from ``seed`` alone."""
-        return _Drawn(self._hints.for_episode(seed), self.probability, random.Random(f"hints of episode {seed}"))
+        hints = self._hints.for_episode(environment, task, seed)
+        return _Drawn(hints, self.probability, random.Random(f"hints of episode {seed}"))
 
     def measured(self, trajectory: Trajectory) -> float:
         """Return the measure of an episode, in [0, 1]."""
@@ -94,7 +96,7 @@ class _Drawn:
     probability: float
     draws: random.Random
 
-    def hint(self, result: ToolResult, toolbox: Toolbox) -> Hint | None:
-        hint = self.hints.hint(result, toolbox)
+    def hint(self, result: ToolResult, world: World) -> Hint | None:
+        hint = self.hints.hint(result, world)
         # random() is in [0, 1): a probability of 1 always gives the hint, and 0 never does.
         return hint if hint is not None and self.draws.random() < self.probability else None

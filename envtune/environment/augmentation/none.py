@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from envtune.environment.augmentation.rule import View
+    from envtune.environment.protocol import Environment, World
+    from envtune.task import Task
     from envtune.trajectory import Hint, ToolResult
 
 
 class NoAugmentation:
     """The augmentation without hints."""
 
-    def for_episode(self, seed: int) -> NoAugmentation:
+    def for_episode(self, environment: Environment, task: Task, seed: int) -> NoAugmentation:
         """Return this object, which has no state."""
         return self
 
-    def hint(self, result: ToolResult, toolbox: View) -> Hint | None:
+    def hint(self, result: ToolResult, world: World) -> Hint | None:
         """Return None."""
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,8 +19,8 @@ from envtune.trajectory import Hint, HintKind
 SHOWN_CHARACTERS = 60
 
 
-class View(Protocol):
-    """The part of a toolbox that a rule can read."""
+class Readable(Protocol):
+    """The part of a world that a rule can read."""
 
     @property
     def tools(self) -> frozenset[str]:
@@ -28,13 +28,13 @@ class View(Protocol):
         ...
 
     @property
-    def worlds(self) -> Mapping[str, Any]:
-        """The live worlds by the names of their classes."""
+    def view(self) -> Any:
+        """The live state, which a rule must not change."""
         ...
 
 
-Text = str | Callable[[ToolCall, "re.Match[str]", View], str]
-Condition = Callable[[ToolCall, "re.Match[str]", View], bool]
+Text = str | Callable[[ToolCall, "re.Match[str]", Readable], str]
+Condition = Callable[[ToolCall, "re.Match[str]", Readable], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +54,17 @@ class Rule:
     kind: HintKind = HintKind.CONSTRAINT
     """A rule of the tool itself, unless a prerequisite in another tool is missing."""
     when: Condition | None = None
-    """A further condition on the call, the match and the toolbox."""
+    """A further condition on the call, the match and the world."""
 
-    def hint(self, call: ToolCall, text: str, view: View) -> Hint | None:
+    def hint(self, call: ToolCall, text: str, world: Readable) -> Hint | None:
         """Return the hint for a call and its result's text; None if the rule does not match."""
         if self.tools and call.name not in self.tools:
             return None
         match = re.search(self.pattern, text)
-        if match is None or (self.when is not None and not self.when(call, match, view)):
+        if match is None or (self.when is not None and not self.when(call, match, world)):
             return None
-        cause = self.text(call, match, view) if callable(self.text) else fill(self.text, call, match)
-        offered = (sentence for sentence in self.directions if view.tools.issuperset(tools_in(sentence)))
+        cause = self.text(call, match, world) if callable(self.text) else fill(self.text, call, match)
+        offered = (sentence for sentence in self.directions if world.tools.issuperset(tools_in(sentence)))
         direction = fill(next(offered, ""), call, match)
         return Hint(rule=self.name, kind=self.kind, text=f"{cause} {direction}".strip())
 
@@ -95,4 +95,4 @@ def quoted(values: Sequence[object]) -> str:
 
 def given_as_text(argument: str) -> Condition:
     """Return a condition that is True if the agent gave ``argument``, a numeric identifier, as text."""
-    return lambda call, match, view: isinstance(call.arguments.get(argument), str)
+    return lambda call, match, world: isinstance(call.arguments.get(argument), str)

@@ -1,19 +1,18 @@
 """Limits that keep every step below a second and 64 MB, whatever a model writes.
 
 All of them are counts and none is a time: a call returns the same result on a busy machine, and no call pays for a
-worker process or a signal that only hostile ones need. There is one file per kind:
+worker process or a signal that only hostile ones need. Here are the limits of any environment, one file per kind:
 
 - ``arguments.py``: the arguments of a call, checked before it runs.
 - ``result_budget.py``: the results of all calls of one response together.
-- ``tree.py``: the file tree, checked after a call that changes it; a call beyond the limit is undone.
-- ``world.py``: what the calls of an episode have added to its worlds.
 
-Two more are in ``chat/protocol.py``: the characters and the calls of one response.
+Two more are in ``chat/protocol.py``: the characters and the calls of one response. What a call may do to a world is
+limited by the world: ``python_world.py`` bounds any state, and ``envtune/bfcl/limits`` BFCL's.
 
-Evidence: 99 hostile scripts of 1 to 660 responses (CPython 3.11, one core). With these limits the slowest step took
-0.31 s of CPU time and the largest 8.6 MB. With limits on single calls alone, 24 of 79 such scripts had a step of more
-than a second or had to be stopped after 12 s or more: a response of a million characters holds 19,000 calls of ``cat``
-(2.7 GB), or of a search through everything that earlier responses have written.
+Evidence: 99 hostile scripts of 1 to 660 responses on BFCL's tools (CPython 3.11, one core). With these limits the
+slowest step took 0.31 s of CPU time and the largest 8.6 MB. With limits on single calls alone, 24 of 79 such scripts
+had a step of more than a second or had to be stopped after 12 s or more: a response of a million characters holds
+19,000 calls of ``cat`` (2.7 GB), or of a search through everything that earlier responses have written.
 
 Every limit is far above what the 800 ground truths need, so a call that is not refused keeps its exact result:
 
@@ -39,15 +38,5 @@ response itself; and a call beyond a limit is refused even where BFCL's own exec
 from envtune.environment.limits.arguments import check_arguments
 from envtune.environment.limits.exceeded import LimitExceeded
 from envtune.environment.limits.result_budget import ResultBudget
-from envtune.environment.limits.tree import TREE_TOOLS, check_tree, run_in_bounded_tree
-from envtune.environment.limits.world import WorldGrowth
 
-__all__ = [
-    "TREE_TOOLS",
-    "LimitExceeded",
-    "ResultBudget",
-    "WorldGrowth",
-    "check_arguments",
-    "check_tree",
-    "run_in_bounded_tree",
-]
+__all__ = ["LimitExceeded", "ResultBudget", "check_arguments"]

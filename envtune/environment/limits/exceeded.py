@@ -1,4 +1,4 @@
-"""The exception for a call beyond a limit; the toolbox turns it into a failed result."""
+"""The exception for a call beyond a limit; a world turns it into a failed result."""
 
 from __future__ import annotations
 

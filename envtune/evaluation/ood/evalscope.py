@@ -13,8 +13,8 @@ from typing import Any
 
 from typing_extensions import override
 
+from envtune.bfcl.official.listed_models import NO_KEY
 from envtune.errors import UserError
-from envtune.evaluation.listed_models import NO_KEY
 from envtune.evaluation.ood.evalscope_results import read_evalscope
 from envtune.evaluation.ood.harness import BenchmarkJob, Harness
 from envtune.evaluation.ood.record import Results

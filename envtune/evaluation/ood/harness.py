@@ -10,9 +10,9 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
+from envtune.bfcl.official.listed_models import NO_KEY, listed_models
 from envtune.checked import Count, NotNegative, Positive, checked
 from envtune.errors import UserError
-from envtune.evaluation.listed_models import NO_KEY, listed_models
 from envtune.evaluation.ood.record import Results
 
 

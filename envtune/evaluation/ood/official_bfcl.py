@@ -10,11 +10,11 @@ from typing import Any
 
 from typing_extensions import override
 
+from envtune.bfcl.official.bfcl_program import OfficialProgram
+from envtune.bfcl.official.official_scores import read_scores
+from envtune.bfcl.official.policy_endpoint import PolicyEndpoint
+from envtune.bfcl.official.tasks import first_ids
 from envtune.errors import UserError
-from envtune.evaluation.official.bfcl_program import OfficialProgram
-from envtune.evaluation.official.official_scores import read_scores
-from envtune.evaluation.official.policy_endpoint import PolicyEndpoint
-from envtune.evaluation.official.tasks import first_ids
 from envtune.evaluation.ood.harness import BenchmarkJob, Harness
 from envtune.evaluation.ood.record import Part, Results
 

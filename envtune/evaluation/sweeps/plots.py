@@ -21,10 +21,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from envtune.evaluation.sweeps.runs import Setting
+from envtune.evaluation.sweeps.runs import Setting, groups_of
 from envtune.files.atomic_file import atomic_file
 from envtune.statistics.seeds import mean_over_seeds
-from envtune.task import Category
 
 SUCCESS, GRADIENT, ENTROPY = "val/success/overall", "grad_norm", "entropy"
 LABELS = {SUCCESS: "validation success, %", GRADIENT: "gradient norm", ENTROPY: "entropy, nats per token"}
@@ -140,7 +139,7 @@ def _draw_bars(sets: Sequence[Sequence[Setting]], path: Path) -> Path:
     """Draw axes for each set, a cluster of bars for each category, a bar for each setting."""
     from matplotlib.figure import Figure
 
-    groups = ["overall", *(str(category) for category in Category)]
+    groups = groups_of([run for settings in sets for setting in settings for run in setting.runs])
     bars_drawn = sum(len(settings) for settings in sets)
     figure = Figure(figsize=(8, 4 * len(sets) + _LEGEND_LINE * bars_drawn), layout="constrained")
     for part, settings in zip(figure.subfigures(len(sets), 1, squeeze=False)[:, 0], sets, strict=True):

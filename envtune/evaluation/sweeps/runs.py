@@ -159,6 +159,13 @@ def read_sweep(folder: Path, unfinished: bool = False) -> Sweep:
     return Sweep(*settings_of(runs), tuple(left_out))
 
 
+def groups_of(runs: Iterable[Run]) -> list[str]:
+    """Return the groups of tasks that were validated, ``overall`` first."""
+    names = dict.fromkeys(name for run in runs for name in run.scalars)
+    groups = [name.removeprefix("val/success/") for name in names if name.startswith("val/success/")]
+    return sorted(groups, key=lambda group: group != "overall")
+
+
 def settings_of(runs: Sequence[Run]) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
     """Return the settings in the order of ``runs``, and the overrides that all of them have in common.
 

@@ -6,24 +6,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import stdev
 from typing import Annotated
 
 import psutil
 import torch
+from pydantic import Field
 
-from envtune.checked import Among
-from envtune.task import Category
 from envtune.training.reporting.aggregates import Samples
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
 from envtune.trajectory import FormatError, TokenRecord, Trajectory
 
-# Categories of validation.
-GROUPS = ("overall", *(str(category) for category in Category))
-VALIDATED = [f"val/{measure}/{group}" for measure in ("success", "progress") for group in GROUPS]
-ValidationName = Annotated[str, Among(VALIDATED)]
+# A result of validation: overall, or of one of the task source's groups.
+ValidationName = Annotated[
+    str,
+    Field(
+        pattern=r"^val/(success|progress)/\S+$",
+        json_schema_extra={"examples": ["val/success/overall", "val/progress/base"]},
+    ),
+]
 GIB = 2.0**30
 MINIMA = frozenset({"completions/min_length"})
 MAXIMA = frozenset({"completions/max_length", "sampling/logp_diff_max", "sampling/is_ratio_max", "perf/peak_memory"})
@@ -45,8 +48,8 @@ def group_samples(groups: Sequence[RewardedGroup]) -> Samples:
     return samples
 
 
-def trajectory_samples(trajectories: Sequence[Trajectory], toolbox_of: Mapping[str, str]) -> Samples:
-    """Return samples of episodes; ``toolbox_of`` maps a tool's name to its class, for failures by class."""
+def trajectory_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[str], str | None]) -> Samples:
+    """Return samples of episodes; ``domain_of`` returns the domain of a tool, under which its failures are counted."""
     steps = [step for trajectory in trajectories for step in trajectory.steps]
     samples = {
         "success": [float(trajectory.success) for trajectory in trajectories],
@@ -61,14 +64,14 @@ def trajectory_samples(trajectories: Sequence[Trajectory], toolbox_of: Mapping[s
     }
     lengths = [length for t in trajectories if t.tokens for length in completion_lengths(t.tokens)]
     samples |= {f"completions/{kind}_length": lengths for kind in ("mean", "min", "max")}
-    return samples | _hint_samples(trajectories) | _tool_samples(trajectories, toolbox_of)
+    return samples | _hint_samples(trajectories) | _tool_samples(trajectories, domain_of)
 
 
 def validation_samples(trajectories: Iterable[Trajectory]) -> Samples:
-    """Return samples of success and progress, overall and by category."""
+    """Return samples of success and progress, overall and by group of tasks."""
     samples: dict[str, list[float]] = defaultdict(list)
     for trajectory in trajectories:
-        for group in ("overall", str(trajectory.category)):
+        for group in ("overall", trajectory.group):
             samples[f"val/success/{group}"].append(float(trajectory.success))
             samples[f"val/progress/{group}"].append(trajectory.progress)
     return samples
@@ -118,13 +121,13 @@ def completion_lengths(tokens: TokenRecord) -> list[float]:
     return [float(sum(1 for _ in run)) for sampled, run in groupby(tokens.completion_mask) if sampled]
 
 
-def _tool_samples(trajectories: Sequence[Trajectory], toolbox_of: Mapping[str, str]) -> dict[str, list[float]]:
+def _tool_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[str], str | None]) -> dict[str, list[float]]:
     samples: dict[str, list[float]] = defaultdict(list)
     for trajectory in trajectories:
         for result in trajectory.results:
             samples["tools/failure_frequency"].append(float(not result.ok))
-            toolbox = toolbox_of.get(result.call.name, "unknown_tool")
-            samples[f"tools/{toolbox}/failure"].append(float(not result.ok))
+            domain = domain_of(result.call.name) or "unknown_tool"
+            samples[f"tools/{domain}/failure"].append(float(not result.ok))
     return samples
 
 

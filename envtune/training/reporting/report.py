@@ -18,7 +18,6 @@ from rich.text import Text
 from rich.tree import Tree
 
 from envtune.report_text import percent
-from envtune.training.reporting.metrics import GROUPS
 from envtune.training.run_folder.run_record import WIRING
 from envtune.training.run_folder.stage_record import StageRecord
 
@@ -77,12 +76,13 @@ def stages_table(records: Sequence[StageRecord]) -> Table:
 
 
 def validation_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
-    """Return a table of success and progress by category, before and after training, in percent."""
+    """Return a table of success and progress by group of tasks, before and after training, in percent."""
     table = Table(title="validation, % of tasks passed (success) and of turns passed (progress)")
     table.add_column("category")
     for column in _BEFORE_AFTER:
         table.add_column(column, justify="right")
-    for group in GROUPS:
+    groups = dict.fromkeys(name.split("/", 2)[2] for name in {**before, **after} if name.startswith("val/success/"))
+    for group in groups:
         names = [f"val/{measure}/{group}" for measure in ("success", "progress")]
         cells = [percent(side.get(name)) for name in names for side in (before, after)]
         if any(cell != "-" for cell in cells):

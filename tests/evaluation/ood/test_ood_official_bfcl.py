@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from envtune.bfcl.official.bfcl_program import OfficialProgram
 from envtune.errors import UserError
-from envtune.evaluation.official.bfcl_program import OfficialProgram
 from envtune.evaluation.ood.harness import BenchmarkJob, ChatEndpoint
 from envtune.evaluation.ood.official_bfcl import OfficialBFCL
 

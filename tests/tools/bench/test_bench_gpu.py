@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
+from envtune.bfcl.category import Category
 from envtune.grpo.batch import TrainBatch
-from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
 from tools.bench import gpu, measuring
 from tools.bench.operations import forward_operations, update_operations

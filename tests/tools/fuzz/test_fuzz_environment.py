@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from envtune.data.bfcl import load_bfcl_tasks
-from envtune.environment.toolbox import Toolbox
+from envtune.bfcl.benchmark import load_bfcl_tasks
+from envtune.bfcl.toolbox import Toolbox
 from tools.fuzz import environment as fuzz_environment
 from tools.fuzz.environment import Costly, Tally, fuzz, report
 

@@ -12,6 +12,7 @@ import lightning
 import torch
 from typing_extensions import override
 
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.grpo.settings import GRPOSettings
 from envtune.program import run_program
@@ -44,6 +45,7 @@ def main() -> None:
     collector = Collector(
         FixedLength() if work.plain_tokens else HFGenerator(),
         template,
+        BFCL_ENVIRONMENT,
         NoAugmentation(),
         step_limit=1 if work.plain_tokens else work.step_limit,
         max_prompt_tokens=8192,

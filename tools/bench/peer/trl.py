@@ -23,6 +23,7 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.protocol import parse
 from envtune.chat.template import Template
 from envtune.chat.tokenizer import load_tokenizer
@@ -81,7 +82,7 @@ def _environment(work: Work, tasks: tuple[Task, ...]) -> Callable[[], Any]:
 
     class FirstTurn:
         def reset(self, task: int, **_: Any) -> None:
-            self._episode = Episode(tasks[task], parse, NoAugmentation().for_episode(0), work.step_limit)
+            self._episode = Episode(BFCL_ENVIRONMENT, tasks[task], parse, NoAugmentation(), work.step_limit)
             self._episode.reset()
             self._steps = 0
 

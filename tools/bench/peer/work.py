@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 
 import envtune
+from envtune.bfcl.benchmark import BFCL
 from envtune.chat.prompt import PromptStyle
 from envtune.chat.template import Template
 from envtune.chat.tokenizer import load_tokenizer
-from envtune.data.bfcl import BFCL
 from envtune.task import Split, Task
 from envtune.training.reporting.library_logging import silence_libraries
 from tools.bench.measuring import at_least, command_line

@@ -1,0 +1,1 @@
+"""Hint tables of BFCL's tool classes, one file each."""

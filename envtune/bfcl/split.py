@@ -1,0 +1,110 @@
+"""Named splits into training and held-out task ids.
+
+``scenario`` keeps whole scenarios together, because a number is the same story in all four categories. ``paper`` halves
+each category separately, as Environment Tuning does (arXiv 2510.10197, section 4.1), so that most held-out stories are
+also trained on in another category.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from envtune.bfcl.category import Category
+from envtune.errors import UserError
+from envtune.task import Split
+
+SCENARIOS = 200
+SPLITS = ("scenario", "paper")
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The training and held-out ids of a split."""
+
+    train: frozenset[str]
+    held_out: frozenset[str]
+
+
+def task_id(category: Category, scenario: int) -> str:
+    """Return BFCL's id of a task."""
+    return f"multi_turn_{category}_{scenario}"
+
+
+def require_split(name: str) -> Split:
+    """Return the split of a name.
+
+    Raises:
+        UserError: the name is unknown.
+    """
+    if name not in list(Split):
+        raise UserError(f"split {name!r} is unknown: use one of {', '.join(Split)}")
+    return Split(name)
+
+
+def named_split(name: str, seed: int) -> Sides:
+    """Return the split ``scenario``, which does not depend on the seed, or ``paper``, which is drawn by it.
+
+    Raises:
+        UserError: the name is unknown.
+    """
+    if name == "scenario":
+        return scenario_split()
+    if name == "paper":
+        return paper_split(seed)
+    raise UserError(f"split {name!r} is unknown: use one of {', '.join(SPLITS)}")
+
+
+def scenario_split() -> Sides:
+    """Return the published halves: 100 scenarios each, balanced over tool classes, near duplicates together."""
+    halves = json.loads(files("envtune.bfcl").joinpath("bfcl_scenario_split.json").read_text(encoding="utf-8"))
+    return Sides(_in_all_categories(halves["train_indices"]), _in_all_categories(halves["test_indices"]))
+
+
+def paper_split(seed: int) -> Sides:
+    """Return a split with a random half of each category for training, drawn separately per category."""
+    train: set[str] = set()
+    everything: set[str] = set()
+    for category in Category:
+        ids = [task_id(category, scenario) for scenario in range(SCENARIOS)]
+        everything.update(ids)
+        train.update(random.Random(f"paper split {seed} {category}").sample(ids, SCENARIOS // 2))
+    return Sides(frozenset(train), frozenset(everything - train))
+
+
+def draw_evenly(
+    ids: Iterable[str], categories: Sequence[Category], size: int, seed: int, setting: str
+) -> tuple[str, ...]:
+    """Draw ``size`` of the ids, with category counts that differ by at most one.
+
+    Args:
+        ids: the ids to draw from.
+        categories: the categories; the first ones get one id more if ``size`` is not divisible.
+        size: the number of ids.
+        seed: the seed of the draw.
+        setting: the name of the setting, part of the seed and of error messages.
+
+    Raises:
+        UserError: a category has fewer ids than its share, or ``size`` is negative.
+    """
+    available = set(ids)
+    drawn: list[str] = []
+    for position, category in enumerate(categories):
+        share = size // len(categories) + (position < size % len(categories))
+        candidates = [
+            name for name in (task_id(category, scenario) for scenario in range(SCENARIOS)) if name in available
+        ]
+        if not 0 <= share <= len(candidates):
+            raise UserError(
+                f"{setting}={size} asks for {share} tasks of {category}: choose so that it is 0 to {len(candidates)}"
+            )
+        chosen = set(random.Random(f"{setting} {seed} {category}").sample(candidates, share))
+        drawn.extend(name for name in candidates if name in chosen)
+    return tuple(drawn)
+
+
+def _in_all_categories(scenarios: Iterable[int]) -> frozenset[str]:
+    return frozenset(task_id(category, scenario) for scenario in scenarios for category in Category)
