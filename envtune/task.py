@@ -98,3 +98,8 @@ def leaves(argument: Any) -> Iterator[Any]:
         return
     for part in argument:
         yield from leaves(part)
+
+
+def call(tool: str, /, **arguments: Any) -> ToolCall:
+    """Return a call of a tool, for ground truths."""
+    return ToolCall(tool, arguments)

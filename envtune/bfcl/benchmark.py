@@ -19,7 +19,7 @@ from pydantic import Field
 from envtune.bfcl.audit.shipped_list import listed_tasks
 from envtune.bfcl.category import CATEGORIES, Category
 from envtune.bfcl.scenario import Scenario
-from envtune.bfcl.split import SPLITS, draw_evenly, named_split, require_split, task_id
+from envtune.bfcl.split import SPLITS, draw_of_categories, named_split, require_split, task_id
 from envtune.bfcl.worlds import new_worlds
 from envtune.call_text import parse_call
 from envtune.checked import Among, Count, EachOnce, checked
@@ -62,11 +62,11 @@ class BFCL:
         self._split, self._split_seed = split, split_seed
         self._sides = named_split(split, split_seed)
         val = tuple(map(Category, CATEGORIES if val_categories is None else val_categories))
-        self._validation = draw_evenly(self._sides.held_out, val, val_size, split_seed, "data.val_size")
+        self._validation = draw_of_categories(self._sides.held_out, val, val_size, split_seed, "data.val_size")
         self._trained = self._sides.train
         if max_tasks is not None:
             self._trained = frozenset(
-                draw_evenly(self._sides.train, self._categories, max_tasks, split_seed, "data.max_tasks")
+                draw_of_categories(self._sides.train, self._categories, max_tasks, split_seed, "data.max_tasks")
             )
         self._data_dir = data_dir
         self._loaded: tuple[Task, ...] = ()

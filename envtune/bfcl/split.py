@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from envtune.bfcl.category import Category
+from envtune.environment.even_draw import draw_evenly
 from envtune.errors import UserError
 from envtune.task import Split
 
@@ -75,35 +76,28 @@ def paper_split(seed: int) -> Sides:
     return Sides(frozenset(train), frozenset(everything - train))
 
 
-def draw_evenly(
+def draw_of_categories(
     ids: Iterable[str], categories: Sequence[Category], size: int, seed: int, setting: str
 ) -> tuple[str, ...]:
-    """Draw ``size`` of the ids, with category counts that differ by at most one.
-
-    Args:
-        ids: the ids to draw from.
-        categories: the categories; the first ones get one id more if ``size`` is not divisible.
-        size: the number of ids.
-        seed: the seed of the draw.
-        setting: the name of the setting, part of the seed and of error messages.
+    """Draw ``size`` of the ids evenly over the categories (see ``draw_evenly``).
 
     Raises:
         UserError: a category has fewer ids than its share, or ``size`` is negative.
     """
     available = set(ids)
-    drawn: list[str] = []
-    for position, category in enumerate(categories):
-        share = size // len(categories) + (position < size % len(categories))
-        candidates = [
+    candidates = {
+        str(category): [
             name for name in (task_id(category, scenario) for scenario in range(SCENARIOS)) if name in available
         ]
-        if not 0 <= share <= len(candidates):
+        for category in categories
+    }
+    for position, (category, names) in enumerate(candidates.items()):
+        share = size // len(categories) + (position < size % len(categories))
+        if not 0 <= share <= len(names):
             raise UserError(
-                f"{setting}={size} asks for {share} tasks of {category}: choose so that it is 0 to {len(candidates)}"
+                f"{setting}={size} asks for {share} tasks of {category}: choose so that it is 0 to {len(names)}"
             )
-        chosen = set(random.Random(f"{setting} {seed} {category}").sample(candidates, share))
-        drawn.extend(name for name in candidates if name in chosen)
-    return tuple(drawn)
+    return draw_evenly(candidates, size, seed, setting)
 
 
 def _in_all_categories(scenarios: Iterable[int]) -> frozenset[str]:

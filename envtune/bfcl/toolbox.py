@@ -27,8 +27,9 @@ from envtune.bfcl.limits.growth import WorldGrowth
 from envtune.bfcl.limits.tool_arguments import check_tool_arguments
 from envtune.bfcl.limits.tree import TREE_TOOLS, run_in_bounded_tree
 from envtune.bfcl.worlds import CLASSES, LONG_LISTS, copy_worlds, new_worlds, same_worlds
+from envtune.environment.bounded_call import bounded_call, failure_text
 from envtune.environment.identity_cache import cached_by_identity
-from envtune.environment.limits import LimitExceeded, ResultBudget, check_arguments
+from envtune.environment.limits import ResultBudget, check_arguments
 from envtune.task import Task, ToolCall
 from envtune.trajectory import ToolResult
 
@@ -124,14 +125,7 @@ class Toolbox:
             traveler who could not be verified. Values for "nothing found", such as the zip code 00000, and a rejected
             traveler are answers.
         """
-        budget = budget or ResultBudget()
-        try:
-            budget.check_room()
-            ok, text = self._answer(call)
-            budget.take(text)
-        except LimitExceeded as error:
-            ok, text = False, _exception_text(error)
-        return ToolResult(call, ok, text)
+        return bounded_call(call, budget, self._answer)
 
     def _answer(self, call: ToolCall) -> tuple[bool, str]:
         try:
@@ -139,7 +133,7 @@ class Toolbox:
                 value = _in_order(self._run(call))
                 text = _text(value)
         except Exception as error:
-            return False, _exception_text(error)
+            return False, failure_text(error)
         return not _reports_failure(call.name, value), text
 
     def _run(self, call: ToolCall) -> Any:
@@ -173,10 +167,6 @@ def _precision_kept() -> Iterator[None]:
         finally:
             if mpmath.mp.prec != precision:
                 mpmath.mp.prec = precision
-
-
-def _exception_text(error: Exception) -> str:
-    return f"Error during execution: {error}"
 
 
 def _text(value: Any) -> str:

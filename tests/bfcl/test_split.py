@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from envtune.bfcl.category import Category
-from envtune.bfcl.split import Sides, draw_evenly, named_split, paper_split, scenario_split
+from envtune.bfcl.split import Sides, draw_of_categories, named_split, paper_split, scenario_split
 from envtune.errors import UserError
 
 
@@ -35,15 +35,15 @@ def test_paper_split_is_drawn_by_its_seed() -> None:
 
 
 def test_ten_validation_tasks_of_four_categories_are_three_three_two_two() -> None:
-    drawn = draw_evenly(scenario_split().held_out, tuple(Category), 10, 0, "val_size")
+    drawn = draw_of_categories(scenario_split().held_out, tuple(Category), 10, 0, "val_size")
     assert [_per_category(frozenset(drawn))[category] for category in Category] == [3, 3, 2, 2]
     assert scenario_split().held_out.issuperset(drawn)
-    assert drawn != draw_evenly(scenario_split().held_out, tuple(Category), 10, 1, "val_size")
+    assert drawn != draw_of_categories(scenario_split().held_out, tuple(Category), 10, 1, "val_size")
 
 
 def test_more_validation_tasks_than_are_held_out_is_told_in_one_sentence() -> None:
     with pytest.raises(UserError, match=r"val_size=101 asks for 101 tasks of base: choose so that it is 0 to 100"):
-        draw_evenly(scenario_split().held_out, [Category.BASE], 101, 0, "data.val_size")
+        draw_of_categories(scenario_split().held_out, [Category.BASE], 101, 0, "data.val_size")
 
 
 def test_an_unknown_split_is_told_with_those_that_exist() -> None:

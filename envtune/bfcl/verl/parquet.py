@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from envtune.bfcl.audit.shipped_list import listed_tasks
 from envtune.bfcl.benchmark import Categories, MaxTasks, ValidationSize, load_bfcl_tasks
 from envtune.bfcl.category import CATEGORIES, Category
-from envtune.bfcl.split import draw_evenly, require_split
+from envtune.bfcl.split import draw_of_categories, require_split
 from envtune.bfcl.verl.verl_file import ParquetFileError, read_extra_info
 from envtune.bfcl.verl.verl_row import id_of_row, task_of_row
 from envtune.checked import Among, checked
@@ -80,7 +80,7 @@ class ParquetTasks:
         if size is None:
             return tuple(of_categories)
         ids = [task.id for task in of_categories]
-        drawn = set(draw_evenly(ids, self._categories[split], size, self._seed, setting))
+        drawn = set(draw_of_categories(ids, self._categories[split], size, self._seed, setting))
         return tuple(task for task in of_categories if task.id in drawn)
 
     def describe(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from envtune.errors import UserError
 from envtune.task import ToolCall
 from envtune.trajectory import Hint, HintKind
 
@@ -43,18 +44,32 @@ class Rule:
 
     name: str
     tools: tuple[str, ...]
-    """The tools that the rule applies to; empty for any tool."""
+    """The tools that the rule applies to, empty for any tool; a single one may be given as text."""
     pattern: str
     """The regular expression that is searched for in the result's text."""
     text: Text
     """The cause: a template over the call's arguments, the pattern's named groups and ``{tool}``, or a function that
     returns the complete sentence."""
     directions: tuple[str, ...] = ()
-    """Sentences on where to look next. The first whose tools, in backticks, are all offered is added to the hint."""
+    """Sentences on where to look next; a single one may be given as text. The first whose tools, in backticks, are all
+    offered is added to the hint."""
     kind: HintKind = HintKind.CONSTRAINT
     """A rule of the tool itself, unless a prerequisite in another tool is missing."""
     when: Condition | None = None
     """A further condition on the call, the match and the world."""
+
+    def __post_init__(self) -> None:
+        for name in ("tools", "directions"):
+            if isinstance(given := getattr(self, name), str):
+                object.__setattr__(self, name, (given,))
+        try:
+            object.__setattr__(self, "kind", HintKind(self.kind))
+            re.compile(self.pattern)
+        except (ValueError, re.error) as error:
+            raise UserError(
+                f"the rule {self.name} is not valid ({error}): kind is one of {', '.join(HintKind)}, and pattern a "
+                "regular expression"
+            ) from None
 
     def hint(self, call: ToolCall, text: str, world: Readable) -> Hint | None:
         """Return the hint for a call and its result's text; None if the rule does not match."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -27,4 +28,25 @@ def measure(roots: Iterable[Any]) -> Size:
             waiting.extend(value.values())
         elif isinstance(value, list | tuple | set):
             waiting.extend(value)
+    return Size(characters, values)
+
+
+def measure_state(state: Any) -> Size:
+    """Return the size of any state: attributes of objects count, and what is reached on several paths counts once."""
+    characters = values = 0
+    waiting, seen = [state], set()
+    while waiting:
+        value = waiting.pop()
+        values += 1
+        if isinstance(value, str | bytes):
+            characters += len(value)
+        elif not isinstance(value, int | float | type | None) and id(value) not in seen:
+            seen.add(id(value))
+            if isinstance(value, dict):
+                waiting.extend(value)
+                waiting.extend(value.values())
+            elif isinstance(value, list | tuple | set | frozenset | deque):
+                waiting.extend(value)
+            else:
+                waiting.extend(getattr(value, "__dict__", {}).values())
     return Size(characters, values)

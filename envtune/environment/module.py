@@ -1,0 +1,79 @@
+"""A Python module of the user as environment and source of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from envtune.environment.protocol import Environment
+from envtune.errors import UserError
+from envtune.task import Split, Task
+
+
+def environment_of(module: str) -> Environment:
+    """Return the object ``environment`` of a module.
+
+    Raises:
+        UserError: the module cannot be imported, or ``environment`` is not an environment.
+    """
+    found = _member(module, "environment", "a PythonEnvironment or another object with `open` and hint tables")
+    if missing := [name for name in ("name", "rules", "non_answers", "open", "domain_of") if not hasattr(found, name)]:
+        raise UserError(
+            f"environment.module={module}: its `environment` is a {type(found).__name__} without `{missing[0]}`; assign "
+            "envtune.environment.PythonEnvironment(YourClass) to it"
+        )
+    return found
+
+
+class ModuleTasks:
+    """The tasks that the function ``tasks(split)`` of a module returns or yields.
+
+    Args:
+        module: the importable name of the module.
+
+    Raises:
+        UserError: the module cannot be imported, or does not have the function.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._tasks = _member(module, "tasks", "a function of `split` that returns Tasks")
+        self.place = f"the module {module}"
+        if not callable(self._tasks):
+            raise UserError(f"`tasks` of {self.place} is not a function: define tasks(split), which returns Tasks")
+
+    def all_tasks(self, split: Split) -> Iterable[Task]:
+        """Return every task of a split.
+
+        Raises:
+            UserError: the function failed.
+        """
+        try:
+            return tuple(self._tasks(split.value))
+        except Exception as error:
+            raise UserError(f"tasks({split.value!r}) of {self.place} fails: {_cause(error)}") from error
+
+
+def _member(module: str, name: str, meaning: str) -> Any:
+    imported = _imported(module)
+    if not hasattr(imported, name):
+        raise UserError(f"environment.module={module} has no `{name}`: define {meaning}")
+    return getattr(imported, name)
+
+
+def _imported(module: str) -> ModuleType:
+    try:
+        return import_module(module)
+    except UserError as error:
+        raise UserError(f"environment.module={module}: {error}") from error
+    # A module of the user's may fail in any way.
+    except Exception as error:
+        raise UserError(
+            f"environment.module={module} cannot be imported ({_cause(error)}): give the name of a module in the "
+            "working directory or on PYTHONPATH, without .py"
+        ) from error
+
+
+def _cause(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
