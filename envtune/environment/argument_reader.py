@@ -1,8 +1,8 @@
 """Validation of a call's arguments against the parameters of a Python method.
 
-The arguments come from JSON and are validated as JSON, strictly, also inside dataclasses and pydantic models: 3 is a
-float, "3" and true are not integers, a list is a tuple, and an ISO text is a date. Unknown keys inside such a class are
-ignored or not, as its own configuration says.
+The arguments come from JSON and are validated as JSON, strictly, also inside dataclasses and models: 3 is a float, "3"
+and true are not integers, a list is a tuple, and an ISO text is a date. Unknown keys are refused, also inside
+dataclasses and typed dicts; inside a pydantic model, its own configuration decides.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_SHOWN = 60
 MAX_INTEGER_DIGITS = 308
 """An integer with more digits would be infinite as a float."""
 
-_MANY_DIGITS = re.compile(r"\d{%d}" % (MAX_INTEGER_DIGITS + 1))
+_MANY_DIGITS = re.compile(rf"\d{{{MAX_INTEGER_DIGITS + 1}}}")
 _CONFIG = ConfigDict(extra="forbid", strict=True)
 _ENCODER = json.JSONEncoder(allow_nan=False)
 _UNREADABLE = (
@@ -79,7 +79,7 @@ class ArgumentReader:
     def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the keyword arguments for the method, defaults included; no mutable value is shared with ``given``.
 
-        An exception that a validator of the user's own raises, other than ValueError and AssertionError, passes through.
+        An exception of the user's own validators passes through, unless it is a ValueError or an AssertionError.
 
         Raises:
             ArgumentsRefused: an argument is missing, unknown, not a JSON value, or not allowed by its type hint.
@@ -117,7 +117,9 @@ class ArgumentReader:
             valid = valid_names(name, self._aliases) if self._aliases else "the tool takes no arguments"
             return f"'{place}' is not a parameter: {valid}"
         messages = [fault["msg"] for fault in faults if _place(fault, given) == place]
-        words = " or ".join(text.removeprefix("Input ").removeprefix("Value error, ") for text in dict.fromkeys(messages))
+        words = " or ".join(
+            text.removeprefix("Input ").removeprefix("Value error, ") for text in dict.fromkeys(messages)
+        )
         return f"'{place}'{' ' if words.startswith('should') else ': '}{words}, given {_shown(first['input'])}"
 
 
@@ -134,7 +136,7 @@ def _model_and_schema(method: str, parameters: Sequence[Parameter]) -> tuple[typ
         if len(parameters) == 1:
             raise UserError(
                 f"{method}: the type hint of the parameter {parameters[0].name!r} has no JSON schema "
-                f"({schema_fault(error)}): use text, numbers, lists, dicts, Literal, Enum, dataclasses or pydantic models"
+                f"({schema_fault(error)}): use text, numbers, lists, dicts, enumerations or dataclasses"
             ) from error
         for parameter in parameters:
             _model_and_schema(method, [parameter])

@@ -12,7 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from pydantic_core import CoreSchema, core_schema
 
 # Titles repeat the names of classes and parameters. A discriminator maps constants, which the members also hold, to
-# definitions, which are gone once they are inlined.
+# definitions, which are gone once they are inlined. Left out as well: whether an object may have unknown keys.
 _NOISE = frozenset({"title", "discriminator"})
 _BY_NAME = frozenset({"properties", "patternProperties", "$defs"})
 _VALUES = frozenset({"default", "const", "enum", "examples", "required"})
@@ -75,6 +75,6 @@ def _plain(schema: Any, inlined: Mapping[str, Any]) -> Any:
     for key, part in schema.items():
         if key in _BY_NAME:
             plain[key] = {name: _plain(inner, inlined) for name, inner in part.items()}
-        elif key not in _NOISE:
+        elif key not in _NOISE and not (key == "additionalProperties" and isinstance(part, bool)):
             plain[key] = part if key in _VALUES else _plain(part, inlined)
     return plain

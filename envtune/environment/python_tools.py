@@ -67,7 +67,9 @@ def tools_of(cls: type, reserved: frozenset[str] = frozenset({"state"})) -> Mapp
         if not name.startswith("_") and name not in reserved and _is_method(attribute)
     }
     if not tools:
-        raise UserError(f"{cls.__name__} has no public method, and so no tool: define one with type hints and docstring")
+        raise UserError(
+            f"{cls.__name__} has no public method: define one, with type hints and a docstring, for each tool"
+        )
     return MappingProxyType(tools)
 
 

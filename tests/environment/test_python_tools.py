@@ -130,8 +130,10 @@ class Library:
 
 
 TOOLS = tools_of(Library)
+HOSTILE = ["\ud800", 10**400, -(10**4200), "2024-02-03", "99999-01-01T00:00:00Z", "paper"]
+HOSTILE = ["\ud800", 10**400, -(10**4200), "2024-02-03", "99999-01-01T00:00:00Z", "paper"]
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["\ud800", 10**400, -(10**5000)]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(HOSTILE),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
     max_leaves=10,
 )
@@ -141,13 +143,15 @@ def one_tool(method: Callable[..., Any]) -> PythonTool:
     return tools_of(type("Desk", (), {"tool": method}))["tool"]
 
 
-def refusal(arguments: Mapping[str, Any], tool: str = "order") -> str:
-    with pytest.raises(ArgumentsRefused) as refused:
+def refusal(arguments: Mapping[str, Any], tool: str = "order") -> str | None:
+    """Return the message of a refusal, which is one line that can be encoded; None if the arguments are read."""
+    try:
         TOOLS[tool].arguments(arguments)
-    message = str(refused.value)
-    assert len(message.splitlines()) == 1
-    message.encode()
-    return message
+    except ArgumentsRefused as refused:
+        message = str(refused)
+        message.encode()
+        return message if len(message.splitlines()) == 1 else f"several lines: {message}"
+    return None
 
 
 # --- Which methods are tools ---
@@ -252,8 +256,6 @@ def test_every_kind_of_hint_has_its_json_schema():
     null = {"type": "null"}
     shelf = properties.pop("shelf")
     assert shelf == {"anyOf": [{"$ref": "#/$defs/Shelf"}, null], "default": None}
-    place = properties.pop("place")["anyOf"][0]
-    assert (place["properties"], place["required"]) == ({"city": {"type": "string"}}, ["city"])
     assert properties == {
         "lines": {"type": "array", "items": line},
         "binding": {
@@ -263,6 +265,10 @@ def test_every_kind_of_hint_has_its_json_schema():
             "default": "paper",
         },
         "kind": {"enum": ["gift", "loan"], "type": "string", "default": "loan"},
+        "place": {
+            "anyOf": [{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}, null],
+            "default": None,
+        },
         "reader": {
             "anyOf": [
                 {
@@ -462,11 +468,16 @@ def test_values_and_defaults_are_new_objects():
         ({"lines": [], "pric": 1}, "'pric' is not a parameter: did you mean price? valid are: anything, at, "),
         ({"line": []}, "'lines' is missing; 'line' is not a parameter: did you mean lines?"),
         ({"lines": [], "sent_by": "Ann"}, "'sent_by' is not a parameter"),
-        ({"lines": "Emma"}, "'lines' should be a valid list, given \"Emma\" (string)"),
-        ({"lines": None}, "'lines' should be a valid list, given null"),
+        ({"lines": "Emma"}, "'lines' should be a valid array, given \"Emma\" (string)"),
+        ({"lines": None}, "'lines' should be a valid array, given null"),
         ({"lines": [{"copies": 1}]}, "'lines[0].title' is missing"),
+        ({"lines": [{"title": "Emma", "copy": 1}]}, "'lines[0].copy' is not allowed"),
+        ({"lines": [], "place": {"city": "Rome", "land": "Italy"}}, "'place.land' is not allowed"),
         ({"lines": [{"title": "Emma"}, 3]}, "'lines[1]' should be an object, given 3 (integer)"),
-        ({"lines": [{"title": "Emma", "copies": "3"}]}, "'lines[0].copies' should be a valid integer, given \"3\" (string)"),
+        (
+            {"lines": [{"title": "Emma", "copies": "3"}]},
+            "'lines[0].copies' should be a valid integer, given \"3\" (string)",
+        ),
         ({"lines": [], "binding": "gold"}, "'binding' should be 'paper' or 'cloth', given \"gold\" (string)"),
         ({"lines": [], "kind": 3}, "'kind' should be 'gift' or 'loan', given 3 (integer)"),
         ({"lines": [], "weight": True}, "'weight' should be a valid integer, given true (boolean)"),
@@ -474,9 +485,15 @@ def test_values_and_defaults_are_new_objects():
         ({"lines": [], "weight": 10}, "'weight' should be less than or equal to 9, given 10 (integer)"),
         ({"lines": [], "price": True}, "'price' should be a valid number, given true (boolean)"),
         ({"lines": [], "price": "3"}, "'price' should be a valid number, given \"3\" (string)"),
-        ({"lines": [], "either": [1]}, "'either' should be a valid integer or should be a valid string, given [1] (array)"),
+        (
+            {"lines": [], "either": [1]},
+            "'either' should be a valid integer or should be a valid string, given [1] (array)",
+        ),
         ({"lines": [], "place": {"city": 1}}, "'place.city' should be a valid string, given 1 (integer)"),
-        ({"lines": [], "reader": {"name": "Bo", "age": "3"}}, "'reader.age' should be a valid integer, given \"3\" (string)"),
+        (
+            {"lines": [], "reader": {"name": "Bo", "age": "3"}},
+            "'reader.age' should be a valid integer, given \"3\" (string)",
+        ),
         ({"lines": [], "reader": {"name": "Bo", "age": -1}}, "'reader.age' should be greater than or equal to 0"),
         ({"lines": [], "until": 5}, "'until' should be a valid date, given 5 (integer)"),
         ({"lines": [], "until": "2024-02-30"}, "'until' should be a valid date in the format YYYY-MM-DD, day value is"),
@@ -496,7 +513,7 @@ def test_a_refusal_holds_the_message_of_the_users_own_validator():
     def tool(self, even: Even) -> None:
         """Take it."""
 
-    with pytest.raises(ArgumentsRefused, match="^'even.number': 3 is odd, given 3 \\(integer\\)$"):
+    with pytest.raises(ArgumentsRefused, match=r"^'even.number': 3 is odd, given 3 \(integer\)$"):
         one_tool(tool).arguments({"even": {"number": 3}})
 
 
@@ -520,7 +537,18 @@ CYCLE.append(CYCLE)
 
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), -float("inf"), [{"a": float("inf")}], 10**308, [-(10**5000)], "\ud800", {"\udfff": 1}, object(), {1, 2}],
+    [
+        float("nan"),
+        -float("inf"),
+        [{"a": float("inf")}],
+        10**308,
+        [-(10**5000)],
+        "\ud800",
+        {"\udfff": 1},
+        object(),
+        {1, 2},
+    ],
+    ids=["nan", "infinity", "inside", "digits", "more digits", "surrogate", "key", "object", "set"],
 )
 @pytest.mark.parametrize("parameter", ["price", "anything", "either"])
 def test_what_json_cannot_hold_is_refused(parameter: str, value: Any):
@@ -542,20 +570,15 @@ def test_a_long_text_of_digits_is_accepted():
 
 @given(st.dictionaries(st.sampled_from(["lines", "pair", "unknown"]) | st.text(max_size=3), JSON_VALUES, max_size=3))
 def test_any_json_arguments_are_read_or_refused(arguments: dict[str, Any]):
-    for tool in TOOLS.values():
-        try:
-            tool.arguments(arguments)
-        except ArgumentsRefused as refused:
-            assert len(str(refused).splitlines()) == 1
-            str(refused).encode()
+    for tool in TOOLS:
+        refused = refusal(arguments, tool)
+        assert refused is None or refused.startswith("'")
 
 
 @given(st.sampled_from(list(TOOLS["order"].document.parameters["properties"])), JSON_VALUES)
 def test_any_json_value_of_any_parameter_is_read_or_refused(parameter: str, value: Any):
-    try:
-        TOOLS["order"].arguments({"lines": [], parameter: value})
-    except ArgumentsRefused as refused:
-        assert str(refused).startswith(f"'{parameter}")
+    refused = refusal({"lines": [], parameter: value})
+    assert refused is None or refused.startswith(f"'{parameter}")
 
 
 @given(JSON_VALUES)
@@ -679,5 +702,5 @@ def test_a_sequence_is_a_list_and_an_iterable_may_be_returned():
 
 
 def test_a_class_without_public_methods_is_a_mistake_of_the_user():
-    with pytest.raises(UserError, match="^World has no public method"):
+    with pytest.raises(UserError, match=r"^World has no public method"):
         tools_of(World)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from pathlib import PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -61,7 +61,7 @@ class Desk(BaseModel):
         (Word.YES, "yes"),
         ([Colour.RED, Word.YES], '["red", "yes"]'),
         (date(2024, 2, 3), "2024-02-03"),
-        ([date(2024, 2, 3), Decimal("1.10"), PurePosixPath("/a")], '["2024-02-03", "1.10", "/a"]'),
+        ([date(2024, 2, 3), Decimal("1.10"), Path("/a")], '["2024-02-03", "1.10", "/a"]'),
         ({date(2024, 2, 3): 1, Colour.RED: 2, (1, 2): 3, 4: 5}, '{"2024-02-03": 1, "red": 2, "[1, 2]": 3, "4": 5}'),
         (Pair(1, 2), "[1, 2]"),
         (deque([1, 2]), "[1, 2]"),
@@ -88,10 +88,10 @@ def test_sets_are_sorted(value: Any, text: str):
     assert result_text(value) == text
 
 
-@given(st.lists(st.sampled_from(["a", "b", 1, 2.5, None, (1, "a"), ("a", 1), (), float("nan")]), unique=True))
+@given(st.permutations(["a", "b", 1, 2.5, None, (1, "a"), ("a", 1), (), float("nan")]))
 def test_the_text_of_a_set_does_not_depend_on_the_order_of_its_items(items: list[Any]):
-    # Small sets with colliding hashes keep the order of insertion.
-    assert result_text(set(items)) == result_text(set(reversed(items)))
+    # Items with equal hashes, and NaN, which no order holds for, are met in the order of insertion.
+    assert result_text(frozenset(items)) == '["a", "b", 1, 2.5, NaN, ["a", 1], [1, "a"], [], null]'
 
 
 def test_the_text_of_a_set_does_not_depend_on_the_hash_seed():
@@ -109,7 +109,7 @@ def test_the_text_of_a_set_does_not_depend_on_the_hash_seed():
         ).stdout
         for seed in ("1", "2", "3")
     }
-    assert texts == {'["a", "b", "c", ["d", "e"], ["f", "g", "h"], 1, null]\n'}
+    assert texts == {'["a", "b", "c", 1, ["d", "e"], ["f", "g", "h"], null]\n'}
 
 
 CYCLE: list[Any] = []
@@ -136,8 +136,9 @@ class Opaque: ...
         ([{"a": "\ud800"}], "list"),
         (CYCLE, "list"),
     ],
+    ids=lambda value: ascii(value) if isinstance(value, str) else type(value).__name__,
 )
 def test_what_json_cannot_hold_is_a_type_error_that_names_the_type(value: Any, name: str):
     with pytest.raises(TypeError, match=rf"\b{name}\b") as error:
         result_text(value)
-    assert "0x" not in str(error.value)
+    assert " at 0x" not in str(error.value)
