@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from bfcl_eval.constants.executable_backend_config import MULTI_TURN_FUNC_DOC_FILE_MAPPING
-from pydantic import Field
 
 from envtune.bfcl.audit.shipped_list import listed_tasks
 from envtune.bfcl.category import CATEGORIES, Category
@@ -22,15 +21,14 @@ from envtune.bfcl.scenario import Scenario
 from envtune.bfcl.split import SPLITS, draw_of_categories, named_split, require_split, task_id
 from envtune.bfcl.worlds import new_worlds
 from envtune.call_text import parse_call
-from envtune.checked import Among, Count, EachOnce, checked
+from envtune.checked import Among, EachOnce, checked
+from envtune.environment.selected_tasks import MaxTasks, ValidationSize
 from envtune.errors import UserError
 from envtune.files.json_lines import read_objects
 from envtune.task import Split, Task, ToolDocument, UserTurn
 
-# Types of the settings of task sources.
+# The type of a setting of task sources.
 Categories = EachOnce[Annotated[str, Among(CATEGORIES)]]
-ValidationSize = Annotated[int, Field(ge=1, description="the best checkpoint and the curves come of validation")]
-MaxTasks = Annotated[Count | None, Field(description="null for all")]
 
 
 @checked
@@ -38,7 +36,7 @@ class BFCL:
     """The benchmark's tasks in the splits train, val and test. The test split is the whole held-out side.
 
     Args:
-        categories: the categories of training tasks.
+        categories: the categories of training tasks; None for all four.
         split: the name of the split, ``scenario`` or ``paper``.
         split_seed: the seed of all draws.
         val_size: the number of validation tasks, drawn from the held-out side evenly over ``val_categories``.
@@ -50,7 +48,7 @@ class BFCL:
 
     def __init__(
         self,
-        categories: Categories,
+        categories: Categories | None = None,
         split: Annotated[str, Among(SPLITS)] = "scenario",
         split_seed: int = 0,
         val_size: ValidationSize = 100,
@@ -58,7 +56,7 @@ class BFCL:
         data_dir: str | None = None,
         max_tasks: MaxTasks = None,
     ) -> None:
-        self._categories = tuple(map(Category, categories))
+        self._categories = tuple(map(Category, CATEGORIES if categories is None else categories))
         self._split, self._split_seed = split, split_seed
         self._sides = named_split(split, split_seed)
         val = tuple(map(Category, CATEGORIES if val_categories is None else val_categories))

@@ -108,6 +108,8 @@ def _type(schema: Mapping[str, Any]) -> str:
         return "|".join(json.dumps(value, ensure_ascii=False) for value in schema["enum"])
     if kind == "array" and schema.get("items"):
         return f"list[{_type(schema['items'])}]"
-    if kind == "dict" and schema.get("properties"):
+    if "anyOf" in schema:
+        return "|".join(map(_type, schema["anyOf"]))
+    if kind in ("dict", "object") and schema.get("properties"):
         return "{" + ", ".join(f"{name}: {_type(inner)}" for name, inner in schema["properties"].items()) + "}"
     return _TYPES.get(kind, kind)

@@ -57,7 +57,10 @@ class SelectedTasks:
         seed: int = 0,
     ) -> None:
         self._source, self._environment, self._seed = source, environment, seed
-        self._groups = {Split.TRAIN: ("data.categories", categories), Split.VAL: ("data.val_categories", val_categories)}
+        self._groups = {
+            Split.TRAIN: ("data.categories", categories),
+            Split.VAL: ("data.val_categories", val_categories),
+        }
         self._sizes = {Split.TRAIN: ("data.max_tasks", max_tasks), Split.VAL: ("data.val_size", val_size)}
         self._chosen: dict[Split, tuple[Task, ...]] = {}
 

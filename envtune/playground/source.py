@@ -9,12 +9,13 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Annotated, Any, overload
 
-from envtune.bfcl.benchmark import Categories, MaxTasks, ValidationSize
+from envtune.bfcl.benchmark import Categories
 from envtune.bfcl.category import CATEGORIES, Category
 from envtune.bfcl.scenario import Scenario
 from envtune.bfcl.split import require_split
 from envtune.bfcl.worlds import TOOLBOXES
 from envtune.checked import Among, Count, EachOnce, checked
+from envtune.environment.selected_tasks import MaxTasks, ValidationSize
 from envtune.errors import UserError
 from envtune.playground.categories import Shape, shape_story
 from envtune.playground.story_builder import StoryBuilder, Storyline, StorylineError
@@ -55,7 +56,7 @@ class Playground:
     A task depends on ``categories`` or ``val_categories``, ``toolboxes``, ``seed``, its split and its number alone.
 
     Args:
-        categories: the categories of training tasks, in turn.
+        categories: the categories of training tasks, in turn; None for all four.
         toolboxes: the tool classes of the stories.
         max_tasks: the number of training tasks that are used; None for all.
         train_size: the number of training tasks.
@@ -70,7 +71,7 @@ class Playground:
 
     def __init__(
         self,
-        categories: Categories = CATEGORIES,
+        categories: Categories | None = None,
         toolboxes: EachOnce[Annotated[str, Among(TOOLBOXES)]] = TOOLBOXES,
         max_tasks: MaxTasks = None,
         train_size: Count = 1_000_000,
@@ -79,7 +80,7 @@ class Playground:
         val_categories: Categories | None = None,
         seed: int = 0,
     ) -> None:
-        trained = tuple(map(Category, categories))
+        trained = tuple(map(Category, CATEGORIES if categories is None else categories))
         held_out = tuple(map(Category, CATEGORIES if val_categories is None else val_categories))
         # In the environment's order, so that tasks do not depend on the order of the setting.
         self._toolboxes = tuple(name for name in TOOLBOXES if name in toolboxes)

@@ -159,7 +159,7 @@ def refusal(arguments: Mapping[str, Any], tool: str = "order") -> str | None:
 
 def test_public_methods_are_tools_in_the_order_of_definition():
     assert list(TOOLS) == ["search", "order", "opening_hours", "branches"]
-    assert {tool.document.toolbox for tool in TOOLS.values()} == {"Library"}
+    assert {tool.document.domain for tool in TOOLS.values()} == {"Library"}
 
 
 def test_inherited_methods_are_tools_and_overriding_ones_keep_place_and_docstring():

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from envtune.bfcl.audit.shipped_list import listed_tasks
-from envtune.bfcl.benchmark import Categories, MaxTasks, ValidationSize, load_bfcl_tasks
+from envtune.bfcl.benchmark import Categories, load_bfcl_tasks
 from envtune.bfcl.category import CATEGORIES, Category
 from envtune.bfcl.split import draw_of_categories, require_split
 from envtune.bfcl.verl.verl_file import ParquetFileError, read_extra_info
 from envtune.bfcl.verl.verl_row import id_of_row, task_of_row
 from envtune.checked import Among, checked
+from envtune.environment.selected_tasks import MaxTasks, ValidationSize
 from envtune.errors import UserError
 from envtune.task import Split, Task
 
@@ -36,7 +37,7 @@ class ParquetTasks:
         test_file: the name of the test file.
         contents: ``row`` to take messages, worlds, tool classes and ground truth from the row, and tool documents and
             withheld tools from the installed BFCL package; ``package`` to take all from the package, by the row's id.
-        categories: the categories of training tasks.
+        categories: the categories of training tasks; None for all four.
         val_categories: the categories of validation tasks; None for all four.
         max_tasks: the number of training tasks, drawn evenly over ``categories``; None for all.
         val_size: the number of validation tasks, drawn evenly over ``val_categories``; None for all.
@@ -50,7 +51,7 @@ class ParquetTasks:
         val_file: str = "bfcl_val.parquet",
         test_file: str = "bfcl_test.parquet",
         contents: Annotated[str, Among(CONTENTS)] = "row",
-        categories: Categories = CATEGORIES,
+        categories: Categories | None = None,
         val_categories: Categories | None = None,
         max_tasks: MaxTasks = None,
         val_size: ValidationSize | None = None,
@@ -60,7 +61,7 @@ class ParquetTasks:
         folder = Path(path)
         self._paths = {Split.TRAIN: folder / train_file, Split.VAL: folder / val_file, Split.TEST: folder / test_file}
         self._categories = {
-            Split.TRAIN: tuple(map(Category, categories)),
+            Split.TRAIN: tuple(map(Category, CATEGORIES if categories is None else categories)),
             Split.VAL: tuple(map(Category, CATEGORIES if val_categories is None else val_categories)),
             Split.TEST: tuple(Category),
         }

@@ -82,7 +82,7 @@ def validation_table(before: Mapping[str, float], after: Mapping[str, float]) ->
     for column in _BEFORE_AFTER:
         table.add_column(column, justify="right")
     groups = dict.fromkeys(name.split("/", 2)[2] for name in {**before, **after} if name.startswith("val/success/"))
-    for group in groups:
+    for group in sorted(groups, key=lambda group: group != "overall"):
         names = [f"val/{measure}/{group}" for measure in ("success", "progress")]
         cells = [percent(side.get(name)) for name in names for side in (before, after)]
         if any(cell != "-" for cell in cells):
