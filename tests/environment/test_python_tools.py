@@ -50,6 +50,14 @@ class Shelf(BaseModel):
     inside: list[Shelf] = []
 
 
+class Box(BaseModel):
+    drawers: list[Drawer]
+
+
+class Drawer(BaseModel):
+    boxes: list[Box]
+
+
 class Even(BaseModel):
     number: int
 
@@ -322,6 +330,23 @@ def test_a_type_that_contains_itself_stays_a_definition():
             "required": ["label"],
         }
     }
+
+
+def test_types_that_contain_each_other_stay_definitions():
+    def tool(self, box: Box) -> None:
+        """Open it."""
+
+    parameters = one_tool(tool).document.parameters
+    assert parameters["properties"] == {"box": {"$ref": "#/$defs/Box"}}
+    assert list(parameters["$defs"]) == ["Box", "Drawer"]
+
+
+def test_the_values_of_a_default_are_not_read_as_a_schema():
+    def tool(self, line: Line = Line("Emma")) -> None:
+        """Order it."""
+
+    (line,) = one_tool(tool).document.parameters["properties"].values()
+    assert line["default"] == {"title": "Emma", "copies": 1}
 
 
 def test_parameters_may_have_the_names_of_a_models_own_attributes():
