@@ -90,7 +90,7 @@ def _is_method(attribute: Any) -> bool:
 
 def _tool(cls: type, name: str, attribute: Any) -> PythonTool:
     where = f"{cls.__name__}.{name}"
-    # Bound, so that its signature is the one of a call, without `self`. The class has no instance yet: any object will do.
+    # Bound, so that its signature is that of a call, without `self`. Any object will do: none is called.
     method = attribute.__get__(object(), cls)
     if any(is_deferred(method) for is_deferred in _DEFERRED):
         raise UserError(f"{where} is asynchronous or a generator: a tool must return its result when it is called")
