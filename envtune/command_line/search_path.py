@@ -145,14 +145,9 @@ def _folder(option: str, entry: str) -> Path:
     if "${" in str(folder):
         raise UserError(f"{option} {entry}: Hydra takes ${{…}} for a reference to a setting, also in a name: rename it")
     if not any(folder.glob("*/*.yaml")):
-        raise UserError(
-            f"{option} {entry} holds no choice of a group: give the folder above reward/NAME.yaml and so on"
-        )
+        raise UserError(f"{option} {entry} holds no choice of a group: give the folder above reward/NAME.yaml")
     for own in CONFIG_FOLDER.rglob("*.yaml"):
         same = folder / own.relative_to(CONFIG_FOLDER)
         if same.is_file() and same.read_bytes() != own.read_bytes():
-            raise UserError(
-                f"{same} has the name of one of envtune's configs, which would be read instead: rename it; it can "
-                f"begin with `defaults: [{own.stem}]`"
-            )
+            raise UserError(f"{same} has the name of one of envtune's configs, which would be read instead: rename it")
     return folder

@@ -2,8 +2,9 @@
 
 Prints success and progress by category with 95% intervals, of all tasks (raw) and without those listed as defective
 (audited, docs/audit.md). The run folder receives scores.json, trajectories.jsonl (for tools/show_trajectory.py),
-run.json and, in .hydra, the composed config, with which the evaluation can be repeated. In a clone `python tools/evaluate.py` is the same
-command.
+run.json and, in .hydra, the composed config, with which the evaluation can be repeated.
+
+In a clone `python tools/evaluate.py` is the same command.
 """
 
 from __future__ import annotations
