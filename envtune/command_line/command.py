@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import signal
 import sys
 import traceback
@@ -103,7 +104,7 @@ def command(config_name: str, check: Task | None = None, repeats: bool = False) 
             SettingsCheck.require, SettingsCheck.repeats = staticmethod(require), repeats
             with on_terminal():
                 try:
-                    sys.argv[1:] = continued_command(quote_numbers(with_search_path(sys.argv[1:])))
+                    sys.argv[1:] = _overrides_first(continued_command(quote_numbers(with_search_path(sys.argv[1:]))))
                     hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(started)()
                 except BrokenPipeError:
                     raise
@@ -121,6 +122,11 @@ def command(config_name: str, check: Task | None = None, repeats: bool = False) 
         return run
 
     return decorate
+
+
+def _overrides_first(arguments: Iterable[str]) -> list[str]:
+    """Order overrides before options, because Hydra refuses an option between two overrides."""
+    return sorted(arguments, key=lambda argument: not re.match(r"[^-].*=|~", argument, flags=re.DOTALL))
 
 
 def _resolve_rank(config: DictConfig) -> None:

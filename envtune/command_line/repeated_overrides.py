@@ -12,10 +12,11 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from hydra.core.override_parser.types import OverrideType, ValueType
 from hydra.errors import HydraException
+from typing_extensions import TypedDict
 
 from envtune.command_line.override_grammar import parse_override, shell_quoted
 from envtune.command_line.search_path import groups, options_of
