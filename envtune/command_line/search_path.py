@@ -130,6 +130,8 @@ def _entries(override_of_the_path: str) -> list[str]:
 
 def _folder(option: str, entry: str) -> Path:
     """Return the folder that an entry of the search path names, absolute; raise UserError if it adds no choice."""
+    if not entry:
+        raise UserError(f"{option} needs a folder: give the one that holds your groups, such as conf")
     if entry.startswith("pkg://"):
         name = entry.removeprefix("pkg://").replace("/", ".")
         try:
@@ -140,7 +142,7 @@ def _folder(option: str, entry: str) -> Path:
         folder = Path(places[0]) if places else Path(entry)
     else:
         folder = Path(entry.removeprefix("file://")).absolute()
-    if not entry or not folder.is_dir():
+    if not folder.is_dir():
         raise UserError(f"{option} {entry} is not a folder: give the one that holds your groups, such as conf")
     if "${" in str(folder):
         raise UserError(f"{option} {entry}: Hydra takes ${{…}} for a reference to a setting, also in a name: rename it")
