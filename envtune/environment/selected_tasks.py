@@ -134,7 +134,7 @@ def fault_of(environment: Environment, task: Task) -> str | None:
         if unknown := [name for name in turn.new_tools if name not in offered]:
             return f"{where} hands over the unknown tool {unknown[0]}: its tools are {', '.join(offered)}"
         if turn.check is not None and not callable(turn.check):
-            return f"the check of {where} has the type {type(turn.check).__name__}: give a function of the world and the answer"
+            return f"the check of {where} has the type {type(turn.check).__name__}: give a function of world and answer"
         for call in turn.ground_truth:
             result = world.call(call)
             if not result.ok:
