@@ -37,11 +37,9 @@ class TaskSource(Protocol):
 
     def tasks(self, split: Split) -> Sequence[Task]:
         """Return the tasks of a split. Only those that are drawn are accessed, so that they can be made lazily."""
-        ...
 
     def describe(self) -> dict[str, Any]:
         """Return what is needed to reproduce the tasks: versions, split, seeds, ids or sizes."""
-        ...
 
 
 @checked
@@ -227,7 +225,6 @@ class RolloutStart(Protocol):
 
     def on_rollout_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Run between two updates, before the rollout of the next one."""
-        ...
 
 
 def announce_rollout(trainer: Any) -> None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import lightning
 import torch
+from lightning import Callback, LightningDataModule, Trainer
 from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen2Config
 
 from envtune.grpo.batch import TrainBatch
@@ -125,12 +125,7 @@ def rollout_of(groups: Sequence[Sequence[Trajectory]]) -> RolloutBatch:
 
 
 def run_updates(
-    policy: Policy,
-    rollout: RolloutBatch,
-    updates: int,
-    max_tokens: int,
-    accelerator: str = "cpu",
-    precision: Any = "32-true",
+    policy: Policy, rollout: RolloutBatch, updates: int, max_tokens: int, **on: Any
 ) -> list[dict[str, float]]:
     """Update ``policy`` repeatedly on one rollout and return the metrics of each update (docs/metrics.md).
 
@@ -139,31 +134,25 @@ def run_updates(
         rollout: the batch of every update.
         updates: the number of updates; the first one warms up.
         max_tokens: `grpo.max_tokens_per_batch`, different tokens of a micro-batch.
-        accelerator: as the Trainer names it.
-        precision: as the Trainer names it.
+        **on: accelerator and precision, as in `fit`.
     """
     logged = _Logged()
     module = GRPOModule(policy, GRPOSettings(max_tokens_per_batch=max_tokens), OPTIMIZER)
-    fit(module, _Repeated(rollout, updates), updates, [logged], accelerator, precision)
+    fit(module, _Repeated(rollout, updates), updates, [logged], **on)
     return logged.updates
 
 
-def fit(
-    module: GRPOModule,
-    data: lightning.LightningDataModule,
-    updates: int,
-    callbacks: list[lightning.Callback],
-    accelerator: str = "cpu",
-    precision: Any = "32-true",
-) -> None:
-    """Train for ``updates`` updates without validation, checkpoints, log files or progress bar."""
+def fit(module: GRPOModule, data: LightningDataModule, updates: int, callbacks: list[Callback], **on: Any) -> None:
+    """Train for ``updates`` updates without validation, checkpoints, log files or progress bar.
+
+    ``on`` are the Trainer's accelerator and precision, by default the CPU and float32.
+    """
     silence_libraries()
     warnings.filterwarnings("ignore", module="lightning")
     with tempfile.TemporaryDirectory() as folder:
-        trainer = lightning.Trainer(
-            accelerator=accelerator,
+        trainer = Trainer(
+            **{"accelerator": "cpu", "precision": "32-true", **on},
             devices=1,
-            precision=precision,
             max_steps=updates,
             logger=False,
             callbacks=callbacks,
@@ -176,7 +165,7 @@ def fit(
         trainer.fit(module, data)
 
 
-class _Repeated(lightning.LightningDataModule):
+class _Repeated(LightningDataModule):
     """Yields one batch for every update, as if the policy of that update had sampled it."""
 
     toolbox_of: Mapping[str, str] = {}
@@ -194,9 +183,9 @@ class _Repeated(lightning.LightningDataModule):
         return replace(self._rollout, tensors=replace(tensors, policy_versions=versions))
 
 
-class _Logged(lightning.Callback):
+class _Logged(Callback):
     def __init__(self) -> None:
         self.updates: list[dict[str, float]] = []
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         self.updates.append({name: float(value) for name, value in trainer.callback_metrics.items()})

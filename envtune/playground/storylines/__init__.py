@@ -1,4 +1,4 @@
-"""All storylines. A new one is added to ``STORYLINES`` of its file."""
+"""All storylines: those that the files of this folder define, in their order."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from envtune.playground.storylines import (
     vehicle_stories,
 )
 
-# The order is part of every task: a seed draws a storyline by its position.
-STORYLINES: tuple[Storyline, ...] = (
-    *file_stories.STORYLINES,
-    *vehicle_stories.STORYLINES,
-    *trading_stories.STORYLINES,
-    *travel_stories.STORYLINES,
-    *message_stories.STORYLINES,
-    *ticket_stories.STORYLINES,
-    *twitter_stories.STORYLINES,
-    *math_stories.STORYLINES,
+_FILES = (
+    file_stories,
+    vehicle_stories,
+    trading_stories,
+    travel_stories,
+    message_stories,
+    ticket_stories,
+    twitter_stories,
+    math_stories,
 )
+# The order of files and of definitions is part of every task: a seed draws a storyline by its position.
+STORYLINES = tuple(line for file in _FILES for line in vars(file).values() if isinstance(line, Storyline))

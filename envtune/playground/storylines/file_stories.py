@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from envtune.playground import values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 
 FILES = "GorillaFileSystem"
 PHRASES = read_phrases("files")
@@ -179,6 +179,3 @@ def files_write(story: StoryBuilder) -> None:
 def stem(file: str) -> str:
     """Return the word of a file's name that no other file of the story has."""
     return file.split(".")[0].split("_")[0]
-
-
-STORYLINES: tuple[Storyline, ...] = (files_tidy, files_find, files_inventory, files_compare, files_write)

@@ -8,7 +8,7 @@ from typing import Any
 
 from envtune.playground import codes, values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 from envtune.playground.storylines import file_stories
 
 MATHS = "MathAPI"
@@ -122,6 +122,3 @@ def _compute_with(story: StoryBuilder, counts: list[int]) -> None:
     sums = Sums(story, story.call(tool, numbers=counts)["result"])
     acts: list[Callable[[], None]] = [sums.multiply, sums.add]
     story.go_on(acts)
-
-
-STORYLINES: tuple[Storyline, ...] = (maths_statistics, maths_units, maths_files, maths_listed)

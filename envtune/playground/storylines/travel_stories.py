@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envtune.playground import codes, values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 from envtune.playground.storylines.message_stories import MESSAGES, Phone
 from envtune.playground.storylines.ticket_stories import TICKETS, TicketDesk
 
@@ -189,13 +189,3 @@ def travel_message(story: StoryBuilder) -> None:
     trip, phone = Trip(story), Phone(story)
     story.rng.choice((trip.cancel_known, trip.airport))()
     phone.act()
-
-
-STORYLINES: tuple[Storyline, ...] = (
-    travel_cost,
-    travel_book,
-    travel_token,
-    travel_money,
-    travel_ticket,
-    travel_message,
-)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envtune.playground import values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 from envtune.playground.storylines import file_stories
 
 TWEETS = "TwitterAPI"
@@ -133,6 +133,3 @@ def tweet_file(story: StoryBuilder) -> None:
     text = story.call("cat", file_name=names[0])["file_content"]
     account.tweet = account.ask("post_it", "post_tweet", content=text)["id"]
     story.go_on([account.comment, account.mention, account.retweet])
-
-
-STORYLINES: tuple[Storyline, ...] = (tweet_post, tweet_find, tweet_follow, tweet_file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envtune.playground import codes, values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 from envtune.playground.storylines.message_stories import MESSAGES, Phone
 from envtune.playground.storylines.ticket_stories import TICKETS, TicketDesk
 
@@ -156,14 +156,3 @@ def car_ticket(story: StoryBuilder) -> None:
     car.change_setting()
     desk.find()
     story.go_on([desk.read])
-
-
-STORYLINES: tuple[Storyline, ...] = (
-    car_start,
-    car_settings,
-    car_distance,
-    car_fuel,
-    car_tires,
-    car_message,
-    car_ticket,
-)

@@ -21,7 +21,6 @@ class WritesFiles(Protocol):
     @property
     def files(self) -> list[Path]:
         """Their paths; names may contain `*`."""
-        ...
 
 
 def files_written_by(folder: Path, parts: Iterable[object]) -> list[str]:

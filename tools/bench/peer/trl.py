@@ -149,7 +149,7 @@ def _config(work: Work, folder: str) -> GRPOConfig:
         bf16=False,
         gradient_checkpointing=False,
         model_init_kwargs={"dtype": "float32"},
-        per_device_train_batch_size=work.rows,
+        per_device_train_batch_size=work.tasks * work.group_size,
         num_generations=work.group_size,
         max_steps=work.updates + 1,
         max_completion_length=work.plain_tokens or work.max_response_tokens,
