@@ -23,7 +23,12 @@ from envtune.program import run_program
 
 def main() -> None:
     """Print the comparison and write its files."""
-    options = _options()
+    parser = argparse.ArgumentParser(description="Compare checkpoints out of distribution.")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="of a checkpoint, runs/ood/<name>")
+    parser.add_argument("--baseline", metavar="NAME", help="the checkpoint to compare the others with")
+    default = Path("runs/ood/comparison")
+    parser.add_argument("--output", type=Path, default=default, metavar="FOLDER", help=f"default: {default}")
+    options = parser.parse_args()
     try:
         files = compare(read_checkpoints(options.folders), options.baseline)
         for name, text in files.items():
@@ -59,15 +64,6 @@ def compare(checkpoints: comparison.Checkpoints, baseline: str | None) -> dict[s
         files["differences.csv"] = comparison.differences_csv(found, baseline)
         parts += [comparison.difference_table(found), comparison.difference_note(baseline)]
     return {"comparison.md": "\n\n".join([*parts, *comparison.warnings(checkpoints)]) + "\n"} | files
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compare checkpoints out of distribution.")
-    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="of a checkpoint, runs/ood/<name>")
-    parser.add_argument("--baseline", metavar="NAME", help="the checkpoint to compare the others with")
-    default = Path("runs/ood/comparison")
-    parser.add_argument("--output", type=Path, default=default, metavar="FOLDER", help=f"default: {default}")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

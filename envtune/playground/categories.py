@@ -105,7 +105,8 @@ def _without_value(story: StoryBuilder, messages: list[str], split: Split, rng: 
         value = slots[gap.slot]
         vague = _message(story.turns[index], index, split, rng, gap)
         earlier = (result for turn in story.turns[:index] for result in turn.results)
-        if not _is_readable(value, (*messages[:index], vague, *earlier)):
+        texts, parts = (*messages[:index], vague, *earlier), value if isinstance(value, list) else [value]
+        if not any(stands_in(part, text) for text in texts for part in parts):
             supply = CONVERSATION["supply"].say(split, rng, {"what": gap.what, "value": quoted(value)})
             return _with_empty_turn(story, messages, index, (vague, supply), (), rng)
     return None
@@ -132,11 +133,6 @@ def _with_empty_turn(
     turns[index : index + 1] = [UserTurn(said[0], ()), UserTurn(said[1], turns[index].ground_truth, withheld)]
     origins = [*range(index), -1, *range(index, len(story.turns))]
     return Shape(tuple(turns), _tools(story, withheld, rng), tuple(origins))
-
-
-def _is_readable(value: object, texts: Iterable[str]) -> bool:
-    parts = value if isinstance(value, list) else [value]
-    return any(stands_in(part, text) for text in texts for part in parts)
 
 
 def _withholdable(story: StoryBuilder) -> Iterator[tuple[int, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from envtune.environment.toolbox import Toolbox
@@ -34,11 +33,8 @@ def unreadable_values(task: Task) -> list[tuple[int, str, Any]]:
         documents = [json.dumps([tool.description, tool.parameters]) for tool in task.tools_offered_at(index)]
         for call in turn.ground_truth:
             texts = [*read, *documents]
-            missing = [value for value in leaves(call.arguments) if not _is_in(value, texts)]
-            found.extend((index, call.name, value) for value in missing)
+            for value in leaves(call.arguments):
+                if not isinstance(value, bool) and not any(stands_in(value, text) for text in texts):
+                    found.append((index, call.name, value))
             read.append(toolbox.call(call).text)
     return found
-
-
-def _is_in(value: Any, texts: Iterable[str]) -> bool:
-    return isinstance(value, bool) or any(stands_in(value, text) for text in texts)

@@ -14,7 +14,7 @@ from envtune.data.bfcl import CATEGORIES, Categories, MaxTasks, ValidationSize
 from envtune.data.split import require_split
 from envtune.environment.worlds import TOOLBOXES
 from envtune.errors import UserError
-from envtune.playground.categories import Shape, shape_story
+from envtune.playground.categories import shape_story
 from envtune.playground.story_builder import StoryBuilder, Storyline, StorylineError
 from envtune.playground.storylines import STORYLINES
 from envtune.task import Category, Split, Task
@@ -111,7 +111,15 @@ class Playground:
             line.tell(story)
             shape = shape_story(story, category, split, rng)
             if shape is not None:
-                return _story(line, story, shape, category, f"playground_{split}_{category}_{number}", number)
+                name = f"playground_{split}_{category}_{number}"
+                task = Task(name, category, number, story.toolboxes, story.initial_state, shape.tools, shape.turns)
+                prerequisites = frozenset(
+                    (index, place)
+                    for index, origin in enumerate(shape.origins)
+                    if origin >= 0
+                    for place in story.turns[origin].prerequisites
+                )
+                return Story(task, line.name, prerequisites, story.looked_up)
         raise StorylineError(
             f"{line.name} has been told {MAX_ATTEMPTS} times, and has nothing to withhold for {category}"
         )
@@ -169,14 +177,3 @@ def _storylines(category: Category, toolboxes: Sequence[str]) -> tuple[tuple[Sto
             f"TicketAPI, MessageAPI or TwitterAPI, or leave {category} out of data.categories and data.val_categories"
         )
     return found
-
-
-def _story(line: Storyline, story: StoryBuilder, shape: Shape, category: Category, name: str, number: int) -> Story:
-    task = Task(name, category, number, story.toolboxes, story.initial_state, shape.tools, shape.turns)
-    prerequisites = frozenset(
-        (index, place)
-        for index, origin in enumerate(shape.origins)
-        if origin >= 0
-        for place in story.turns[origin].prerequisites
-    )
-    return Story(task, line.name, prerequisites, story.looked_up)

@@ -15,7 +15,7 @@ require_extra("completion_server")
 import torch  # noqa: E402
 
 from envtune.bearer_key import key_from  # noqa: E402
-from envtune.serving.completion_server import Model, application  # noqa: E402
+from envtune.serving.completion_server import Model, completion_application  # noqa: E402
 from envtune.serving.listening import http_server  # noqa: E402
 from envtune.serving.sampler import Sampler  # noqa: E402
 from envtune.training.model.weights import load_causal_lm  # noqa: E402
@@ -35,7 +35,7 @@ def main() -> None:
     api_key = key_from("VLLM_API_KEY")
     config = loaded.config.get_text_config()
     model = Model(options.name, config.vocab_size, config.max_position_embeddings)
-    http_server(application(model, sampler, api_key), HOST, options.port).run()
+    http_server(completion_application(model, sampler, api_key), HOST, options.port).run()
 
 
 def _options() -> argparse.Namespace:

@@ -13,15 +13,13 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from envtune.chat.template import Template
 from envtune.serving.chat_request import Limits, read_chat_request
 from envtune.serving.conversations import Conversations, Prompt
-from envtune.serving.gate import Gate
-from envtune.serving.http import HANDLERS, Bodies, require_key
+from envtune.serving.http import Bodies, Gate, application
+from envtune.serving.messages import chat_completion, read_reply
 from envtune.serving.refusal import Refusal
-from envtune.serving.reply import chat_completion, read_reply
 from envtune.serving.upstream import CompletionRequest, Upstream
 
 # HTTP status for a closed connection, as in nginx.
@@ -100,17 +98,16 @@ class Endpoint:
         return ParsedRequest(request.model, bool(request.tools), prompt, completion)
 
 
-def application(
+def chat_application(
     endpoint: Endpoint, name: str, limits: Limits, gate: Gate, is_alive: Callable[[], bool], api_key: str | None = None
 ) -> Starlette:
     """Return the application with the routes /v1/chat/completions, /v1/models and /health.
 
     ``is_alive`` returns whether the completion server runs. Clients must send ``api_key`` unless it is None.
     """
-    created, bodies = int(time.time()), Bodies(limits.body_bytes)
+    bodies = Bodies(limits.body_bytes)
 
     async def chat(request: Request) -> Response:
-        require_key(request, api_key)
         try:
             # Admission follows the body: otherwise slow senders would occupy the queue.
             async with bodies.received(request) as body, AsyncExitStack() as stack:
@@ -124,18 +121,4 @@ def application(
                 return Response(status_code=CLIENT_GONE)
             return JSONResponse(await endpoint.respond(parsed))
 
-    async def models(request: Request) -> Response:
-        require_key(request, api_key)
-        entry = {"id": name, "object": "model", "created": created, "owned_by": "envtune"}
-        return JSONResponse({"object": "list", "data": [entry]})
-
-    async def health(request: Request) -> Response:
-        alive = is_alive()
-        return JSONResponse({"status": "ok" if alive else "the completion server has ended"}, 200 if alive else 503)
-
-    routes = [
-        Route("/v1/chat/completions", chat, methods=["POST"]),
-        Route("/v1/models", models),
-        Route("/health", health),
-    ]
-    return Starlette(routes=routes, exception_handlers=HANDLERS)
+    return application("/v1/chat/completions", chat, {"id": name, "created": int(time.time())}, api_key, is_alive)

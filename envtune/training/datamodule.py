@@ -26,7 +26,6 @@ from envtune.task import Split, Task
 from envtune.training.distributed.devices import require_same_device_count
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, reward_matrix
 from envtune.training.task_stream import TaskStream
-from envtune.trajectory import Trajectory
 
 # Padding is masked everywhere; every vocabulary has this id.
 PAD_ID = 0
@@ -62,11 +61,7 @@ class EnvironmentDataModule(LightningDataModule):
         self, tasks: TaskSource, collector: Collector, reward: Reward, grpo: GRPOSettings, seed: Seed = 0
     ) -> None:
         super().__init__()
-        self.source = tasks
-        self.collector = collector
-        self.reward = reward
-        self.grpo = grpo
-        self._seed = seed
+        self.source, self.collector, self.reward, self.grpo, self._seed = tasks, collector, reward, grpo, seed
         self._stream: TaskStream | None = None
         self._drawn_before = 0
 
@@ -179,10 +174,8 @@ class EnvironmentDataModule(LightningDataModule):
             for member in range(size)
         ]
         played = self.collector.play(requests)
-        return [self._rewarded(played[i : i + size]) for i in range(0, len(played), size)]
-
-    def _rewarded(self, trajectories: Sequence[Trajectory]) -> RewardedGroup:
-        return RewardedGroup(tuple(trajectories), tuple(judge(self.reward, trajectory) for trajectory in trajectories))
+        groups = (tuple(played[i : i + size]) for i in range(0, len(played), size))
+        return [RewardedGroup(group, tuple(judge(self.reward, trajectory) for trajectory in group)) for group in groups]
 
     def _rank_and_world_size(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -25,17 +25,8 @@ from envtune.rollout.hf.prefix_cache import PASS_TOKENS
 from envtune.training.model.lora import add_adapter, add_reference_adapter
 from envtune.training.model.projection import CPU_CHUNK, GPU_CHUNK
 from envtune.training.model.weights import DTYPES
+from tools.memory import simulated
 from tools.memory.sharded import in_dtype, sharded_memory
-from tools.memory.simulated import (
-    MicroBatch,
-    cast_bytes,
-    fullest_micro_batch,
-    layers_memory,
-    optimizer_memory,
-    projection_memory,
-    prompt_pass_memory,
-    without_data,
-)
 
 GIB = 2**30
 
@@ -64,7 +55,7 @@ def estimate(config: DictConfig, capacity: int | None = None) -> list[Part]:
         model = build_model(config.model)
     kept = kept_parts(config, model)
     divided = sharded_parts(config, model) if sharding(config.trainer) > 1 else []
-    with without_data(model):
+    with simulated.without_data(model):
         return [*kept, *divided, *update_parts(config, model), *sampler_parts(config, model, capacity)]
 
 
@@ -104,7 +95,7 @@ def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
     weights = sum(weight.nbytes for weight in (*model.parameters(), *model.buffers())) - adapter
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     gradients = sum(weight.nbytes for weight in trained)
-    states, working = optimizer_memory(trained, _optimizer(config))
+    states, working = simulated.optimizer_memory(trained, _optimizer(config))
     numbers = (sum(w.numel() for w in model.parameters()) - sum(w.numel() for w in of_adapter)) / 1e9
     shards = sharding(config.trainer)
     return [
@@ -133,12 +124,12 @@ def sharded_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
 def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
     """Return the parts of the fullest micro-batch."""
     micro, autocast, gpu = micro_batch(config), _autocast(config.trainer), _on_gpu(config.trainer)
-    projection = projection_memory(model, micro, autocast, GPU_CHUNK if gpu else CPU_CHUNK)
+    projection = simulated.projection_memory(model, micro, autocast, GPU_CHUNK if gpu else CPU_CHUNK)
     if autocast and sharding(config.trainer) > 1:
         # The layers of a sharded model are gathered in that dtype.
         model = in_dtype(model, autocast)
-    casts = cast_bytes(model, autocast)
-    layers = layers_memory(model, micro, autocast, masks=not gpu)
+    casts = simulated.cast_bytes(model, autocast)
+    layers = simulated.layers_memory(model, micro, autocast, masks=not gpu)
     way = "with" if config.model.gradient_checkpointing else "without"
     return [
         *([Part(f"weights in {config.trainer.precision}'s dtype, kept by autocast", casts, UPDATE)] if casts else []),
@@ -152,7 +143,7 @@ def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | No
     """Return the parts of the generator beside the trainer's weights."""
     target = config.rollout.generator._target_
     tokens = min(config.rollout.max_prompt_tokens, PASS_TOKENS)
-    peak, slot = prompt_pass_memory(model, tokens, masks=not _on_gpu(config.trainer))
+    peak, slot = simulated.prompt_pass_memory(model, tokens, masks=not _on_gpu(config.trainer))
     if target.endswith("HFGenerator"):
         slots = cache_slots(config)
         if sharding(config.trainer) > 1 and (dtype := _autocast(config.trainer)):
@@ -190,10 +181,10 @@ def _vllm_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None
     ]
 
 
-def micro_batch(config: DictConfig) -> MicroBatch:
+def micro_batch(config: DictConfig) -> simulated.MicroBatch:
     """Return the fullest micro-batch of the config."""
     rollout, grpo = config.rollout, config.grpo
-    return fullest_micro_batch(
+    return simulated.fullest_micro_batch(
         grpo.max_tokens_per_batch,
         rollout.max_prompt_tokens,
         rollout.max_response_tokens,

@@ -238,13 +238,11 @@ def without_data(model: PreTrainedModel) -> Iterator[None]:
         for module in model.modules():
             for name, weight in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
                 # Tied weights stay tied.
-                setattr(module, name, made.setdefault(id(weight), _fake(weight)))
+                fake = torch.empty(weight.shape, dtype=weight.dtype, device="cpu")
+                if isinstance(weight, nn.Parameter):
+                    fake = nn.Parameter(fake, requires_grad=weight.requires_grad)
+                setattr(module, name, made.setdefault(id(weight), fake))
         yield
-
-
-def _fake(tensor: Tensor) -> Tensor:
-    fake = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
-    return nn.Parameter(fake, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
 
 
 @contextmanager

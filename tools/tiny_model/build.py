@@ -35,6 +35,7 @@ from envtune.data.bfcl import BFCL, CATEGORIES
 from envtune.playground.source import Playground
 from envtune.program import run_program
 from envtune.task import Split, Task
+from tools.tiny_model import recitations
 from tools.tiny_model.attention import NAME as CAUSAL_BLOCKS
 from tools.tiny_model.attention import register
 from tools.tiny_model.card import model_card
@@ -42,14 +43,6 @@ from tools.tiny_model.demonstrators import Habits
 from tools.tiny_model.dialogues import Demonstrations, Dialogue, Mixture, tokenizer_texts
 from tools.tiny_model.initialization import initialize
 from tools.tiny_model.offers import all_exercises, offers
-from tools.tiny_model.recitations import (
-    associations,
-    first_lookups,
-    mixed_exercises,
-    questions,
-    recitations,
-    row_lookups,
-)
 from tools.tiny_model.scores import BUDGET, scores
 from tools.tiny_model.tokenizer import VOCABULARY, as_loaded, learn
 
@@ -97,7 +90,7 @@ class Phase:
     """First and last learning rate, as shares of the peak."""
     share: float = 0.0
     """Share of exercises among the dialogues."""
-    exercises: Callable[[Any, random.Random], Iterator[Dialogue]] = recitations
+    exercises: Callable[[Any, random.Random], Iterator[Dialogue]] = recitations.recitations
 
 
 # Shares of the rates: in exercises that ask for more than copying, and in the last dialogues.
@@ -108,12 +101,12 @@ DIALOGUES = Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.6, 512)
 # Looking up comes first, from the easiest to what dialogues ask for: left to them alone it takes millions of tokens.
 # Each phase ends in a checkpoint.
 PHASES = (
-    Phase("looking up and copying", 1_200_000, None, 1024, (0.5, 0.5), exercises=first_lookups),
-    Phase("whose value", 1_500_000, None, 1024, STEADY, exercises=associations),
-    Phase("which row", 1_500_000, None, 768, STEADY, exercises=row_lookups),
-    Phase("which row is meant", 1_000_000, None, 768, STEADY, exercises=questions),
-    Phase("looking up in many rows", 1_200_000, None, 1024, STEADY, exercises=mixed_exercises),
-    Phase("user messages and results", 3_000_000, MESSAGES, 3072, (0.5, 0.5), 0.25, mixed_exercises),
+    Phase("looking up and copying", 1_200_000, None, 1024, (0.5, 0.5), exercises=recitations.first_lookups),
+    Phase("whose value", 1_500_000, None, 1024, STEADY, exercises=recitations.associations),
+    Phase("which row", 1_500_000, None, 768, STEADY, exercises=recitations.row_lookups),
+    Phase("which row is meant", 1_000_000, None, 768, STEADY, exercises=recitations.questions),
+    Phase("looking up in many rows", 1_200_000, None, 1024, STEADY, exercises=recitations.mixed_exercises),
+    Phase("user messages and results", 3_000_000, MESSAGES, 3072, (0.5, 0.5), 0.25, recitations.mixed_exercises),
     Phase("which tools are offered", 1_200_000, DIALOGUES, 1024, STEADY, share=0.9, exercises=offers),
     *(Phase("whole dialogues", 3_000_000, DIALOGUES, 3072, (0.5, 0.5), 0.4, all_exercises),) * 3,
     Phase("whole dialogues, cooling", 4_000_000, DIALOGUES, 3072, COOLING, 0.25, all_exercises),
@@ -239,7 +232,9 @@ class Build:
                 break
             first, last = phase.rates
             warmth = min(1.0, (self.updates + 1) / WARMUP_UPDATES)
-            self._set_learning_rates(warmth * (first + (last - first) * (seen / end)))
+            for optimizer, peak in zip(self._optimizers, (MATRIX_LEARNING_RATE, LEARNING_RATE), strict=True):
+                for group in optimizer.param_groups:
+                    group["lr"] = peak * (warmth * (first + (last - first) * (seen / end)))
             losses.append(self._update(batch))
             seen += sum(self._of_all(_padded_tokens(batch)))
             if len(losses) % 50 == 0:
@@ -259,11 +254,6 @@ class Build:
         gathered = self._fabric.all_gather(torch.tensor(number))
         assert isinstance(gathered, torch.Tensor)
         return gathered.flatten().tolist()
-
-    def _set_learning_rates(self, share: float) -> None:
-        for optimizer, peak in zip(self._optimizers, (MATRIX_LEARNING_RATE, LEARNING_RATE), strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = peak * share
 
     def _update(self, batch: Sequence[Dialogue]) -> float:
         loss = self._loss(*(self._fabric.to_device(tensor) for tensor in padded(batch)))

@@ -47,6 +47,8 @@ def model_card(
 ) -> str:
     """Return the card as Markdown: settings, phases with their demonstrators, a column for each of the ``scores``."""
     lengths = ", ".join(f"{name} {value}" for name, value in budget.items())
+    names = next(iter(scores.values()))
+    score_rows = ([name, *(f"{table[name]:.3f}" for table in scores.values())] for name in names)
     return "\n".join(
         [
             INTRODUCTION,
@@ -65,7 +67,7 @@ def model_card(
             "",
             f"Scores with the long instructions and without hints, one episode per task; {lengths}:",
             "",
-            _table(["", *scores], _score_rows(scores)),
+            _table(["", *scores], score_rows),
             "",
         ]
     )
@@ -88,11 +90,6 @@ def _habits(phases: Sequence[Any]) -> str:
         for field in fields(Habits)
     ]
     return _table(["habit", *(f"phase {', '.join(numbers)}" for numbers in columns.values())], rows)
-
-
-def _score_rows(scores: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
-    names = next(iter(scores.values()))
-    return [[name, *(f"{table[name]:.3f}" for table in scores.values())] for name in names]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

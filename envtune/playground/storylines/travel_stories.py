@@ -71,16 +71,8 @@ class Trip(Scene):
     def insure(self) -> None:
         """Ask to insure the booking."""
         kind, cost = self.rng.choice(("travel", "medical", "luggage")), 10 * self.rng.randint(3, 40)
-        self.ask(
-            "insure",
-            "purchase_insurance",
-            {"kind": kind, "cost": cost},
-            access_token=self.token,
-            insurance_type=kind,
-            insurance_cost=cost,
-            booking_id=self.booking,
-            card_id=self.card,
-        )
+        what = {"insurance_type": kind, "insurance_cost": cost, "booking_id": self.booking, "card_id": self.card}
+        self.ask("insure", "purchase_insurance", {"kind": kind, "cost": cost}, access_token=self.token, **what)
 
     def support(self) -> None:
         """Ask to write to customer support."""
@@ -116,15 +108,9 @@ class Trip(Scene):
         grant = rng.choice(("read_write", "read", "write"))
         who = {"client": client, "secret": secret, "refresh": refresh, "grant": grant}
         self.story.add(self.phrases["sign_in"], first=self.first, last=self.last, **who)
-        self.token = self.story.first(
-            "authenticate_travel",
-            client_id=client,
-            client_secret=secret,
-            refresh_token=refresh,
-            grant_type=grant,
-            user_first_name=self.first,
-            user_last_name=self.last,
-        )["access_token"]
+        keys = {"client_id": client, "client_secret": secret, "refresh_token": refresh, "grant_type": grant}
+        name = {"user_first_name": self.first, "user_last_name": self.last}
+        self.token = self.story.first("authenticate_travel", **keys, **name)["access_token"]
 
 
 @storyline(TRAVEL)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol
 
 import torch
 from pydantic import Field
 from transformers import PreTrainedModel
 
-Answer = TypeVar("Answer")
+from envtune.rollout.vllm.event_loop import Answer
 
 Timeout = Annotated[float, Field(gt=0, description="the time limit for a response of vLLM, in seconds")]
 

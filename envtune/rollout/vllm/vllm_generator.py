@@ -62,10 +62,7 @@ class VLLMGenerator(Generator):
     ) -> None:
         if transfer_folder is not None and not Path(transfer_folder).is_dir():
             raise UserError(f"transfer_folder={transfer_folder} is not a folder: create it, or give another one")
-        self.temperature = temperature
-        self.policy_version = UNKNOWN
-        self.fed_tokens = 0
-        self.engine = engine
+        self.engine, self.temperature, self.policy_version, self.fed_tokens = engine, temperature, UNKNOWN, 0
         self._max_completions, self._tolerance = max_completions, probe_tolerance
         self._transfer_folder = transfer_folder
         self._stop_ids: frozenset[int] = frozenset()

@@ -18,9 +18,8 @@ from envtune.training.run_folder.run_record import FILE, read_run_record
 class WritesFiles(Protocol):
     """A callback or logger whose files are rolled back when a run is resumed from an earlier update."""
 
-    @property
-    def files(self) -> list[Path]:
-        """Their paths; names may contain `*`."""
+    files: list[Path]
+    """Their paths; names may contain `*`."""
 
 
 def files_written_by(folder: Path, parts: Iterable[object]) -> list[str]:
