@@ -30,7 +30,7 @@ class EpisodeRequest:
 
 
 @checked
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Collector:
     """Plays episodes with a generator and returns their trajectories."""
 
