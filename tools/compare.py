@@ -10,6 +10,7 @@ run's command line without `seed=`. Notes below the tables define final, best an
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -101,18 +102,14 @@ def compare(settings: Iterable[Setting], baseline: Setting | None) -> tuple[Mean
     """Return the means over seeds, and their differences to the baseline over the seeds that both settings have."""
     means: Means = {}
     differences: Means = {}
-    for measure in MEASURES:
-        for setting in settings:
-            for point in POINTS:
-                for group in GROUPS:
-                    name, key = f"val/{measure}/{group}", (setting.name, measure, point, group)
-                    values = setting.validated(name, point)
-                    if values:
-                        means[key] = mean_over_seeds(list(values.values()))
-                        others = baseline.validated(name, point) if baseline else {}
-                        paired = [value - others[seed] for seed, value in values.items() if seed in others]
-                        if paired and setting is not baseline:
-                            differences[key] = mean_over_seeds(paired)
+    for measure, setting, point, group in itertools.product(MEASURES, settings, POINTS, GROUPS):
+        name, key = f"val/{measure}/{group}", (setting.name, measure, point, group)
+        if values := setting.validated(name, point):
+            means[key] = mean_over_seeds(list(values.values()))
+            others = baseline.validated(name, point) if baseline else {}
+            paired = [value - others[seed] for seed, value in values.items() if seed in others]
+            if paired and setting is not baseline:
+                differences[key] = mean_over_seeds(paired)
     return means, differences
 
 

@@ -11,8 +11,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from envtune.playground.phrase import Gap, quoted
-from envtune.playground.readable_values import stands_in
+from envtune.playground.phrase import Gap, quoted, stands_in
 from envtune.playground.story_builder import CONVERSATION, StoryBuilder, StoryTurn, all_documents
 from envtune.task import Category, Split, ToolDocument, UserTurn
 

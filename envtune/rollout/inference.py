@@ -1,4 +1,4 @@
-"""The mode of a trainer's model during inference, and what its attention must be."""
+"""What samplers need of a trainer's model: the mode of inference, its end tokens, and full attention."""
 
 from __future__ import annotations
 
@@ -39,3 +39,12 @@ def require_full_attention(model: PreTrainedModel, why: str, alternative: str = 
             f"{type(model).__name__} has {reason}, but {why}, in full causal attention; choose a model such as Qwen or "
             f"Llama{alternative}"
         )
+
+
+def end_tokens(model: PreTrainedModel) -> frozenset[int]:
+    """Return the end tokens of the generation config, or of the model config if it has none."""
+    generation = getattr(model, "generation_config", None)
+    ids = getattr(generation, "eos_token_id", None)
+    if ids is None:
+        ids = model.config.get_text_config().eos_token_id
+    return frozenset([ids] if isinstance(ids, int) else ids or ())

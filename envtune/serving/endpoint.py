@@ -43,7 +43,6 @@ class Served:
 class ParsedRequest:
     """A parsed request, without its text: many requests may wait."""
 
-    model: str
     has_tools: bool
     prompt: Prompt
     completion: CompletionRequest
@@ -80,7 +79,7 @@ class Endpoint:
         sampled = await self._upstream.complete(request.completion)
         reply = read_reply(self._template.decode(sampled.ids), request.has_tools)
         self._conversations.store(request.prompt, reply, sampled.ids)
-        return chat_completion(request.model, reply, sampled.clipped, len(request.prompt.ids), len(sampled.ids))
+        return chat_completion(self._served.name, reply, sampled.clipped, len(request.prompt.ids), len(sampled.ids))
 
     def _read(self, body: bytearray) -> ParsedRequest:
         request = read_chat_request(body, self._limits)
@@ -95,7 +94,7 @@ class Endpoint:
         completion = CompletionRequest(
             prompt.ids, limit, request.temperature, request.top_p, request.seed, self._end_ids
         )
-        return ParsedRequest(request.model, bool(request.tools), prompt, completion)
+        return ParsedRequest(bool(request.tools), prompt, completion)
 
 
 def chat_application(

@@ -4,10 +4,10 @@ import random
 from dataclasses import replace
 
 import pytest
+from readable import unreadable_values
 
 from envtune.playground.categories import SUBSTITUTES, shape_story
 from envtune.playground.phrase import Gap, Phrase
-from envtune.playground.readable_values import unreadable_values
 from envtune.playground.source import Story
 from envtune.playground.story_builder import StoryBuilder, StorylineError
 from envtune.task import Category, Split

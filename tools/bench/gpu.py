@@ -31,8 +31,7 @@ from envtune.grpo.batch import TrainBatch
 from envtune.program import run_program
 from envtune.training.model.policy import Policy
 from tools.bench.measuring import at_least, command_line, in_a_process, medians, print_figures, require, timed
-from tools.bench.operations import update_operations
-from tools.bench.random_update import SHAPES, BatchSize, random_model, random_rollout, run_updates
+from tools.bench.random_update import SHAPES, BatchSize, random_model, random_rollout, run_updates, update_operations
 
 ATTENTIONS = {
     # PyTorch chooses the kernel.

@@ -41,9 +41,15 @@ from envtune.training.model.policy import Policy
 from envtune.training.reporting.library_logging import silence_libraries
 from tools.bench.fixed_length import FixedLength
 from tools.bench.measuring import at_least, command_line, print_figures, require, timed
-from tools.bench.operations import forward_operations, update_operations
 from tools.bench.peer.work import tiny_template
-from tools.bench.random_update import Shape, random_model, rollout_of, run_updates
+from tools.bench.random_update import (
+    Shape,
+    forward_operations,
+    random_model,
+    rollout_of,
+    run_updates,
+    update_operations,
+)
 
 # About the embedded model's widths, the size of its vocabulary, and half of its layers.
 SHAPE = Shape(192, 448, 2, 6, 2, 4096)

@@ -31,6 +31,7 @@ from typing import Any
 import envtune.process_start
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, LogitsProcessor, PreTrainedModel
 from typing_extensions import override
 
@@ -91,8 +92,8 @@ class OnlyThese(LogitsProcessor):
     """Allow one token per row at each step: ``tokens`` [row, step], then ``end``."""
 
     def __init__(self, tokens: Sequence[Sequence[int]], end: int, device: torch.device) -> None:
-        length = max(map(len, tokens))
-        self._tokens = torch.tensor([[*row, *[end] * (length - len(row))] for row in tokens], device=device)
+        rows = [torch.tensor(row, device=device) for row in tokens]
+        self._tokens = pad_sequence(rows, batch_first=True, padding_value=end)
         self._step = 0
 
     @override
@@ -130,14 +131,13 @@ class PlainGenerator(Generator):
     @torch.no_grad()
     def _step(self, requests: Sequence[Request]) -> list[Completion]:
         expected = [self._completions[request.seed] for request in requests]
-        longest = max(len(request.ids) for request in requests)
-        padding = [longest - len(request.ids) for request in requests]
-        ids = torch.tensor([[self._pad] * n + list(r.ids) for n, r in zip(padding, requests, strict=True)])
-        mask = torch.tensor([[0] * n + [1] * (longest - n) for n in padding])
+        rows = [torch.tensor(request.ids, device=self._model.device) for request in requests]
+        ids = pad_sequence(rows, batch_first=True, padding_value=self._pad, padding_side="left")
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True, padding_side="left")
         end = requests[0].end_ids[0]
         out = self._model.generate(
-            input_ids=ids.to(self._model.device),
-            attention_mask=mask.to(self._model.device),
+            input_ids=ids,
+            attention_mask=mask,
             do_sample=True,
             temperature=1.0,
             top_k=0,
@@ -147,7 +147,7 @@ class PlainGenerator(Generator):
             pad_token_id=self._pad,
             logits_processor=[OnlyThese([c.ids for c in expected], end, self._model.device)],
         )
-        sampled = out[:, longest:].tolist()
+        sampled = out[:, ids.shape[1] :].tolist()
         return [
             Completion(tuple(row[: len(c.ids)]), c.logprobs, c.ended) for row, c in zip(sampled, expected, strict=True)
         ]

@@ -16,15 +16,14 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from envtune.errors import UserError
-from envtune.remote_code import require_trust
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.rollout.hf.prefix_cache import PASS_TOKENS
 from envtune.training.model.lora import add_adapter, add_reference_adapter
 from envtune.training.model.projection import CPU_CHUNK, GPU_CHUNK
-from envtune.training.model.weights import DTYPES
+from envtune.training.model.weights import DTYPES, causal_config
 from tools.memory import simulated
 from tools.memory.sharded import in_dtype, sharded_memory
 
@@ -67,17 +66,9 @@ def build_model(settings: DictConfig) -> PreTrainedModel:
     """
     if settings.dtype not in DTYPES:
         raise UserError(f"model.dtype={settings.dtype} is unknown; choose one of {', '.join(DTYPES)}")
-    try:
-        config = AutoConfig.from_pretrained(settings.path, trust_remote_code=settings.trust_remote_code)
-        dtype = getattr(config, "dtype", None) if settings.dtype == "auto" else getattr(torch, settings.dtype)
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype or torch.float32)
-    except (OSError, ValueError, KeyError) as error:
-        require_trust(settings.path, error)
-        reason = str(error).strip().split("\n")[0].rstrip(".:")
-        raise UserError(
-            f"model.path={settings.path} has no configuration of a causal language model ({reason}): give a folder "
-            "with its config.json"
-        ) from error
+    config = causal_config(settings.path, settings.trust_remote_code)
+    dtype = getattr(config, "dtype", None) if settings.dtype == "auto" else getattr(torch, settings.dtype)
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype or torch.float32)
     lora = instantiate(settings.lora, _convert_="all")
     if lora.r > 0:
         add_adapter(model, lora)

@@ -28,6 +28,7 @@ import transformers
 from lightning import Fabric
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 from typing_extensions import override
 
@@ -182,9 +183,8 @@ class AgentLoss(nn.Module):
 
 def padded(batch: Sequence[Dialogue]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return token ids and mask of sampled tokens, [B, L] each, padded on the right: causal attention ignores it."""
-    longest = max(len(item.ids) for item in batch)
-    ids = torch.tensor([[*item.ids, *[0] * (longest - len(item.ids))] for item in batch])
-    return ids, torch.tensor([[*item.sampled, *[False] * (longest - len(item.ids))] for item in batch])
+    ids, sampled = ([torch.tensor(item.ids) for item in batch], [torch.tensor(item.sampled) for item in batch])
+    return pad_sequence(ids, batch_first=True), pad_sequence(sampled, batch_first=True)
 
 
 class Build:
@@ -214,9 +214,15 @@ class Build:
             if not checkpoint.is_file():
                 self._train(phase, number)
                 if self._fabric.is_global_zero:
-                    torch.save(self._state(), checkpoint)
+                    optimizers = [optimizer.state_dict() for optimizer in self._optimizers]
+                    counts = {"updates": self.updates, "minutes": self.minutes}
+                    torch.save({"model": self.model.state_dict(), "optimizers": optimizers, **counts}, checkpoint)
             self._fabric.barrier()
-            self._load(torch.load(checkpoint, weights_only=True))
+            state = torch.load(checkpoint, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.updates, self.minutes = state["updates"], state["minutes"]
 
     def _tokenizer(self) -> Any:
         if not (self._work / "tokenizer.json").is_file():
@@ -263,20 +269,6 @@ class Build:
             optimizer.zero_grad()
         self.updates += 1
         return loss.item()
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "model": self.model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
-            "updates": self.updates,
-            "minutes": self.minutes,
-        }
-
-    def _load(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.updates, self.minutes = state["updates"], state["minutes"]
 
 
 def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:

@@ -20,7 +20,7 @@ from envtune.environment.augmentation import Hints
 from envtune.environment.episode import Episode, Observation
 from envtune.environment.toolbox import Toolbox
 from envtune.playground import values
-from envtune.playground.readable_values import stands_in
+from envtune.playground.phrase import stands_in
 from envtune.playground.source import Story
 from envtune.task import Task, ToolCall, leaves
 from envtune.trajectory import Hint, ToolResult

@@ -118,11 +118,7 @@ class Evalscope(Harness):
             "model_id": MODEL_ID,
             "api_url": job.agent.url,
             "eval_type": "openai_api",
-            "generation_config": {
-                "temperature": job.temperature,
-                "max_tokens": job.max_tokens,
-                "timeout": job.timeout,
-            },
+            "generation_config": {"temperature": job.temperature, "max_tokens": job.max_tokens, "timeout": job.timeout},
             "datasets": [self.dataset],
             "dataset_args": {self.dataset: tasks},
             "eval_batch_size": job.concurrency,

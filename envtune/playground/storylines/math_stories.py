@@ -85,8 +85,7 @@ def maths_files(story: StoryBuilder) -> None:
     names = values.distinct_files(story.rng, 3)
     where, _ = file_stories.two_folders(story, names)
     unit = _unit(story)
-    story.say(PHRASES["how_long"], unit=unit, a=names[0], b=names[1], folder=where)
-    story.first("cd", folder=where)
+    file_stories.enter(story, PHRASES["how_long"], where, unit=unit, a=names[0], b=names[1])
     _compute_with(story, [_count(story, name, unit) for name in names[:2]])
 
 
@@ -96,13 +95,11 @@ def maths_listed(story: StoryBuilder) -> None:
     names = values.distinct_files(story.rng, story.many(3, 5, crowd=24))
     where, _ = file_stories.two_folders(story, names, {"old": file_stories.folder({})})
     unit = _unit(story)
-    story.say(file_stories.PHRASES["list"], folder=where)
-    story.first("cd", folder=where)
+    file_stories.enter(story, file_stories.PHRASES["list"], where)
     story.call("ls")
     chosen = story.rng.sample(names, 2)
-    story.say(
-        PHRASES["how_long_listed"], unit=unit, part=file_stories.stem(chosen[0]), other=file_stories.stem(chosen[1])
-    )
+    part, other = map(file_stories.stem, chosen)
+    story.say(PHRASES["how_long_listed"], unit=unit, part=part, other=other)
     _compute_with(story, [_count(story, name, unit) for name in chosen])
 
 

@@ -128,8 +128,7 @@ def tweet_file(story: StoryBuilder) -> None:
     """Show a file and post its text."""
     account = Account(story)
     where, _ = file_stories.two_folders(story, names := values.distinct_files(story.rng, 2), one_line=True)
-    story.say(file_stories.PHRASES["show_in"], file=names[0], folder=where)
-    story.first("cd", folder=where)
+    file_stories.enter(story, file_stories.PHRASES["show_in"], where, file=names[0])
     text = story.call("cat", file_name=names[0])["file_content"]
     account.tweet = account.ask("post_it", "post_tweet", content=text)["id"]
     story.go_on([account.comment, account.mention, account.retweet])

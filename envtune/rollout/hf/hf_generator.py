@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Annotated
 
@@ -17,12 +18,11 @@ from transformers import PreTrainedModel
 from typing_extensions import override
 
 from envtune.checked import Count, checked
-from envtune.rollout.end_tokens import end_tokens
 from envtune.rollout.generator import Advance, BrokenPolicy, Generator, Request, Temperature
 from envtune.rollout.hf.kv_attention import ATTENTION
 from envtune.rollout.hf.running_batch import BatchLimits, BatchSlot, RunningBatch
 from envtune.rollout.hf.sampling import NonFiniteLogits, Sampling
-from envtune.rollout.inference import inference, require_full_attention
+from envtune.rollout.inference import end_tokens, inference, require_full_attention
 
 
 @checked
@@ -85,7 +85,7 @@ class HFGenerator(Generator):
         self.waiting_seconds += environment.waiting_seconds
 
 
-class EnvironmentThread:
+class EnvironmentThread(AbstractContextManager["EnvironmentThread"]):
     """Runs the environment (tool calls, observations) in a thread while other episodes are decoded.
 
     Results of a submission after one decoding step are collected after the next one, however long either takes. The
@@ -98,9 +98,6 @@ class EnvironmentThread:
         self._advance = advance
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="environment")
         self._running: Future[list[tuple[BatchSlot, Request | None]]] | None = None
-
-    def __enter__(self) -> EnvironmentThread:
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)

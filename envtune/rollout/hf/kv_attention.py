@@ -62,7 +62,7 @@ class PromptPass:
         self._prompts.write(module.layer_idx, self._rows, self._offsets, key, value)
         if self._mask is not None:
             key, value = self._prompts.read(module.layer_idx, self._row)
-        return _sdpa(module, query, key, value, self._mask, scaling)
+        return sdpa_attention_forward(module, query, key, value, self._mask, scaling=scaling)[0].transpose(1, 2)
 
 
 class StepPass:
@@ -137,11 +137,9 @@ class StepPass:
         self, module: Any, feed: Feed, query: Query, mask: Bool[Tensor, "1 1 token seen"], scaling: float
     ) -> Query:
         """Return the attention output of several new tokens of one row."""
-        pairs = zip(
-            self._prompts.read(module.layer_idx, feed.prompt), self._tails.read(module.layer_idx, feed.row), strict=True
-        )
-        keys, values = (torch.cat(pair, dim=2) for pair in pairs)
-        return _sdpa(module, query, keys, values, mask, scaling)
+        prompt, tail = self._prompts.read(module.layer_idx, feed.prompt), self._tails.read(module.layer_idx, feed.row)
+        keys, values = (torch.cat(pair, dim=2) for pair in zip(prompt, tail, strict=True))
+        return sdpa_attention_forward(module, query, keys, values, mask, scaling=scaling)[0].transpose(1, 2)
 
     def _decode(
         self, layer: int, query: Float[Tensor, "head row dim"], scaling: float
@@ -226,17 +224,6 @@ def _arguments(kv_pass: ForwardPass, ids: Int[Tensor, "token"], positions: Int[T
 def _behind(start: int, count: int, device: torch.device) -> Bool[Tensor, "1 1 {count} {start+count}"]:
     """Return a mask, True = attend: every token attends to ``start`` earlier tokens and, causally, to the new ones."""
     return torch.ones(count, start + count, dtype=torch.bool, device=device).tril(start)[None, None]
-
-
-def _sdpa(
-    module: Any,
-    query: Query,
-    key: Float[Tensor, "1 kv_head seen dim"],
-    value: Float[Tensor, "1 kv_head seen dim"],
-    mask: Bool[Tensor, "1 1 token seen"] | None,
-    scaling: float,
-) -> Query:
-    return sdpa_attention_forward(module, query, key, value, mask, scaling=scaling)[0].transpose(1, 2)
 
 
 AttentionInterface.register(ATTENTION, kv_rows_attention)

@@ -22,8 +22,8 @@ from typing_extensions import override
 from envtune.checked import Count, Positive, checked
 from envtune.errors import UserError
 from envtune.processes.collectives import current_rank, first_rank_on_this_host, on_all_ranks
-from envtune.rollout.end_tokens import end_tokens
 from envtune.rollout.generator import Advance, BrokenPolicy, Completion, Generator, Request, Temperature
+from envtune.rollout.inference import end_tokens
 from envtune.rollout.merged_weights import write_merged_weights
 from envtune.rollout.vllm.engine import Engine, EngineError
 from envtune.rollout.vllm.event_loop import all_or_none

@@ -76,7 +76,7 @@ def load_causal_lm(
     Raises:
         UserError: the path, configuration or a weight file cannot be used.
     """
-    _causal_config(path, trust_remote_code)
+    causal_config(path, trust_remote_code)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             path,
@@ -176,7 +176,12 @@ def require_model(path: str) -> None:
         )
 
 
-def _causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:
+def causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:
+    """Return the configuration of the causal language model in the folder (or with the hub name) ``path``.
+
+    Raises:
+        UserError: there is no such model, or its configuration cannot be used.
+    """
     require_model(path)
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)

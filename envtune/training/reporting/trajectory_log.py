@@ -30,10 +30,7 @@ class TrajectoryLog(Callback):
     """
 
     def __init__(
-        self,
-        folder: str,
-        text_every: Annotated[int, Field(ge=1, description="updates")] = 5,
-        with_tokens: bool = False,
+        self, folder: str, text_every: Annotated[int, Field(ge=1, description="updates")] = 5, with_tokens: bool = False
     ) -> None:
         self._folder, self._text_every, self._with_tokens = Path(folder), text_every, with_tokens
         self._validation: list[Trajectory] = []

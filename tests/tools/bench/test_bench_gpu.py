@@ -11,8 +11,7 @@ from envtune.grpo.batch import TrainBatch
 from envtune.task import Category
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
 from tools.bench import gpu, measuring
-from tools.bench.operations import forward_operations, update_operations
-from tools.bench.random_update import Shape
+from tools.bench.random_update import Shape, forward_operations, update_operations
 
 SMALL = Shape(hidden=4, intermediate=8, layers=3, heads=2, key_heads=1, vocabulary=10)
 
