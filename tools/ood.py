@@ -34,6 +34,8 @@ from envtune.evaluation.ood.record import AgentEndpoint, OODRecord, Results, rea
 from envtune.files.atomic_file import atomic_file
 from envtune.training.reporting.report import config_tree
 
+Settings = Mapping[str, Any]
+
 log = logging.getLogger("ood")
 
 
@@ -49,12 +51,7 @@ def require_sound_benchmark(config: DictConfig) -> None:
 
 @checked
 def _require_sound(
-    name: str | int,
-    agent: Mapping[str, Any],
-    user: Mapping[str, Any],
-    count_broken: bool,
-    results: str,
-    run_folder: str,
+    name: str | int, agent: Settings, user: Settings, count_broken: bool, results: str, run_folder: str
 ) -> None:
     if not re.fullmatch(r"\w[\w.+-]*", str(name)):
         raise UserError(

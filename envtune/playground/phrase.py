@@ -81,9 +81,8 @@ class Phrase(Wording):
     def _check_gap(self) -> Phrase:
         if self.gap is not None:
             slot = f"{{{self.gap.slot}}}"
-            if not all(slot in text for text in self.all_patterns) or any(
-                slot in text for text in self.gap.all_patterns
-            ):
+            patterns, without = self.all_patterns, self.gap.all_patterns
+            if not all(slot in text for text in patterns) or any(slot in text for text in without):
                 raise ValueError(f"{slot} must be in every pattern of the phrase and in none of its gap's")
         return self
 

@@ -82,9 +82,7 @@ class Playground:
         # In the environment's order, so that tasks do not depend on the order of the setting.
         self._toolboxes = tuple(name for name in TOOLBOXES if name in toolboxes)
         self._categories = {Split.TRAIN: trained, Split.VAL: held_out, Split.TEST: held_out}
-        self._lines = {
-            category: _storylines(category, self._toolboxes) for category in dict.fromkeys((*trained, *held_out))
-        }
+        self._lines = {c: _storylines(c, self._toolboxes) for c in dict.fromkeys((*trained, *held_out))}
         self._seed = seed
         train = train_size if max_tasks is None else min(train_size, max_tasks)
         self._tasks = {
@@ -109,7 +107,7 @@ class Playground:
         for _ in range(MAX_ATTEMPTS):
             story = StoryBuilder(line.toolboxes, rng, rng.choice(LENGTHS[category]), category is Category.LONG_CONTEXT)
             line.tell(story)
-            shape = shape_story(story, category, split, rng)
+            shape = shape_story(story, category, split)
             if shape is not None:
                 name = f"playground_{split}_{category}_{number}"
                 task = Task(name, category, number, story.toolboxes, story.initial_state, shape.tools, shape.turns)
@@ -164,11 +162,8 @@ class GeneratedTasks(Sequence[Task]):
 
 def _storylines(category: Category, toolboxes: Sequence[str]) -> tuple[tuple[Storyline, ...], ...]:
     """Return the storylines that suit a category and need no other classes, grouped by their first class."""
-    suited = [
-        line
-        for line in STORYLINES
-        if set(toolboxes).issuperset(line.toolboxes) and (line.can_crowd or category is not Category.LONG_CONTEXT)
-    ]
+    has, crowded = set(toolboxes).issuperset, category is Category.LONG_CONTEXT
+    suited = [line for line in STORYLINES if has(line.toolboxes) and (line.can_crowd or not crowded)]
     groups = (tuple(line for line in suited if line.toolboxes[0] == toolbox) for toolbox in toolboxes)
     found = tuple(group for group in groups if group)
     if not found:

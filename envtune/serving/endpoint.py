@@ -91,10 +91,8 @@ class Endpoint:
         except RecursionError as error:
             raise Refusal(400, "the body is nested too deeply") from error
         limit = min(request.max_tokens, self._served.window - len(prompt.ids))
-        completion = CompletionRequest(
-            prompt.ids, limit, request.temperature, request.top_p, request.seed, self._end_ids
-        )
-        return ParsedRequest(bool(request.tools), prompt, completion)
+        wanted = CompletionRequest(prompt.ids, limit, request.temperature, request.top_p, request.seed, self._end_ids)
+        return ParsedRequest(bool(request.tools), prompt, wanted)
 
 
 def chat_application(

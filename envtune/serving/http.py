@@ -98,11 +98,8 @@ class Gate:
             Refusal: the queue is full.
         """
         if self._admitted >= self._limit:
-            raise Refusal(
-                429,
-                f"the queue is full with {self._admitted} requests, of which {self._running} run: try again later",
-                code="queue_full",
-            )
+            requests = f"{self._admitted} requests, of which {self._running} run"
+            raise Refusal(429, f"the queue is full with {requests}: try again later", code="queue_full")
         self._admitted += 1
         try:
             yield

@@ -147,9 +147,7 @@ def read_reply(completion: str, has_tools: bool) -> Message:
     return Message("assistant", completion.strip())
 
 
-def chat_completion(
-    model: str, reply: Message, clipped: bool, prompt_tokens: int, sampled_tokens: int
-) -> dict[str, Any]:
+def chat_completion(model: str, reply: Message, clipped: bool, prompt_tokens: int, sampled: int) -> dict[str, Any]:
     """Return OpenAI's ``chat.completion`` object; ``clipped`` marks a completion at its length limit."""
     # Without calls, the key tool_calls is missing: clients treat an empty list as calls and drop the text.
     message: dict[str, Any] = {"role": "assistant", "content": reply.text or (None if reply.calls else "")}
@@ -164,6 +162,7 @@ def chat_completion(
             }
             for id_, call in zip(reply.call_ids, reply.calls, strict=True)
         ]
+    total = prompt_tokens + sampled
     reason = "tool_calls" if reply.calls else "length" if clipped else "stop"
     return {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
@@ -171,9 +170,5 @@ def chat_completion(
         "created": int(time.time()),
         "model": model,
         "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": None}],
-        "usage": {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": sampled_tokens,
-            "total_tokens": prompt_tokens + sampled_tokens,
-        },
+        "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": sampled, "total_tokens": total},
     }

@@ -85,10 +85,8 @@ class EnvironmentDataModule(LightningDataModule):
         chunks = math.ceil(math.ceil(len(tasks) / world_size) / size)
 
         def play(chunk: int) -> ValidationBatch:
-            requests = [
-                EpisodeRequest(task, derived_seed(self._seed, index, 0))
-                for index, task in enumerate(own[chunk * size : (chunk + 1) * size])
-            ]
+            chosen = enumerate(own[chunk * size : (chunk + 1) * size])
+            requests = [EpisodeRequest(task, derived_seed(self._seed, index, 0)) for index, task in chosen]
             return ValidationBatch(tuple(self.collector.play(requests, greedy=True, hints=False)))
 
         return RolloutLoader(play, length=chunks)

@@ -67,7 +67,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     rate = matrix_rate(options.device)
     policy = _policy(options)
     size = BatchSize(options.tasks, options.group_size, options.prompt, tuple(options.response))
-    rollout = random_rollout(size, shape.vocabulary)
+    rollout = random_rollout(size, shape.vocab_size)
     kernel = ATTENTIONS[options.attention]
     on = {"accelerator": "gpu", "precision": "bf16-mixed"} if options.device == "cuda" else {}
     with sdpa_kernel(kernel) if kernel is not None else nullcontext():
@@ -93,11 +93,8 @@ def figures(updates: list[dict[str, float]], batch: TrainBatch, operations: floa
     """
     median = medians(updates, digits=9)
     seconds = median["time/update"]
-    phases = {
-        "reference": median["time/reference"],
-        "policy": median["time/logprob"] - median["time/reference"],
-        "backward": median["time/backward"],
-    }
+    reference, backward = median["time/reference"], median["time/backward"]
+    phases = {"reference": reference, "policy": median["time/logprob"] - reference, "backward": backward}
     phases["rest"] = seconds - sum(phases.values())
     return {
         "seconds_per_update": round(seconds, 4),

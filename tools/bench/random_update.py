@@ -10,7 +10,7 @@ import random
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -36,15 +36,15 @@ OPTIMIZER = partial(torch.optim.AdamW, lr=1e-6, betas=(0.9, 0.999), weight_decay
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Size of a Qwen2 model."""
+    """Size of a Qwen2 model, by the names of its config."""
 
-    hidden: int
-    intermediate: int
-    layers: int
-    heads: int
-    key_heads: int
-    vocabulary: int
-    tied: bool = True
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    vocab_size: int
+    tie_word_embeddings: bool = True
     """Whether the output head shares the weights of the embedding."""
 
 
@@ -52,7 +52,7 @@ SHAPES: Mapping[str, Shape] = {
     "tiny": Shape(64, 128, 2, 4, 2, 512),
     "0.5B": Shape(896, 4864, 24, 14, 2, 151936),
     "1.5B": Shape(1536, 8960, 28, 12, 2, 151936),
-    "7B": Shape(3584, 18944, 28, 28, 4, 152064, tied=False),
+    "7B": Shape(3584, 18944, 28, 28, 4, 152064, tie_word_embeddings=False),
 }
 
 
@@ -73,14 +73,8 @@ def random_model(
     """Return a model with weights drawn from a fixed seed."""
     torch.manual_seed(0)
     config = Qwen2Config(
-        vocab_size=shape.vocabulary,
-        hidden_size=shape.hidden,
-        intermediate_size=shape.intermediate,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.key_heads,
+        **asdict(shape),
         max_position_embeddings=65536,
-        tie_word_embeddings=shape.tied,
         bos_token_id=None,
         eos_token_id=None,
         pad_token_id=None,
@@ -180,10 +174,10 @@ def forward_operations(shape: Shape, batch: TrainBatch) -> float:
         for place in branch.completions:
             length = place.stop - place.start
             pairs += length * prompt + length * (length + 1) // 2
-    key_width = shape.hidden // shape.heads * shape.key_heads
-    weights = 2 * shape.hidden * (shape.hidden + key_width) + 3 * shape.hidden * shape.intermediate
-    layer = 2 * weights * len(packed.ids) + 4 * shape.hidden * pairs
-    return float(shape.layers * layer + 2 * shape.hidden * shape.vocabulary * len(packed.predictors))
+    key_width = shape.hidden_size // shape.num_attention_heads * shape.num_key_value_heads
+    weights = 2 * shape.hidden_size * (shape.hidden_size + key_width) + 3 * shape.hidden_size * shape.intermediate_size
+    layer = 2 * weights * len(packed.ids) + 4 * shape.hidden_size * pairs
+    return float(shape.num_hidden_layers * layer + 2 * shape.hidden_size * shape.vocab_size * len(packed.predictors))
 
 
 def update_operations(shape: Shape, batch: TrainBatch, frozen: bool = False) -> float:

@@ -130,10 +130,10 @@ class PlainGenerator(Generator):
 
     @torch.no_grad()
     def _step(self, requests: Sequence[Request]) -> list[Completion]:
-        expected = [self._completions[request.seed] for request in requests]
-        rows = [torch.tensor(request.ids, device=self._model.device) for request in requests]
-        ids = pad_sequence(rows, batch_first=True, padding_value=self._pad, padding_side="left")
-        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True, padding_side="left")
+        known = [self._completions[request.seed] for request in requests]
+        prompts = [torch.tensor(request.ids, device=self._model.device) for request in requests]
+        ids = pad_sequence(prompts, batch_first=True, padding_value=self._pad, padding_side="left")
+        mask = pad_sequence([torch.ones_like(row) for row in prompts], batch_first=True, padding_side="left")
         end = requests[0].end_ids[0]
         out = self._model.generate(
             input_ids=ids,
@@ -145,12 +145,10 @@ class PlainGenerator(Generator):
             max_new_tokens=max(request.max_new_tokens for request in requests),
             eos_token_id=list(requests[0].end_ids),
             pad_token_id=self._pad,
-            logits_processor=[OnlyThese([c.ids for c in expected], end, self._model.device)],
+            logits_processor=[OnlyThese([c.ids for c in known], end, self._model.device)],
         )
-        sampled = out[:, ids.shape[1] :].tolist()
-        return [
-            Completion(tuple(row[: len(c.ids)]), c.logprobs, c.ended) for row, c in zip(sampled, expected, strict=True)
-        ]
+        rows = out[:, ids.shape[1] :].tolist()
+        return [Completion(tuple(row[: len(c.ids)]), c.logprobs, c.ended) for row, c in zip(rows, known, strict=True)]
 
 
 def main() -> int:
@@ -164,10 +162,8 @@ def main() -> int:
     plain = PlainGenerator(model, ours.completions, tokenizer.pad_token_id or 0, options.batch_size)
     template = Template(tokenizer, STYLE, options.max_observation)
     limits = (5, options.max_prompt, options.max_response, options.max_tokens, options.max_episodes)
-    sides = {
-        side: Collector(generator, template, Actionable(), *limits)
-        for side, generator in (("envtune", ours), ("generate", plain))
-    }
+    generators: dict[str, Generator] = {"envtune": ours, "generate": plain}
+    sides = {side: Collector(generator, template, Actionable(), *limits) for side, generator in generators.items()}
     # Whether a prompt fits is decided before the limit of observations shortens its message.
     requests = _requests(options, Template(tokenizer, STYLE))
     rounds = alternate(sides, options.rounds, lambda side: measure(sides[side], model, requests))
@@ -176,6 +172,7 @@ def main() -> int:
     lengths = [len(trajectory.tokens.ids) for trajectory in played[0] if trajectory.tokens]
     figures = {side: [figures for figures, _ in measured] for side, measured in rounds.items()}
     speedups = [b["seconds"] / a["seconds"] for a, b in zip(*figures.values(), strict=True)]
+    each_round = [round(speedup, 2) for speedup in speedups]
     print_figures(
         {
             "settings": vars(options) | {"threads": torch.get_num_threads(), "torch": torch.__version__},
@@ -187,10 +184,7 @@ def main() -> int:
             },
             "goals": GOALS,
             **{side: medians(measured) for side, measured in figures.items()},
-            "speedup": {
-                "median": round(statistics.median(speedups), 2),
-                "of_each_round": [round(speedup, 2) for speedup in speedups],
-            },
+            "speedup": {"median": round(statistics.median(speedups), 2), "of_each_round": each_round},
         }
     )
     return 0 if same else 1
@@ -231,11 +225,8 @@ def _requests(options: argparse.Namespace, template: Template) -> list[EpisodeRe
 
     tasks = [task for task in BFCL(list(CATEGORIES), val_size=1).tasks(Split.TRAIN) if fits(task)]
     chosen = tasks[:: max(1, len(tasks) // options.tasks)][: options.tasks]
-    return [
-        EpisodeRequest(task, options.seed + i * options.group + j)
-        for i, task in enumerate(chosen)
-        for j in range(options.group)
-    ]
+    episodes = (task for task in chosen for _ in range(options.group))
+    return [EpisodeRequest(task, options.seed + number) for number, task in enumerate(episodes)]
 
 
 def _options() -> argparse.Namespace:

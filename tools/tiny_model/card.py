@@ -39,12 +39,10 @@ MIXTURE: tuple[tuple[str, Callable[[Any], str]], ...] = (
 )
 
 
-def model_card(
-    facts: Mapping[str, Any],
-    phases: Sequence[Any],
-    scores: Mapping[str, Mapping[str, float]],
-    budget: Mapping[str, int],
-) -> str:
+Scores = Mapping[str, Mapping[str, float]]
+
+
+def model_card(facts: Mapping[str, Any], phases: Sequence[Any], scores: Scores, budget: Mapping[str, int]) -> str:
     """Return the card as Markdown: settings, phases with their demonstrators, a column for each of the ``scores``."""
     lengths = ", ".join(f"{name} {value}" for name, value in budget.items())
     names = next(iter(scores.values()))
@@ -85,10 +83,8 @@ def _habits(phases: Sequence[Any]) -> str:
     for number, phase in enumerate(phases, 1):
         if phase.mixture:
             columns.setdefault(phase.mixture.careless, []).append(str(number))
-    rows = [
-        [field.name.replace("_", " "), *(f"{getattr(habits, field.name):.0%}" for habits in columns)]
-        for field in fields(Habits)
-    ]
+    names = [field.name for field in fields(Habits)]
+    rows = [[name.replace("_", " "), *(f"{getattr(habits, name):.0%}" for habits in columns)] for name in names]
     return _table(["habit", *(f"phase {', '.join(numbers)}" for numbers in columns.values())], rows)
 
 

@@ -23,12 +23,8 @@ PIECES = r"_\p{L}+| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}_]+|_|\s+"
 def learn(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     """Train a tokenizer of `VOCABULARY` tokens, including the protocol's tags, on ``texts``."""
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PIECES), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bpe.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(PIECES), "isolated"), to_bytes])
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - len(TAGS),

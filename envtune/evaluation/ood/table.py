@@ -53,9 +53,7 @@ def task_scores(record: OODRecord) -> dict[str, dict[str, float]]:
 
 def scores_of(records: Iterable[OODRecord]) -> dict[Column, dict[str, float]]:
     """Return the scores by task of every column of one checkpoint."""
-    return {
-        Column(record.benchmark, part): scores for record in records for part, scores in task_scores(record).items()
-    }
+    return {Column(r.benchmark, part): scores for r in records for part, scores in task_scores(r).items()}
 
 
 def in_order(columns: Iterable[Column]) -> list[Column]:

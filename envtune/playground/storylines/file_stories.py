@@ -29,9 +29,8 @@ class Desk(Scene):
 
     def go_on(self) -> None:
         """Continue with turns about the file."""
-        self.story.go_on(
-            [self.count, self.show, self.tail, self.sort, self.search, self.copy, self.rename], [self.delete]
-        )
+        acts = [self.count, self.show, self.tail, self.sort, self.search, self.copy, self.rename]
+        self.story.go_on(acts, [self.delete])
 
     def count(self) -> None:
         """Ask for the number of lines, words or characters."""
@@ -88,11 +87,8 @@ def text(story: StoryBuilder) -> str:
 
 def folder(contents: Mapping[str, Any]) -> dict[str, Any]:
     """Return a folder in the form that the class loads; texts are files."""
-    entries = {
-        name: {"type": "file", "content": entry} if isinstance(entry, str) else entry
-        for name, entry in contents.items()
-    }
-    return {"type": "directory", "contents": entries}
+    files = {name: {"type": "file", "content": text} for name, text in contents.items() if isinstance(text, str)}
+    return {"type": "directory", "contents": {**contents, **files}}
 
 
 def two_folders(

@@ -29,9 +29,8 @@ class Sums(Scene):
 
     def go_on(self) -> None:
         """Continue with steps on the result; rounding can only be the last."""
-        self.story.go_on(
-            [self.multiply, self.add, self.subtract], [self.round] if isinstance(self.result, float) else []
-        )
+        last = [self.round] if isinstance(self.result, float) else []
+        self.story.go_on([self.multiply, self.add, self.subtract], last)
 
     def multiply(self) -> None:
         """Ask to multiply the result."""

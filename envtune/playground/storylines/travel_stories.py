@@ -49,10 +49,8 @@ class Trip(Scene):
 
     def flight(self) -> dict[str, str]:
         """Look up both airports in the current turn; return the flight as arguments of the tools."""
-        start, end = (
-            self.story.look_up("get_nearest_airport_by_city", "nearest_airport", location=city)
-            for city in (self.start, self.end)
-        )
+        tool, cities = "get_nearest_airport_by_city", (self.start, self.end)
+        start, end = (self.story.look_up(tool, "nearest_airport", location=city) for city in cities)
         return {"travel_from": start, "travel_to": end, "travel_date": self.date, "travel_class": self.level}
 
     def book(self, flight: dict[str, str]) -> None:

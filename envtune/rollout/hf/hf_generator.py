@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Annotated
 
 from pydantic import Field
@@ -99,7 +98,7 @@ class EnvironmentThread(AbstractContextManager["EnvironmentThread"]):
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="environment")
         self._running: Future[list[tuple[BatchSlot, Request | None]]] | None = None
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     @property

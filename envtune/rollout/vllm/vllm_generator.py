@@ -103,11 +103,10 @@ class VLLMGenerator(Generator):
     def _push(self, model: PreTrainedModel, version: int, dtype: torch.dtype) -> None:
         """Write the weights on one rank (per host, or of the run if the engine is shared) and load them."""
         writer = 0 if self.engine.is_shared else first_rank_on_this_host()
-        writes = current_rank() == writer
+        rank = current_rank()
+        writes = rank == writer
         with tempfile.TemporaryDirectory(prefix="envtune_weights_", dir=self._transfer_folder) as own:
-            sums = on_all_ranks(lambda: write_merged_weights(model, dtype, Path(own) if writes else None))[
-                current_rank()
-            ]
+            sums = on_all_ranks(lambda: write_merged_weights(model, dtype, Path(own) if writes else None))[rank]
             folder, weight_version = on_all_ranks(lambda: (own, secrets.token_hex(8)))[writer]
             loads = writes or not self.engine.is_shared
             on_all_ranks(lambda: self._load(Path(folder), dtype, weight_version, sums, version) if loads else None)

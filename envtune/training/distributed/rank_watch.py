@@ -15,7 +15,6 @@ import sys
 import threading
 from contextlib import AbstractContextManager, suppress
 from multiprocessing.connection import Client, Connection, Listener, wait
-from types import TracebackType
 
 import rich
 from lightning import Callback, LightningModule, Trainer
@@ -56,9 +55,7 @@ class RankWatch(Callback, AbstractContextManager["RankWatch"]):
         self._watcher: threading.Thread | None = None
         self._failing = self._leaving = False
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
         if isinstance(error, Exception):
             # A collective with a lost rank may fail before the thread has noticed the loss: let it report first.
             self._failing = True

@@ -68,9 +68,7 @@ def load_model(
 
 
 @checked
-def load_causal_lm(
-    path: str, dtype: Dtype, attn_implementation: str | None, trust_remote_code: bool
-) -> PreTrainedModel:
+def load_causal_lm(path: str, dtype: Dtype, attention: str | None, trust_remote_code: bool) -> PreTrainedModel:
     """Load the causal language model in the folder (or with the hub name) ``path``, on the CPU.
 
     Raises:
@@ -81,12 +79,12 @@ def load_causal_lm(
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             path,
             dtype=dtype,
-            attn_implementation=attn_implementation,
+            attn_implementation=attention,
             trust_remote_code=trust_remote_code,
             output_loading_info=True,
         )
     except ImportError as error:
-        raise UserError(f"attn_implementation {attn_implementation!r} cannot be used here: {error}") from error
+        raise UserError(f"attn_implementation {attention!r} cannot be used here: {error}") from error
     except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
         require_trust(path, error)
         raise UserError(

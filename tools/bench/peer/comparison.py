@@ -61,9 +61,8 @@ def compare(peer: str, arguments: Sequence[str]) -> dict[str, Any]:
     require(peer, f"{peer} is not installed: pip install -c constraints.txt -e '.[peer]'")
     programs = {"envtune": "ours", peer: peer}
     reports = alternate(programs, rounds, lambda side: run(programs[side], work))
-    return summary(work, peer, reports) | {
-        "versions": {name: version(name) for name in (peer, "transformers", "torch")}
-    }
+    versions = {name: version(name) for name in (peer, "transformers", "torch")}
+    return summary(work, peer, reports) | {"versions": versions}
 
 
 def run(program: str, work: Work) -> Report:
