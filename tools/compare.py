@@ -60,7 +60,12 @@ class Grid:
 
 def main() -> None:
     """Print the comparison and write its tables and plots."""
-    options = _options()
+    parser = argparse.ArgumentParser(description="Compare the settings of a sweep over seeds.")
+    parser.add_argument("sweep", type=Path, metavar="MULTIRUN_DIR", help="the folder of a sweep, runs/sweep_<time>")
+    parser.add_argument("--baseline", metavar="NAME", help="the setting for differences, by its name in the table")
+    parser.add_argument("--unfinished", action="store_true", help="also runs that have not finished")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="instead of MULTIRUN_DIR/comparison")
+    options = parser.parse_args()
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     try:
         sweep = read_sweep(options.sweep, options.unfinished)
@@ -185,15 +190,6 @@ def as_csv(means: Means, differences: Mapping[Key, SeedMean], baseline: str) -> 
 
 def _numbers(value: SeedMean) -> Sequence[float | None]:
     return value.seeds, value.mean, value.low, value.high
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compare the settings of a sweep over seeds.")
-    parser.add_argument("sweep", type=Path, metavar="MULTIRUN_DIR", help="the folder of a sweep, runs/sweep_<time>")
-    parser.add_argument("--baseline", metavar="NAME", help="the setting for differences, by its name in the table")
-    parser.add_argument("--unfinished", action="store_true", help="also runs that have not finished")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="instead of MULTIRUN_DIR/comparison")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ from envtune.command_line.command import command
 from envtune.command_line.composed_config import require_component
 from envtune.errors import UserError
 from envtune.evaluation.ood import table
-from envtune.evaluation.ood.comparison import warnings
 from envtune.evaluation.ood.harness import BenchmarkJob, ChatEndpoint, Harness
 from envtune.evaluation.ood.record import AgentEndpoint, OODRecord, Results, read_records, write_record
 from envtune.files.atomic_file import atomic_file
@@ -84,8 +83,8 @@ def write_tables(folder: Path) -> None:
     """Write table.md and table.csv of all benchmarks of the checkpoint in ``folder``, and print the first."""
     records = read_records(folder)
     checkpoint = {records[0].checkpoint: records}
-    parts = [table.score_table(checkpoint), table.detail_table(records), table.interval_note(), *warnings(checkpoint)]
-    text = "\n\n".join(parts) + "\n"
+    parts = [table.score_table(checkpoint), table.detail_table(records), table.interval_note()]
+    text = "\n\n".join([*parts, *table.warnings(checkpoint)]) + "\n"
     for name, content in (("table.md", text), ("table.csv", table.as_csv(checkpoint))):
         with atomic_file(folder / name) as file:
             file.write(content)

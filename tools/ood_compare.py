@@ -15,7 +15,7 @@ from pathlib import Path
 import envtune.process_start
 
 from envtune.errors import UserError
-from envtune.evaluation.ood import comparison, table
+from envtune.evaluation.ood import table
 from envtune.evaluation.ood.record import OODRecord, read_records
 from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
@@ -39,7 +39,7 @@ def main() -> None:
     print(files["comparison.md"] + f"written to {options.output}: {', '.join(files)}")
 
 
-def read_checkpoints(folders: list[Path]) -> comparison.Checkpoints:
+def read_checkpoints(folders: list[Path]) -> table.Checkpoints:
     """Return the records of every folder by the name of its checkpoint.
 
     Raises:
@@ -55,15 +55,15 @@ def read_checkpoints(folders: list[Path]) -> comparison.Checkpoints:
     return checkpoints
 
 
-def compare(checkpoints: comparison.Checkpoints, baseline: str | None) -> dict[str, str]:
+def compare(checkpoints: table.Checkpoints, baseline: str | None) -> dict[str, str]:
     """Return the text of every file to write by its name."""
     files = {"comparison.csv": table.as_csv(checkpoints)}
     parts = [table.score_table(checkpoints), table.interval_note()]
     if baseline is not None:
-        found = comparison.differences(checkpoints, baseline)
-        files["differences.csv"] = comparison.differences_csv(found, baseline)
-        parts += [comparison.difference_table(found), comparison.difference_note(baseline)]
-    return {"comparison.md": "\n\n".join([*parts, *comparison.warnings(checkpoints)]) + "\n"} | files
+        found = table.differences(checkpoints, baseline)
+        files["differences.csv"] = table.differences_csv(found, baseline)
+        parts += [table.difference_table(found), table.difference_note(baseline)]
+    return {"comparison.md": "\n\n".join([*parts, *table.warnings(checkpoints)]) + "\n"} | files
 
 
 if __name__ == "__main__":

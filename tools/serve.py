@@ -87,7 +87,7 @@ def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedMod
         limits = Limits(model.prompting.max_completion_tokens, options.max_body_bytes, options.max_messages)
         endpoint = Endpoint(Served(options.name, min(windows), model.end_ids), template, upstream, limits)
         gate = Gate(options.max_running, options.max_waiting)
-        app = chat_application(endpoint, options.name, limits, gate, lambda: child is None or child.alive, api_key)
+        app = chat_application(endpoint, gate, lambda: child is None or child.alive, api_key)
         server = http_server(app)
         if child:
             threading.Thread(target=_end_with, args=(child, server), daemon=True).start()

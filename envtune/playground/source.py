@@ -85,10 +85,8 @@ class Playground:
         self._lines = {c: _storylines(c, self._toolboxes) for c in dict.fromkeys((*trained, *held_out))}
         self._seed = seed
         train = train_size if max_tasks is None else min(train_size, max_tasks)
-        self._tasks = {
-            split: GeneratedTasks(self, split, size)
-            for split, size in ((Split.TRAIN, train), (Split.VAL, val_size), (Split.TEST, test_size))
-        }
+        sizes = {Split.TRAIN: train, Split.VAL: val_size, Split.TEST: test_size}
+        self._tasks = {split: GeneratedTasks(self, split, size) for split, size in sizes.items()}
 
     def tasks(self, split: Split) -> GeneratedTasks:
         """Return the tasks of one split, each generated when it is read.
@@ -111,12 +109,8 @@ class Playground:
             if shape is not None:
                 name = f"playground_{split}_{category}_{number}"
                 task = Task(name, category, number, story.toolboxes, story.initial_state, shape.tools, shape.turns)
-                prerequisites = frozenset(
-                    (index, place)
-                    for index, origin in enumerate(shape.origins)
-                    if origin >= 0
-                    for place in story.turns[origin].prerequisites
-                )
+                told = [(index, story.turns[origin]) for index, origin in enumerate(shape.origins) if origin >= 0]
+                prerequisites = frozenset((index, place) for index, turn in told for place in turn.prerequisites)
                 return Story(task, line.name, prerequisites, story.looked_up)
         raise StorylineError(
             f"{line.name} has been told {MAX_ATTEMPTS} times, and has nothing to withhold for {category}"

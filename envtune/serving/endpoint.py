@@ -52,7 +52,7 @@ class Endpoint:
     """Responds to chat requests and stores conversations. No request waits for the response of another one."""
 
     def __init__(self, served: Served, template: Template, upstream: Upstream, limits: Limits) -> None:
-        self._served, self._upstream, self._limits, self._template = served, upstream, limits, template
+        self.served, self.limits, self._upstream, self._template = served, limits, upstream, template
         self._conversations = Conversations(template, served.window)
         self._end_ids = tuple(sorted(served.end_ids.union(template.end_ids)))
         # Long bodies take seconds and a multiple of their size in memory: one at a time; a thread is left for others.
@@ -79,30 +79,28 @@ class Endpoint:
         sampled = await self._upstream.complete(request.completion)
         reply = read_reply(self._template.decode(sampled.ids), request.has_tools)
         self._conversations.store(request.prompt, reply, sampled.ids)
-        return chat_completion(self._served.name, reply, sampled.clipped, len(request.prompt.ids), len(sampled.ids))
+        return chat_completion(self.served.name, reply, sampled.clipped, len(request.prompt.ids), len(sampled.ids))
 
     def _read(self, body: bytearray) -> ParsedRequest:
-        request = read_chat_request(body, self._limits)
-        if request.model != self._served.name:
-            message = f"the model {request.model[:100]!r} does not exist: use {self._served.name!r}"
+        request = read_chat_request(body, self.limits)
+        if request.model != self.served.name:
+            message = f"the model {request.model[:100]!r} does not exist: use {self.served.name!r}"
             raise Refusal(404, message, "model", "model_not_found")
         try:
             prompt = self._conversations.prompt(request.messages, request.tools, request.conversation)
         except RecursionError as error:
             raise Refusal(400, "the body is nested too deeply") from error
-        limit = min(request.max_tokens, self._served.window - len(prompt.ids))
+        limit = min(request.max_tokens, self.served.window - len(prompt.ids))
         wanted = CompletionRequest(prompt.ids, limit, request.temperature, request.top_p, request.seed, self._end_ids)
         return ParsedRequest(bool(request.tools), prompt, wanted)
 
 
-def chat_application(
-    endpoint: Endpoint, name: str, limits: Limits, gate: Gate, is_alive: Callable[[], bool], api_key: str | None = None
-) -> Starlette:
+def chat_application(endpoint: Endpoint, gate: Gate, is_alive: Callable[[], bool], api_key: str | None) -> Starlette:
     """Return the application with the routes /v1/chat/completions, /v1/models and /health.
 
     ``is_alive`` returns whether the completion server runs. Clients must send ``api_key`` unless it is None.
     """
-    bodies = Bodies(limits.body_bytes)
+    bodies = Bodies(endpoint.limits.body_bytes)
 
     async def chat(request: Request) -> Response:
         try:
@@ -118,4 +116,5 @@ def chat_application(
                 return Response(status_code=CLIENT_GONE)
             return JSONResponse(await endpoint.respond(parsed))
 
-    return application("/v1/chat/completions", chat, {"id": name, "created": int(time.time())}, api_key, is_alive)
+    model = {"id": endpoint.served.name, "created": int(time.time())}
+    return application("/v1/chat/completions", chat, model, api_key, is_alive)

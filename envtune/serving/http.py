@@ -16,6 +16,9 @@ from starlette.routing import Route
 from envtune.bearer_key import carries
 from envtune.serving.refusal import Refusal
 
+Respond = Callable[[Request], Awaitable[Response]]
+IsAlive = Callable[[], bool]
+
 BODY_SECONDS = 60.0
 # Clients read a response only after sending the whole body: discard up to this multiple of the size limit.
 DISCARDED = 8
@@ -108,11 +111,7 @@ class Gate:
 
 
 def application(
-    path: str,
-    respond: Callable[[Request], Awaitable[Response]],
-    model: Mapping[str, Any],
-    api_key: str | None,
-    is_alive: Callable[[], bool] = lambda: True,
+    path: str, respond: Respond, model: Mapping[str, Any], api_key: str | None, is_alive: IsAlive = lambda: True
 ) -> Starlette:
     """Return an application with the routes ``path``, /v1/models and /health.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -166,11 +167,8 @@ class EnvironmentDataModule(LightningDataModule):
     def _play_groups(self, count: int) -> list[RewardedGroup]:
         assert self._stream is not None
         size = self.grpo.group_size
-        requests = [
-            EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, member))
-            for draw in self._stream.draw(count)
-            for member in range(size)
-        ]
+        members = itertools.product(self._stream.draw(count), range(size))
+        requests = [EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, n)) for draw, n in members]
         played = self.collector.play(requests)
         groups = (tuple(played[i : i + size]) for i in range(0, len(played), size))
         return [RewardedGroup(group, tuple(judge(self.reward, trajectory) for trajectory in group)) for group in groups]

@@ -80,7 +80,7 @@ def endpoint_of(
     """Return the application of an endpoint in front of ``app``."""
     template, limits = Template(tokenizer, STYLE, max_observation_tokens=200), limits or Limits(64)
     endpoint = Endpoint(Served(MODEL, window, frozenset({END})), template, upstream_of(app), limits)
-    return chat_application(endpoint, MODEL, limits, gate or Gate(8, 8), is_alive, api_key)
+    return chat_application(endpoint, gate or Gate(8, 8), is_alive, api_key)
 
 
 @contextmanager

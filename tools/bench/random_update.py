@@ -107,12 +107,8 @@ def random_rollout(size: BatchSize, vocabulary: int) -> RolloutBatch:
 
 def rollout_of(groups: Sequence[Sequence[Trajectory]]) -> RolloutBatch:
     """Return groups of trajectories as a batch to train on; the rewards of a group are 0, 1, 2, …"""
-    rewarded = tuple(
-        RewardedGroup(
-            tuple(group), tuple(RewardBreakdown((RewardPart("number", float(n)),)) for n in range(len(group)))
-        )
-        for group in groups
-    )
+    numbers = [RewardBreakdown((RewardPart("number", float(n)),)) for n in range(max(map(len, groups)))]
+    rewarded = tuple(RewardedGroup(tuple(group), tuple(numbers[: len(group)])) for group in groups)
     trajectories = [trajectory for group in groups for trajectory in group]
     tensors = TrainBatch.from_trajectories(trajectories, reward_matrix(rewarded), pad_id=0, temperature=1.0)
     # Metrics of the rollout divide by its seconds and are not read here: 1 s stands for them.

@@ -175,13 +175,8 @@ def _vllm_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None
 def micro_batch(config: DictConfig) -> simulated.MicroBatch:
     """Return the fullest micro-batch of the config."""
     rollout, grpo = config.rollout, config.grpo
-    return simulated.fullest_micro_batch(
-        grpo.max_tokens_per_batch,
-        rollout.max_prompt_tokens,
-        rollout.max_response_tokens,
-        grpo.group_size,
-        grpo.tasks_per_update,
-    )
+    lengths = rollout.max_prompt_tokens, rollout.max_response_tokens
+    return simulated.fullest_micro_batch(grpo.max_tokens_per_batch, *lengths, grpo.group_size, grpo.tasks_per_update)
 
 
 def cache_slots(config: DictConfig) -> int:

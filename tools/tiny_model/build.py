@@ -38,11 +38,10 @@ from envtune.program import run_program
 from envtune.task import Split, Task
 from tools.tiny_model import recitations
 from tools.tiny_model.attention import NAME as CAUSAL_BLOCKS
-from tools.tiny_model.attention import register
+from tools.tiny_model.attention import initialize, register
 from tools.tiny_model.card import model_card
 from tools.tiny_model.demonstrators import Habits
 from tools.tiny_model.dialogues import Demonstrations, Dialogue, Mixture, tokenizer_texts
-from tools.tiny_model.initialization import initialize
 from tools.tiny_model.offers import all_exercises, offers
 from tools.tiny_model.scores import BUDGET, scores
 from tools.tiny_model.tokenizer import VOCABULARY, as_loaded, learn
@@ -275,12 +274,9 @@ def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
     """Write weights in bfloat16, configuration and tokenizer to a model folder of Hugging Face's."""
     folder.mkdir(parents=True, exist_ok=True)
     model.cpu().bfloat16().save_pretrained(folder)
-    GenerationConfig(
-        do_sample=True,
-        temperature=1.0,
-        eos_token_id=[tokenizer.eos_token_id, tokenizer.pad_token_id],
-        pad_token_id=tokenizer.pad_token_id,
-    ).save_pretrained(folder)
+    end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    sampling = GenerationConfig(do_sample=True, temperature=1.0, eos_token_id=[end, pad], pad_token_id=pad)
+    sampling.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     # safetensors makes files that only their owner can read.
     (folder / "model.safetensors").chmod(0o644)

@@ -26,45 +26,25 @@ MOST, EXERCISES_PER_LEVEL, MANY = 8, 600, 20
 # Forms of a fact, in the order in which they are introduced: the easiest equals the answer token by token, in the
 # hardest the value precedes its key.
 FACTS = (
-    '"{key}": "{value}"',
-    "{key}: {value}",
-    "the {key} is '{value}'",
-    "{key} '{value}'",
-    "a {key} of {value}",
-    "'{value}' is the {key}",
-    "use '{value}' as the {key}",
-)
+    '"{key}": "{value}"', "{key}: {value}", "the {key} is '{value}'", "{key} '{value}'", "a {key} of {value}",
+    "'{value}' is the {key}", "use '{value}' as the {key}",
+)  # fmt: skip
 # Exercises until a further form of a fact, or kind of row, is introduced.
 EXERCISES_PER_FORM = 1_000
 SHORT: tuple[Draw, ...] = (
-    values.word,
-    values.name,
-    lambda rng: rng.choice(values.FIRST_NAMES),
-    lambda rng: rng.randint(2, 999),
-)
+    values.word, values.name, lambda rng: rng.choice(values.FIRST_NAMES), lambda rng: rng.randint(2, 999),
+)  # fmt: skip
 VALUES: tuple[Draw, ...] = (
-    values.file_name,
-    values.name,
-    values.sentence,
-    values.title,
-    values.user_name,
-    values.password,
-    values.secret,
-    values.date,
-    values.price,
-    lambda rng: rng.choice(values.FIRST_NAMES),
-    lambda rng: rng.randint(2, 99_999),
-)
+    values.file_name, values.name, values.sentence, values.title, values.user_name, values.password, values.secret,
+    values.date, values.price, lambda rng: rng.choice(values.FIRST_NAMES), lambda rng: rng.randint(2, 99_999),
+)  # fmt: skip
 # A row as a fact, whose id precedes the identifying word, and the number of exercises with such rows only.
 ROW, ONE_ROW = '{{"id": {value}, "content": "{key}"}}', 2_500
 # Questions for a row by a word that no other row has, and the number of exercises with the first and short rows only.
 QUESTIONS = (
-    "the one about the {}",
-    "the one with '{}' in it",
-    "I mean the one with the {}",
-    "take what has {} in its text",
+    "the one about the {}", "the one with '{}' in it", "I mean the one with the {}", "take what has {} in its text",
     "the {} is what it is about",
-)
+)  # fmt: skip
 ONE_QUESTION = 2_500
 ID_KEYS = ("id", "ticket_id", "number", "receiver_id", "order")
 TEXT_KEYS = ("content", "title", "message", "text", "note")

@@ -35,13 +35,8 @@ def learn(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     bpe.train_from_iterator(texts, trainer)
     # Tags are single tokens but not special ones, so that decoding shows them.
     bpe.add_tokens(list(TAGS))
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        additional_special_tokens=["<|im_start|>"],
-        model_max_length=8192,
-    )
+    special = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "additional_special_tokens": ["<|im_start|>"]}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, model_max_length=8192, **special)
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
 

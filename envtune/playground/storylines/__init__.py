@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from envtune.playground.story_builder import Storyline
-from envtune.playground.storylines import (
-    file_stories,
-    math_stories,
-    message_stories,
-    ticket_stories,
-    trading_stories,
-    travel_stories,
-    twitter_stories,
-    vehicle_stories,
-)
+from importlib import import_module
 
-_FILES = (
-    file_stories,
-    vehicle_stories,
-    trading_stories,
-    travel_stories,
-    message_stories,
-    ticket_stories,
-    twitter_stories,
-    math_stories,
-)
+from envtune.playground.story_builder import Storyline
+
 # The order of files and of definitions is part of every task: a seed draws a storyline by its position.
-STORYLINES = tuple(line for file in _FILES for line in vars(file).values() if isinstance(line, Storyline))
+_FILES = ("file", "vehicle", "trading", "travel", "message", "ticket", "twitter", "math")
+_MODULES = [import_module(f"{__name__}.{name}_stories") for name in _FILES]
+STORYLINES = tuple(line for module in _MODULES for line in vars(module).values() if isinstance(line, Storyline))

@@ -16,14 +16,9 @@ class Trader(Scene):
     phrases = read_phrases("trading")
     login = "trading_login"
     behind_login = (
-        "fund_account",
-        "get_account_info",
-        "get_order_history",
-        "get_watchlist",
-        "place_order",
-        "remove_stock_from_watchlist",
-        "withdraw_funds",
-    )
+        "fund_account", "get_account_info", "get_order_history", "get_watchlist", "place_order",
+        "remove_stock_from_watchlist", "withdraw_funds",
+    )  # fmt: skip
 
     def __init__(self, story: StoryBuilder) -> None:
         super().__init__(story)

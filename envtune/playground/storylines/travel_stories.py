@@ -27,21 +27,14 @@ class Trip(Scene):
         self.date, self.level = values.date(rng), rng.choice(("economy", "business", "first"))
         self.slots = {"start": self.start, "end": self.end, "date": self.date, "level": self.level}
         self.booking = str(rng.randint(1_000_000, 9_999_999))
-        old = {
-            "card_id": self.card,
-            "travel_date": self.date,
-            "travel_from": "SFO",
-            "travel_to": "LAX",
-            "travel_class": self.level,
-            "travel_cost": 200.0,
-            "transaction_id": str(rng.randint(10_000_000, 99_999_999)),
-        }
+        flight = {"travel_date": self.date, "travel_from": "SFO", "travel_to": "LAX", "travel_class": self.level}
+        paid = {"travel_cost": 200.0, "transaction_id": str(rng.randint(10_000_000, 99_999_999))}
         token = {} if signed_out else {"access_token": self.token, "token_expires_in": 3600, "token_type": "Bearer"}
         story.world(
             TRAVEL,
             random_seed=rng.randint(1, 999_999),
             credit_card_list={self.card: {"cardholder_name": self.last, "balance": float(rng.randint(20_000, 60_000))}},
-            booking_record={self.booking: old},
+            booking_record={self.booking: {"card_id": self.card, **flight, **paid}},
             user_first_name=self.first,
             user_last_name=self.last,
             **token,

@@ -75,14 +75,9 @@ def load_causal_lm(path: str, dtype: Dtype, attention: str | None, trust_remote_
         UserError: the path, configuration or a weight file cannot be used.
     """
     causal_config(path, trust_remote_code)
+    options = {"dtype": dtype, "attn_implementation": attention, "trust_remote_code": trust_remote_code}
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path,
-            dtype=dtype,
-            attn_implementation=attention,
-            trust_remote_code=trust_remote_code,
-            output_loading_info=True,
-        )
+        loaded: Any = AutoModelForCausalLM.from_pretrained(path, **options, output_loading_info=True)
     except ImportError as error:
         raise UserError(f"attn_implementation {attention!r} cannot be used here: {error}") from error
     except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:

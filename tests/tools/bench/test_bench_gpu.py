@@ -13,7 +13,7 @@ from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
 from tools.bench import gpu, measuring
 from tools.bench.random_update import Shape, forward_operations, update_operations
 
-SMALL = Shape(hidden=4, intermediate=8, layers=3, heads=2, key_heads=1, vocabulary=10)
+SMALL = Shape(4, 8, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1, vocab_size=10)
 
 
 def batch_of(prompt: int, *responses: int) -> TrainBatch:

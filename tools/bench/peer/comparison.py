@@ -83,10 +83,8 @@ def summary(work: Work, peer: str, reports: Mapping[str, Sequence[Report]]) -> d
         sys.exit("error: the two sides were given different prompts: the chat templates do not agree")
     sides = {side: figures(side_reports) for side, side_reports in reports.items()}
     ours, theirs = sides["envtune"], sides[peer]
-    rounds = [
-        figures([other])["seconds_per_update"] / figures([own])["seconds_per_update"]
-        for own, other in zip(reports["envtune"], reports[peer], strict=True)
-    ]
+    pairs = zip(reports["envtune"], reports[peer], strict=True)
+    rounds = [figures([other])["seconds_per_update"] / figures([own])["seconds_per_update"] for own, other in pairs]
     tools = not work.plain_tokens
     return {
         "goal": GOAL,

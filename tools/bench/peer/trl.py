@@ -112,10 +112,8 @@ def _finish(env: Any, messages: list[dict[str, Any]]) -> float:
 
 
 def _messages(task: Task) -> list[dict[str, str]]:
-    return [
-        {"role": "system", "content": peer_work.STYLE.system_prompt(task.tools_offered_at(0))},
-        {"role": "user", "content": task.turns[0].message},
-    ]
+    system = peer_work.STYLE.system_prompt(task.tools_offered_at(0))
+    return [{"role": "system", "content": system}, {"role": "user", "content": task.turns[0].message}]
 
 
 def _tokenizer(template: Template) -> Any:
