@@ -157,12 +157,8 @@ def questioned(
     asked = [(number, word) for number, word in zip(numbers, _words_alone(texts, rng), strict=True) if word]
     for number, word in rng.sample(asked, min(4, len(asked))):
         question = rng.choice(forms).format(word)
-        pieces += [
-            (f'<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n{{"{id_key}": ', False),
-            (json.dumps(number), True),
-            ("}", True),
-            ("<|im_end|>\n", False),
-        ]
+        begun = f'<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n{{"{id_key}": '
+        pieces += [(begun, False), (json.dumps(number), True), ("}", True), ("<|im_end|>\n", False)]
     return written(tokenizer, pieces)
 
 
