@@ -192,7 +192,7 @@ def test_where_the_time_of_an_update_went():
         fed_tokens=30,
     )
     phases = {"policy": 0.5, "reference": 0.25, "backward": 1.0, "wait": 1.5, "update": 2.0}
-    values = {n: v for n, (v,) in performance_samples(batch, phases, sync_seconds=0.5, other_seconds=3.0).items()}
+    values = {n: v for n, (v,) in performance_samples(batch, phases, sync=0.5, other=3.0).items()}
     seconds = {name.removeprefix("time/"): value for name, value in values.items() if name.startswith("time/")}
     assert seconds == {
         "sync": 0.5,
