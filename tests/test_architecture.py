@@ -34,7 +34,10 @@ def test_every_class_of_the_package_has_a_name_of_its_own():
 
 
 def test_what_reads_and_plays_responses_cannot_run_text_as_code():
-    files = [path for folder in ("chat", "environment", "data") for path in (ROOT / "envtune" / folder).rglob("*.py")]
+    folders = ("chat", "environment", "bfcl")
+    files = [path for folder in folders for path in (ROOT / "envtune" / folder).rglob("*.py")]
+    # BFCL's own program, which is started as a program.
+    files = [path for path in files if path.parent.name != "official"]
     assert len(files) > 20
     files.append(ROOT / "envtune" / "call_text.py")
     found = {(path.name, use) for path in files for use in _uses_of_runners(ast.parse(path.read_text()))}
