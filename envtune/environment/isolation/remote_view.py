@@ -26,6 +26,7 @@ class RemoteView:
         return self.__read("getattr", name)
 
     def __call__(self, *positional: Any, **named: Any) -> Any:
+        """Call the object in the worker."""
         return self.__read("call", *positional, **named)
 
     def __getitem__(self, key: Any) -> Any:

@@ -85,7 +85,7 @@ class WorkerProcess:
         """End the process and those that it started; return its status, negative for a signal."""
         end, self._end = self._end, None
         self.lives += 1
-        return end() if end is not None and end.alive else 0
+        return (end() if end is not None else None) or 0
 
     def _begin(self) -> None:
         ours, theirs = Pipe()
