@@ -318,10 +318,9 @@ def test_a_run_that_ends_leaves_no_process(ending: str, tmp_path: Path):
             """
         )
     )
-    path = os.pathsep.join([str(Path(shaky_tools.__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
     done = subprocess.run(
         [sys.executable, program],
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
