@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
+from functools import cache, partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -45,9 +45,9 @@ def environment_of(
 
 
 # One environment, and so one set of workers, for the settings that name it several times.
-@functools.cache
+@cache
 def _isolated(module: str, seconds: float, megabytes: int, workers: int) -> IsolatedEnvironment:
-    return IsolatedEnvironment(functools.partial(environment_of, module), seconds, megabytes, workers)
+    return IsolatedEnvironment(partial(environment_of, module), seconds, megabytes, workers)
 
 
 class ModuleTasks:
