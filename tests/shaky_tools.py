@@ -66,8 +66,9 @@ class ShakyTools:
         return len(bytes(megabytes * 2**20))
 
     def start_child(self, file: str) -> str:
-        """Start a process, write its number and do not return."""
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+        """Start a process that ignores the signal of the worker's end, write its number and do not return."""
+        ignoring = "import signal, time; signal.signal(signal.SIGIO, signal.SIG_IGN); time.sleep(1000)"
+        child = subprocess.Popen([sys.executable, "-S", "-c", ignoring])
         Path(file).write_text(str(child.pid))
         time.sleep(1000)
         return "awake"

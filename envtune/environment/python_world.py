@@ -127,9 +127,14 @@ def state_of(instance: Any) -> Any:
     """Return what is compared of an object: the value of ``state()``, or its public attributes by name."""
     if hasattr(type(instance), STATE):
         return instance.state()
+    return {name: value for name, value in attributes_of(instance).items() if name[0] != "_"}
+
+
+def attributes_of(instance: Any) -> dict[str, Any]:
+    """Return all attributes of an object by name, those in slots included."""
     slots = [name for base in type(instance).__mro__ for name in getattr(base, "__slots__", ())]
     names = [*getattr(instance, "__dict__", ()), *(name for name in slots if hasattr(instance, name))]
-    return {name: getattr(instance, name) for name in names if name[0] != "_"}
+    return {name: getattr(instance, name) for name in names}
 
 
 class PythonEnvironment:

@@ -9,7 +9,7 @@ from typing import Any
 
 from envtune.environment.limits.size import Size, measure_state
 from envtune.environment.python_tools import PythonTool
-from envtune.environment.python_world import PythonWorld
+from envtune.environment.python_world import PythonWorld, attributes_of
 from envtune.errors import UserError
 from envtune.task import ToolCall
 
@@ -86,4 +86,4 @@ class TRLWorld(PythonWorld):
         return lambda: self.copy()._instance
 
     def _size(self) -> Size:
-        return measure_state(vars(self._instance), into_objects=False)
+        return measure_state(attributes_of(self._instance), into_objects=False)
