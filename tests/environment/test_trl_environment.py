@@ -54,11 +54,18 @@ class Counter:
         return self.counter
 
 
+class Client:
+    """It can be neither copied nor compared, and is larger than a state may be."""
+
+    def __init__(self) -> None:
+        self.lock, self.cache = threading.Lock(), list(range(10**5))
+
+
 class OwnTask:
     """It draws its own task, as TRL's other example does, and holds what cannot be copied or compared."""
 
     def __init__(self) -> None:
-        self.client = threading.Lock()
+        self.client = Client()
         self.log: list[str] = []
 
     def reset(self) -> str:
