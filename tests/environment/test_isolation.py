@@ -34,6 +34,7 @@ from envtune.task import Check, Task, ToolCall, UserTurn, call
 TOOLS = shaky_tools.environment.documents
 MAKE = partial(environment_of, "shaky_tools")
 TIMEOUT = "Error during execution: it took more than 0.5 seconds, and was stopped and undone"
+ENDED = "Error during execution: it ended the process of the tool ({}), and was undone"
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +122,11 @@ def test_arguments_that_no_message_can_hold_fail_as_a_result(isolated: IsolatedE
     [
         (call("sleep"), TIMEOUT),
         (call("spin"), TIMEOUT),
-        (call("end"), "Error during execution: it ended the process of the tool (exit status 3), and was undone"),
-        (call("crash"), "Error during execution: it ended the process of the tool (SIGSEGV), and was undone"),
+        (call("end"), ENDED.format("exit status 3")),
+        (
+            call("crash"),
+            ENDED.format("Segmentation fault"),
+        ),
         (call("reserve", megabytes=1000), "Error during execution: the call needs more memory than there is"),
     ],
     ids=lambda value: value.name if isinstance(value, ToolCall) else "",

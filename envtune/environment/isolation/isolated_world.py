@@ -103,21 +103,29 @@ class IsolatedWorld:
         Raises:
             UserError: the world cannot be opened.
         """
-        while not self._is_there():
+        with self._worker.lock:
+            while not self._is_there():
+                self._open()
+                self._repeat()
+
+    def _open(self) -> None:
+        try:
+            self._worker.ask("open", self._key, self._task)
+        except LimitExceeded as error:
+            raise UserError(
+                f"the world of task {self._task.id} cannot be opened: {error}; raise environment.call_seconds or "
+                "environment.call_megabytes if it needs more"
+            ) from error
+        self._life = self._worker.lives
+
+    def _repeat(self) -> None:
+        """Repeat the steps; drop the one that ends the worker, if any."""
+        for index, (operation, *arguments) in enumerate(self._steps):
             try:
-                self._worker.ask("open", self._key, self._task)
-            except LimitExceeded as error:
-                raise UserError(
-                    f"the world of task {self._task.id} cannot be opened: {error}; raise environment.call_seconds or "
-                    "environment.call_megabytes if it needs more"
-                ) from error
-            self._life = self._worker.lives
-            for index, (operation, *arguments) in enumerate(self._steps):
-                try:
-                    self._worker.ask(operation, self._key, *arguments)
-                except LimitExceeded:
-                    del self._steps[index]
-                    break
+                self._worker.ask(operation, self._key, *arguments)
+            except LimitExceeded:
+                del self._steps[index]
+                return
 
     def _is_there(self) -> bool:
         self._worker.notice_end()

@@ -124,7 +124,9 @@ class WorkerProcess:
             self.close()
             raise LimitExceeded(f"it took more than {seconds:g} seconds, and was stopped and undone") from None
         except (EOFError, OSError):
-            raise LimitExceeded(f"it ended the process of the tool ({_words(self.close())}), and was undone") from None
+            status = self.close()
+            cause = signal.strsignal(-status) if status < 0 else f"exit status {status}"
+            raise LimitExceeded(f"it ended the process of the tool ({cause}), and was undone") from None
         except BaseException:  # the reply to an interrupted operation would be read as that to the next one
             self.close()
             raise
@@ -163,7 +165,3 @@ def _end(process: subprocess.Popen[bytes], connection: Connection, parent: int) 
     assert process.stdin is not None
     process.stdin.close()
     return process.wait()
-
-
-def _words(status: int) -> str:
-    return signal.Signals(-status).name if status < 0 else f"exit status {status}"
