@@ -41,8 +41,14 @@ def test_what_reads_and_plays_responses_cannot_run_text_as_code():
     assert len(files) > 20
     files.append(ROOT / "envtune" / "call_text.py")
     found = {(path.name, use) for path in files for use in _uses_of_runners(ast.parse(path.read_text()))}
-    # Call strings come with the data, and only their literals are read. Snapshots of worlds hold no agent's text.
-    assert found == {("call_text.py", "literal_eval"), ("worlds.py", "pickle")}
+    # Call strings come with the data, and only their literals are read. Isolation starts a program of its own, and what
+    # an agent wrote travels to it as data.
+    isolation = {
+        *((file, "pickle") for file in ("isolated_world.py", "worker_process.py", "world_server.py")),
+        *((file, "multiprocessing") for file in ("worker_process.py", "world_server.py")),
+        ("worker_process.py", "subprocess"),
+    }
+    assert found == {("call_text.py", "literal_eval"), *isolation}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tools").glob("[!_]*.py")), ids=lambda path: path.stem)

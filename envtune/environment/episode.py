@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from envtune.environment.augmentation import Hints
 from envtune.environment.judge import Judge
-from envtune.environment.limits import ResultBudget
+from envtune.environment.limits import LimitExceeded, ResultBudget
 from envtune.environment.protocol import Environment
 from envtune.task import Task, ToolCall, ToolDocument
 from envtune.trajectory import (
@@ -140,7 +140,10 @@ class Episode:
         return tuple(self._with_hint(self._agent.call(call, budget)) for call in calls)
 
     def _with_hint(self, result: ToolResult) -> ToolResult:
-        hint = self._hints.hint(result, self._agent)
+        try:
+            hint = self._hints.hint(result, self._agent)
+        except LimitExceeded:  # a condition read an isolated world
+            hint = None
         return result if hint is None else replace(result, hint=hint)
 
     def _observation(self, action: Action, results: tuple[ToolResult, ...]) -> Observation:

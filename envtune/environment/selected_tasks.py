@@ -88,6 +88,7 @@ class SelectedTasks:
         return {
             "benchmark": self._source.place,
             "environment": self._environment.name,
+            "deterministic": getattr(self._environment, "deterministic", True),
             "categories": list(dict.fromkeys(task.group for task in train)),
             "training_tasks": [task.id for task in train],
             "validation_tasks": [task.id for task in validation],
