@@ -42,7 +42,23 @@ REQUIRED = {
     "environment=module": MODULE[1:],
     "data=module": MODULE,
     "data=jsonl": [*MODULE, "data.source.path=tasks"],
+    "environment=trl": ["environment.factory=trl_counter.Counter", "data.source.path=rows"],
 }
+
+
+TRL_CLASS = """
+class Counter:
+    def reset(self, **row) -> None:
+        self.total = 0
+
+    def add(self, amount: int) -> int:
+        "Add.\\n\\nArgs:\\n    amount: A number."
+        self.total += amount
+        return self.total
+
+    def get_reward(self) -> float:
+        return float(self.total == 1)
+"""
 
 
 @pytest.mark.parametrize("choice", CHOICES)
@@ -55,6 +71,8 @@ def test_every_choice_composes_and_uses_only_known_keys(choice: str):
 @pytest.mark.parametrize("choice", [c for c in CHOICES if c.split("=")[0] not in ("model", "rollout")])
 def test_every_choice_builds_what_needs_no_weights(choice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(CONFIG_FOLDER.parent / "examples" / "library")
+    (tmp_path / "trl_counter.py").write_text(TRL_CLASS)
+    monkeypatch.syspath_prepend(tmp_path)
     config = compose(choice, *REQUIRED.get(choice, []), "model.path=${package:models/tiny}", "trainer.accelerator=cpu")
     config.run_folder = str(tmp_path)
     OmegaConf.update(config, "trainer.logger", False, force_add=True)
