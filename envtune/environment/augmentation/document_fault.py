@@ -147,11 +147,14 @@ class _Document:
         tags = {name: part["const"] for name, part in parts.items() if isinstance(part, Mapping) and "const" in part}
         return _fits(value, self._types(schema)) and all(_equal(value.get(name), tag) for name, tag in tags.items())
 
-    def _types(self, schema: Any, depth: int = 0) -> tuple[type, ...]:
-        """Return the types that a schema allows, in its order; empty if it allows any."""
+    def _types(self, schema: Any) -> tuple[type, ...]:
+        """Return the types that a schema allows, in its order; empty if it allows any.
+
+        Terminates: a union that is its own member has no fault, and only those with one come here.
+        """
         schema = self._resolved(schema)
         if branches := _branches(schema):
-            of_branches = [self._types(branch, depth + 1) if depth < MAX_DEPTH else () for branch in branches]
+            of_branches = [self._types(branch) for branch in branches]
             return tuple(kind for types in of_branches for kind in types) if all(of_branches) else ()
         if allowed := _allowed(schema):
             return tuple(map(_type, allowed))
@@ -168,7 +171,7 @@ class _Document:
             schema = self.root
             for key in path:
                 schema = schema.get(key) if isinstance(schema, Mapping) else None
-        return schema if isinstance(schema, Mapping) and "$ref" not in schema else {}
+        return schema if isinstance(schema, Mapping) else {}
 
 
 def _branches(schema: Mapping[str, Any]) -> Sequence[Any]:
