@@ -38,7 +38,8 @@ def environment_of(
         UserError: the module cannot be imported, or ``environment`` is not an environment.
     """
     found = _member(module, "environment", "a PythonEnvironment or another object with `open` and hint tables")
-    if missing := [name for name in ("name", "rules", "non_answers", "open", "domain_of") if not hasattr(found, name)]:
+    members = ("name", "rules", "non_answers", "covers_schema", "open", "domain_of")
+    if missing := [name for name in members if not hasattr(found, name)]:
         raise UserError(
             f"environment.module={module}: its `environment` has the type {type(found).__name__}, without "
             f"`{missing[0]}`; assign envtune.environment.PythonEnvironment(YourClass) to it"

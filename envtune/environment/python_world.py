@@ -153,6 +153,7 @@ class PythonEnvironment:
 
     # A turn without ground truth asks for an answer: an agent that calls a tool there has failed it.
     judges_answers = True
+    covers_schema = False
 
     def __init__(
         self, cls: type, hints: Iterable[Rule] = (), non_answers: Iterable[Rule] = (), name: str | None = None
