@@ -44,6 +44,7 @@ class TRLEnvironment:
     """
 
     judges_answers = True
+    covers_schema = False
     rules = non_answers = ()
 
     def __init__(self, factory: Callable[[], Any]) -> None:

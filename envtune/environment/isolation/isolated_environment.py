@@ -73,6 +73,11 @@ class IsolatedEnvironment:
         """That of the inner environment."""
         return self._inner.judges_answers
 
+    @property
+    def covers_schema(self) -> bool:
+        """That of the inner environment."""
+        return self._inner.covers_schema
+
     def open(self, task: Task) -> IsolatedWorld:
         """Return a new world in the task's initial state.
 
