@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from envtune.errors import UserError
+
 
 class TextEnum(str, Enum):
     """An enumeration whose members are their text, also when formatted."""
@@ -21,6 +23,17 @@ class Split(TextEnum):
     TRAIN = "train"
     VAL = "val"
     TEST = "test"
+
+
+def require_split(name: str) -> Split:
+    """Return the split of a name.
+
+    Raises:
+        UserError: the name is unknown.
+    """
+    if name not in list(Split):
+        raise UserError(f"split {name!r} is unknown: use one of {', '.join(Split)}")
+    return Split(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,14 @@ from bfcl_eval.constants.executable_backend_config import MULTI_TURN_FUNC_DOC_FI
 from envtune.bfcl.audit.shipped_list import listed_tasks
 from envtune.bfcl.category import CATEGORIES, Category
 from envtune.bfcl.scenario import Scenario
-from envtune.bfcl.split import SPLITS, draw_of_categories, named_split, require_split, task_id
+from envtune.bfcl.split import SPLITS, draw_of_categories, named_split, task_id
 from envtune.bfcl.worlds import new_worlds
 from envtune.call_text import parse_call
 from envtune.checked import Among, EachOnce, checked
 from envtune.environment.selected_tasks import MaxTasks, ValidationSize
 from envtune.errors import UserError
 from envtune.files.json_lines import read_objects
-from envtune.task import Split, Task, ToolDocument, UserTurn
+from envtune.task import Split, Task, ToolDocument, UserTurn, require_split
 
 # The type of a setting of task sources.
 Categories = EachOnce[Annotated[str, Among(CATEGORIES)]]

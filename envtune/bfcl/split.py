@@ -16,7 +16,6 @@ from importlib.resources import files
 from envtune.bfcl.category import Category
 from envtune.environment.even_draw import draw_evenly
 from envtune.errors import UserError
-from envtune.task import Split
 
 SCENARIOS = 200
 SPLITS = ("scenario", "paper")
@@ -33,17 +32,6 @@ class Sides:
 def task_id(category: Category, scenario: int) -> str:
     """Return BFCL's id of a task."""
     return f"multi_turn_{category}_{scenario}"
-
-
-def require_split(name: str) -> Split:
-    """Return the split of a name.
-
-    Raises:
-        UserError: the name is unknown.
-    """
-    if name not in list(Split):
-        raise UserError(f"split {name!r} is unknown: use one of {', '.join(Split)}")
-    return Split(name)
 
 
 def named_split(name: str, seed: int) -> Sides:

@@ -49,13 +49,16 @@ _PRECISIONS = {True: "bf16-mixed", False: "32-true"}
 OmegaConf.register_new_resolver("precision", lambda: _PRECISIONS[torch.cuda.is_available()], replace=True)
 
 
-def command(config_name: str, check: Task | None = None, repeats: bool = False) -> Callable[[Task], Callable[[], None]]:
+def command(
+    config_name: str, check: Task | None = None, repeats: bool = False, records: bool = True
+) -> Callable[[Task], Callable[[], None]]:
     """Return a decorator that makes a program of a task.
 
     Args:
         config_name: the stem of the file in `conf/` that is composed with the command line.
         check: raises UserError for settings that no component validates, or that contradict each other.
         repeats: whether the command may be called again with a folder that it has written to before.
+        records: whether the command has a run folder; False for one that only prints (conf/hydra/terminal.yaml).
     """
 
     def require(config: DictConfig) -> None:
@@ -77,6 +80,8 @@ def command(config_name: str, check: Task | None = None, repeats: bool = False) 
             if not sys.stdout.isatty():
                 # Without a terminal rich would wrap at 80 columns.
                 rich.reconfigure(width=160)
+            if not records:
+                return checked(config)
             _resolve_rank(config)
             overrides = HydraConfig.get().overrides.task
             try:
@@ -89,6 +94,7 @@ def command(config_name: str, check: Task | None = None, repeats: bool = False) 
             # Makes Hydra raise errors instead of printing them.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
             SettingsCheck.require, SettingsCheck.repeats = staticmethod(require), repeats
+            SettingsCheck.records = records
             with on_terminal():
                 try:
                     sys.argv[1:] = continued_command(quote_numbers(sys.argv[1:]))
@@ -126,12 +132,15 @@ class SettingsCheck(Callback):
     # Set by the command that runs in this process.
     require: ClassVar[Callable[[DictConfig], None]]
     repeats: ClassVar[bool]
+    records: ClassVar[bool]
 
     @override
     def on_run_start(self, config: DictConfig, **given: Any) -> None:
         with _exiting_with_a_sentence(given["config_name"], config.hydra.overrides.task):
             composed = as_in_a_run(config)
             SettingsCheck.require(composed)
+            if not SettingsCheck.records:
+                return
             _resolve_rank(composed)
             require_common_folder(config.hydra.overrides.hydra)
             # As Hydra resolves it: the command line may name it in several ways.

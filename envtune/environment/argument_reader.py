@@ -27,7 +27,7 @@ MAX_INTEGER_DIGITS = 308
 """An integer with more digits would be infinite as a float."""
 
 _MANY_DIGITS = re.compile(rf"\d{{{MAX_INTEGER_DIGITS + 1}}}")
-_CONFIG = ConfigDict(extra="forbid", strict=True)
+_CONFIG = ConfigDict(extra="forbid")
 _ENCODER = json.JSONEncoder(allow_nan=False)
 _UNREADABLE = (
     f"cannot be read: NaN, infinity, integers of more than {MAX_INTEGER_DIGITS} digits, half a surrogate pair and "
@@ -89,6 +89,7 @@ class ArgumentReader:
         except (TypeError, ValueError, RecursionError):
             raise ArgumentsRefused(_unreadable(given)) from None
         try:
+            # Strict here and not in the configuration, which does not reach into pydantic models.
             found = self._model.model_validate_json(text, strict=True)
         except ValidationError as error:
             raise ArgumentsRefused(" ".join(self._refusal(error, given).split())) from None

@@ -67,6 +67,11 @@ class Episode:
         self._end: EpisodeEnd | None = None
         self._started = False
 
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns that have ended."""
+        return tuple(self._turns)
+
     def reset(self) -> Observation:
         """Start the episode in the task's initial state; return the first user message with the tools of turn 0."""
         self._agent = self._environment.open(self._task)

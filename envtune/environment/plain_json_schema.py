@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
@@ -22,7 +22,7 @@ class PlainJsonSchema(GenerateJsonSchema):
     """A pydantic schema generator whose schemas hold ``$defs`` only for types that contain themselves."""
 
     # A default without a JSON text, such as a sentinel, leaves the parameter optional and without a documented default.
-    ignored_warning_kinds: ClassVar = {"skipped-choice", "non-serializable-default"}
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012  pydantic declares it so
 
     def generate(self, schema: CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
         """Return the JSON schema of a core schema."""

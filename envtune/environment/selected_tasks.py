@@ -12,7 +12,7 @@ from envtune.checked import Count, EachOnce, checked
 from envtune.environment.even_draw import draw_evenly
 from envtune.environment.protocol import Environment
 from envtune.errors import UserError
-from envtune.task import Split, Task, ToolDocument
+from envtune.task import Split, Task, ToolDocument, require_split
 
 # Types of the settings of task sources.
 ValidationSize = Annotated[int, Field(ge=1, description="the best checkpoint and the curves come of validation")]
@@ -68,8 +68,9 @@ class SelectedTasks:
         """Return the tasks of one split, in the order of the source.
 
         Raises:
-            UserError: the source has no tasks of the split or of a group, or a task cannot be played.
+            UserError: the split is unknown, the source has no tasks of it or of a group, or a task cannot be played.
         """
+        split = require_split(split)
         if split not in self._chosen:
             self._chosen[split] = tuple(self._choose(split, self._load(split)))
         return self._chosen[split]

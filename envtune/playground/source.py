@@ -12,7 +12,6 @@ from typing import Annotated, Any, overload
 from envtune.bfcl.benchmark import Categories
 from envtune.bfcl.category import CATEGORIES, Category
 from envtune.bfcl.scenario import Scenario
-from envtune.bfcl.split import require_split
 from envtune.bfcl.worlds import TOOLBOXES
 from envtune.checked import Among, Count, EachOnce, checked
 from envtune.environment.selected_tasks import MaxTasks, ValidationSize
@@ -20,7 +19,7 @@ from envtune.errors import UserError
 from envtune.playground.categories import Shape, shape_story
 from envtune.playground.story_builder import StoryBuilder, Storyline, StorylineError
 from envtune.playground.storylines import STORYLINES
-from envtune.task import Split, Task
+from envtune.task import Split, Task, require_split
 
 # Raised whenever a seed gives other tasks than in the version before.
 VERSION = 2

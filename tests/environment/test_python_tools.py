@@ -50,6 +50,14 @@ class Shelf(BaseModel):
     inside: list[Shelf] = []
 
 
+class Box(BaseModel):
+    drawers: list[Drawer]
+
+
+class Drawer(BaseModel):
+    boxes: list[Box]
+
+
 class Even(BaseModel):
     number: int
 
@@ -59,6 +67,14 @@ class Even(BaseModel):
         if number % 2:
             raise ValueError(f"{number} is odd")
         return number
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
 
 
 class Library:
@@ -144,14 +160,14 @@ def one_tool(method: Callable[..., Any]) -> PythonTool:
 
 
 def refusal(arguments: Mapping[str, Any], tool: str = "order") -> str | None:
-    """Return the message of a refusal, which is one line that can be encoded; None if the arguments are read."""
+    """Return the message of a refusal, None if the arguments are read; a message is one line that can be encoded."""
+    message = None
     try:
         TOOLS[tool].arguments(arguments)
     except ArgumentsRefused as refused:
         message = str(refused)
-        message.encode()
-        return message if len(message.splitlines()) == 1 else f"several lines: {message}"
-    return None
+    assert message is None or len(message.encode().decode().splitlines()) == 1
+    return message
 
 
 # --- Which methods are tools ---
@@ -244,6 +260,7 @@ def test_a_tool_without_parameters_has_an_empty_schema():
     document = TOOLS["opening_hours"].document
     assert document.parameters == {"type": "object", "properties": {}, "required": []}
     assert document.response == {"type": "string"}
+    assert TOOLS["order"].document.response == {}
 
 
 def test_every_kind_of_hint_has_its_json_schema():
@@ -315,6 +332,23 @@ def test_a_type_that_contains_itself_stays_a_definition():
     }
 
 
+def test_types_that_contain_each_other_stay_definitions():
+    def tool(self, box: Box) -> None:
+        """Open it."""
+
+    parameters = one_tool(tool).document.parameters
+    assert parameters["properties"] == {"box": {"$ref": "#/$defs/Box"}}
+    assert list(parameters["$defs"]) == ["Box", "Drawer"]
+
+
+def test_the_values_of_a_default_are_not_read_as_a_schema():
+    def tool(self, line: Line = Line("Emma")) -> None:
+        """Order it."""
+
+    (line,) = one_tool(tool).document.parameters["properties"].values()
+    assert line["default"] == {"title": "Emma", "copies": 1}
+
+
 def test_parameters_may_have_the_names_of_a_models_own_attributes():
     def tool(self, title: str, json: int, copy: int, model_config: int, schema: int, _hidden: int = 0) -> None:
         """Take them."""
@@ -344,6 +378,46 @@ def test_docstrings_of_three_styles_describe_parameters_and_result(section: str)
     described = {name: schema["description"] for name, schema in document.parameters["properties"].items()}
     assert described == {"first": "one.", "second": "two."}
     assert document.response == {"type": "string", "description": "both."}
+
+
+def test_one_entry_in_numpy_style_describes_several_parameters():
+    def tool(self, first: int, second: int) -> None:
+        """Add.
+
+        Parameters
+        ----------
+        first, second : int
+            the summands.
+        """
+
+    properties = one_tool(tool).document.parameters["properties"]
+    assert properties["first"] == properties["second"] == {"type": "integer", "description": "the summands."}
+
+
+def test_the_constants_of_a_tagged_union_stay_when_its_definitions_are_inlined():
+    def tool(self, pet: Annotated[Cat | Dog, Field(discriminator="kind")]) -> None:
+        """Take it."""
+
+    read = one_tool(tool)
+    (pet,) = read.document.parameters["properties"].values()
+    assert [member["properties"]["kind"] for member in pet.pop("oneOf")] == [
+        {"type": "string", "const": "cat"},
+        {"type": "string", "const": "dog"},
+    ]
+    assert pet == {}
+    assert read.arguments({"pet": {"kind": "dog"}}) == {"pet": Dog(kind="dog")}
+
+
+def test_a_default_without_json_text_makes_a_parameter_optional(recwarn: pytest.WarningsRecorder):
+    missing = object()
+
+    def tool(self, title: str = missing) -> None:  # type: ignore[assignment]
+        """Take it."""
+
+    read = one_tool(tool)
+    assert read.document.parameters == {"type": "object", "properties": {"title": {"type": "string"}}, "required": []}
+    assert read.arguments({}) == {"title": missing}
+    assert not recwarn.list
 
 
 def test_parameters_without_description_are_listed():
@@ -471,6 +545,7 @@ def test_values_and_defaults_are_new_objects():
         ({"lines": "Emma"}, "'lines' should be a valid array, given \"Emma\" (string)"),
         ({"lines": None}, "'lines' should be a valid array, given null"),
         ({"lines": [{"copies": 1}]}, "'lines[0].title' is missing"),
+        ({"lines": [{"title": 1, "copies": "3"}]}, "'lines[0].title' should be a valid string, given 1 (integer)"),
         ({"lines": [{"title": "Emma", "copy": 1}]}, "'lines[0].copy' is not allowed"),
         ({"lines": [], "place": {"city": "Rome", "land": "Italy"}}, "'place.land' is not allowed"),
         ({"lines": [{"title": "Emma"}, 3]}, "'lines[1]' should be an object, given 3 (integer)"),

@@ -27,6 +27,15 @@ class Word(str, Enum):
     YES = "yes"
 
 
+class Letters(Enum):
+    FIRST = frozenset("hgfedcba")
+
+
+class Title(str):
+    def __str__(self) -> str:
+        return "another text"
+
+
 class Pair(NamedTuple):
     first: int
     second: int
@@ -44,6 +53,10 @@ class Desk(BaseModel):
     open: bool = True
 
 
+class Marked(BaseModel):
+    letters: set[str]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -59,6 +72,7 @@ class Desk(BaseModel):
         (Desk(name="N", copies=[Copy("E")]), '{"name": "N", "copies": [{"title": "E", "tags": []}], "open": true}'),
         (Colour.RED, "red"),
         (Word.YES, "yes"),
+        (Title("Emma"), "Emma"),
         ([Colour.RED, Word.YES], '["red", "yes"]'),
         (date(2024, 2, 3), "2024-02-03"),
         ([date(2024, 2, 3), Decimal("1.10"), Path("/a")], '["2024-02-03", "1.10", "/a"]'),
@@ -72,6 +86,7 @@ class Desk(BaseModel):
 )
 def test_text_is_unchanged_and_everything_else_is_json(value: Any, text: str):
     assert result_text(value) == text
+    assert type(result_text(value)) is str
 
 
 @pytest.mark.parametrize(
@@ -80,6 +95,8 @@ def test_text_is_unchanged_and_everything_else_is_json(value: Any, text: str):
         ({10, 9, 100}, "[9, 10, 100]"),
         ({"b", "a"}, '["a", "b"]'),
         ({"b", 1, None}, '["b", 1, null]'),
+        (Letters.FIRST, '["a", "b", "c", "d", "e", "f", "g", "h"]'),
+        (Marked(letters=set("hgfedcba")), '{"letters": ["a", "b", "c", "d", "e", "f", "g", "h"]}'),
         (frozenset({frozenset({2, 1}), frozenset({3}), frozenset()}), "[[], [1, 2], [3]]"),
         ({Copy("b"), Copy("a")}, '[{"title": "a", "tags": []}, {"title": "b", "tags": []}]'),
     ],

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 from envtune.bfcl.audit.shipped_list import listed_tasks
 from envtune.bfcl.benchmark import Categories, load_bfcl_tasks
 from envtune.bfcl.category import CATEGORIES, Category
-from envtune.bfcl.split import draw_of_categories, require_split
+from envtune.bfcl.split import draw_of_categories
 from envtune.bfcl.verl.verl_file import ParquetFileError, read_extra_info
 from envtune.bfcl.verl.verl_row import id_of_row, task_of_row
 from envtune.checked import Among, checked
 from envtune.environment.selected_tasks import MaxTasks, ValidationSize
 from envtune.errors import UserError
-from envtune.task import Split, Task
+from envtune.task import Split, Task, require_split
 
 CONTENTS = ("row", "package")
 
