@@ -52,7 +52,7 @@ class ToolDocument:
     name: str
     description: str
     parameters: Mapping[str, Any]
-    """A JSON schema of the arguments by name. BFCL's has the outer type ``dict`` instead of ``object``."""
+    """The JSON schema of the arguments. Its outer type is ``object``, or ``dict`` in BFCL's dialect."""
     response: Mapping[str, Any] = field(default_factory=dict)
     domain: str = ""
     """The name of the class that has the tool."""

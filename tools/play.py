@@ -32,6 +32,8 @@ from envtune.report_text import without_control
 from envtune.task import Task, ToolCall, ToolDocument
 from envtune.trajectory import Trajectory, Turn
 
+# The playground generates a million tasks, each when it is read.
+SEARCHED_TASKS = 2_000
 HELP = "A line is a call or the answer. ? lists the tools, ?NAME shows one, Tab completes, Ctrl-D leaves."
 
 
@@ -66,10 +68,13 @@ def find_task(source: TaskSource, split: str, name: int | str) -> Task:
         if not 0 <= name < len(tasks):
             raise UserError(f"task={name}: the split {split} has {len(tasks)} tasks, numbered from 0")
         return tasks[name]
-    for task in tasks:
+    for task in itertools.islice(tasks, SEARCHED_TASKS):
         if task.id == name:
             return task
-    raise UserError(f"task={name} is not in the split {split}: its first is {tasks[0].id}")
+    raise UserError(
+        f"task={name} is not the id of one of the first {SEARCHED_TASKS} tasks of the split {split}: give its number, "
+        f"or an id such as {tasks[0].id}"
+    )
 
 
 @dataclass

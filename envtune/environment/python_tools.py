@@ -90,7 +90,7 @@ def _is_method(attribute: Any) -> bool:
 
 def _tool(cls: type, name: str, attribute: Any) -> PythonTool:
     where = f"{cls.__name__}.{name}"
-    # Bound, so that its signature is the one of a call, without `self`; it is bound to any object, as none is made yet.
+    # Bound, so that its signature is that of a call, without `self`. Any object will do: none is called.
     method = attribute.__get__(object(), cls)
     if any(is_deferred(method) for is_deferred in _DEFERRED):
         raise UserError(f"{where} is asynchronous or a generator: a tool must return its result when it is called")
@@ -164,7 +164,8 @@ def _hint(cls: type, method: Any, what: str, annotation: Any) -> Any:
         return get_type_hints(annotated, inspect.unwrap(method).__globals__, of_class, include_extras=True)["it"]
     except Exception as error:  # an annotation is an expression of the user's, which can raise anything
         raise UserError(
-            f"{what} cannot be evaluated ({error}): import its names at run time, not for type checkers alone"
+            f"{what} cannot be evaluated ({_one_line(str(error))}): define or import its names in the module, and not "
+            "for type checkers alone"
         ) from error
 
 

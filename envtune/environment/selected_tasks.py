@@ -92,7 +92,7 @@ class SelectedTasks:
         for number, task in enumerate(self._source.all_tasks(split), start=1):
             where = f"{self._source.place}, {split} task {number}"
             if not isinstance(task, Task):
-                raise UserError(f"{where} is a {type(task).__name__}: give an envtune.environment.Task")
+                raise UserError(f"{where} has the type {type(task).__name__}: give an envtune.environment.Task")
             tasks.append(task if task.tools else replace(task, tools=documents))
             if fault := fault_of(self._environment, tasks[-1]):
                 raise UserError(f"{where} ({task.id}): {fault}")
@@ -134,7 +134,7 @@ def fault_of(environment: Environment, task: Task) -> str | None:
         if unknown := [name for name in turn.new_tools if name not in offered]:
             return f"{where} hands over the unknown tool {unknown[0]}: its tools are {', '.join(offered)}"
         if turn.check is not None and not callable(turn.check):
-            return f"the check of {where} is a {type(turn.check).__name__}: give a function of the world and the answer"
+            return f"the check of {where} has the type {type(turn.check).__name__}: give a function of the world and the answer"
         for call in turn.ground_truth:
             result = world.call(call)
             if not result.ok:
