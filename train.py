@@ -1,21 +1,10 @@
-"""Train a policy by Environment Tuning: `python train.py stage=3 reward=progress`. See `python train.py --help`."""
+"""Train a policy by Environment Tuning, in a clone: `python train.py stage=3 reward=progress`."""
 
 from __future__ import annotations
 
 import envtune.process_start
 
-from omegaconf import DictConfig
-
-from envtune.command_line.command import command
-from envtune.command_line.run_check import require_valid_run
-from envtune.command_line.training_run import train_and_report
-
-
-@command("train", require_valid_run)
-def train(config: DictConfig) -> float | None:
-    """Train by the composed config and return ``optimized_metric`` after training."""
-    return train_and_report(config)
-
+from envtune.commands.train import train
 
 if __name__ == "__main__":
     train()

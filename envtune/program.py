@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import select
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -39,6 +40,12 @@ def on_terminal() -> Iterator[None]:
         if isinstance(end.__context__, BrokenPipeError):
             _exit_as_by_sigpipe()
         raise
+
+
+def invocation() -> str:
+    """Return how this process was started, without the arguments: `python train.py`, or `envtune-train`."""
+    program = sys.argv[0]
+    return f"python {shlex.quote(program)}" if program.endswith(".py") else Path(program).name
 
 
 def run_program(main: Callable[[], int | None], name: str | None = None) -> NoReturn:

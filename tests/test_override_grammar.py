@@ -20,7 +20,7 @@ from envtune.command_line.override_grammar import (
     unquote,
     value_of,
 )
-from envtune.command_line.repeated_overrides import CONFIG_FOLDER
+from envtune.command_line.search_path import CONFIG_FOLDER
 from envtune.errors import UserError
 
 # Any text that can be the name of a file, with what the two grammars give a meaning drawn more often.

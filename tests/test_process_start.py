@@ -17,6 +17,7 @@ from envtune import process_start
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = [ROOT / "train.py", *(path for path in (ROOT / "tools").rglob("*.py") if "__main__" in path.read_text())]
+COMMANDS += (ROOT / "envtune/commands").glob("[!_]*.py")
 
 
 @pytest.mark.parametrize("path", [*COMMANDS, ROOT / "tests/conftest.py"], ids=lambda path: path.name)

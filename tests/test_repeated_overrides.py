@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from envtune.command_line.repeated_overrides import CONFIG_FOLDER, may_be_repeated
+from envtune.command_line.repeated_overrides import may_be_repeated
+from envtune.command_line.search_path import CONFIG_FOLDER
 
 # What names code to run, a component, a place to write to, or an address. Put a new setting here if it does one of
 # these; if it does not, into `PLAIN_SETTINGS`.

@@ -221,5 +221,5 @@ def test_a_launcher_that_is_not_installed_is_reported_with_its_extra(choice: str
     error = MissingConfigException("missing", f"hydra/launcher/{choice}", missing)
     assert sentence(error, "train") == (
         f"hydra/launcher={choice} is not a choice; choose one of: basic; {choice} comes with "
-        f"pip install -c constraints.txt -e '.[{extra}]'"
+        f"pip install 'envtune[{extra}]'"
     )

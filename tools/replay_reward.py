@@ -2,8 +2,9 @@
 
     python tools/replay_reward.py runs/… reward=binary
     python tools/replay_reward.py runs/… reward=mixed reward.format=0.3 --json
+    python tools/replay_reward.py runs/… reward=mine --config-dir conf
 
-The reward is composed from conf/reward as in train.py, including your own. Reads trajectories/train of the run, of a
+The reward is composed as by train.py, including your own. Reads trajectories/train of the run, of a
 curriculum those of all stages; a group is all episodes of one task at one policy version. Prints, for the recorded and
 the other reward:
 
@@ -40,7 +41,8 @@ from rich.table import Table
 
 from envtune.command_line.command import require_known_choices
 from envtune.command_line.composed_config import require_valid_components
-from envtune.command_line.mistakes import CONFIG_FOLDER, sentence
+from envtune.command_line.mistakes import sentence
+from envtune.command_line.search_path import CONFIG_FOLDER, with_search_path
 from envtune.errors import UserError
 from envtune.evaluation.recorded_episodes import RecordedEpisode, read_episodes, trajectory_files
 from envtune.program import run_program
@@ -67,6 +69,7 @@ def main() -> None:
     """Print the numbers of the recorded reward and of the other."""
     options = _options()
     try:
+        with_search_path([f"--config-dir={folder}" for folder in options.config_dir])
         numbers = summary(rescore(options.run, compose_reward(options.reward)))
     except (UserError, HydraException, OmegaConfBaseException) as error:
         raise UserError(sentence(error, CONFIG)) from error
@@ -180,7 +183,8 @@ def table(numbers: dict[str, Any], name: str) -> Table:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Score the recorded trajectories of a run with another reward.")
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the folder of a training run")
-    parser.add_argument("reward", nargs="+", metavar="reward=…", help="a choice of conf/reward and its settings")
+    parser.add_argument("reward", nargs="+", metavar="reward=…", help="a choice of reward and its settings")
+    parser.add_argument("--config-dir", action="append", default=[], metavar="DIR", help="configs of your own")
     parser.add_argument("--json", action="store_true", help="print the numbers as one JSON object")
     return parser.parse_args()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import signal
 import sys
 import traceback
@@ -31,12 +32,20 @@ import envtune
 from envtune.command_line import sweep
 from envtune.command_line.composed_config import require_valid_components
 from envtune.command_line.continued_command import continued_command, require_free_folder
-from envtune.command_line.mistakes import CONFIG_FOLDER, MISTAKES, options_of, sentence, top_level_keys, unknown_choice
+from envtune.command_line.mistakes import MISTAKES, sentence, top_level_keys, unknown_choice
 from envtune.command_line.override_grammar import parse_override, unquote
+from envtune.command_line.search_path import (
+    CONFIG_FOLDER,
+    add_folders,
+    folders_of_this_job,
+    is_group,
+    options_of,
+    with_search_path,
+)
 from envtune.errors import UserError, valid_names
 from envtune.files.atomic_file import WriteError
 from envtune.processes.ranks import rank_of_this_process, remove_foreign_ranks, require_common_folder
-from envtune.program import on_terminal
+from envtune.program import invocation, on_terminal
 from envtune.training.distributed.devices import processes_of
 
 Task = Callable[[DictConfig], Any]
@@ -47,6 +56,8 @@ OmegaConf.register_new_resolver("package", lambda path: str(Path(envtune.__file_
 # `${precision:}`: bfloat16 arithmetic on float32 weights on a GPU, float32 elsewhere.
 _PRECISIONS = {True: "bf16-mixed", False: "32-true"}
 OmegaConf.register_new_resolver("precision", lambda: _PRECISIONS[torch.cuda.is_available()], replace=True)
+# `${invocation:}` in the text of `--help`: `python train.py` or `envtune-train`.
+OmegaConf.register_new_resolver("invocation", invocation, replace=True)
 
 
 def command(
@@ -83,6 +94,8 @@ def command(
             if not records:
                 return checked(config)
             _resolve_rank(config)
+            # A launcher may have started this process for the job alone.
+            add_folders(folders_of_this_job())
             overrides = HydraConfig.get().overrides.task
             try:
                 return sweep.run(checked, config, config_name, lambda error: sentence(error, config_name, overrides))
@@ -97,7 +110,7 @@ def command(
             SettingsCheck.records = records
             with on_terminal():
                 try:
-                    sys.argv[1:] = continued_command(quote_numbers(sys.argv[1:]))
+                    sys.argv[1:] = _overrides_first(continued_command(quote_numbers(with_search_path(sys.argv[1:]))))
                     hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(started)()
                 except BrokenPipeError:
                     raise
@@ -115,6 +128,11 @@ def command(
         return run
 
     return decorate
+
+
+def _overrides_first(arguments: Iterable[str]) -> list[str]:
+    """Order overrides before options, because Hydra refuses an option between two overrides."""
+    return sorted(arguments, key=lambda argument: not re.match(r"[^-].*=|~", argument, flags=re.DOTALL))
 
 
 def _resolve_rank(config: DictConfig) -> None:
@@ -215,7 +233,7 @@ def quote_numbers(arguments: Iterable[str]) -> list[str]:
 
 def _quote_numbers(argument: str) -> str:
     group, _, given = argument.partition("=")
-    if not (group and given and (CONFIG_FOLDER / group).is_dir()):
+    if not (group and given and is_group(group)):
         return argument
     try:
         parsed = parse_override(argument)

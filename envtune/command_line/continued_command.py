@@ -12,7 +12,8 @@ from typing import Any
 
 from envtune.command_line.job_folder import JobFolder
 from envtune.command_line.override_grammar import quote_paths, quote_value, shell_quoted, value_of
-from envtune.command_line.repeated_overrides import may_be_repeated, recorded_overrides
+from envtune.command_line.repeated_overrides import may_be_repeated, recorded_overrides, recorded_search_path
+from envtune.command_line.search_path import SEARCH_PATH, with_search_path
 from envtune.errors import UserError
 from envtune.training.run_folder.checkpoint_names import CHECKPOINTS, LAST, last_checkpoint_of
 
@@ -33,7 +34,7 @@ def continued_command(arguments: Sequence[str]) -> list[str]:
 
     Raises:
         UserError: FOLDER is not the folder of a run; `ckpt_path=last` is given without a folder; the run had overrides
-            that its folder may not repeat (`may_be_repeated`) and this command does not give; or a sweep's folder
+            or configs that its folder may not repeat and this command does not give; or a sweep's folder
             holds a link that leads out of it.
     """
     arguments = quote_paths(arguments)
@@ -60,6 +61,9 @@ def continued_command(arguments: Sequence[str]) -> list[str]:
             f"run there from a file with ckpt_path={last_checkpoint_of(value)}"
         )
     given = {_key_of(argument) for argument in arguments}
+    if SEARCH_PATH not in given:
+        recorded = [f"--config-dir={place}" for place in recorded_search_path(Path(value))]
+        arguments = with_search_path([*recorded, *arguments])
     started = [override for override in recorded_overrides(Path(value)) if _key_of(override) not in given]
     untrusted = [override for override in started if not may_be_repeated(override)]
     if untrusted:

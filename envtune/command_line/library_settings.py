@@ -32,7 +32,7 @@ def trainer(
     max_epochs: Annotated[Count | Literal[-1] | None, Field(description="-1 for no limit")],
     max_steps: Annotated[
         Count | Literal[-1],
-        Field(description="updates, -1 for no limit; to validate without training use tools/evaluate.py split=val"),
+        Field(description="updates, -1 for no limit; to validate without training use envtune-evaluate split=val"),
     ],
     val_check_interval: Annotated[int, Field(ge=1, description="updates between two validations")],
     check_val_every_n_epoch: Annotated[None, Field(description="validation comes every trainer.val_check_interval")],

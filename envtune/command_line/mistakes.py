@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -14,12 +13,10 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import envtune
 from envtune.command_line.override_grammar import quote_value, shell_quoted, unquote
+from envtune.command_line.search_path import CONFIG_FOLDER, is_group
 from envtune.errors import UserError, valid_names
 from envtune.files.atomic_file import FAULTS, WriteError, write_error
-
-CONFIG_FOLDER = Path(envtune.__file__).parents[1] / "conf"
 
 # Errors for which one sentence is enough; any other needs its traceback.
 MISTAKES = (HydraException, OmegaConfBaseException, UserError, OSError)
@@ -49,7 +46,7 @@ def _sentence(error: Exception, config_name: str, overrides: Iterable[str]) -> s
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         extra = LAUNCHER_EXTRAS.get(choice)
-        install = f"; {choice} comes with pip install -c constraints.txt -e '.[{extra}]'" if extra else ""
+        install = f"; {choice} comes with pip install 'envtune[{extra}]'" if extra else ""
         return unknown_choice(group, choice, error.options) + install
     if isinstance(error, InstantiationException):
         place = re.search(r"full_key: (\S+)", str(error))
@@ -113,7 +110,7 @@ def _compose_choices(config_name: str, arguments: Iterable[str]) -> DictConfig:
     """Compose the config of this command with its choices of groups, but without its settings."""
     groups = top_level_keys(config_name)
     choices = [a for a in arguments if re.fullmatch(r"\w+=[\w.'-]+", a) and a.split("=")[0] in groups]
-    choices = [choice for choice in choices if (CONFIG_FOLDER / choice.split("=")[0]).is_dir()]
+    choices = [choice for choice in choices if is_group(choice.split("=")[0])]
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         return hydra.compose(config_name, overrides=choices, return_hydra_config=True)
@@ -127,11 +124,6 @@ def top_level_keys(config_name: str) -> list[str]:
         str(group).split()[-1].lstrip("/") for entry in primary.defaults if OmegaConf.is_dict(entry) for group in entry
     ]
     return [*groups, *(str(key) for key in primary if key != "defaults")]
-
-
-def options_of(group: str) -> list[str]:
-    """Return the names of the choices that conf/ has for a group; none if it is not a group."""
-    return sorted(path.stem for path in (CONFIG_FOLDER / group).glob("*.yaml"))
 
 
 def unknown_choice(group: str, choice: str, options: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The overrides that a run's folder may repeat: choices of groups, and plain settings.
+"""The overrides that a run's folder may repeat: choices of groups, plain settings, and the project's configs.
 
 A folder may come from elsewhere, and its `.hydra/overrides.yaml` is a command line. Therefore this is an allowlist. It
 excludes whatever names code to run (`_target_`, `model.trust_remote_code`, strategies, plugins, engine arguments), a
@@ -16,9 +16,10 @@ from typing import Any
 
 from hydra.core.override_parser.types import OverrideType, ValueType
 from hydra.errors import HydraException
+from typing_extensions import TypedDict
 
-from envtune.command_line.mistakes import CONFIG_FOLDER
 from envtune.command_line.override_grammar import parse_override, shell_quoted
+from envtune.command_line.search_path import groups, options_of
 from envtune.errors import UserError
 from envtune.files.record_file import read_record
 
@@ -49,6 +50,18 @@ _SETTING = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _CHOICE = re.compile(r"\w[\w.-]*")
 
 
+class HydraRecord(TypedDict, total=False):
+    """The part of `.hydra/hydra.yaml` that is read."""
+
+    searchpath: list[str]
+
+
+class HydraFile(TypedDict, total=False):
+    """The content of `.hydra/hydra.yaml`."""
+
+    hydra: HydraRecord
+
+
 def recorded_overrides(folder: Path) -> list[str]:
     """Return the overrides that Hydra recorded for the run in ``folder``.
 
@@ -71,13 +84,38 @@ def recorded_overrides(folder: Path) -> list[str]:
     return found
 
 
+def recorded_search_path(folder: Path) -> list[Path]:
+    """Return the folders of configs that the run in ``folder`` was started with.
+
+    Raises:
+        UserError: the record is damaged, or names a folder that the run's folder may not repeat.
+    """
+    record = read_record(folder / ".hydra" / "hydra.yaml", HydraFile, "give the run's --config-dir again")
+    places = [Path(place) for place in ((record or {}).get("hydra") or {}).get("searchpath", ())]
+    unknown = [place for place in places if not _is_of_the_project(place, folder.resolve())]
+    if unknown:
+        asked = shell_quoted(word for place in places for word in ("--config-dir", str(place)))
+        raise UserError(
+            f"{folder} was started with configs of {unknown[0]}, which may run code: if you trust them, give them "
+            f"again: add {asked}"
+        )
+    return places
+
+
+def _is_of_the_project(place: Path, run: Path) -> bool:
+    """Return True for a folder directly in the working directory that neither holds the run's folder nor is in it."""
+    place = place.resolve()
+    apart = not run.is_relative_to(place) and not place.is_relative_to(run)
+    return apart and place.parent == Path.cwd().resolve()
+
+
 def may_be_repeated(override: str) -> bool:
-    """Return True for a choice that conf/ has, or a plain value of a listed setting."""
+    """Return True for a choice that a folder of configs has, or a plain value of a listed setting."""
     read = parse_override(override)
     if read.type is not OverrideType.CHANGE or read.value_type is not ValueType.ELEMENT or read.package is not None:
         return False
     name, value = read.key_or_group, read.value()
-    if name in {path.name for path in CONFIG_FOLDER.iterdir() if path.is_dir() and path.name != "hydra"}:
+    if name in groups():
         return value is None or _is_choice(name, value)
     if not _SETTING.fullmatch(name):
         return False
@@ -91,10 +129,10 @@ def may_be_repeated(override: str) -> bool:
 
 
 def _is_choice(group: str, value: Any) -> bool:
-    """Return True if conf/ has this choice."""
+    """Return True if a folder of configs has this choice."""
     name = str(value)
     # A choice is a file's name: with a slash it could be a file of any folder.
-    return _CHOICE.fullmatch(name) is not None and (CONFIG_FOLDER / group / f"{name}.yaml").is_file()
+    return _CHOICE.fullmatch(name) is not None and name in options_of(group)
 
 
 def _is_listed(name: str, patterns: Sequence[str]) -> bool:

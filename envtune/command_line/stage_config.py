@@ -11,8 +11,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from envtune.command_line.command import CONFIG_FOLDER
 from envtune.command_line.override_grammar import quote_value
+from envtune.command_line.search_path import CONFIG_FOLDER
 from envtune.errors import UserError
 from envtune.training.curriculum.stages import StageStart
 from envtune.training.reporting.report import changed

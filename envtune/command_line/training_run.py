@@ -12,6 +12,8 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
 from envtune.command_line.command import settings_of_this_run
+from envtune.command_line.override_grammar import shell_quoted
+from envtune.command_line.search_path import folders_of_this_job
 from envtune.command_line.stage_config import (
     compose_stages,
     configure_stage,
@@ -22,6 +24,7 @@ from envtune.command_line.stage_config import (
     stage_differences,
 )
 from envtune.command_line.sweep import in_sweep
+from envtune.program import invocation
 from envtune.training.curriculum.stage_end import StageEnd, stage_end
 from envtune.training.curriculum.stage_transition import StageMark
 from envtune.training.curriculum.stages import StageStart, resume_stage
@@ -129,4 +132,6 @@ def resume_instruction(config: DictConfig) -> str:
     if in_sweep():
         folder = HydraConfig.get().sweep.dir
         return f"the same command with hydra.sweep.dir={shlex.quote(folder)} continues the sweep"
-    return f"python train.py ckpt_path={shlex.quote(config.run_folder)} continues from the newest checkpoint"
+    configs = [word for folder in folders_of_this_job() for word in ("--config-dir", str(folder))]
+    arguments = shell_quoted([*configs, f"ckpt_path={config.run_folder}"])
+    return f"{invocation()} {arguments} continues from the newest checkpoint"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from ended_command import status
 
 from envtune import trajectory_file
 from envtune.bfcl.category import Category
-from envtune.command_line import mistakes
-from envtune.command_line.mistakes import CONFIG_FOLDER
+from envtune.command_line.search_path import AddedFolders
 from envtune.trajectory import EpisodeEnd, FinalAnswer, Step, Trajectory, Turn, TurnEnd, TurnVerdict
 from tools import replay_reward
 from tools.replay_reward import Rescored, average_ranks, spearman, summary
@@ -89,9 +87,8 @@ def test_settings_of_the_reward_are_composed_too(
 def test_a_reward_of_the_users_own_is_replayed(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    conf = tmp_path / "conf"
-    shutil.copytree(CONFIG_FOLDER, conf)
-    (conf / "reward/brief.yaml").write_text("_target_: brief_reward.Turns\ncost: 1.0\n")
+    (tmp_path / "conf/reward").mkdir(parents=True)
+    (tmp_path / "conf/reward/brief.yaml").write_text("_target_: brief_reward.Turns\ncost: 1.0\n")
     (tmp_path / "brief_reward.py").write_text(
         "from envtune.reward import RewardBreakdown, RewardPart\n"
         "class Turns:\n"
@@ -99,10 +96,10 @@ def test_a_reward_of_the_users_own_is_replayed(
         "    def __call__(self, trajectory):\n"
         "        return RewardBreakdown((RewardPart('turns', float(len(trajectory.turns)), -self.cost),))\n"
     )
-    for module in (mistakes, replay_reward):
-        monkeypatch.setattr(module, "CONFIG_FOLDER", conf)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    assert replay(monkeypatch, str(run), "reward=brief", "reward.cost=0.5", "--json") == 0
+    monkeypatch.setattr(AddedFolders, "folders", ())
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    own = ("--config-dir", str(tmp_path / "conf"))
+    assert replay(monkeypatch, str(run), "reward=brief", "reward.cost=0.5", "--json", *own) == 0
     numbers = json.loads(capsys.readouterr().out)
     assert numbers["replayed"] == {"mean": -1.0, "in_group_variance": 0.0, "dead_groups": 1.0}
     assert numbers["rank_correlation"] is None

@@ -25,7 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from envtune.command_line.command import quote_numbers, require_known_choices, require_known_keys
-from envtune.command_line.mistakes import CONFIG_FOLDER, sentence
+from envtune.command_line.mistakes import sentence
+from envtune.command_line.search_path import CONFIG_FOLDER, with_search_path
 from envtune.errors import UserError
 from envtune.program import run_program
 from envtune.report_text import table as empty_table
@@ -43,6 +44,7 @@ def main() -> None:
     silence_libraries()
     capacity = None if options.gpu_memory is None else int(options.gpu_memory * GIB)
     try:
+        with_search_path([f"--config-dir={folder}" for folder in options.config_dir])
         config = compose(options.settings)
         parts = estimate(config, capacity)
         micro = micro_batch(config)
@@ -93,6 +95,7 @@ def table(parts: Sequence[Part], title: str, capacity: int | None) -> Table:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Estimate the memory of a training run by part and phase.")
     parser.add_argument("settings", nargs="*", metavar="group=choice", help="settings of train.py")
+    parser.add_argument("--config-dir", action="append", default=[], metavar="DIR", help="configs of your own")
     parser.add_argument("--gpu-memory", type=float, metavar="GIB", help="memory of the device")
     return parser.parse_args()
 

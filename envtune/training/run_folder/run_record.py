@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from typing_extensions import TypedDict
 
+import envtune
 from envtune.chat.pieces import Pieces
 from envtune.files.record_file import flatten, read_record, write_record
 from envtune.training.run_folder.checkpoint_io import update_of
@@ -120,7 +121,7 @@ def write_run_record(
         "command": sys.argv,
         "tags": list(tags),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
         "commit": _commit(),
         "settings": {name: value for name, value in (settings or {}).items() if name not in WIRING},
         "tasks": dict(tasks),
@@ -175,9 +176,19 @@ def _printable(value: Any) -> str:
     return text if text.isprintable() else ascii(text)
 
 
+def _version(package: str) -> str | None:
+    """Return the version of an installed package; None for one that is not installed, as bfcl-eval need not be."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def _commit() -> str | None:
-    """Return the commit of this code; None outside a git checkout."""
-    command, here = ["git", "describe", "--always", "--dirty"], Path(__file__).parent
+    """Return the commit of this code; None for an installed wheel, which may lie in a checkout of another project."""
+    command, here = ["git", "describe", "--always", "--dirty"], Path(envtune.__file__).parents[1]
+    if not (here / ".git").exists():
+        return None
     try:
         done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
