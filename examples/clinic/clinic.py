@@ -27,8 +27,11 @@ Time = Annotated[str, Field(pattern=r"^\d\d:\d\d$")]
 
 
 def new_database() -> sqlite3.Connection:
-    """Return an empty database in memory, in which every query is a transaction of its own."""
-    return sqlite3.connect(":memory:", isolation_level=None)
+    """Return an empty database in memory, in which every query is a transaction of its own.
+
+    A world is used by one thread at a time, but not always by the same one.
+    """
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 
 
 class Clinic:
