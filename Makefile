@@ -49,13 +49,13 @@ lint: $(SETUP) ## run the linters, the type checker and the import contract
 	$(BIN)/lint-imports --no-cache
 
 $(SETUP): setup.py constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info < (3, 13) else f"envtune needs Python 3.10-3.12, this is {sys.version.split()[0]}; name another with make PYTHON=python3.11 …")'
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info < (3, 14) else f"envtune needs Python 3.10-3.13, this is {sys.version.split()[0]}; name another with make PYTHON=python3.11 …")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	# Pin torch first: as a dependency of other packages, pip would install the newest build.
 	$(PIP) install -q -c constraints.txt torch
 	$(PIP) install -q -c constraints.txt -e '.[test,lint]'
-	# bfcl-eval pins old versions of numpy, filelock and networkx and depends on some eighty vendor SDKs, unused here. Its
-	# data files, tool classes and checker need only mpmath, which setup.py requires.
+	# bfcl-eval pins old versions of numpy, filelock and networkx and depends on vendors' SDKs, unused here (the extra bfcl
+	# has them). Its data files, tool classes and checker need only mpmath, which setup.py requires.
 	$(PIP) install -q -c constraints.txt --no-deps bfcl-eval
 	touch $@
 

@@ -77,6 +77,7 @@ setup(
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
+            "setuptools>=68",
             "starlette>=1,<2",
             "uvicorn>=0.40",
         ],

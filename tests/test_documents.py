@@ -19,11 +19,16 @@ from envtune.command_line.command import CONFIG_FOLDER, quote_numbers, require_k
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "envtune/models/tiny/README.md", *ROOT.glob("docs/*.md")]
 TEXTS = [*PAGES, *CONFIG_FOLDER.rglob("*.yaml"), ROOT / "Makefile"]
-CONFIG_OF = {"tools/evaluate.py": "evaluate", "tools/ood.py": "ood"}
-COMMAND = re.compile(r"(?:python (?:-m )?|torchrun .* )((?:train\.py|tools[/.]\w[\w./]*))([^#;&`]*)")
+CONFIG_OF = {"train.py": "train", "tools/evaluate.py": "evaluate", "tools/ood.py": "ood"}
+SCRIPTS = {"envtune-train": "train.py", "envtune-evaluate": "tools/evaluate.py"}
+COMMAND = re.compile(
+    r"(?:(?:python (?:-m )?|torchrun .* )(?=train\.py|tools)|(?<![\w/])(?=envtune-train|envtune-evaluate))"
+    r"([\w./-]+)([^#;&`]*)"
+)
 PATH = re.compile(r"(?<![\w/.-])(?:(?:envtune|tools|tests|conf|docs)/[\w./*<{-]*[\w/*]|[\w./*-]+\.(?:py|md))\b")
 # Files that a reader or a command writes, metrics (`tools/failure_frequency`), and names with placeholders.
-NOT_OURS = re.compile(r"my_rewards|brief|(table|compare)\.md|_frequency$|NAME|[<{]")
+NOT_OURS = re.compile(r"my_rewards|brief|warmup|experiment/mine|(table|compare)\.md|_frequency$|NAME|[<{]")
+OF_A_USER = re.compile(r"brief|warmup|mine|my_package")
 OURS = ("envtune", "tools", "tests", "conf", "docs", ".github")
 FILES = [f"/{path.relative_to(ROOT)}" for top in OURS for path in (ROOT / top).rglob("*")]
 FILES += [f"/{path.name}" for path in ROOT.glob("*.*")]
@@ -52,7 +57,7 @@ def commands() -> dict[str, tuple[str, list[str]]]:
                 words = [
                     word.replace("…", "WORD") for word in arguments if not re.fullmatch(r"…|\$\w+|\$\(\w+\)", word)
                 ]
-                found[f"{name_of(path)}: {program} {' '.join(words)}"] = program, words
+                found[f"{name_of(path)}: {program} {' '.join(words)}"] = SCRIPTS.get(program, program), words
     return found
 
 
@@ -96,7 +101,8 @@ def test_commands_name_programs_and_their_options():
         )
         source = "\n".join(path.read_text(encoding="utf-8") for path in sources)
         own = words[: words.index("--")] if "--" in words else words
-        options = [] if program == "train.py" else re.findall(r"--([a-z-]+)", " ".join(own))
+        # Those of Hydra's commands are Hydra's.
+        options = [] if program in CONFIG_OF else re.findall(r"--([a-z-]+)", " ".join(own))
         unknown |= {f"{text}: --{o}" for o in options if not re.search(rf'"--{o}"|\b{o.replace("-", "_")}=', source)}
     assert unknown == set()
 
@@ -104,7 +110,7 @@ def test_commands_name_programs_and_their_options():
 def test_choices_of_commands_exist_and_their_settings_compose():
     composed = set()
     for program, words in COMMANDS.values():
-        settings = [word for word in words if re.match(r"[~+]*[a-z][\w./@]*=", word) and word != "reward=brief"]
+        settings = [word for word in words if re.match(r"[~+]*[a-z][\w./@]*=", word) and not OF_A_USER.search(word)]
         overrides = OverridesParser.create().parse_overrides(quote_numbers(settings))
         first = []
         for override in overrides:
