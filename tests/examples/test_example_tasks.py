@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -151,9 +153,32 @@ def test_tasks_are_the_same_in_every_run_and_differ_between_splits(name: str):
     assert not messages[Split.TRAIN] & (messages[Split.VAL] | messages[Split.TEST])
 
 
+def test_the_environment_in_the_readme_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", readme, flags=re.M | re.S)
+    (tmp_path / "desk.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for split in Split:
+        for task in tasks_of("desk", split):
+            assert played("desk", task, ground_truth(task)).success
+            assert not played("desk", task, [render_answer("I do nothing.", "Done.")]).success
+    world = environment_of("desk").open(tasks_of("desk", Split.VAL)[0])
+    result = world.call(call("borrow", title="Dune"))
+    hint = Actionable().for_episode(environment_of("desk"), tasks_of("desk", Split.VAL)[0], seed=0).hint(result, world)
+    assert hint is not None
+    assert hint.text == "A session is needed. `sign_in` opens one."
+
+
 def clinic_world() -> Any:
     environment = environment_of("clinic")
     return environment.open(Task("hand_made", "base", HOURS, (), environment.documents))
+
+
+def test_a_clinic_can_be_used_by_another_thread():
+    world = clinic_world()
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(world.call, call("visits", patient=102)).result().ok
+        assert thread.submit(world.copy).result().same_as(world)
 
 
 def test_a_copied_clinic_has_a_database_of_its_own():
