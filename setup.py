@@ -22,6 +22,7 @@ setup(
         "console_scripts": [
             "envtune-train = envtune.commands.train:train",
             "envtune-evaluate = envtune.commands.evaluate:evaluate",
+            "envtune-play = envtune.commands.play:play",
         ]
     },
     install_requires=[

@@ -8,7 +8,7 @@ from jaxtyping import TypeCheckError
 from shape_checks import shaped_modules
 
 from envtune.rollout.hf.kv_rows import KvRows
-from envtune.rollout.hf.sampling import choose
+from envtune.rollout.hf.sampling import inverse_cdf
 from envtune.training.rollout_batch import reward_matrix
 
 
@@ -18,9 +18,9 @@ def test_every_room_with_tensor_code_has_modules_that_are_checked():
 
 
 @pytest.mark.parametrize("uniforms", [torch.rand(3), torch.rand(2, 1)])
-def test_noise_of_another_shape_than_the_logits_rows_raises(uniforms: torch.Tensor):
+def test_noise_of_another_shape_than_the_probabilities_rows_raises(uniforms: torch.Tensor):
     with pytest.raises(TypeCheckError, match="uniforms"):
-        choose(torch.zeros(2, 5), uniforms)
+        inverse_cdf(torch.zeros(2, 5), uniforms)
 
 
 def test_a_returned_tensor_of_another_shape_than_annotated_raises(monkeypatch: pytest.MonkeyPatch):

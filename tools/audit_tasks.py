@@ -88,11 +88,8 @@ def _show(console: Console, findings: Mapping[str, Sequence[Finding]]) -> None:
     for name, of_task in findings.items():
         for finding in of_task:
             head = f"{name}, turn {finding.turn}: {finding.reason} ({finding.reason.severity})"
-            console.print(
-                f"[bold]{head}[/]\n  {escape(finding.subject)}\n  {escape(finding.text)}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            text = f"[bold]{head}[/]\n  {escape(finding.subject)}\n  {escape(finding.text)}"
+            console.print(text, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ run's command line without `seed=`. Notes below the tables define final, best an
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,7 +58,12 @@ class Grid:
 
 def main() -> None:
     """Print the comparison and write its tables and plots."""
-    options = _options()
+    parser = argparse.ArgumentParser(description="Compare the settings of a sweep over seeds.")
+    parser.add_argument("sweep", type=Path, metavar="MULTIRUN_DIR", help="the folder of a sweep, runs/sweep_<time>")
+    parser.add_argument("--baseline", metavar="NAME", help="the setting for differences, by its name in the table")
+    parser.add_argument("--unfinished", action="store_true", help="also runs that have not finished")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="instead of MULTIRUN_DIR/comparison")
+    options = parser.parse_args()
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     try:
         sweep = read_sweep(options.sweep, options.unfinished)
@@ -99,18 +105,16 @@ def compare(settings: Iterable[Setting], baseline: Setting | None) -> tuple[Mean
     """Return the means over seeds, and their differences to the baseline over the seeds that both settings have."""
     means: Means = {}
     differences: Means = {}
-    for measure in MEASURES:
-        for setting in settings:
-            for point in POINTS:
-                for group in groups_of(setting.runs):
-                    name, key = f"val/{measure}/{group}", (setting.name, measure, point, group)
-                    values = setting.validated(name, point)
-                    if values:
-                        means[key] = mean_over_seeds(list(values.values()))
-                        others = baseline.validated(name, point) if baseline else {}
-                        paired = [value - others[seed] for seed, value in values.items() if seed in others]
-                        if paired and setting is not baseline:
-                            differences[key] = mean_over_seeds(paired)
+    settings = list(settings)
+    groups = groups_of([run for setting in settings for run in setting.runs])
+    for measure, setting, point, group in itertools.product(MEASURES, settings, POINTS, groups):
+        name, key = f"val/{measure}/{group}", (setting.name, measure, point, group)
+        if values := setting.validated(name, point):
+            means[key] = mean_over_seeds(list(values.values()))
+            others = baseline.validated(name, point) if baseline else {}
+            paired = [value - others[seed] for seed, value in values.items() if seed in others]
+            if paired and setting is not baseline:
+                differences[key] = mean_over_seeds(paired)
     return means, differences
 
 
@@ -186,15 +190,6 @@ def as_csv(means: Means, differences: Mapping[Key, SeedMean], baseline: str) -> 
 
 def _numbers(value: SeedMean) -> Sequence[float | None]:
     return value.seeds, value.mean, value.low, value.high
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compare the settings of a sweep over seeds.")
-    parser.add_argument("sweep", type=Path, metavar="MULTIRUN_DIR", help="the folder of a sweep, runs/sweep_<time>")
-    parser.add_argument("--baseline", metavar="NAME", help="the setting for differences, by its name in the table")
-    parser.add_argument("--unfinished", action="store_true", help="also runs that have not finished")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="instead of MULTIRUN_DIR/comparison")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

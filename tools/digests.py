@@ -59,14 +59,9 @@ RUN = [
 ]
 # All metrics in seconds or bytes.
 NOT_COMPARED = (
-    "time/",
-    "perf/step_time",
-    "perf/tokens_per_s",
-    "perf/sampled_tokens_per_s",
-    "perf/update_tokens_per_s",
-    "perf/resident_memory",
-    "perf/peak_memory",
-)
+    "time/", "perf/step_time", "perf/tokens_per_s", "perf/sampled_tokens_per_s", "perf/update_tokens_per_s",
+    "perf/resident_memory", "perf/peak_memory",
+)  # fmt: skip
 
 
 def main() -> int:

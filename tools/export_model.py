@@ -22,21 +22,17 @@ from envtune.training.reporting.library_logging import silence_libraries
 
 def main() -> None:
     """Write the model folder."""
-    given = _options()
-    silence_libraries()
-    trained = find_trained(given.trained, given.model, given.trust_remote_code)
-    export(trained, given.folder, given.dtype)
-    print(f"{given.folder}: {trained.model} with the weights of {trained.checkpoint}, in {given.dtype}")
-
-
-def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Export the weights of a run in Hugging Face's format.")
     parser.add_argument("trained", help="the folder of a run or stage, for its best checkpoint, or a .ckpt file")
     parser.add_argument("folder", type=Path, help="the folder to create")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="bfloat16 halves the size")
     parser.add_argument("--model", help="the path of the trained model, if it has moved since the run")
     parser.add_argument("--trust-remote-code", action="store_true", help="run the model's own Python code")
-    return parser.parse_args()
+    given = parser.parse_args()
+    silence_libraries()
+    trained = find_trained(given.trained, given.model, given.trust_remote_code)
+    export(trained, given.folder, given.dtype)
+    print(f"{given.folder}: {trained.model} with the weights of {trained.checkpoint}, in {given.dtype}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,18 +33,13 @@ from envtune.report_text import console, percent, table, without_control
 from envtune.statistics.intervals import wilson
 from envtune.trajectory import Hint, ToolResult, Trajectory
 
-TRAIN, VALIDATION, EVALUATION = "train", "val", "evaluation"
+TRAIN, VALIDATION, EVALUATION = PARTS = ("train", "val", "evaluation")
 SHOWN_TOOLS = 10
 SHOWN_CHARACTERS = 70
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
-    """An episode of a run."""
-
-    source: str
-    """The part of the run that it belongs to: train, val or evaluation."""
-    trajectory: Trajectory
+Played = Mapping[str, Sequence[Trajectory]]
+"""The episodes by the part of the run that they belong to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,40 +61,43 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as one JSON object")
     options = parser.parse_args()
-    numbers = report([played for folder in options.runs for played in read_run(folder)])
+    numbers = report(read_runs(options.runs))
     if options.json:
         print(json.dumps(numbers, indent=2))
     else:
         console().print(rules_table(numbers), silent_table(numbers), sep="\n")
 
 
-def read_run(folder: Path) -> list[Played]:
-    """Return all episodes of the run.
+def read_runs(folders: Iterable[Path]) -> Played:
+    """Return all episodes of the runs.
 
     Raises:
-        UserError: The folder has no episodes, or a file is broken.
+        UserError: A folder has no episodes, or a file is broken.
     """
-    # A validation that was cut off leaves an empty file.
-    files = [file for file in (*sorted(folder.glob("*.jsonl")), *trajectory_files(folder)) if file.stat().st_size]
-    sources = {file: file.parent.name if file.parent.name in (TRAIN, VALIDATION) else EVALUATION for file in files}
-    played = [Played(sources[file], record.trajectory) for file in files for record in read_episodes(file)]
-    if not played:
-        raise UserError(f"{folder} holds no trajectories: give the folder of a run, such as runs/<time>")
+    played: dict[str, list[Trajectory]] = {part: [] for part in PARTS}
+    for folder in folders:
+        # A validation that was cut off leaves an empty file.
+        files = [file for file in (*sorted(folder.glob("*.jsonl")), *trajectory_files(folder)) if file.stat().st_size]
+        if not files:
+            raise UserError(f"{folder} holds no trajectories: give the folder of a run, such as runs/<time>")
+        for file in files:
+            part = file.parent.name if file.parent.name in (TRAIN, VALIDATION) else EVALUATION
+            played[part] += [record.trajectory for record in read_episodes(file)]
     return played
 
 
-def report(played: Sequence[Played]) -> dict[str, Any]:
+def report(played: Played) -> dict[str, Any]:
     """Return all numbers as plain JSON values."""
-    versions = {episode.trajectory.policy_version for episode in played if episode.source == TRAIN}
+    versions = {trajectory.policy_version for trajectory in played[TRAIN]}
     middle = (min(versions) + max(versions) + 1) / 2 if len(versions) > 1 else None
-    failures = [failure for episode in played for failure in _failures(episode, middle)]
+    failures = [f for part in PARTS for trajectory in played[part] for f in _failures(part, trajectory, middle)]
     by_rule: dict[tuple[str, str], list[Failure]] = defaultdict(list)
     for failure in failures:
         if failure.hint:
             by_rule[failure.hint.rule, str(failure.hint.kind)].append(failure)
     ranked = sorted(by_rule.items(), key=lambda item: (-len(item[1]), item[0]))
     return {
-        "sources": [_source_numbers(source, played) for source in (TRAIN, VALIDATION, EVALUATION)],
+        "sources": [{"source": part, **_counts(played[part])} for part in PARTS],
         "second_half_from_version": None if middle is None else min(v for v in versions if v >= middle),
         "rules": [{"rule": rule, "kind": kind, **_numbers(given)} for (rule, kind), given in ranked],
         "all": _numbers([failure for failure in failures if failure.hint]),
@@ -108,13 +106,13 @@ def report(played: Sequence[Played]) -> dict[str, Any]:
     }
 
 
-def _failures(episode: Played, middle: float | None) -> list[Failure]:
-    trajectory, half = episode.trajectory, None
-    if episode.source == TRAIN and middle is not None:
+def _failures(part: str, trajectory: Trajectory, middle: float | None) -> list[Failure]:
+    half = None
+    if part == TRAIN and middle is not None:
         half = 1 if trajectory.policy_version < middle else 2
     hints = [result.hint for result in trajectory.results if result.hint]
     failures = [Failure(hint, helped, half) for hint, helped in zip(hints, trajectory.recoveries, strict=True)]
-    if episode.source != VALIDATION:
+    if part != VALIDATION:
         failures += [Failure(None, helped, half) for helped in trajectory.unaided_recoveries]
     return failures
 
@@ -133,11 +131,9 @@ def _outcome(failures: Sequence[Failure]) -> dict[str, Any]:
     return {**counts, "share": share, "low": low, "high": high}
 
 
-def _source_numbers(source: str, played: Sequence[Played]) -> dict[str, Any]:
-    episodes = [episode.trajectory for episode in played if episode.source == source]
+def _counts(episodes: Sequence[Trajectory]) -> dict[str, Any]:
     results = [result for trajectory in episodes for result in trajectory.results]
     return {
-        "source": source,
         "episodes": len(episodes),
         "calls": len(results),
         "failed": sum(not result.ok for result in results),
@@ -145,10 +141,10 @@ def _source_numbers(source: str, played: Sequence[Played]) -> dict[str, Any]:
     }
 
 
-def _silent(played: Sequence[Played]) -> list[dict[str, Any]]:
+def _silent(played: Played) -> list[dict[str, Any]]:
     """Return by tool: its failures, those without a hint, and the most frequent result of these."""
     failures: dict[str, list[ToolResult]] = defaultdict(list)
-    trajectories = [episode.trajectory for episode in played if episode.source != VALIDATION]
+    trajectories = [*played[TRAIN], *played[EVALUATION]]
     for result in (result for trajectory in trajectories for result in trajectory.results):
         if not result.ok:
             failures[result.call.name].append(result)

@@ -39,7 +39,39 @@ PYTHON = Path(__file__).parents[1] / ".venv-bfcl" / "bin" / "python"
 
 def main() -> None:
     """Run the subcommand."""
-    given = _options()
+    parser = argparse.ArgumentParser(description="Play and score a policy with BFCL's own program.")
+    commands = parser.add_subparsers(required=True, metavar="generate | evaluate | export")
+
+    playing = commands.add_parser("generate", help="play tasks against an endpoint")
+    playing.set_defaults(run=generate)
+    playing.add_argument("folder", type=Path, help="for all files; a task with a result there is not played again")
+    playing.add_argument("--endpoint", required=True, help="an OpenAI-compatible one, such as http://127.0.0.1:8000/v1")
+    playing.add_argument("--model", help="the endpoint's name of the model, if it has several")
+    playing.add_argument("--categories", default="multi_turn", help="BFCL's, separated by commas (default: multi_turn)")
+    some = playing.add_mutually_exclusive_group()
+    some.add_argument("--limit", type=_count, help="only the first tasks of each category")
+    some.add_argument("--tasks-of", type=Path, help="only the tasks of this run, evaluation or file of trajectories")
+    playing.add_argument("--temperature", type=float, default=0.001, help="default: 0.001, the official program's")
+    playing.add_argument("--threads", type=_count, default=1, help="tasks at a time (default: 1)")
+
+    scoring = commands.add_parser("evaluate", help="score generated or exported results")
+    scoring.set_defaults(run=evaluate)
+    scoring.add_argument("folder", type=Path, help="the folder of generate or export")
+
+    writing = commands.add_parser("export", help="write recorded episodes as official results")
+    writing.set_defaults(run=export)
+    writing.add_argument(
+        "trajectories", type=Path, help="the folder of a run or an evaluation, or one of its .jsonl files"
+    )
+    writing.add_argument("folder", type=Path, help="the folder to write to")
+
+    for command in (playing, scoring, writing):
+        command.add_argument(
+            "--name", default="envtune", help="the model's name in files and tables (default: envtune)"
+        )
+    for command in (playing, scoring):
+        command.add_argument("--python", type=Path, default=PYTHON, help="the interpreter that make bfcl has installed")
+    given = parser.parse_args()
     given.run(given)
 
 
@@ -75,42 +107,6 @@ def export(given: argparse.Namespace) -> None:
     tasks = {task.id: task for task in load_bfcl_tasks()}
     for file, count in write_results(given.folder, given.name, trajectories, tasks).items():
         print(f"{file}: {count} tasks")
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Play and score a policy with BFCL's own program.")
-    commands = parser.add_subparsers(required=True, metavar="generate | evaluate | export")
-
-    playing = commands.add_parser("generate", help="play tasks against an endpoint")
-    playing.set_defaults(run=generate)
-    playing.add_argument("folder", type=Path, help="for all files; a task with a result there is not played again")
-    playing.add_argument("--endpoint", required=True, help="an OpenAI-compatible one, such as http://127.0.0.1:8000/v1")
-    playing.add_argument("--model", help="the endpoint's name of the model, if it has several")
-    playing.add_argument("--categories", default="multi_turn", help="BFCL's, separated by commas (default: multi_turn)")
-    some = playing.add_mutually_exclusive_group()
-    some.add_argument("--limit", type=_count, help="only the first tasks of each category")
-    some.add_argument("--tasks-of", type=Path, help="only the tasks of this run, evaluation or file of trajectories")
-    playing.add_argument("--temperature", type=float, default=0.001, help="default: 0.001, the official program's")
-    playing.add_argument("--threads", type=_count, default=1, help="tasks at a time (default: 1)")
-
-    scoring = commands.add_parser("evaluate", help="score generated or exported results")
-    scoring.set_defaults(run=evaluate)
-    scoring.add_argument("folder", type=Path, help="the folder of generate or export")
-
-    writing = commands.add_parser("export", help="write recorded episodes as official results")
-    writing.set_defaults(run=export)
-    writing.add_argument(
-        "trajectories", type=Path, help="the folder of a run or an evaluation, or one of its .jsonl files"
-    )
-    writing.add_argument("folder", type=Path, help="the folder to write to")
-
-    for command in (playing, scoring, writing):
-        command.add_argument(
-            "--name", default="envtune", help="the model's name in files and tables (default: envtune)"
-        )
-    for command in (playing, scoring):
-        command.add_argument("--python", type=Path, default=PYTHON, help="the interpreter that make bfcl has installed")
-    return parser.parse_args()
 
 
 def _count(text: str) -> int:

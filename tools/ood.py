@@ -28,11 +28,12 @@ from envtune.command_line.command import command
 from envtune.command_line.composed_config import require_component
 from envtune.errors import UserError
 from envtune.evaluation.ood import table
-from envtune.evaluation.ood.comparison import warnings
 from envtune.evaluation.ood.harness import BenchmarkJob, ChatEndpoint, Harness
 from envtune.evaluation.ood.record import AgentEndpoint, OODRecord, Results, read_records, write_record
 from envtune.files.atomic_file import atomic_file
 from envtune.training.reporting.report import config_tree
+
+Settings = Mapping[str, Any]
 
 log = logging.getLogger("ood")
 
@@ -49,12 +50,7 @@ def require_sound_benchmark(config: DictConfig) -> None:
 
 @checked
 def _require_sound(
-    name: str | int,
-    agent: Mapping[str, Any],
-    user: Mapping[str, Any],
-    count_broken: bool,
-    results: str,
-    run_folder: str,
+    name: str | int, agent: Settings, user: Settings, count_broken: bool, results: str, run_folder: str
 ) -> None:
     if not re.fullmatch(r"\w[\w.+-]*", str(name)):
         raise UserError(
@@ -87,8 +83,8 @@ def write_tables(folder: Path) -> None:
     """Write table.md and table.csv of all benchmarks of the checkpoint in ``folder``, and print the first."""
     records = read_records(folder)
     checkpoint = {records[0].checkpoint: records}
-    parts = [table.score_table(checkpoint), table.detail_table(records), table.interval_note(), *warnings(checkpoint)]
-    text = "\n\n".join(parts) + "\n"
+    parts = [table.score_table(checkpoint), table.detail_table(records), table.interval_note()]
+    text = "\n\n".join([*parts, *table.warnings(checkpoint)]) + "\n"
     for name, content in (("table.md", text), ("table.csv", table.as_csv(checkpoint))):
         with atomic_file(folder / name) as file:
             file.write(content)

@@ -15,7 +15,7 @@ from pathlib import Path
 import envtune.process_start
 
 from envtune.errors import UserError
-from envtune.evaluation.ood import comparison, table
+from envtune.evaluation.ood import table
 from envtune.evaluation.ood.record import OODRecord, read_records
 from envtune.files.atomic_file import atomic_file
 from envtune.program import run_program
@@ -23,7 +23,12 @@ from envtune.program import run_program
 
 def main() -> None:
     """Print the comparison and write its files."""
-    options = _options()
+    parser = argparse.ArgumentParser(description="Compare checkpoints out of distribution.")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="of a checkpoint, runs/ood/<name>")
+    parser.add_argument("--baseline", metavar="NAME", help="the checkpoint to compare the others with")
+    default = Path("runs/ood/comparison")
+    parser.add_argument("--output", type=Path, default=default, metavar="FOLDER", help=f"default: {default}")
+    options = parser.parse_args()
     try:
         files = compare(read_checkpoints(options.folders), options.baseline)
         for name, text in files.items():
@@ -34,7 +39,7 @@ def main() -> None:
     print(files["comparison.md"] + f"written to {options.output}: {', '.join(files)}")
 
 
-def read_checkpoints(folders: list[Path]) -> comparison.Checkpoints:
+def read_checkpoints(folders: list[Path]) -> table.Checkpoints:
     """Return the records of every folder by the name of its checkpoint.
 
     Raises:
@@ -50,24 +55,15 @@ def read_checkpoints(folders: list[Path]) -> comparison.Checkpoints:
     return checkpoints
 
 
-def compare(checkpoints: comparison.Checkpoints, baseline: str | None) -> dict[str, str]:
+def compare(checkpoints: table.Checkpoints, baseline: str | None) -> dict[str, str]:
     """Return the text of every file to write by its name."""
     files = {"comparison.csv": table.as_csv(checkpoints)}
     parts = [table.score_table(checkpoints), table.interval_note()]
     if baseline is not None:
-        found = comparison.differences(checkpoints, baseline)
-        files["differences.csv"] = comparison.differences_csv(found, baseline)
-        parts += [comparison.difference_table(found), comparison.difference_note(baseline)]
-    return {"comparison.md": "\n\n".join([*parts, *comparison.warnings(checkpoints)]) + "\n"} | files
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compare checkpoints out of distribution.")
-    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="of a checkpoint, runs/ood/<name>")
-    parser.add_argument("--baseline", metavar="NAME", help="the checkpoint to compare the others with")
-    default = Path("runs/ood/comparison")
-    parser.add_argument("--output", type=Path, default=default, metavar="FOLDER", help=f"default: {default}")
-    return parser.parse_args()
+        found = table.differences(checkpoints, baseline)
+        files["differences.csv"] = table.differences_csv(found, baseline)
+        parts += [table.difference_table(found), table.difference_note(baseline)]
+    return {"comparison.md": "\n\n".join([*parts, *table.warnings(checkpoints)]) + "\n"} | files
 
 
 if __name__ == "__main__":

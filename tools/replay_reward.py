@@ -67,7 +67,12 @@ class Rescored:
 
 def main() -> None:
     """Print the numbers of the recorded reward and of the other."""
-    options = _options()
+    parser = argparse.ArgumentParser(description="Score the recorded trajectories of a run with another reward.")
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the folder of a training run")
+    parser.add_argument("reward", nargs="+", metavar="reward=…", help="a choice of reward and its settings")
+    parser.add_argument("--config-dir", action="append", default=[], metavar="DIR", help="configs of your own")
+    parser.add_argument("--json", action="store_true", help="print the numbers as one JSON object")
+    options = parser.parse_args()
     try:
         with_search_path([f"--config-dir={folder}" for folder in options.config_dir])
         numbers = summary(rescore(options.run, compose_reward(options.reward)))
@@ -178,15 +183,6 @@ def table(numbers: dict[str, Any], name: str) -> Table:
     ranks = numbers["rank_correlation"]
     shown.add_row("rank correlation", "", "-" if ranks is None else f"{ranks:.3f}")
     return shown
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Score the recorded trajectories of a run with another reward.")
-    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the folder of a training run")
-    parser.add_argument("reward", nargs="+", metavar="reward=…", help="a choice of reward and its settings")
-    parser.add_argument("--config-dir", action="append", default=[], metavar="DIR", help="configs of your own")
-    parser.add_argument("--json", action="store_true", help="print the numbers as one JSON object")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

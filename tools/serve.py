@@ -43,8 +43,8 @@ from envtune.errors import UserError  # noqa: E402
 from envtune.rollout.vllm.guard import GUARD  # noqa: E402
 from envtune.serving.chat_request import Limits  # noqa: E402
 from envtune.serving.child import HOST, Child, free_port  # noqa: E402
-from envtune.serving.endpoint import Endpoint, Served, application  # noqa: E402
-from envtune.serving.gate import Gate  # noqa: E402
+from envtune.serving.endpoint import Endpoint, Served, chat_application  # noqa: E402
+from envtune.serving.http import Gate  # noqa: E402
 from envtune.serving.listening import http_server  # noqa: E402
 from envtune.serving.model_folder import Prompting, ServedModel, find_model  # noqa: E402
 from envtune.serving.upstream import Upstream  # noqa: E402
@@ -77,7 +77,31 @@ def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedMod
         child = _start(options, for_backend, model.folder, stack)
         child.wait_until_ready(options.start_timeout)
     url, key = (child.url, child.api_key) if child else (options.upstream, upstream_key)
-    asyncio.run(_run(options, model, template, Upstream(url, options.timeout, key), child, listening, api_key))
+    upstream = Upstream(url, options.timeout, key)
+
+    async def run() -> None:
+        """Answer requests until the command or the completion server ends."""
+        windows = [window for window in (model.window, await upstream.connect()) if window]
+        if not windows:
+            raise UserError(f"neither {model.folder} nor {upstream.url} gives the size of the model's context window")
+        limits = Limits(model.prompting.max_completion_tokens, options.max_body_bytes, options.max_messages)
+        endpoint = Endpoint(Served(options.name, min(windows), model.end_ids), template, upstream, limits)
+        gate = Gate(options.max_running, options.max_waiting)
+        app = chat_application(endpoint, gate, lambda: child is None or child.alive, api_key)
+        server = http_server(app)
+        if child:
+            threading.Thread(target=_end_with, args=(child, server), daemon=True).start()
+        if not is_loopback(options.host) and api_key is None:
+            warning = f"all clients that reach {options.host} have access: set ENVTUNE_API_KEY to require a key"
+            print(f"serve: {warning}", file=sys.stderr)
+        address = f"http://{options.host}:{options.port}/v1"
+        print(f"{options.served}: {model.prompting}\n{options.name} is served at {address}", flush=True)
+        try:
+            await server.serve(sockets=[listening])
+        finally:
+            await upstream.close()
+
+    asyncio.run(run())
     if child and not child.alive:
         raise UserError("the completion server has ended: see its output above")
 
@@ -105,39 +129,6 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
         raise UserError(f"cannot listen at {host}, port {port} ({error}): choose another --port or --host") from error
-
-
-async def _run(
-    options: argparse.Namespace,
-    model: ServedModel,
-    template: Template,
-    upstream: Upstream,
-    child: Child | None,
-    listening: socket.socket,
-    api_key: str | None,
-) -> None:
-    """Answer requests until the command or the completion server ends."""
-    windows = [window for window in (model.window, await upstream.connect()) if window]
-    if not windows:
-        raise UserError(f"neither {model.folder} nor {upstream.url} gives the size of the model's context window")
-    limits = Limits(model.prompting.max_completion_tokens, options.max_body_bytes, options.max_messages)
-    endpoint = Endpoint(Served(options.name, min(windows), model.end_ids), template, upstream, limits)
-    gate = Gate(options.max_running, options.max_waiting)
-    app = application(endpoint, options.name, limits, gate, lambda: child is None or child.alive, api_key)
-    server = http_server(app)
-    if child:
-        threading.Thread(target=_end_with, args=(child, server), daemon=True).start()
-    if not is_loopback(options.host) and api_key is None:
-        print(
-            f"serve: all clients that reach {options.host} have access: set ENVTUNE_API_KEY to require a key",
-            file=sys.stderr,
-        )
-    print(f"{options.served}: {model.prompting}\n{options.name} is served at http://{options.host}:{options.port}/v1")
-    sys.stdout.flush()
-    try:
-        await server.serve(sockets=[listening])
-    finally:
-        await upstream.close()
 
 
 def _end_with(child: Child, server: uvicorn.Server) -> None:

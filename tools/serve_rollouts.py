@@ -45,7 +45,17 @@ FIXED = (
 
 def main() -> None:
     """Check the options and run `vllm serve`."""
-    given, further = _options()
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").strip(), formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("model", help="the trained model")
+    parser.add_argument(
+        "--max-model-len", type=int, default=32768, help="rollout.max_prompt_tokens + rollout.max_response_tokens"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help=f"the address to listen at; other machines need {KEY_VARIABLE}"
+    )
+    given, further = parser.parse_known_args()
     check(given.host, further)
     start(given, further)
 
@@ -85,20 +95,6 @@ def serve_arguments(given: argparse.Namespace, cpu: bool, further: Sequence[str]
         passes = ["--no-enable-chunked-prefill", f"--max-num-batched-tokens={pass_length}"]
     served = ["serve", given.model, f"--max-model-len={given.max_model_len}", "--middleware", GUARD]
     return [*served, *FIXED, *passes, *further, f"--host={given.host}"]
-
-
-def _options() -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").strip(), formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("model", help="the trained model")
-    parser.add_argument(
-        "--max-model-len", type=int, default=32768, help="rollout.max_prompt_tokens + rollout.max_response_tokens"
-    )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help=f"the address to listen at; other machines need {KEY_VARIABLE}"
-    )
-    return parser.parse_known_args()
 
 
 if __name__ == "__main__":

@@ -29,7 +29,15 @@ from envtune.trajectory_text import as_markdown
 
 def main() -> None:
     """Print one recorded episode, or the list of them."""
-    options = _options()
+    parser = argparse.ArgumentParser(description="Print a recorded episode in the terminal.")
+    parser.add_argument("path", type=Path, help="a trajectory file, or a run's folder for its newest file")
+    parser.add_argument("--task", metavar="ID", help="only episodes of this task")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--index", metavar="N", type=int, help="the episode with this number in the list")
+    which.add_argument("--best", action="store_true", help="the episode with the highest reward (else progress)")
+    which.add_argument("--worst", action="store_true", help="the episode with the lowest reward (else progress)")
+    which.add_argument("--list", action="store_true", help="a table of the episodes")
+    options = parser.parse_args()
     path = newest_file(options.path)
     episodes = of_task(read_episodes(path), options.task, path)
     if options.list:
@@ -84,18 +92,6 @@ def listing(episodes: Sequence[RecordedEpisode], title: str) -> Table:
             str(trajectory.end),
         )
     return table
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Print a recorded episode in the terminal.")
-    parser.add_argument("path", type=Path, help="a trajectory file, or a run's folder for its newest file")
-    parser.add_argument("--task", metavar="ID", help="only episodes of this task")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--index", metavar="N", type=int, help="the episode with this number in the list")
-    which.add_argument("--best", action="store_true", help="the episode with the highest reward (else progress)")
-    which.add_argument("--worst", action="store_true", help="the episode with the lowest reward (else progress)")
-    which.add_argument("--list", action="store_true", help="a table of the episodes")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -38,8 +38,7 @@ class Template:
     """
 
     def __init__(self, tokenizer: Any, style: PromptStyle, max_observation_tokens: Count | None = None) -> None:
-        self._tokenizer = tokenizer
-        self._style = style
+        self._tokenizer, self._style = tokenizer, style
         self.pieces = pieces = render_pieces(tokenizer)
         """The template's own text."""
         self._text = PlainText(tokenizer, pieces.text)

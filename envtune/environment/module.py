@@ -23,8 +23,8 @@ def environment_of(module: str) -> Environment:
     found = _member(module, "environment", "a PythonEnvironment or another object with `open` and hint tables")
     if missing := [name for name in ("name", "rules", "non_answers", "open", "domain_of") if not hasattr(found, name)]:
         raise UserError(
-            f"environment.module={module}: its `environment` has the type {type(found).__name__}, without `{missing[0]}`; "
-            "assign envtune.environment.PythonEnvironment(YourClass) to it"
+            f"environment.module={module}: its `environment` has the type {type(found).__name__}, without "
+            f"`{missing[0]}`; assign envtune.environment.PythonEnvironment(YourClass) to it"
         )
     return found
 

@@ -72,8 +72,15 @@ class SelectedTasks:
         """
         split = require_split(split)
         if split not in self._chosen:
-            self._chosen[split] = tuple(self._choose(split, self._load(split)))
+            loaded = self._load(split)
+            if not loaded:
+                raise UserError(f"{self._source.place} has no {split} tasks: add some")
+            self._chosen[split] = tuple(self._choose(split, loaded))
         return self._chosen[split]
+
+    def every_task(self) -> list[Task]:
+        """Return the tasks of all splits, whatever is chosen."""
+        return [task for split in Split for task in self._load(split)]
 
     def describe(self) -> dict[str, Any]:
         """Return the source, and the tasks that scores must share to be comparable."""
@@ -99,8 +106,6 @@ class SelectedTasks:
         ids = [task.id for task in tasks]
         if repeated := next((name for name in ids if ids.count(name) > 1), None) if len({*ids}) < len(ids) else None:
             raise UserError(f"{self._source.place} has two {split} tasks with the id {repeated}: give each its own")
-        if not tasks:
-            raise UserError(f"{self._source.place} has no {split} tasks: add some")
         return tasks
 
     def _choose(self, split: Split, tasks: Sequence[Task]) -> Sequence[Task]:
@@ -134,7 +139,7 @@ def fault_of(environment: Environment, task: Task) -> str | None:
         if unknown := [name for name in turn.new_tools if name not in offered]:
             return f"{where} hands over the unknown tool {unknown[0]}: its tools are {', '.join(offered)}"
         if turn.check is not None and not callable(turn.check):
-            return f"the check of {where} has the type {type(turn.check).__name__}: give a function of the world and the answer"
+            return f"the check of {where} has the type {type(turn.check).__name__}: give a function of world and answer"
         for call in turn.ground_truth:
             result = world.call(call)
             if not result.ok:

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from envtune.bfcl.category import Category
-from envtune.playground.phrase import Gap, quoted
-from envtune.playground.readable_values import stands_in
+from envtune.playground.phrase import Gap, quoted, stands_in
 from envtune.playground.story_builder import CONVERSATION, StoryBuilder, StoryTurn, all_documents
 from envtune.task import Split, ToolDocument, UserTurn
 
@@ -71,15 +70,15 @@ class Shape:
     """For each turn, the index of the story's turn that its calls come from; -1 for a turn without calls."""
 
 
-def shape_story(story: StoryBuilder, category: Category, split: Split, rng: random.Random) -> Shape | None:
+def shape_story(story: StoryBuilder, category: Category, split: Split) -> Shape | None:
     """Return the story as turns and tools of a category; None if it has no value or tool that can be withheld."""
-    messages = [_message(turn, index, split, rng) for index, turn in enumerate(story.turns)]
+    messages = [_message(turn, index, split, story.rng) for index, turn in enumerate(story.turns)]
     if category is Category.MISS_PARAM:
-        return _without_value(story, messages, split, rng)
+        return _without_value(story, messages, split)
     if category is Category.MISS_FUNC:
-        return _without_tool(story, messages, rng)
+        return _without_tool(story, messages)
     turns = [UserTurn(message, tuple(turn.calls)) for message, turn in zip(messages, story.turns, strict=True)]
-    return Shape(tuple(turns), _tools(story, (), rng), tuple(range(len(turns))))
+    return Shape(tuple(turns), _tools(story, ()), tuple(range(len(turns))))
 
 
 def _message(turn: StoryTurn, index: int, split: Split, rng: random.Random, vague: Gap | None = None) -> str:
@@ -94,50 +93,38 @@ def _message(turn: StoryTurn, index: int, split: Split, rng: random.Random, vagu
     return before + " ".join(texts)
 
 
-def _without_value(story: StoryBuilder, messages: list[str], split: Split, rng: random.Random) -> Shape | None:
-    places = [
-        (index, phrase.gap, slots)
-        for index, turn in enumerate(story.turns)
-        for phrase, slots in turn.parts
-        if phrase.gap is not None
-    ]
+def _without_value(story: StoryBuilder, messages: list[str], split: Split) -> Shape | None:
+    parts = ((index, *part) for index, turn in enumerate(story.turns) for part in turn.parts)
+    places = [(index, phrase.gap, slots) for index, phrase, slots in parts if phrase.gap is not None]
+    rng = story.rng
     rng.shuffle(places)
     for index, gap, slots in places:
         value = slots[gap.slot]
         vague = _message(story.turns[index], index, split, rng, gap)
         earlier = (result for turn in story.turns[:index] for result in turn.results)
-        if not _is_readable(value, (*messages[:index], vague, *earlier)):
+        texts, items = (*messages[:index], vague, *earlier), value if isinstance(value, list) else [value]
+        if not any(stands_in(item, text) for text in texts for item in items):
             supply = CONVERSATION["supply"].say(split, rng, {"what": gap.what, "value": quoted(value)})
-            return _with_empty_turn(story, messages, index, (vague, supply), (), rng)
+            return _with_empty_turn(story, messages, index, (vague, supply), ())
     return None
 
 
-def _without_tool(story: StoryBuilder, messages: list[str], rng: random.Random) -> Shape | None:
+def _without_tool(story: StoryBuilder, messages: list[str]) -> Shape | None:
     places = list(_withholdable(story))
     if not places:
         return None
-    index, tool = rng.choice(places)
-    return _with_empty_turn(story, messages, index, (messages[index], ""), (tool,), rng)
+    index, tool = story.rng.choice(places)
+    return _with_empty_turn(story, messages, index, (messages[index], ""), (tool,))
 
 
 def _with_empty_turn(
-    story: StoryBuilder,
-    messages: list[str],
-    index: int,
-    said: tuple[str, str],
-    withheld: tuple[str, ...],
-    rng: random.Random,
+    story: StoryBuilder, messages: list[str], index: int, said: tuple[str, str], withheld: tuple[str, ...]
 ) -> Shape:
     """Split the turn ``index`` in two: one that cannot be acted on, and one that can."""
     turns = [UserTurn(message, tuple(turn.calls)) for message, turn in zip(messages, story.turns, strict=True)]
     turns[index : index + 1] = [UserTurn(said[0], ()), UserTurn(said[1], turns[index].ground_truth, withheld)]
     origins = [*range(index), -1, *range(index, len(story.turns))]
-    return Shape(tuple(turns), _tools(story, withheld, rng), tuple(origins))
-
-
-def _is_readable(value: object, texts: Iterable[str]) -> bool:
-    parts = value if isinstance(value, list) else [value]
-    return any(stands_in(part, text) for text in texts for part in parts)
+    return Shape(tuple(turns), _tools(story, withheld), tuple(origins))
 
 
 def _withholdable(story: StoryBuilder) -> Iterator[tuple[int, str]]:
@@ -156,12 +143,12 @@ def _needed(turns: Iterable[StoryTurn]) -> set[str]:
     return {call.name for turn in turns for call in turn.calls}
 
 
-def _tools(story: StoryBuilder, withheld: tuple[str, ...], rng: random.Random) -> tuple[ToolDocument, ...]:
+def _tools(story: StoryBuilder, withheld: tuple[str, ...]) -> tuple[ToolDocument, ...]:
     """Return the documents of the needed tools and of some others of the classes, in the classes' order."""
     needed = _needed(story.turns)
     unwanted = {other for tool in withheld for other in SUBSTITUTES.get(tool, ())} | needed
     documents = all_documents(story.toolboxes)
     others = [document.name for document in documents if document.name not in unwanted]
-    wanted = rng.randint(max(LEAST_TOOLS, len(needed)), MOST_TOOLS)
-    offered = needed.union(rng.sample(others, min(len(others), wanted - len(needed))))
+    wanted = story.rng.randint(max(LEAST_TOOLS, len(needed)), MOST_TOOLS)
+    offered = needed.union(story.rng.sample(others, min(len(others), wanted - len(needed))))
     return tuple(document for document in documents if document.name in offered)

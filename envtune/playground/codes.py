@@ -7,7 +7,7 @@ below.
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, partial
 from itertools import permutations
 from typing import Any
 
@@ -42,39 +42,29 @@ def symbols() -> dict[str, str]:
 @cache
 def routes() -> tuple[tuple[str, str], ...]:
     """Return the pairs of cities with a flight between them."""
+    ask = partial(_ask, "TravelAPI")
     codes = {
-        city: _ask("TravelAPI", "get_nearest_airport_by_city", location=city)["nearest_airport"]
-        for city in _names(FLIGHT_CITIES)
+        city: ask("get_nearest_airport_by_city", location=city)["nearest_airport"] for city in _names(FLIGHT_CITIES)
     }
     fixed = {"travel_date": "2025-01-01", "travel_class": "economy"}
-    return tuple(
-        (a, b)
-        for a, b in permutations(codes, 2)
-        if _ask("TravelAPI", "get_flight_cost", travel_from=codes[a], travel_to=codes[b], **fixed)
-    )
+    pairs = permutations(codes, 2)
+    return tuple((a, b) for a, b in pairs if ask("get_flight_cost", travel_from=codes[a], travel_to=codes[b], **fixed))
 
 
 @cache
 def roads() -> tuple[tuple[str, str], ...]:
     """Return the pairs of cities with a known distance."""
-    codes = {
-        city: _ask("VehicleControlAPI", "get_zipcode_based_on_city", city=city)["zipcode"]
-        for city in _names(DRIVE_CITIES)
-    }
-    return tuple(
-        (a, b)
-        for a, b in permutations(codes, 2)
-        if _ask("VehicleControlAPI", "estimate_distance", cityA=codes[a], cityB=codes[b])
-    )
+    ask = partial(_ask, "VehicleControlAPI")
+    codes = {city: ask("get_zipcode_based_on_city", city=city)["zipcode"] for city in _names(DRIVE_CITIES)}
+    pairs = permutations(codes, 2)
+    return tuple((a, b) for a, b in pairs if ask("estimate_distance", cityA=codes[a], cityB=codes[b]))
 
 
 @cache
 def neat(toolbox: str, tool: str, argument: str, candidates: range, **fixed: Any) -> tuple[int, ...]:
     """Return the candidates for which a conversion returns at most ``MAX_DIGITS`` characters, which is easy to copy."""
     results = ((number, _ask(toolbox, tool, **{argument: number}, **fixed)) for number in candidates)
-    return tuple(
-        number for number, result in results if all(len(str(value)) <= MAX_DIGITS for value in result.values())
-    )
+    return tuple(n for n, result in results if all(len(str(value)) <= MAX_DIGITS for value in result.values()))
 
 
 def _names(words: str) -> list[str]:

@@ -8,10 +8,9 @@ order of the patterns is part of a task, because a seed draws by position.
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any
@@ -23,6 +22,7 @@ from envtune.errors import UserError
 from envtune.task import Split
 
 _BRACKETS = re.compile(r"[^][]*(\[[^][]*][^][]*)*")
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]|\.\d)")
 _SLOTS = re.compile(r"[^{}]*(\{\w+}[^{}]*)*")
 
 
@@ -81,9 +81,8 @@ class Phrase(Wording):
     def _check_gap(self) -> Phrase:
         if self.gap is not None:
             slot = f"{{{self.gap.slot}}}"
-            if not all(slot in text for text in self.all_patterns) or any(
-                slot in text for text in self.gap.all_patterns
-            ):
+            patterns, without = self.all_patterns, self.gap.all_patterns
+            if not all(slot in text for text in patterns) or any(slot in text for text in without):
                 raise ValueError(f"{slot} must be in every pattern of the phrase and in none of its gap's")
         return self
 
@@ -123,10 +122,11 @@ def quoted(value: Any) -> str:
     return f"'{value}'" if isinstance(value, str) else said(value)
 
 
-def expansions(patterns: Sequence[str]) -> Iterator[str]:
-    """Yield every text that the patterns can produce, with unfilled slots."""
-    for pattern in patterns:
-        yield from map("".join, itertools.product(*_parts(pattern)))
+def stands_in(value: Any, text: str) -> bool:
+    """Return True if a text contains the value as a whole: a text literally, a number in any notation."""
+    if isinstance(value, str):
+        return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+    return any(float(number) == value for number in _NUMBER.findall(text))
 
 
 @cache

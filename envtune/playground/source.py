@@ -16,7 +16,7 @@ from envtune.bfcl.worlds import TOOLBOXES
 from envtune.checked import Among, Count, EachOnce, checked
 from envtune.environment.selected_tasks import MaxTasks, ValidationSize
 from envtune.errors import UserError
-from envtune.playground.categories import Shape, shape_story
+from envtune.playground.categories import shape_story
 from envtune.playground.story_builder import StoryBuilder, Storyline, StorylineError
 from envtune.playground.storylines import STORYLINES
 from envtune.task import Split, Task, require_split
@@ -84,15 +84,11 @@ class Playground:
         # In the environment's order, so that tasks do not depend on the order of the setting.
         self._toolboxes = tuple(name for name in TOOLBOXES if name in toolboxes)
         self._categories = {Split.TRAIN: trained, Split.VAL: held_out, Split.TEST: held_out}
-        self._lines = {
-            category: _storylines(category, self._toolboxes) for category in dict.fromkeys((*trained, *held_out))
-        }
+        self._lines = {c: _storylines(c, self._toolboxes) for c in dict.fromkeys((*trained, *held_out))}
         self._seed = seed
         train = train_size if max_tasks is None else min(train_size, max_tasks)
-        self._tasks = {
-            split: GeneratedTasks(self, split, size)
-            for split, size in ((Split.TRAIN, train), (Split.VAL, val_size), (Split.TEST, test_size))
-        }
+        sizes = {Split.TRAIN: train, Split.VAL: val_size, Split.TEST: test_size}
+        self._tasks = {split: GeneratedTasks(self, split, size) for split, size in sizes.items()}
 
     def tasks(self, split: Split) -> GeneratedTasks:
         """Return the tasks of one split, each generated when it is read.
@@ -111,9 +107,14 @@ class Playground:
         for _ in range(MAX_ATTEMPTS):
             story = StoryBuilder(line.toolboxes, rng, rng.choice(LENGTHS[category]), category is Category.LONG_CONTEXT)
             line.tell(story)
-            shape = shape_story(story, category, split, rng)
+            shape = shape_story(story, category, split)
             if shape is not None:
-                return _story(line, story, shape, category, f"playground_{split}_{category}_{number}", number)
+                name = f"playground_{split}_{category}_{number}"
+                world = Scenario(number, story.toolboxes, story.initial_state)
+                task = Task(name, str(category), world, shape.turns, shape.tools)
+                told = [(index, story.turns[origin]) for index, origin in enumerate(shape.origins) if origin >= 0]
+                prerequisites = frozenset((index, place) for index, turn in told for place in turn.prerequisites)
+                return Story(task, line.name, prerequisites, story.looked_up)
         raise StorylineError(
             f"{line.name} has been told {MAX_ATTEMPTS} times, and has nothing to withhold for {category}"
         )
@@ -158,11 +159,8 @@ class GeneratedTasks(Sequence[Task]):
 
 def _storylines(category: Category, toolboxes: Sequence[str]) -> tuple[tuple[Storyline, ...], ...]:
     """Return the storylines that suit a category and need no other classes, grouped by their first class."""
-    suited = [
-        line
-        for line in STORYLINES
-        if set(toolboxes).issuperset(line.toolboxes) and (line.can_crowd or category is not Category.LONG_CONTEXT)
-    ]
+    has, crowded = set(toolboxes).issuperset, category is Category.LONG_CONTEXT
+    suited = [line for line in STORYLINES if has(line.toolboxes) and (line.can_crowd or not crowded)]
     groups = (tuple(line for line in suited if line.toolboxes[0] == toolbox) for toolbox in toolboxes)
     found = tuple(group for group in groups if group)
     if not found:
@@ -171,15 +169,3 @@ def _storylines(category: Category, toolboxes: Sequence[str]) -> tuple[tuple[Sto
             f"TicketAPI, MessageAPI or TwitterAPI, or leave {category} out of data.categories and data.val_categories"
         )
     return found
-
-
-def _story(line: Storyline, story: StoryBuilder, shape: Shape, category: Category, name: str, number: int) -> Story:
-    world = Scenario(number, story.toolboxes, story.initial_state)
-    task = Task(name, str(category), world, shape.turns, shape.tools)
-    prerequisites = frozenset(
-        (index, place)
-        for index, origin in enumerate(shape.origins)
-        if origin >= 0
-        for place in story.turns[origin].prerequisites
-    )
-    return Story(task, line.name, prerequisites, story.looked_up)

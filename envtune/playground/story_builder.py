@@ -56,9 +56,7 @@ class StoryBuilder:
     """
 
     def __init__(self, toolboxes: Sequence[str], rng: random.Random, length: int, crowded: bool) -> None:
-        self.rng = rng
-        self.length = length
-        self.crowded = crowded
+        self.rng, self.length, self.crowded = rng, length, crowded
         self.initial_state: dict[str, Any] = {}
         self.turns: list[StoryTurn] = []
         self.looked_up: dict[str, str] = {}

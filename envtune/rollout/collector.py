@@ -17,9 +17,8 @@ from envtune.environment.episode import Episode
 from envtune.environment.protocol import Environment
 from envtune.errors import UserError
 from envtune.rollout.generator import Completion, Generator, Request
-from envtune.rollout.transcript import Transcript
 from envtune.task import Task
-from envtune.trajectory import Trajectory
+from envtune.trajectory import TokenRecord, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,52 +31,38 @@ class EpisodeRequest:
 
 
 @checked
+@dataclass(eq=False)
 class Collector:
-    """Plays episodes with a generator and returns their trajectories.
+    """Plays episodes with a generator and returns their trajectories."""
 
-    Args:
-        step_limit: steps per turn.
-        max_prompt_tokens: tokens before the first completion.
-        max_response_tokens: tokens after the prompt, observations included.
-        max_completion_tokens: tokens of one completion.
-        max_episodes: episodes in flight.
-    """
-
-    def __init__(
-        self,
-        generator: Generator,
-        template: Template,
-        environment: Environment,
-        augmentation: Augmentation,
-        step_limit: Count,
-        max_prompt_tokens: Count,
-        max_response_tokens: Count,
-        max_completion_tokens: Count,
-        max_episodes: Count = 64,
-    ) -> None:
-        self.generator = generator
-        self.environment_seconds = 0.0
-        """Wall time spent in the environment since construction, in seconds."""
-        self.template = template
-        self.environment = environment
-        self.augmentation = augmentation
-        self._step_limit = step_limit
-        self._max_prompt_tokens = max_prompt_tokens
-        self._max_response_tokens = max_response_tokens
-        self._max_completion_tokens = max_completion_tokens
-        self.max_episodes = max_episodes
+    generator: Generator
+    template: Template
+    environment: Environment
+    augmentation: Augmentation
+    step_limit: Count
+    """Steps per turn."""
+    max_prompt_tokens: Count
+    """Tokens before the first completion."""
+    max_response_tokens: Count
+    """Tokens after the prompt, observations included."""
+    max_completion_tokens: Count
+    """Tokens of one completion."""
+    max_episodes: Count = 64
+    """Episodes in flight."""
+    environment_seconds: float = field(default=0.0, init=False)
+    """Wall time spent in the environment since construction, in seconds."""
 
     @property
     def max_tokens(self) -> int:
         """Maximum length of an episode, in tokens."""
-        return self._max_prompt_tokens + self._max_response_tokens
+        return self.max_prompt_tokens + self.max_response_tokens
 
     def check_window(self, window: int | None) -> None:
         """Raise UserError if the longest episode exceeds the model's context window of ``window`` tokens."""
         if window is not None and self.max_tokens > window:
             raise UserError(
-                f"rollout.max_prompt_tokens={self._max_prompt_tokens} and rollout.max_response_tokens="
-                f"{self._max_response_tokens} make {self.max_tokens} tokens, but the model's window holds {window}: "
+                f"rollout.max_prompt_tokens={self.max_prompt_tokens} and rollout.max_response_tokens="
+                f"{self.max_response_tokens} make {self.max_tokens} tokens, but the model's window holds {window}: "
                 "lower one of them or choose a model with a longer window"
             )
 
@@ -107,15 +92,15 @@ class Collector:
 
     def _start(self, request: EpisodeRequest, augmentation: Augmentation) -> _EpisodeInFlight:
         hints = augmentation.for_episode(self.environment, request.task, request.seed)
-        episode = Episode(self.environment, request.task, parse, hints, self._step_limit)
+        episode = Episode(self.environment, request.task, parse, hints, self.step_limit)
         opening = episode.reset()
         prompt = self.template.open(opening.text, opening.new_tools)
-        if len(prompt) > self._max_prompt_tokens:
+        if len(prompt) > self.max_prompt_tokens:
             raise UserError(
                 f"the prompt of task {request.task.id} has {len(prompt)} tokens, rollout.max_prompt_tokens="
-                f"{self._max_prompt_tokens} allows fewer: raise it if the model's window permits, or use prompt=compact"
+                f"{self.max_prompt_tokens} allows fewer: raise it if the model's window permits, or use prompt=compact"
             )
-        limits = self._max_response_tokens, self._max_completion_tokens
+        limits = self.max_response_tokens, self.max_completion_tokens
         return _EpisodeInFlight(episode, Transcript(prompt), self.template, request.seed, *limits)
 
 
@@ -195,3 +180,42 @@ class _EpisodeInFlight:
 
     def finish(self, policy_version: int) -> Trajectory:
         return self.episode.finish().with_tokens(self.transcript.record(), self.seed, policy_version)
+
+
+class Transcript:
+    """The token ids of an episode in progress: prompt, completions, environment. Text is never tokenised again."""
+
+    def __init__(self, prompt: Sequence[int]) -> None:
+        self._prompt_length = len(prompt)
+        self._ids = list(prompt)
+        self._mask = [False] * len(prompt)
+        self._logprobs = [0.0] * len(prompt)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """All ids so far."""
+        return tuple(self._ids)
+
+    @property
+    def response_length(self) -> int:
+        """Number of tokens after the prompt, the environment's included."""
+        return len(self._ids) - self._prompt_length
+
+    def feed(self, ids: Sequence[int]) -> None:
+        """Append ids of the environment."""
+        self._ids.extend(ids)
+        self._mask.extend([False] * len(ids))
+        self._logprobs.extend([0.0] * len(ids))
+
+    def sample(self, completion: Completion) -> None:
+        """Append sampled ids with their behaviour log-probs."""
+        self._ids.extend(completion.ids)
+        self._mask.extend([True] * len(completion.ids))
+        self._logprobs.extend(completion.logprobs)
+
+    def record(self) -> TokenRecord:
+        """Return the tokens up to the last sampled one. Later tokens do not take part in training."""
+        end = len(self._mask) - self._mask[::-1].index(True) if True in self._mask else len(self._mask)
+        return TokenRecord(
+            tuple(self._ids[:end]), tuple(self._mask[:end]), tuple(self._logprobs[:end]), self._prompt_length
+        )

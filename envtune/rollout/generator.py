@@ -77,7 +77,6 @@ class Generator(Protocol):
 
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Sample from ``model`` from now on. Must be called again after every change of its weights."""
-        ...
 
     def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
         """Sample token sequences until all have ended.
@@ -92,4 +91,3 @@ class Generator(Protocol):
         Raises:
             BrokenPolicy: a log-prob is NaN or infinite.
         """
-        ...

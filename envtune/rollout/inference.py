@@ -1,4 +1,4 @@
-"""The mode of a trainer's model during inference."""
+"""What samplers need of a trainer's model: the mode of inference, its end tokens, and full attention."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 import torch
 from transformers import PreTrainedModel
+from transformers.cache_utils import get_layer_types_and_kwargs
+
+from envtune.errors import UserError
 
 
 @contextmanager
@@ -23,3 +26,25 @@ def inference(model: PreTrainedModel, attention: str) -> Iterator[None]:
     finally:
         model.set_attn_implementation(original)
         model.train(training)
+
+
+def require_full_attention(model: PreTrainedModel, why: str, alternative: str = "") -> None:
+    """Raise UserError unless all layers have full causal attention that can be replaced; the sentence holds ``why``."""
+    kinds, _ = get_layer_types_and_kwargs(model.config.get_text_config(decoder=True))
+    others = sorted(set(kinds) - {"full_attention"})
+    # private: transformers has no public query for it; a trial forward pass, as in policy.py, would replace it.
+    if others or not model._supports_attention_backend:
+        reason = f"layers of {', '.join(others)}" if others else "an attention outside of AttentionInterface"
+        raise UserError(
+            f"{type(model).__name__} has {reason}, but {why}, in full causal attention; choose a model such as Qwen or "
+            f"Llama{alternative}"
+        )
+
+
+def end_tokens(model: PreTrainedModel) -> frozenset[int]:
+    """Return the end tokens of the generation config, or of the model config if it has none."""
+    generation = getattr(model, "generation_config", None)
+    ids = getattr(generation, "eos_token_id", None)
+    if ids is None:
+        ids = model.config.get_text_config().eos_token_id
+    return frozenset([ids] if isinstance(ids, int) else ids or ())

@@ -31,9 +31,8 @@ class Child:
         self.url, self.api_key = f"http://{HOST}:{port}", api_key
         with _signals_deferred():
             # In a new session, Ctrl-C reaches only the endpoint, which then ends the server.
-            self._process = subprocess.Popen(
-                command, stdout=sys.stderr, env=os.environ | {"VLLM_API_KEY": api_key}, start_new_session=True
-            )
+            env = os.environ | {"VLLM_API_KEY": api_key}
+            self._process = subprocess.Popen(command, stdout=sys.stderr, env=env, start_new_session=True)
             stack.callback(self._stop)
 
     def _stop(self) -> None:

@@ -16,12 +16,11 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from envtune.rollout.generator import Request
 from envtune.rollout.hf.sampling import Sampling
 from envtune.serving.chat_request import MAX_SEED
-from envtune.serving.http import HANDLERS, Bodies, require_key
+from envtune.serving.http import Bodies, application
 from envtune.serving.refusal import Refusal
 from envtune.serving.sampler import Sampler
 
@@ -41,12 +40,11 @@ class Model:
     """Context length in tokens."""
 
 
-def application(model: Model, sampler: Sampler, api_key: str | None = None) -> Starlette:
+def completion_application(model: Model, sampler: Sampler, api_key: str | None = None) -> Starlette:
     """Return the application with the routes /v1/completions, /v1/models and /health."""
     bodies = Bodies(MAX_BYTES)
 
     async def completions(request: HTTPRequest) -> Response:
-        require_key(request, api_key)
         async with bodies.received(request) as body:
             prompt, sampling = await asyncio.to_thread(read_completion_request, body, model)
         completion = await asyncio.wrap_future(sampler.submit(prompt, sampling))
@@ -60,20 +58,7 @@ def application(model: Model, sampler: Sampler, api_key: str | None = None) -> S
             }
         )
 
-    async def models(request: HTTPRequest) -> Response:
-        require_key(request, api_key)
-        entry = {"id": model.name, "object": "model", "owned_by": "envtune", "max_model_len": model.window}
-        return JSONResponse({"object": "list", "data": [entry]})
-
-    async def health(request: HTTPRequest) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    routes = [
-        Route("/v1/completions", completions, methods=["POST"]),
-        Route("/v1/models", models),
-        Route("/health", health),
-    ]
-    return Starlette(routes=routes, exception_handlers=HANDLERS)
+    return application("/v1/completions", completions, {"id": model.name, "max_model_len": model.window}, api_key)
 
 
 def read_completion_request(text: bytes | bytearray, model: Model) -> tuple[Request, Sampling]:

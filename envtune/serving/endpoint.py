@@ -13,15 +13,13 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from envtune.chat.template import Template
 from envtune.serving.chat_request import Limits, read_chat_request
 from envtune.serving.conversations import Conversations, Prompt
-from envtune.serving.gate import Gate
-from envtune.serving.http import HANDLERS, Bodies, require_key
+from envtune.serving.http import Bodies, Gate, application
+from envtune.serving.messages import chat_completion, read_reply
 from envtune.serving.refusal import Refusal
-from envtune.serving.reply import chat_completion, read_reply
 from envtune.serving.upstream import CompletionRequest, Upstream
 
 # HTTP status for a closed connection, as in nginx.
@@ -45,7 +43,6 @@ class Served:
 class ParsedRequest:
     """A parsed request, without its text: many requests may wait."""
 
-    model: str
     has_tools: bool
     prompt: Prompt
     completion: CompletionRequest
@@ -55,7 +52,7 @@ class Endpoint:
     """Responds to chat requests and stores conversations. No request waits for the response of another one."""
 
     def __init__(self, served: Served, template: Template, upstream: Upstream, limits: Limits) -> None:
-        self._served, self._upstream, self._limits, self._template = served, upstream, limits, template
+        self.served, self.limits, self._upstream, self._template = served, limits, upstream, template
         self._conversations = Conversations(template, served.window)
         self._end_ids = tuple(sorted(served.end_ids.union(template.end_ids)))
         # Long bodies take seconds and a multiple of their size in memory: one at a time; a thread is left for others.
@@ -82,35 +79,30 @@ class Endpoint:
         sampled = await self._upstream.complete(request.completion)
         reply = read_reply(self._template.decode(sampled.ids), request.has_tools)
         self._conversations.store(request.prompt, reply, sampled.ids)
-        return chat_completion(request.model, reply, sampled.clipped, len(request.prompt.ids), len(sampled.ids))
+        return chat_completion(self.served.name, reply, sampled.clipped, len(request.prompt.ids), len(sampled.ids))
 
     def _read(self, body: bytearray) -> ParsedRequest:
-        request = read_chat_request(body, self._limits)
-        if request.model != self._served.name:
-            message = f"the model {request.model[:100]!r} does not exist: use {self._served.name!r}"
+        request = read_chat_request(body, self.limits)
+        if request.model != self.served.name:
+            message = f"the model {request.model[:100]!r} does not exist: use {self.served.name!r}"
             raise Refusal(404, message, "model", "model_not_found")
         try:
             prompt = self._conversations.prompt(request.messages, request.tools, request.conversation)
         except RecursionError as error:
             raise Refusal(400, "the body is nested too deeply") from error
-        limit = min(request.max_tokens, self._served.window - len(prompt.ids))
-        completion = CompletionRequest(
-            prompt.ids, limit, request.temperature, request.top_p, request.seed, self._end_ids
-        )
-        return ParsedRequest(request.model, bool(request.tools), prompt, completion)
+        limit = min(request.max_tokens, self.served.window - len(prompt.ids))
+        wanted = CompletionRequest(prompt.ids, limit, request.temperature, request.top_p, request.seed, self._end_ids)
+        return ParsedRequest(bool(request.tools), prompt, wanted)
 
 
-def application(
-    endpoint: Endpoint, name: str, limits: Limits, gate: Gate, is_alive: Callable[[], bool], api_key: str | None = None
-) -> Starlette:
+def chat_application(endpoint: Endpoint, gate: Gate, is_alive: Callable[[], bool], api_key: str | None) -> Starlette:
     """Return the application with the routes /v1/chat/completions, /v1/models and /health.
 
     ``is_alive`` returns whether the completion server runs. Clients must send ``api_key`` unless it is None.
     """
-    created, bodies = int(time.time()), Bodies(limits.body_bytes)
+    bodies = Bodies(endpoint.limits.body_bytes)
 
     async def chat(request: Request) -> Response:
-        require_key(request, api_key)
         try:
             # Admission follows the body: otherwise slow senders would occupy the queue.
             async with bodies.received(request) as body, AsyncExitStack() as stack:
@@ -124,18 +116,5 @@ def application(
                 return Response(status_code=CLIENT_GONE)
             return JSONResponse(await endpoint.respond(parsed))
 
-    async def models(request: Request) -> Response:
-        require_key(request, api_key)
-        entry = {"id": name, "object": "model", "created": created, "owned_by": "envtune"}
-        return JSONResponse({"object": "list", "data": [entry]})
-
-    async def health(request: Request) -> Response:
-        alive = is_alive()
-        return JSONResponse({"status": "ok" if alive else "the completion server has ended"}, 200 if alive else 503)
-
-    routes = [
-        Route("/v1/chat/completions", chat, methods=["POST"]),
-        Route("/v1/models", models),
-        Route("/health", health),
-    ]
-    return Starlette(routes=routes, exception_handlers=HANDLERS)
+    model = {"id": endpoint.served.name, "created": int(time.time())}
+    return application("/v1/chat/completions", chat, model, api_key, is_alive)

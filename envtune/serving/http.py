@@ -1,17 +1,23 @@
-"""Shared parts of all routes: request bodies with limits, the API key, and OpenAI's error object."""
+"""Shared parts of all servers: routes, the API key, limits on bodies and requests, and OpenAI's error object."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from envtune.bearer_key import carries
 from envtune.serving.refusal import Refusal
+
+Respond = Callable[[Request], Awaitable[Response]]
+IsAlive = Callable[[], bool]
 
 BODY_SECONDS = 60.0
 # Clients read a response only after sending the whole body: discard up to this multiple of the size limit.
@@ -75,6 +81,62 @@ class Bodies:
 
 def _counted(body: bytearray) -> int:
     return max(0, len(body) - UNCOUNTED)
+
+
+class Gate:
+    """A queue of at most ``running`` + ``waiting`` requests, of which ``running`` hold a slot.
+
+    Use ``async with gate.admission()`` from a request's arrival on, and ``async with gate.slots`` while it runs.
+    """
+
+    def __init__(self, running: int, waiting: int) -> None:
+        self.slots = asyncio.Semaphore(running)
+        self._running, self._limit, self._admitted = running, running + waiting, 0
+
+    @asynccontextmanager
+    async def admission(self) -> AsyncIterator[None]:
+        """Count a request as admitted inside the context.
+
+        Raises:
+            Refusal: the queue is full.
+        """
+        if self._admitted >= self._limit:
+            requests = f"{self._admitted} requests, of which {self._running} run"
+            raise Refusal(429, f"the queue is full with {requests}: try again later", code="queue_full")
+        self._admitted += 1
+        try:
+            yield
+        finally:
+            self._admitted -= 1
+
+
+def application(
+    path: str, respond: Respond, model: Mapping[str, Any], api_key: str | None, is_alive: IsAlive = lambda: True
+) -> Starlette:
+    """Return an application with the routes ``path``, /v1/models and /health.
+
+    Args:
+        path: the route of a POST request.
+        respond: its response.
+        model: the id and further fields of the served model.
+        api_key: required for all routes but /health; None requires none.
+        is_alive: whether the server can respond.
+    """
+
+    async def post(request: Request) -> Response:
+        require_key(request, api_key)
+        return await respond(request)
+
+    async def models(request: Request) -> Response:
+        require_key(request, api_key)
+        return JSONResponse({"object": "list", "data": [{**model, "object": "model", "owned_by": "envtune"}]})
+
+    async def health(request: Request) -> Response:
+        alive = is_alive()
+        return JSONResponse({"status": "ok" if alive else "the completion server has ended"}, 200 if alive else 503)
+
+    routes = [Route(path, post, methods=["POST"]), Route("/v1/models", models), Route("/health", health)]
+    return Starlette(routes=routes, exception_handlers=HANDLERS)
 
 
 async def refused(request: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ from transformers import AutoConfig, GenerationConfig
 from envtune.chat.prompt import PromptStyle
 from envtune.errors import UserError
 from envtune.remote_code import require_trust
-from envtune.rollout.end_tokens import end_tokens
+from envtune.rollout.inference import end_tokens
 from envtune.training.model.export import Trained, export, find_trained, run_settings
 
 

@@ -10,12 +10,12 @@ from concurrent.futures import Future, InvalidStateError
 import torch
 from transformers import PreTrainedModel
 
-from envtune.rollout.end_tokens import end_tokens
 from envtune.rollout.generator import Completion, Request
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.rollout.hf.kv_attention import ATTENTION
 from envtune.rollout.hf.running_batch import BatchLimits, RunningBatch
 from envtune.rollout.hf.sampling import Sampling
+from envtune.rollout.inference import end_tokens
 
 
 class Sampler:

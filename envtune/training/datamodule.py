@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 from lightning import LightningDataModule, LightningModule, Trainer
@@ -24,7 +25,6 @@ from envtune.task import Split
 from envtune.training.distributed.devices import require_same_device_count
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, reward_matrix
 from envtune.training.task_stream import TaskStream
-from envtune.trajectory import Trajectory
 
 # Padding is masked everywhere; every vocabulary has this id.
 PAD_ID = 0
@@ -50,11 +50,7 @@ class EnvironmentDataModule(LightningDataModule):
         self, tasks: TaskSource, collector: Collector, reward: Reward, grpo: GRPOSettings, seed: Seed = 0
     ) -> None:
         super().__init__()
-        self.source = tasks
-        self.collector = collector
-        self.reward = reward
-        self.grpo = grpo
-        self._seed = seed
+        self.source, self.collector, self.reward, self.grpo, self._seed = tasks, collector, reward, grpo, seed
         self._stream: TaskStream | None = None
         self._drawn_before = 0
 
@@ -78,10 +74,8 @@ class EnvironmentDataModule(LightningDataModule):
         chunks = math.ceil(math.ceil(len(tasks) / world_size) / size)
 
         def play(chunk: int) -> ValidationBatch:
-            requests = [
-                EpisodeRequest(task, derived_seed(self._seed, index, 0))
-                for index, task in enumerate(own[chunk * size : (chunk + 1) * size])
-            ]
+            chosen = enumerate(own[chunk * size : (chunk + 1) * size])
+            requests = [EpisodeRequest(task, derived_seed(self._seed, index, 0)) for index, task in chosen]
             return ValidationBatch(tuple(self.collector.play(requests, greedy=True, hints=False)))
 
         return RolloutLoader(play, length=chunks)
@@ -156,16 +150,11 @@ class EnvironmentDataModule(LightningDataModule):
     def _play_groups(self, count: int) -> list[RewardedGroup]:
         assert self._stream is not None
         size = self.grpo.group_size
-        requests = [
-            EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, member))
-            for draw in self._stream.draw(count)
-            for member in range(size)
-        ]
+        members = itertools.product(self._stream.draw(count), range(size))
+        requests = [EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, n)) for draw, n in members]
         played = self.collector.play(requests)
-        return [self._rewarded(played[i : i + size]) for i in range(0, len(played), size)]
-
-    def _rewarded(self, trajectories: Sequence[Trajectory]) -> RewardedGroup:
-        return RewardedGroup(tuple(trajectories), tuple(judge(self.reward, trajectory) for trajectory in trajectories))
+        groups = (tuple(played[i : i + size]) for i in range(0, len(played), size))
+        return [RewardedGroup(group, tuple(judge(self.reward, trajectory) for trajectory in group)) for group in groups]
 
     def _rank_and_world_size(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -208,7 +197,6 @@ class RolloutStart(Protocol):
 
     def on_rollout_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Run between two updates, before the rollout of the next one."""
-        ...
 
 
 def announce_rollout(trainer: Any) -> None:

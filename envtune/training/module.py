@@ -20,15 +20,8 @@ from envtune.training.distributed.gradient_average import averaged_gradients, sh
 from envtune.training.model.fsdp_strategy import FSDP2Strategy
 from envtune.training.model.policy import Policy
 from envtune.training.model.sharding import full_tensor
+from envtune.training.reporting import metrics
 from envtune.training.reporting.aggregates import Aggregates
-from envtune.training.reporting.metrics import (
-    MAXIMA,
-    MINIMA,
-    group_samples,
-    performance_samples,
-    trajectory_samples,
-    validation_samples,
-)
 from envtune.training.reporting.phase_clock import PhaseClock
 from envtune.training.reporting.scalar_log import log_scalars
 from envtune.training.reporting.update_statistics import UpdateStatistics
@@ -55,7 +48,7 @@ class GRPOModule(LightningModule):
         self.policy = policy
         self.grpo = grpo
         self._make_optimizer = optimizer
-        self._train_aggregates = Aggregates(MINIMA, MAXIMA)
+        self._train_aggregates = Aggregates(metrics.MINIMA, metrics.MAXIMA)
         self._val_aggregates = Aggregates()
         self.sync_seconds = 0.0
         """Seconds of the last weight sync; set by `sync_weights`."""
@@ -99,7 +92,7 @@ class GRPOModule(LightningModule):
         phases, ended = clock.seconds(), time.perf_counter()
         elapsed, self._last_update_ended = ended - self._last_update_ended, ended
         other = elapsed - self.sync_seconds - batch.rollout_seconds - phases["wait"] - phases["update"]
-        self._train_aggregates.add(performance_samples(batch, phases, self.sync_seconds, other))
+        self._train_aggregates.add(metrics.performance_samples(batch, phases, self.sync_seconds, other))
         self._log_rollout(batch)
 
     def _update(self, batch: TrainBatch, clock: PhaseClock) -> None:
@@ -125,7 +118,7 @@ class GRPOModule(LightningModule):
 
     @override
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
-        self._val_aggregates.add(validation_samples(batch.trajectories))
+        self._val_aggregates.add(metrics.validation_samples(batch.trajectories))
 
     @override
     def on_validation_epoch_end(self) -> None:
@@ -200,8 +193,8 @@ class GRPOModule(LightningModule):
     def _log_rollout(self, batch: RolloutBatch) -> None:
         trajectories = [trajectory for group in batch.groups for trajectory in group.trajectories]
         domain_of = self.trainer.datamodule.collector.environment.domain_of  # type: ignore[attr-defined]
-        self._train_aggregates.add(group_samples(batch.groups))
-        self._train_aggregates.add(trajectory_samples(trajectories, domain_of))
+        self._train_aggregates.add(metrics.group_samples(batch.groups))
+        self._train_aggregates.add(metrics.trajectory_samples(trajectories, domain_of))
         advantages = [a for rank in gather(batch.tensors.advantages.tolist()) for a in rank]
         mean = sum(advantages) / len(advantages)
         variance = sum((advantage - mean) ** 2 for advantage in advantages) / len(advantages)

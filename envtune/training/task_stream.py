@@ -28,10 +28,7 @@ class TaskStream:
     def __init__(self, tasks: Sequence[Task], seed: int, rank: int = 0, world_size: int = 1) -> None:
         if not tasks:
             raise UserError("there are no tasks to draw from: check data.categories and data.split")
-        self._tasks = tasks
-        self._seed = seed
-        self._rank = rank
-        self._world_size = world_size
+        self._tasks, self._seed, self._rank, self._world_size = tasks, seed, rank, world_size
         self.drawn = 0
         self._order: tuple[int, np.ndarray] | None = None
 

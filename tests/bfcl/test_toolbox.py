@@ -10,9 +10,12 @@ from typing import Any
 import mpmath
 import pytest
 
+from envtune.bfcl.benchmark import tool_documents
 from envtune.bfcl.category import Category
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.scenario import Scenario
 from envtune.bfcl.toolbox import PARAMETERS, Toolbox
+from envtune.bfcl.worlds import TOOLBOXES
 from envtune.task import Task, ToolCall, ToolDocument, UserTurn
 from envtune.trajectory import ToolResult
 
@@ -251,3 +254,10 @@ def test_messages_do_not_depend_on_the_hash_seed(hash_seed: str) -> None:
     classes, fields = done.stdout.splitlines()
     assert "Must be one of {'business', 'economy', 'first'}" in classes
     assert fields == '{"error": "Invalid fields for update: v, w, x, y, z"}'
+
+
+def test_every_documented_tool_is_reported_under_the_class_that_has_it() -> None:
+    documented = {tool.name: name for name in TOOLBOXES for tool in tool_documents(name)}
+    assert len(documented) == 128
+    assert {tool: BFCL_ENVIRONMENT.domain_of(tool) for tool in documented} == documented
+    assert BFCL_ENVIRONMENT.domain_of("fly") is None

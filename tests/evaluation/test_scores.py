@@ -36,10 +36,10 @@ def test_a_task_that_succeeds_now_and_then_is_bootstrapped():
     assert (row.success.low, row.success.mean, row.success.high) == (0.0, 0.25, 0.5)
 
 
-def test_only_categories_that_were_played_are_scored_in_their_order():
-    scores = scores_by_group([_played("m", [False], Category.MISS_PARAM), _played("b", [True])])
-    assert list(scores) == ["overall", "base", "miss_param"]
-    assert [row.success.mean for row in scores.values()] == [0.5, 1.0, 0.0]
+def test_groups_are_scored_in_the_order_in_which_they_were_played():
+    scores = scores_by_group([_played("m", [False], "my group"), _played("b", [True])])
+    assert list(scores) == ["overall", "my group", "base"]
+    assert [row.success.mean for row in scores.values()] == [0.5, 0.0, 1.0]
 
 
 def test_audited_scores_leave_the_listed_tasks_out():

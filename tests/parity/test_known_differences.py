@@ -10,9 +10,10 @@ from official import Entry, entries, execute, fresh_name, isolated, verdict
 from variants import as_steps
 
 from envtune.bfcl.benchmark import load_bfcl_tasks
-from envtune.bfcl.recorded_calls import score
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.toolbox import PARAMETERS, Toolbox
 from envtune.call_text import parse_call
+from envtune.environment.recorded_calls import score
 from envtune.task import Task
 
 
@@ -30,7 +31,7 @@ def test_a_mention_too_many_is_overlooked_officially_because_tweets_share_a_defa
     assert verdict(entry, turns) is True
     with isolated():
         assert verdict(entry, turns) is False
-    assert score(task, turns)["success"] is False
+    assert score(BFCL_ENVIRONMENT, task, turns, PARAMETERS)["success"] is False
 
 
 def test_text_that_looks_like_a_call_is_rewritten_officially_and_kept_here() -> None:

@@ -12,12 +12,12 @@ from variants import VARIANTS, mixed
 from envtune.bfcl.benchmark import load_bfcl_tasks
 from envtune.bfcl.category import CATEGORIES
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
-from envtune.bfcl.recorded_calls import score
 from envtune.bfcl.toolbox import PARAMETERS
 from envtune.call_text import parse_call
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
+from envtune.environment.recorded_calls import score
 from envtune.task import Task
 from envtune.trajectory import Trajectory
 
@@ -49,7 +49,7 @@ def disagreements(trajectories: Iterable[Named]) -> tuple[int, list[str]]:
     """How many trajectories were compared, and the names of those that are judged differently in any way."""
     compared, differing = 0, []
     for name, task, entry, turns in trajectories:
-        ours = score(task, turns)
+        ours = score(BFCL_ENVIRONMENT, task, turns, PARAMETERS)
         by_turn = [(turn["state"], turn["response"]) for turn in ours["turns"]]
         compared += 1
         if ours["success"] != verdict(entry, turns) or by_turn != turn_verdicts(entry, turns):

@@ -4,11 +4,11 @@ import random
 from dataclasses import replace
 
 import pytest
+from readable import unreadable_values
 
 from envtune.bfcl.category import Category
 from envtune.playground.categories import SUBSTITUTES, shape_story
 from envtune.playground.phrase import Gap, Phrase
-from envtune.playground.readable_values import unreadable_values
 from envtune.playground.source import Story
 from envtune.playground.story_builder import StoryBuilder, StorylineError
 from envtune.task import Split
@@ -31,8 +31,8 @@ CLOSE = Phrase(train=("Close it.",), val=("v close",), test=("t close",))
 CHOOSING = ("trade_history", "maths_listed")
 
 
-def story_of_a_ticket() -> StoryBuilder:
-    story = StoryBuilder(["TicketAPI"], random.Random(0), length=2, crowded=False)
+def story_of_a_ticket(seed: int = 0) -> StoryBuilder:
+    story = StoryBuilder(["TicketAPI"], random.Random(seed), length=2, crowded=False)
     story.world("TicketAPI", ticket_queue=[], ticket_counter=417, current_user=None)
     story.say(OPEN, title="Old Oak", priority=3)
     story.log_in("ticket_login", "ada", "oak12")
@@ -47,7 +47,7 @@ def names(calls: object) -> list[str]:
 
 
 def test_the_value_that_was_left_out_comes_with_the_next_message():
-    shape = shape_story(story_of_a_ticket(), Category.MISS_PARAM, Split.TRAIN, random.Random(0))
+    shape = shape_story(story_of_a_ticket(), Category.MISS_PARAM, Split.TRAIN)
     assert shape is not None
     vague, supplied, closed = shape.turns
     assert "Open a ticket, priority 3." in vague.message
@@ -61,7 +61,7 @@ def test_the_value_that_was_left_out_comes_with_the_next_message():
 
 def test_a_withheld_tool_comes_with_an_empty_message_after_it_was_missed():
     for seed in range(20):
-        shape = shape_story(story_of_a_ticket(), Category.MISS_FUNC, Split.TRAIN, random.Random(seed))
+        shape = shape_story(story_of_a_ticket(seed), Category.MISS_FUNC, Split.TRAIN)
         assert shape is not None
         (handed_over,) = [index for index, turn in enumerate(shape.turns) if turn.new_tools]
         asked, given = shape.turns[handed_over - 1 : handed_over + 1]
@@ -102,7 +102,7 @@ def test_a_tale_with_nothing_to_withhold_has_no_shape():
     story.world("TicketAPI", ticket_queue=[], ticket_counter=417, current_user="ada")
     story.say(Phrase(train=("Who is in?",), val=("v",), test=("t",)))
     story.call("ticket_get_login_status")
-    assert shape_story(story, Category.MISS_PARAM, Split.TRAIN, random.Random(0)) is None
+    assert shape_story(story, Category.MISS_PARAM, Split.TRAIN) is None
 
 
 def test_a_call_of_a_storyline_that_fails_is_an_error_of_ours():

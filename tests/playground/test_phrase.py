@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from readable import expansions
 
 from envtune.errors import UserError
 from envtune.playground import phrase
-from envtune.playground.phrase import Wording, expansions, quoted, read_phrases, said
+from envtune.playground.phrase import Wording, quoted, read_phrases, said
 from envtune.task import Split
 
 FOLDER = Path(phrase.__file__).parent / "phrases"

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from readable import unreadable_values
 
 from envtune.bfcl.category import Category
 from envtune.bfcl.scenario import Scenario
-from envtune.playground.readable_values import stands_in, unreadable_values
+from envtune.playground.phrase import stands_in
 from envtune.playground.story_builder import all_documents
 from envtune.task import Task, ToolCall, UserTurn, leaves
 

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 
 import pytest
 from playground.conftest import naive_calls, play
+from readable import unreadable_values
 
 from envtune.bfcl.category import Category
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
@@ -25,7 +26,7 @@ from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
-from envtune.playground.readable_values import stands_in, unreadable_values
+from envtune.playground.phrase import stands_in
 from envtune.playground.source import Story
 from envtune.playground.storylines import STORYLINES
 from envtune.task import Split, leaves

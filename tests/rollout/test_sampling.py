@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from envtune.rollout.hf.sampling import NonFiniteLogits, Sampling, choose, inverse_cdf, nucleus
+from envtune.rollout.hf.sampling import NonFiniteLogits, Sampling, inverse_cdf, nucleus
 
 
 def test_uniform_numbers_are_mapped_by_the_inverse_distribution_function():
@@ -33,24 +33,24 @@ def test_the_nucleus_is_the_smallest_set_that_reaches_top_p(top_p, kept):
 def test_recorded_log_probs_are_of_the_whole_vocabulary_at_the_temperature():
     # At temperature 2 the odds 9 : 1 become 3 : 1. The nucleus leaves one token; its log-prob stays ln 0.75.
     logits = torch.tensor([[math.log(9.0), 0.0]])
-    ids, logprobs = choose(logits, torch.tensor([0.9]), temperature=2.0, top_p=0.5)
-    assert ids.tolist() == [0]
-    assert logprobs.item() == pytest.approx(math.log(0.75), rel=1e-6)
+    ids, logprobs = Sampling(2.0, 0.5, greedy=False).choose(logits, [0.9])
+    assert ids == [0]
+    assert logprobs == pytest.approx([math.log(0.75)], rel=1e-6)
 
 
 def test_without_noise_the_likeliest_token_is_taken():
-    ids, logprobs = choose(torch.tensor([[0.0, math.log(3.0)]]), None)
-    assert ids.tolist() == [1]
-    assert logprobs.item() == pytest.approx(math.log(0.75), rel=1e-6)
+    ids, logprobs = Sampling(1.0, 1.0, greedy=True).choose(torch.tensor([[0.0, math.log(3.0)]]), [0.0])
+    assert ids == [1]
+    assert logprobs == pytest.approx([math.log(0.75)], rel=1e-6)
 
 
 def test_frequencies_of_many_draws_follow_the_distribution():
     # Pearson's statistic over four tokens has 3 degrees of freedom; it exceeds 16.27 with probability 0.001.
     probabilities = torch.tensor([0.1, 0.2, 0.3, 0.4])
-    uniforms = torch.from_numpy(np.random.default_rng(0).random(4000))
-    ids, _ = choose(probabilities.log().expand(4000, 4), uniforms)
+    noise = np.random.default_rng(0).random(4000).tolist()
+    ids, _ = Sampling(1.0, 1.0, greedy=False).choose(probabilities.log().expand(4000, 4), noise)
     expected = 4000 * probabilities
-    statistic = ((torch.bincount(ids, minlength=4) - expected) ** 2 / expected).sum()
+    statistic = ((torch.bincount(torch.tensor(ids), minlength=4) - expected) ** 2 / expected).sum()
     assert statistic < 16.27
 
 

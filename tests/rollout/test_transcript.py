@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from envtune.rollout.collector import Transcript
 from envtune.rollout.generator import Completion
-from envtune.rollout.transcript import Transcript
 from envtune.trajectory import TokenRecord
 
 

@@ -18,8 +18,8 @@ from toy_world import STYLE
 
 from envtune.chat.template import Template
 from envtune.serving.chat_request import Limits
-from envtune.serving.endpoint import Endpoint, Served, application
-from envtune.serving.gate import Gate
+from envtune.serving.endpoint import Endpoint, Served, chat_application
+from envtune.serving.http import Gate
 from envtune.serving.listening import http_server
 from envtune.serving.upstream import Upstream
 
@@ -80,7 +80,7 @@ def endpoint_of(
     """Return the application of an endpoint in front of ``app``."""
     template, limits = Template(tokenizer, STYLE, max_observation_tokens=200), limits or Limits(64)
     endpoint = Endpoint(Served(MODEL, window, frozenset({END})), template, upstream_of(app), limits)
-    return application(endpoint, MODEL, limits, gate or Gate(8, 8), is_alive, api_key)
+    return chat_application(endpoint, gate or Gate(8, 8), is_alive, api_key)
 
 
 @contextmanager

@@ -14,9 +14,8 @@ from envtune.chat.template import Template
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.serving.conversations import Conversations
-from envtune.serving.messages import Message
+from envtune.serving.messages import Message, read_reply
 from envtune.serving.refusal import Refusal
-from envtune.serving.reply import read_reply
 from envtune.task import Task, ToolCall, UserTurn
 from envtune.trajectory import Trajectory
 

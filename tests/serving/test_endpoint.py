@@ -16,7 +16,7 @@ from toy_world import ANSWER, LS, STYLE
 from envtune.chat.template import Template
 from envtune.serving.chat_request import Limits
 from envtune.serving.documents import read_tools
-from envtune.serving.gate import Gate
+from envtune.serving.http import Gate
 
 CHAT = "/v1/chat/completions"
 JSON = {"content-type": "application/json"}

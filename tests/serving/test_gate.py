@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from envtune.serving.gate import Gate
+from envtune.serving.http import Gate
 from envtune.serving.refusal import Refusal
 
 

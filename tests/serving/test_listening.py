@@ -14,7 +14,7 @@ import pytest
 from stand_ins import HELLO, MODEL, ScriptedServer, endpoint_of, listening
 from toy_world import ANSWER
 
-from envtune.serving.gate import Gate
+from envtune.serving.http import Gate
 
 CHAT = "/v1/chat/completions"
 BODY = json.dumps({"model": MODEL, "messages": HELLO}).encode()

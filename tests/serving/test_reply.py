@@ -4,8 +4,7 @@ import json
 
 from toy_world import ANSWER, MKDIR
 
-from envtune.serving.messages import Message
-from envtune.serving.reply import chat_completion, read_reply
+from envtune.serving.messages import Message, chat_completion, read_reply
 from envtune.task import ToolCall
 
 

@@ -15,7 +15,7 @@ from envtune.rollout.generator import Completion, Request
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.rollout.hf.running_batch import RunningBatch
 from envtune.rollout.hf.sampling import Sampling
-from envtune.serving.completion_server import Model, application
+from envtune.serving.completion_server import Model, completion_application
 from envtune.serving.refusal import Refusal
 from envtune.serving.sampler import Sampler
 from envtune.serving.upstream import CompletionRequest
@@ -67,7 +67,7 @@ def test_an_unsupported_model_is_refused() -> None:
 
 def test_the_server_is_compatible_with_the_client_of_the_chat_endpoint() -> None:
     async def ask() -> tuple[int | None, tuple[int, ...], bool]:
-        upstream = upstream_of(application(MODEL, Sampler(toy_model(), 4, 4096)))
+        upstream = upstream_of(completion_application(MODEL, Sampler(toy_model(), 4, 4096)))
         window = await upstream.connect()
         sampled = await upstream.complete(CompletionRequest((3, 4, 5, 6, 7), 6, 0.0, 1.0, None, (9,)))
         with pytest.raises(Refusal, match="must fit the window of 100"):
@@ -96,7 +96,7 @@ def test_the_server_is_compatible_with_the_client_of_the_chat_endpoint() -> None
     ],
 )
 def test_an_invalid_request_is_refused(change: dict[str, Any], status: int) -> None:
-    client = TestClient(application(MODEL, Sampler(toy_model(), 4, 4096), "key"))
+    client = TestClient(completion_application(MODEL, Sampler(toy_model(), 4, 4096), "key"))
     assert client.post("/v1/completions", json=BODY).status_code == 401
     headers = {"authorization": "Bearer key"}
     assert client.post("/v1/completions", json=BODY, headers=headers).status_code == 200

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from lightning import Fabric
-from transformers import CONFIG_MAPPING, AutoTokenizer
+from transformers import CONFIG_MAPPING, AutoTokenizer, LlamaConfig
 
 from envtune.chat.template import Template
 from tools.tiny_model import build as recipe
@@ -43,24 +44,29 @@ def test_only_the_agents_tokens_are_learned(learned_tokenizer):
 
 
 def test_a_stopped_build_goes_on_behind_the_last_phase_and_gives_the_same_weights(bfcl_tasks, tmp_path, monkeypatch):
+    # One phase of each kind: exercises only, user messages, whole dialogues. Each takes several updates.
+    kinds = [next(phase for phase in recipe.PHASES if phase.mixture is it) for it in (None, recipe.MESSAGES)]
+    kinds.append(recipe.PHASES[-1])
+    phases = [replace(phase, tokens=1_000, batch_tokens=512) for phase in kinds]
+    sizes = {"hidden_size": 96, "intermediate_size": 64, "num_hidden_layers": 2}
+    monkeypatch.setattr(recipe, "LlamaConfig", lambda **settings: LlamaConfig(**settings | sizes))
     monkeypatch.setattr(recipe, "TOKENIZER_TASKS", 10)
-    monkeypatch.setattr(recipe, "DIALOGUES_SORTED_AT_ONCE", 8)
+    monkeypatch.setattr(recipe, "DIALOGUES_SORTED_AT_ONCE", 4)
+    monkeypatch.setattr(recipe, "PHASES", phases)
 
     def built(work: Path) -> recipe.Build:
         torch.manual_seed(0)
         fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
-        return recipe.Build(bfcl_tasks, 0, 0.0004, work, fabric)
+        made = recipe.Build(bfcl_tasks, 0, 1.0, work, fabric)
+        made.run()
+        return made
 
     whole = built(tmp_path / "whole")
-    whole.run()
-    stopped = built(tmp_path / "stopped")
-    monkeypatch.setattr(recipe, "PHASES", recipe.PHASES[:3])
-    stopped.run()
-    monkeypatch.undo()
-    monkeypatch.setattr(recipe, "DIALOGUES_SORTED_AT_ONCE", 8)
+    with monkeypatch.context() as stopping:
+        stopping.setattr(recipe, "PHASES", phases[:2])
+        stopped = built(tmp_path / "stopped")
     again = built(tmp_path / "stopped")
-    again.run()
-    assert again.updates == whole.updates > stopped.updates
+    assert again.updates == whole.updates > stopped.updates > 2
     for name, weights in whole.model.state_dict().items():
         assert torch.equal(weights, again.model.state_dict()[name]), name
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -170,3 +171,39 @@ def test_success_is_told_raw_and_without_the_listed_tasks(tmp_path: Path) -> Non
     command = [sys.executable, "tools/score.py", str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "success: raw 33.3% of 3 records, audited 50.0% of 2 records\n"
+
+
+def test_recorded_calls_of_an_own_environment_are_scored(tmp_path: Path):
+    (tmp_path / "desk.py").write_text(
+        '''
+from envtune.environment import PythonEnvironment, Task, UserTurn, call
+
+
+class Desk:
+    def __init__(self) -> None:
+        self.stamped = 0
+
+    def stamp(self, times: int) -> str:
+        "Stamp.\\n\\nArgs:\\n    times: How often."
+        self.stamped += times
+        return "stamped"
+
+
+environment = PythonEnvironment(Desk)
+
+
+def tasks(split):
+    turns = (UserTurn("Twice.", (call("stamp", times=2),)), UserTurn("Thanks."))
+    return [Task(f"{split}_0", "base", {}, turns)] if split != "test" else []
+'''
+    )
+    records = [_record([["stamp(2)"], []], "val_0"), _record([["stamp(times=3)"], ["stamp(1)"]], "train_0")]
+    (tmp_path / "in.jsonl").write_text("".join(record + "\n" for record in records))
+    command = [sys.executable, str(ROOT / "tools/score.py"), "in.jsonl", "out.jsonl", "--module", "desk"]
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "success: raw 50.0% of 2 records, audited 50.0% of 2 records\n", done.stderr
+    verdicts = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [[turn["passed"] for turn in verdict["turns"]] for verdict in verdicts] == [[True, True], [False, False]]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tools.tiny_model import initialization as tiny_initialization
+from tools.tiny_model import attention as tiny_initialization
 
 
 @pytest.fixture(scope="module")

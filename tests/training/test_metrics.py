@@ -115,7 +115,7 @@ def test_a_batch_without_spread_is_told_by_its_rewards():
 
 
 def test_what_happened_in_episodes():
-    samples = trajectory_samples([PERFECT, HALF, FAILED], TOOLBOX_OF)
+    samples = trajectory_samples([PERFECT, HALF, FAILED], TOOLBOX_OF.get)
     assert samples["success"] == [1, 0, 0]
     assert samples["progress/turns_correct"] == [2, 1, 0]
     assert samples["progress/share"] == [1, 0.5, 0]
@@ -133,7 +133,7 @@ def test_a_completion_is_one_run_of_sampled_tokens():
     assert first.tokens is not None
     assert completion_lengths(first.tokens) == [2, 4]
     aggregates = Aggregates(MINIMA, MAXIMA)
-    aggregates.add(trajectory_samples([first, second], TOOLBOX_OF))
+    aggregates.add(trajectory_samples([first, second], TOOLBOX_OF.get))
     values = aggregates.pop()
     assert [values[f"completions/{kind}_length"] for kind in ("mean", "min", "max")] == [pytest.approx(7 / 3), 1, 4]
 
@@ -143,7 +143,7 @@ def test_failures_are_counted_over_calls_and_by_toolbox():
         [calls(result("ls"), result("ls", ok=False), result("add")), calls(result("fly", ok=False)), ANSWER],
         passed=[True],
     )
-    samples = trajectory_samples([played], TOOLBOX_OF)
+    samples = trajectory_samples([played], TOOLBOX_OF.get)
     assert samples["tools/call_frequency"] == [4]
     assert samples["tools/failure_frequency"] == [0, 1, 0, 1]
     assert samples["tools/GorillaFileSystem/failure"] == [0, 1]
@@ -158,7 +158,7 @@ def test_a_hint_helped_if_the_tools_next_attempt_succeeds_and_not_if_there_is_no
         [calls(result("add", ok=False), result("ls")), calls(hinted), ANSWER],
         passed=[False, True],
     )
-    samples = trajectory_samples([played], TOOLBOX_OF)
+    samples = trajectory_samples([played], TOOLBOX_OF.get)
     # Four failures, three of them hinted: the first is followed by a failure, the second by a success, the third by
     # nothing.
     assert samples["env/hint_rate"] == [1, 1, 0, 1]
@@ -192,7 +192,7 @@ def test_where_the_time_of_an_update_went():
         fed_tokens=30,
     )
     phases = {"policy": 0.5, "reference": 0.25, "backward": 1.0, "wait": 1.5, "update": 2.0}
-    values = {n: v for n, (v,) in performance_samples(batch, phases, sync_seconds=0.5, other_seconds=3.0).items()}
+    values = {n: v for n, (v,) in performance_samples(batch, phases, sync=0.5, other=3.0).items()}
     seconds = {name.removeprefix("time/"): value for name, value in values.items() if name.startswith("time/")}
     assert seconds == {
         "sync": 0.5,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import envtune
 from envtune.chat.pieces import Pieces
 from envtune.errors import UserError
 from envtune.training.run_folder import run_record
@@ -56,7 +57,23 @@ def test_the_commit_is_what_git_describes(
     write_run_record(str(tmp_path), {}, [])
     assert written(tmp_path)["commit"] == commit
     # Of the code that runs, not of the folder that the user stands in.
-    assert asked == [("git", Path(run_record.__file__).parent)]
+    assert asked == [("git", Path(envtune.__file__).parents[1])]
+
+
+def test_an_installed_wheel_has_no_commit_even_inside_the_checkout_of_another_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    monkeypatch.setattr(envtune, "__file__", str(tmp_path / "site-packages/envtune/__init__.py"))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("git is not asked"))
+    write_run_record(str(tmp_path), {}, [])
+    assert written(tmp_path)["commit"] is None
+
+
+def test_a_package_that_is_not_installed_has_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(run_record, "PACKAGES", ("envtune", "bfcl-evil"))
+    write_run_record(str(tmp_path), {}, [])
+    assert written(tmp_path)["packages"] == {"envtune": version("envtune"), "bfcl-evil": None}
 
 
 def test_a_resume_is_added_to_the_record_with_a_warning_about_differences(

@@ -11,6 +11,6 @@
     python -m tools.bench.update        # padded rows, packed rows and shared prompts
 
 Modules that the programs import: `measuring` (options, rounds, clocks, memory, JSON), `random_update` (updates of
-random models on random ids), `operations` (floating-point operations of a batch), `fixed_length` (a generator whose
-completions all have the maximal length).
+random models on random ids, and their floating-point operations), `fixed_length` (a generator whose completions all
+have the maximal length).
 """

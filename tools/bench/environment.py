@@ -58,10 +58,8 @@ def main() -> None:
         episodes=(0, "then play this many and report resident memory"),
     ).parse_args()
     entries = package_entries()
-    figures: dict[str, Any] = {
-        "rounds": options.rounds,
-        "milliseconds_an_episode": {category: compare(category, options.rounds, entries) for category in CATEGORIES},
-    }
+    times = {category: compare(category, options.rounds, entries) for category in CATEGORIES}
+    figures: dict[str, Any] = {"rounds": options.rounds, "milliseconds_an_episode": times}
     if options.episodes:
         figures["resident_mib"] = memory(options.episodes)
     print_figures(figures)

@@ -16,9 +16,9 @@ count. Seconds are medians of the updates after the first; `rest` is loss, clipp
 
 from __future__ import annotations
 
+import argparse
 import sys
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -31,8 +31,7 @@ from envtune.grpo.batch import TrainBatch
 from envtune.program import run_program
 from envtune.training.model.policy import Policy
 from tools.bench.measuring import at_least, command_line, in_a_process, medians, print_figures, require, timed
-from tools.bench.operations import update_operations
-from tools.bench.random_update import SHAPES, BatchSize, random_model, random_rollout, run_updates
+from tools.bench.random_update import SHAPES, BatchSize, random_model, random_rollout, run_updates, update_operations
 
 ATTENTIONS = {
     # PyTorch chooses the kernel.
@@ -49,48 +48,33 @@ LORA_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 MATRIX_SIZE = {"cuda": 8192, "cpu": 1024}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The choices of one run."""
-
-    shape: str
-    work: BatchSize
-    max_tokens: int
-    updates: int
-    attention: str
-    compiled: str
-    checkpointing: bool
-    lora_rank: int
-    """Rank of the adapters; 0 trains all weights."""
-    device: str
-
-
 def main() -> None:
     """Print the figures of each shape."""
-    every = _settings()
-    if any(settings.lora_rank for settings in every):
+    every = _options()
+    if any(options.lora_rank for options in every):
         require("peft", "low-rank adapters need the package peft: pip install peft, or use --lora-rank 0")
     rows = []
-    for settings in every:
-        print(f"{settings.shape} on {settings.device}", file=sys.stderr)
-        rows.append(in_a_process(measure, settings))
+    for options in every:
+        print(f"{options.shape} on {options.device}", file=sys.stderr)
+        rows.append(in_a_process(measure, options))
     device = torch.cuda.get_device_name() if every[0].device == "cuda" else "cpu"
     print_figures({"date": str(date.today()), "device": device, "torch": torch.__version__, "runs": rows})
 
 
-def measure(settings: Settings) -> dict[str, Any]:
-    """Run the updates of one shape and return its figures."""
-    shape = SHAPES[settings.shape]
-    rate = matrix_rate(settings.device)
-    policy = _policy(settings)
-    rollout = random_rollout(settings.work, shape.vocabulary)
-    kernel = ATTENTIONS[settings.attention]
-    accelerator, precision = ("gpu", "bf16-mixed") if settings.device == "cuda" else ("cpu", "32-true")
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the updates of one shape, ``options.shape``, and return its figures."""
+    shape = SHAPES[options.shape]
+    rate = matrix_rate(options.device)
+    policy = _policy(options)
+    size = BatchSize(options.tasks, options.group_size, options.prompt, tuple(options.response))
+    rollout = random_rollout(size, shape.vocab_size)
+    kernel = ATTENTIONS[options.attention]
+    on = {"accelerator": "gpu", "precision": "bf16-mixed"} if options.device == "cuda" else {}
     with sdpa_kernel(kernel) if kernel is not None else nullcontext():
-        updates = run_updates(policy, rollout, settings.updates + 1, settings.max_tokens, accelerator, precision)
-    operations = update_operations(shape, rollout.tensors, frozen=bool(settings.lora_rank))
+        updates = run_updates(policy, rollout, options.updates + 1, options.max_tokens, **on)
+    operations = update_operations(shape, rollout.tensors, frozen=bool(options.lora_rank))
     return {
-        "settings": asdict(settings),
+        "settings": vars(options),
         "parameters": sum(parameter.numel() for parameter in policy.parameters()),
         "trained_parameters": sum(p.numel() for p in policy.parameters() if p.requires_grad),
         "matrix_tflops": round(rate / 1e12, 3),
@@ -109,11 +93,8 @@ def figures(updates: list[dict[str, float]], batch: TrainBatch, operations: floa
     """
     median = medians(updates, digits=9)
     seconds = median["time/update"]
-    phases = {
-        "reference": median["time/reference"],
-        "policy": median["time/logprob"] - median["time/reference"],
-        "backward": median["time/backward"],
-    }
+    reference, backward = median["time/reference"], median["time/backward"]
+    phases = {"reference": reference, "policy": median["time/logprob"] - reference, "backward": backward}
     phases["rest"] = seconds - sum(phases.values())
     return {
         "seconds_per_update": round(seconds, 4),
@@ -134,29 +115,30 @@ def matrix_rate(device: str, repeats: int = 10) -> float:
     return 2.0 * size**3 / min(timed(lambda: left @ right, device)[1] for _ in range(repeats))
 
 
-def _policy(settings: Settings) -> Policy:
-    dtype = torch.bfloat16 if settings.lora_rank else torch.float32
-    model = random_model(SHAPES[settings.shape], settings.device, dtype, settings.checkpointing)
-    if settings.lora_rank:
+def _policy(options: argparse.Namespace) -> Policy:
+    dtype = torch.bfloat16 if options.lora_rank else torch.float32
+    model = random_model(SHAPES[options.shape], options.device, dtype, not options.no_checkpointing)
+    if options.lora_rank:
         from peft import LoraConfig, inject_adapter_in_model
 
-        inject_adapter_in_model(LoraConfig(r=settings.lora_rank, target_modules=LORA_LAYERS), model)
+        inject_adapter_in_model(LoraConfig(r=options.lora_rank, target_modules=LORA_LAYERS), model)
         # Small steps would be lost in bfloat16.
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
-        if settings.checkpointing:
+        if not options.no_checkpointing:
             # Checkpointing needs an input that requires gradients, and the frozen embedding yields none.
             model.enable_input_require_grads()
     policy = Policy(model)
-    if settings.compiled != "nothing":
+    if options.compile != "nothing":
         for part in (policy.model, policy.reference):
             for layer in part.get_decoder().layers:
-                (layer if settings.compiled == "layer" else layer.mlp).compile(dynamic=True)
+                (layer if options.compile == "layer" else layer.mlp).compile(dynamic=True)
     return policy
 
 
-def _settings() -> list[Settings]:
+def _options() -> list[argparse.Namespace]:
+    """Return the options of each shape."""
     parser = command_line(
         __doc__,
         tasks=(2, "groups, each with a prompt of its own"),
@@ -172,21 +154,12 @@ def _settings() -> list[Settings]:
     parser.add_argument("--no-checkpointing", action="store_true", help="keep all activations for the backward pass")
     parser.add_argument("--lora-rank", type=at_least(0), help="0 trains all weights; default 16 for 7B, 0 for others")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda" if torch.cuda.is_available() else "cpu")
-    options = parser.parse_args()
-    return [
-        Settings(
-            shape,
-            BatchSize(options.tasks, options.group_size, options.prompt, tuple(options.response)),
-            options.max_tokens,
-            options.updates,
-            options.attention,
-            options.compile,
-            not options.no_checkpointing,
-            LORA_RANKS.get(shape, 0) if options.lora_rank is None else options.lora_rank,
-            options.device,
-        )
-        for shape in options.shape
-    ]
+    given = vars(parser.parse_args())
+    every = [argparse.Namespace(**given | {"shape": shape}) for shape in given["shape"]]
+    for options in every:
+        if options.lora_rank is None:
+            options.lora_rank = LORA_RANKS.get(options.shape, 0)
+    return every
 
 
 if __name__ == "__main__":

@@ -40,14 +40,13 @@ from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split, Task, UserTurn
 from envtune.training.model.policy import Policy
 from envtune.training.reporting.library_logging import silence_libraries
+from tools.bench import random_update
 from tools.bench.fixed_length import FixedLength
 from tools.bench.measuring import at_least, command_line, print_figures, require, timed
-from tools.bench.operations import forward_operations, update_operations
 from tools.bench.peer.work import tiny_template
-from tools.bench.random_update import Shape, random_model, rollout_of, run_updates
 
 # About the embedded model's widths, the size of its vocabulary, and half of its layers.
-SHAPE = Shape(192, 448, 2, 6, 2, 4096)
+SHAPE = random_update.Shape(192, 448, 2, 6, 2, 4096)
 # conf/grpo/default.yaml: a prompt longer than a micro-batch would be computed for every row.
 MAX_TOKENS = 65536
 # One token, in the embedded model's tokenizer.
@@ -111,7 +110,7 @@ def measure(point: Point, rounds: int) -> dict[str, Any]:
     """Return seconds, tokens and operations of one group's rollout and of the update on it."""
     template = tiny_template(AnsweringTemplate)
     task = task_of(point, template)
-    model = random_model(SHAPE, "cpu")
+    model = random_update.random_model(SHAPE, "cpu")
     generator = FixedLength()
     generator.update_weights(model, 0)
     collector = Collector(
@@ -132,16 +131,16 @@ def measure(point: Point, rounds: int) -> dict[str, Any]:
         group, taken = timed(partial(collector.play, requests))
         seconds.append(taken)
         fed = generator.fed_tokens - fed
-    rollout = rollout_of([group])
-    updates = run_updates(Policy(model), rollout, rounds, MAX_TOKENS)
+    rollout = random_update.rollout_of([group])
+    updates = random_update.run_updates(Policy(model), rollout, rounds, MAX_TOKENS)
     return {
         "tokens": int(rollout.tensors.lengths.sum()),
         "different_tokens": rollout.tensors.unique_tokens,
         "fed_tokens": fed,
         "rollout_seconds": round(min(seconds), 4),
-        "rollout_operations": forward_operations(SHAPE, rollout.tensors),
+        "rollout_operations": random_update.forward_operations(SHAPE, rollout.tensors),
         "update_seconds": round(min(update["time/update"] for update in updates), 4),
-        "update_operations": update_operations(SHAPE, rollout.tensors),
+        "update_operations": random_update.update_operations(SHAPE, rollout.tensors),
     }
 
 
@@ -164,10 +163,11 @@ def plot(grown: Mapping[str, Any], path: Path) -> None:
     figure = Figure(figsize=(4 * len(grown), 3.6), layout="constrained")
     axes = figure.subplots(1, len(grown), sharey=True, squeeze=False)[0]
     for ax, (axis, growth) in zip(axes, grown.items(), strict=True):
-        sizes = [point[axis] for point in growth["points"]]
+        points = growth["points"]
+        sizes = [point[axis] for point in points]
         for part, color in (("rollout", "tab:blue"), ("update", "tab:orange")):
             seconds, operations = (
-                np.array([point[f"{part}_{kind}"] for point in growth["points"]]) for kind in ("seconds", "operations")
+                np.array([p[f"{part}_{kind}"] for p in points]) for kind in ("seconds", "operations")
             )
             fitted = growth["exponents"][f"{part}_seconds"]
             ax.loglog(sizes, seconds, "o-", color=color, label=f"{part}, exponent {fitted}")
@@ -184,9 +184,7 @@ def plot(grown: Mapping[str, Any], path: Path) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = command_line(
-        __doc__, completion=(32, "tokens of a completion and of a later message"), rounds=2, threads=2
-    )
+    parser = command_line(__doc__, completion=(32, "tokens of a completion or later message"), rounds=2, threads=2)
     parser.add_argument("--axes", nargs="+", choices=TITLES, default=list(TITLES), help="what grows")
     parser.add_argument("--turns", type=at_least(1), nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--group-sizes", type=at_least(2), nargs="+", default=[4, 8, 16, 32])

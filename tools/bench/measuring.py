@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import resource
 import statistics
 import sys
 import time
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,13 +21,9 @@ ROOT = Path(__file__).parents[2]
 """The repository root, in which programs that a benchmark starts run."""
 
 
-def command_line(
-    description: str | None, add_help: bool = True, **numbers: int | tuple[int, str]
-) -> argparse.ArgumentParser:
+def command_line(description: str | None, add_help: bool = True, **numbers: int | tuple[int, str]) -> ArgumentParser:
     """Return a parser with an option for each of ``numbers``, integers: the default, or the default and the help."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=add_help
-    )
+    parser = ArgumentParser(description=description, formatter_class=RawDescriptionHelpFormatter, add_help=add_help)
     for name, number in numbers.items():
         default, text = number if isinstance(number, tuple) else (number, None)
         # A default of 0 stands for nothing: 0 is allowed there.
@@ -41,7 +37,7 @@ def at_least(least: int) -> Callable[[str], int]:
 
     def integer(text: str) -> int:
         if (value := int(text)) < least:
-            raise argparse.ArgumentTypeError(f"{value} must be {least} or more")
+            raise ArgumentTypeError(f"{value} must be {least} or more")
         return value
 
     return integer

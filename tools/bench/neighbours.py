@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from envtune.program import run_program
+from envtune.report_text import table as empty_table
 from tools.bench.measuring import ROOT, alternate, command_line, timed
 
 RUN = ("debug=fast", "data=playground", "trainer=cpu")
@@ -58,7 +59,10 @@ class Timed:
 
 def main() -> None:
     """Time all ways and print the table, or run as a neighbour."""
-    options = _options()
+    parser = command_line(__doc__, neighbours=(2, "busy programs"), rounds=3)
+    parser.add_argument("ways", nargs="*", metavar="NAME=VALUE", help="a variable that OpenMP reads, to time too")
+    parser.add_argument("--neighbour", type=int, metavar="PID", help=argparse.SUPPRESS)
+    options = parser.parse_intermixed_args()
     if options.neighbour:
         train_beside(options.neighbour)
         return
@@ -94,9 +98,8 @@ def timed_run(way: str, beside: int) -> Timed:
 
 def table(runs: Sequence[Timed]) -> Table:
     """Return a table of medians by way, with their ratios to torch's own way and to the run alone."""
-    shown = Table(title=f"{' '.join(RUN)}, {os.cpu_count()} cores, medians")
-    for name in ("way", "alone, s", "of torch's own", "beside, s", "of alone", "processor, s", "load before"):
-        shown.add_column(name, justify="left" if name == "way" else "right")
+    columns = ("alone, s", "of torch's own", "beside, s", "of alone", "processor, s", "load before")
+    shown = empty_table(f"{' '.join(RUN)}, {os.cpu_count()} cores, medians", ["way"], columns)
     # Torch's own way is the first of all runs.
     alone_of: dict[str, float] = {}
     for way in dict.fromkeys(run.way for run in runs):
@@ -163,13 +166,6 @@ def _processor_time() -> float:
     """Return the processor seconds of all child processes that have ended; the neighbours are still running."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _options() -> argparse.Namespace:
-    parser = command_line(__doc__, neighbours=(2, "busy programs"), rounds=3)
-    parser.add_argument("ways", nargs="*", metavar="NAME=VALUE", help="a variable that OpenMP reads, to time too")
-    parser.add_argument("--neighbour", type=int, metavar="PID", help=argparse.SUPPRESS)
-    return parser.parse_intermixed_args()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Updates of a model of random weights on batches of random ids, for `gpu`, `growth` and `update`.
+"""Updates of a model of random weights on batches of random ids, and their operations, for `gpu`, `growth`, `update`.
 
 Weights and ids are random; everything else is the code of training: batches, policy and reference, loss, optimiser
-step, and the clock that names the phases.
+step, and the clock that names the phases. Operations are floating-point operations; a multiply-add counts as two.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ import random
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-import lightning
 import torch
+from lightning import Callback, LightningDataModule, Trainer
 from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen2Config
 
 from envtune.grpo.batch import TrainBatch
+from envtune.grpo.packing import pack
 from envtune.grpo.settings import GRPOSettings
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.training.datamodule import RolloutLoader
@@ -34,15 +35,15 @@ OPTIMIZER = partial(torch.optim.AdamW, lr=1e-6, betas=(0.9, 0.999), weight_decay
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Size of a Qwen2 model."""
+    """Size of a Qwen2 model, by the names of its config."""
 
-    hidden: int
-    intermediate: int
-    layers: int
-    heads: int
-    key_heads: int
-    vocabulary: int
-    tied: bool = True
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    vocab_size: int
+    tie_word_embeddings: bool = True
     """Whether the output head shares the weights of the embedding."""
 
 
@@ -50,7 +51,7 @@ SHAPES: Mapping[str, Shape] = {
     "tiny": Shape(64, 128, 2, 4, 2, 512),
     "0.5B": Shape(896, 4864, 24, 14, 2, 151936),
     "1.5B": Shape(1536, 8960, 28, 12, 2, 151936),
-    "7B": Shape(3584, 18944, 28, 28, 4, 152064, tied=False),
+    "7B": Shape(3584, 18944, 28, 28, 4, 152064, tie_word_embeddings=False),
 }
 
 
@@ -71,14 +72,8 @@ def random_model(
     """Return a model with weights drawn from a fixed seed."""
     torch.manual_seed(0)
     config = Qwen2Config(
-        vocab_size=shape.vocabulary,
-        hidden_size=shape.hidden,
-        intermediate_size=shape.intermediate,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.key_heads,
+        **asdict(shape),
         max_position_embeddings=65536,
-        tie_word_embeddings=shape.tied,
         bos_token_id=None,
         eos_token_id=None,
         pad_token_id=None,
@@ -111,12 +106,8 @@ def random_rollout(size: BatchSize, vocabulary: int) -> RolloutBatch:
 
 def rollout_of(groups: Sequence[Sequence[Trajectory]]) -> RolloutBatch:
     """Return groups of trajectories as a batch to train on; the rewards of a group are 0, 1, 2, …"""
-    rewarded = tuple(
-        RewardedGroup(
-            tuple(group), tuple(RewardBreakdown((RewardPart("number", float(n)),)) for n in range(len(group)))
-        )
-        for group in groups
-    )
+    numbers = [RewardBreakdown((RewardPart("number", float(n)),)) for n in range(max(map(len, groups)))]
+    rewarded = tuple(RewardedGroup(tuple(group), tuple(numbers[: len(group)])) for group in groups)
     trajectories = [trajectory for group in groups for trajectory in group]
     tensors = TrainBatch.from_trajectories(trajectories, reward_matrix(rewarded), pad_id=0, temperature=1.0)
     # Metrics of the rollout divide by its seconds and are not read here: 1 s stands for them.
@@ -124,12 +115,7 @@ def rollout_of(groups: Sequence[Sequence[Trajectory]]) -> RolloutBatch:
 
 
 def run_updates(
-    policy: Policy,
-    rollout: RolloutBatch,
-    updates: int,
-    max_tokens: int,
-    accelerator: str = "cpu",
-    precision: Any = "32-true",
+    policy: Policy, rollout: RolloutBatch, updates: int, max_tokens: int, **on: Any
 ) -> list[dict[str, float]]:
     """Update ``policy`` repeatedly on one rollout and return the metrics of each update (docs/metrics.md).
 
@@ -138,31 +124,25 @@ def run_updates(
         rollout: the batch of every update.
         updates: the number of updates; the first one warms up.
         max_tokens: `grpo.max_tokens_per_batch`, different tokens of a micro-batch.
-        accelerator: as the Trainer names it.
-        precision: as the Trainer names it.
+        **on: accelerator and precision, as in `fit`.
     """
     logged = _Logged()
     module = GRPOModule(policy, GRPOSettings(max_tokens_per_batch=max_tokens), OPTIMIZER)
-    fit(module, _Repeated(rollout, updates), updates, [logged], accelerator, precision)
+    fit(module, _Repeated(rollout, updates), updates, [logged], **on)
     return logged.updates
 
 
-def fit(
-    module: GRPOModule,
-    data: lightning.LightningDataModule,
-    updates: int,
-    callbacks: list[lightning.Callback],
-    accelerator: str = "cpu",
-    precision: Any = "32-true",
-) -> None:
-    """Train for ``updates`` updates without validation, checkpoints, log files or progress bar."""
+def fit(module: GRPOModule, data: LightningDataModule, updates: int, callbacks: list[Callback], **on: Any) -> None:
+    """Train for ``updates`` updates without validation, checkpoints, log files or progress bar.
+
+    ``on`` are the Trainer's accelerator and precision, by default the CPU and float32.
+    """
     silence_libraries()
     warnings.filterwarnings("ignore", module="lightning")
     with tempfile.TemporaryDirectory() as folder:
-        trainer = lightning.Trainer(
-            accelerator=accelerator,
+        trainer = Trainer(
+            **{"accelerator": "cpu", "precision": "32-true", **on},
             devices=1,
-            precision=precision,
             max_steps=updates,
             logger=False,
             callbacks=callbacks,
@@ -175,7 +155,36 @@ def fit(
         trainer.fit(module, data)
 
 
-class _Repeated(lightning.LightningDataModule):
+def forward_operations(shape: Shape, batch: TrainBatch) -> float:
+    """Return the operations of one forward pass, in which a group's prompt is computed once.
+
+    Weights count on all different tokens, attention on all causal pairs, logits on sampled tokens. A rollout that feeds
+    every token once needs as many.
+    """
+    packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.completion_mask)
+    pairs = 0
+    for branch in packed.branches:
+        prompt = branch.prompt.stop - branch.prompt.start
+        pairs += prompt * (prompt + 1) // 2
+        for place in branch.completions:
+            length = place.stop - place.start
+            pairs += length * prompt + length * (length + 1) // 2
+    key_width = shape.hidden_size // shape.num_attention_heads * shape.num_key_value_heads
+    weights = 2 * shape.hidden_size * (shape.hidden_size + key_width) + 3 * shape.hidden_size * shape.intermediate_size
+    layer = 2 * weights * len(packed.ids) + 4 * shape.hidden_size * pairs
+    return float(shape.num_hidden_layers * layer + 2 * shape.hidden_size * shape.vocab_size * len(packed.predictors))
+
+
+def update_operations(shape: Shape, batch: TrainBatch, frozen: bool = False) -> float:
+    """Return the operations of an update: a forward pass of the reference, one of the policy, and its backward pass.
+
+    A backward pass needs twice the operations of a forward pass, or once where the weights are ``frozen`` and only
+    low-rank adapters are trained.
+    """
+    return forward_operations(shape, batch) * (3 if frozen else 4)
+
+
+class _Repeated(LightningDataModule):
     """Yields one batch for every update, as if the policy of that update had sampled it."""
 
     toolbox_of: Mapping[str, str] = {}
@@ -193,9 +202,9 @@ class _Repeated(lightning.LightningDataModule):
         return replace(self._rollout, tensors=replace(tensors, policy_versions=versions))
 
 
-class _Logged(lightning.Callback):
+class _Logged(Callback):
     def __init__(self) -> None:
         self.updates: list[dict[str, float]] = []
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         self.updates.append({name: float(value) for name, value in trainer.callback_metrics.items()})

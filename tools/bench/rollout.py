@@ -31,6 +31,7 @@ from typing import Any
 import envtune.process_start
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForCausalLM, LogitsProcessor, PreTrainedModel
 from typing_extensions import override
 
@@ -93,8 +94,8 @@ class OnlyThese(LogitsProcessor):
     """Allow one token per row at each step: ``tokens`` [row, step], then ``end``."""
 
     def __init__(self, tokens: Sequence[Sequence[int]], end: int, device: torch.device) -> None:
-        length = max(map(len, tokens))
-        self._tokens = torch.tensor([[*row, *[end] * (length - len(row))] for row in tokens], device=device)
+        rows = [torch.tensor(row, device=device) for row in tokens]
+        self._tokens = pad_sequence(rows, batch_first=True, padding_value=end)
         self._step = 0
 
     @override
@@ -131,15 +132,14 @@ class PlainGenerator(Generator):
 
     @torch.no_grad()
     def _step(self, requests: Sequence[Request]) -> list[Completion]:
-        expected = [self._completions[request.seed] for request in requests]
-        longest = max(len(request.ids) for request in requests)
-        padding = [longest - len(request.ids) for request in requests]
-        ids = torch.tensor([[self._pad] * n + list(r.ids) for n, r in zip(padding, requests, strict=True)])
-        mask = torch.tensor([[0] * n + [1] * (longest - n) for n in padding])
+        known = [self._completions[request.seed] for request in requests]
+        prompts = [torch.tensor(request.ids, device=self._model.device) for request in requests]
+        ids = pad_sequence(prompts, batch_first=True, padding_value=self._pad, padding_side="left")
+        mask = pad_sequence([torch.ones_like(row) for row in prompts], batch_first=True, padding_side="left")
         end = requests[0].end_ids[0]
         out = self._model.generate(
-            input_ids=ids.to(self._model.device),
-            attention_mask=mask.to(self._model.device),
+            input_ids=ids,
+            attention_mask=mask,
             do_sample=True,
             temperature=1.0,
             top_k=0,
@@ -147,12 +147,10 @@ class PlainGenerator(Generator):
             max_new_tokens=max(request.max_new_tokens for request in requests),
             eos_token_id=list(requests[0].end_ids),
             pad_token_id=self._pad,
-            logits_processor=[OnlyThese([c.ids for c in expected], end, self._model.device)],
+            logits_processor=[OnlyThese([c.ids for c in known], end, self._model.device)],
         )
-        sampled = out[:, longest:].tolist()
-        return [
-            Completion(tuple(row[: len(c.ids)]), c.logprobs, c.ended) for row, c in zip(sampled, expected, strict=True)
-        ]
+        rows = out[:, ids.shape[1] :].tolist()
+        return [Completion(tuple(row[: len(c.ids)]), c.logprobs, c.ended) for row, c in zip(rows, known, strict=True)]
 
 
 def main() -> int:
@@ -166,9 +164,10 @@ def main() -> int:
     plain = PlainGenerator(model, ours.completions, tokenizer.pad_token_id or 0, options.batch_size)
     template = Template(tokenizer, STYLE, options.max_observation)
     limits = (5, options.max_prompt, options.max_response, options.max_tokens, options.max_episodes)
+    generators: dict[str, Generator] = {"envtune": ours, "generate": plain}
     sides = {
         side: Collector(generator, template, BFCL_ENVIRONMENT, Actionable(), *limits)
-        for side, generator in (("envtune", ours), ("generate", plain))
+        for side, generator in generators.items()
     }
     # Whether a prompt fits is decided before the limit of observations shortens its message.
     requests = _requests(options, Template(tokenizer, STYLE))
@@ -178,6 +177,7 @@ def main() -> int:
     lengths = [len(trajectory.tokens.ids) for trajectory in played[0] if trajectory.tokens]
     figures = {side: [figures for figures, _ in measured] for side, measured in rounds.items()}
     speedups = [b["seconds"] / a["seconds"] for a, b in zip(*figures.values(), strict=True)]
+    each_round = [round(speedup, 2) for speedup in speedups]
     print_figures(
         {
             "settings": vars(options) | {"threads": torch.get_num_threads(), "torch": torch.__version__},
@@ -189,10 +189,7 @@ def main() -> int:
             },
             "goals": GOALS,
             **{side: medians(measured) for side, measured in figures.items()},
-            "speedup": {
-                "median": round(statistics.median(speedups), 2),
-                "of_each_round": [round(speedup, 2) for speedup in speedups],
-            },
+            "speedup": {"median": round(statistics.median(speedups), 2), "of_each_round": each_round},
         }
     )
     return 0 if same else 1
@@ -233,11 +230,8 @@ def _requests(options: argparse.Namespace, template: Template) -> list[EpisodeRe
 
     tasks = [task for task in BFCL(list(CATEGORIES), val_size=1).tasks(Split.TRAIN) if fits(task)]
     chosen = tasks[:: max(1, len(tasks) // options.tasks)][: options.tasks]
-    return [
-        EpisodeRequest(task, options.seed + i * options.group + j)
-        for i, task in enumerate(chosen)
-        for j in range(options.group)
-    ]
+    episodes = (task for task in chosen for _ in range(options.group))
+    return [EpisodeRequest(task, options.seed + number) for number, task in enumerate(episodes)]
 
 
 def _options() -> argparse.Namespace:

@@ -45,6 +45,7 @@ MAX_SECONDS, MAX_BYTES = 1.0, 64 * 1024**2
 TRACED_SHARE = 0.04
 HOSTILE_SHARE = 0.125
 HEAD, SHOWN_ERRORS = 120, 5
+COUNTED = ("responses", "actions", "faults", "results", "ends")
 MIXED = {"ground truth": 30, "mutated": 20, "any calls": 20, "broken protocol": 15, "hostile": 5, "answer": 10}
 HOSTILE = {"hostile": 85, "mutated": 10, "answer": 5}
 # Endings of the refusals in envtune/environment/limits/.
@@ -67,9 +68,7 @@ class Costly:
 class Tally:
     """Outcomes of the responses so far."""
 
-    counts: dict[str, Counter[str]] = field(
-        default_factory=lambda: {name: Counter() for name in ("responses", "actions", "faults", "results", "ends")}
-    )
+    counts: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in COUNTED})
     slowest: Costly = Costly()
     seconds: float = 0.0
     longest: float = 0.0

@@ -40,7 +40,11 @@ MIB = 2**20
 
 def main() -> None:
     """Print the table."""
-    options = _options()
+    parser = argparse.ArgumentParser(description="Estimate the memory of a training run by part and phase.")
+    parser.add_argument("settings", nargs="*", metavar="group=choice", help="settings of train.py")
+    parser.add_argument("--config-dir", action="append", default=[], metavar="DIR", help="configs of your own")
+    parser.add_argument("--gpu-memory", type=float, metavar="GIB", help="memory of the device")
+    options = parser.parse_args()
     silence_libraries()
     capacity = None if options.gpu_memory is None else int(options.gpu_memory * GIB)
     try:
@@ -90,14 +94,6 @@ def table(parts: Sequence[Part], title: str, capacity: int | None) -> Table:
             *(f"{totals[phase] / capacity:.0%}" + (" !" if totals[phase] > capacity else "") for phase in PHASES),
         )
     return shown
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Estimate the memory of a training run by part and phase.")
-    parser.add_argument("settings", nargs="*", metavar="group=choice", help="settings of train.py")
-    parser.add_argument("--config-dir", action="append", default=[], metavar="DIR", help="configs of your own")
-    parser.add_argument("--gpu-memory", type=float, metavar="GIB", help="memory of the device")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -16,26 +16,16 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from envtune.errors import UserError
-from envtune.remote_code import require_trust
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.rollout.hf.prefix_cache import PASS_TOKENS
 from envtune.training.model.lora import add_adapter, add_reference_adapter
 from envtune.training.model.projection import CPU_CHUNK, GPU_CHUNK
-from envtune.training.model.weights import DTYPES
+from envtune.training.model.weights import DTYPES, causal_config
+from tools.memory import simulated
 from tools.memory.sharded import in_dtype, sharded_memory
-from tools.memory.simulated import (
-    MicroBatch,
-    cast_bytes,
-    fullest_micro_batch,
-    layers_memory,
-    optimizer_memory,
-    projection_memory,
-    prompt_pass_memory,
-    without_data,
-)
 
 GIB = 2**30
 
@@ -64,7 +54,7 @@ def estimate(config: DictConfig, capacity: int | None = None) -> list[Part]:
         model = build_model(config.model)
     kept = kept_parts(config, model)
     divided = sharded_parts(config, model) if sharding(config.trainer) > 1 else []
-    with without_data(model):
+    with simulated.without_data(model):
         return [*kept, *divided, *update_parts(config, model), *sampler_parts(config, model, capacity)]
 
 
@@ -76,17 +66,9 @@ def build_model(settings: DictConfig) -> PreTrainedModel:
     """
     if settings.dtype not in DTYPES:
         raise UserError(f"model.dtype={settings.dtype} is unknown; choose one of {', '.join(DTYPES)}")
-    try:
-        config = AutoConfig.from_pretrained(settings.path, trust_remote_code=settings.trust_remote_code)
-        dtype = getattr(config, "dtype", None) if settings.dtype == "auto" else getattr(torch, settings.dtype)
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype or torch.float32)
-    except (OSError, ValueError, KeyError) as error:
-        require_trust(settings.path, error)
-        reason = str(error).strip().split("\n")[0].rstrip(".:")
-        raise UserError(
-            f"model.path={settings.path} has no configuration of a causal language model ({reason}): give a folder "
-            "with its config.json"
-        ) from error
+    config = causal_config(settings.path, settings.trust_remote_code)
+    dtype = getattr(config, "dtype", None) if settings.dtype == "auto" else getattr(torch, settings.dtype)
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype or torch.float32)
     lora = instantiate(settings.lora, _convert_="all")
     if lora.r > 0:
         add_adapter(model, lora)
@@ -104,7 +86,7 @@ def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
     weights = sum(weight.nbytes for weight in (*model.parameters(), *model.buffers())) - adapter
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     gradients = sum(weight.nbytes for weight in trained)
-    states, working = optimizer_memory(trained, _optimizer(config))
+    states, working = simulated.optimizer_memory(trained, _optimizer(config))
     numbers = (sum(w.numel() for w in model.parameters()) - sum(w.numel() for w in of_adapter)) / 1e9
     shards = sharding(config.trainer)
     return [
@@ -133,12 +115,12 @@ def sharded_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
 def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
     """Return the parts of the fullest micro-batch."""
     micro, autocast, gpu = micro_batch(config), _autocast(config.trainer), _on_gpu(config.trainer)
-    projection = projection_memory(model, micro, autocast, GPU_CHUNK if gpu else CPU_CHUNK)
+    projection = simulated.projection_memory(model, micro, autocast, GPU_CHUNK if gpu else CPU_CHUNK)
     if autocast and sharding(config.trainer) > 1:
         # The layers of a sharded model are gathered in that dtype.
         model = in_dtype(model, autocast)
-    casts = cast_bytes(model, autocast)
-    layers = layers_memory(model, micro, autocast, masks=not gpu)
+    casts = simulated.cast_bytes(model, autocast)
+    layers = simulated.layers_memory(model, micro, autocast, masks=not gpu)
     way = "with" if config.model.gradient_checkpointing else "without"
     return [
         *([Part(f"weights in {config.trainer.precision}'s dtype, kept by autocast", casts, UPDATE)] if casts else []),
@@ -152,7 +134,7 @@ def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | No
     """Return the parts of the generator beside the trainer's weights."""
     target = config.rollout.generator._target_
     tokens = min(config.rollout.max_prompt_tokens, PASS_TOKENS)
-    peak, slot = prompt_pass_memory(model, tokens, masks=not _on_gpu(config.trainer))
+    peak, slot = simulated.prompt_pass_memory(model, tokens, masks=not _on_gpu(config.trainer))
     if target.endswith("HFGenerator"):
         slots = cache_slots(config)
         if sharding(config.trainer) > 1 and (dtype := _autocast(config.trainer)):
@@ -190,16 +172,11 @@ def _vllm_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None
     ]
 
 
-def micro_batch(config: DictConfig) -> MicroBatch:
+def micro_batch(config: DictConfig) -> simulated.MicroBatch:
     """Return the fullest micro-batch of the config."""
     rollout, grpo = config.rollout, config.grpo
-    return fullest_micro_batch(
-        grpo.max_tokens_per_batch,
-        rollout.max_prompt_tokens,
-        rollout.max_response_tokens,
-        grpo.group_size,
-        grpo.tasks_per_update,
-    )
+    lengths = rollout.max_prompt_tokens, rollout.max_response_tokens
+    return simulated.fullest_micro_batch(grpo.max_tokens_per_batch, *lengths, grpo.group_size, grpo.tasks_per_update)
 
 
 def cache_slots(config: DictConfig) -> int:

@@ -170,17 +170,18 @@ def layers_memory(model: PreTrainedModel, micro: MicroBatch, autocast: torch.dty
     return LayersMemory(kept, working)
 
 
-def projection_memory(
-    model: PreTrainedModel, micro: MicroBatch, autocast: torch.dtype | None, logits_per_chunk: int
-) -> int:
-    """Return the peak in bytes of log-probs and entropies of the sampled tokens and of their gradients."""
+def projection_memory(model: PreTrainedModel, micro: MicroBatch, autocast: torch.dtype | None, chunk: int) -> int:
+    """Return the peak in bytes of log-probs and entropies of the sampled tokens and of their gradients.
+
+    ``chunk`` is the number of logits per chunk.
+    """
     head: Any = model.get_output_embeddings()
     _allocate_gradients(head.parameters())
     # Final norms end in the dtype of their weights.
     hidden = torch.empty(micro.tokens, head.in_features, dtype=head.weight.dtype, requires_grad=True)
     predictors = targets = torch.zeros(micro.sampled, dtype=torch.int64)
     with _passes(autocast, masks=False), LiveBytes() as live:
-        logprobs, entropy = project(head, hidden[predictors], targets, 1.0, logits_per_chunk)
+        logprobs, entropy = project(head, hidden[predictors], targets, 1.0, chunk)
         (logprobs + entropy).sum().backward()
     return live.peak
 
@@ -238,13 +239,11 @@ def without_data(model: PreTrainedModel) -> Iterator[None]:
         for module in model.modules():
             for name, weight in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
                 # Tied weights stay tied.
-                setattr(module, name, made.setdefault(id(weight), _fake(weight)))
+                fake = torch.empty(weight.shape, dtype=weight.dtype, device="cpu")
+                if isinstance(weight, nn.Parameter):
+                    fake = nn.Parameter(fake, requires_grad=weight.requires_grad)
+                setattr(module, name, made.setdefault(id(weight), fake))
         yield
-
-
-def _fake(tensor: Tensor) -> Tensor:
-    fake = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
-    return nn.Parameter(fake, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
 
 
 @contextmanager

@@ -7,8 +7,7 @@ rewording        user messages in other words
 recitations      exercises in looking up and copying
 offers           exercises in reading tool documents
 tokenizer        byte-level BPE
-initialization   attention heads that start as induction heads
-attention        causal attention for training on a CPU
+attention        causal attention for training on a CPU, with heads that start as induction heads
 scores           success and mistakes of the finished model
 card             the README of the model's folder
 """

@@ -28,6 +28,7 @@ import transformers
 from lightning import Fabric
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 from typing_extensions import override
 
@@ -36,21 +37,13 @@ from envtune.bfcl.category import CATEGORIES
 from envtune.playground.source import Playground
 from envtune.program import run_program
 from envtune.task import Split, Task
+from tools.tiny_model import recitations
 from tools.tiny_model.attention import NAME as CAUSAL_BLOCKS
-from tools.tiny_model.attention import register
+from tools.tiny_model.attention import initialize, register
 from tools.tiny_model.card import model_card
 from tools.tiny_model.demonstrators import Habits
 from tools.tiny_model.dialogues import Demonstrations, Dialogue, Mixture, tokenizer_texts
-from tools.tiny_model.initialization import initialize
 from tools.tiny_model.offers import all_exercises, offers
-from tools.tiny_model.recitations import (
-    associations,
-    first_lookups,
-    mixed_exercises,
-    questions,
-    recitations,
-    row_lookups,
-)
 from tools.tiny_model.scores import BUDGET, scores
 from tools.tiny_model.tokenizer import VOCABULARY, as_loaded, learn
 
@@ -98,7 +91,7 @@ class Phase:
     """First and last learning rate, as shares of the peak."""
     share: float = 0.0
     """Share of exercises among the dialogues."""
-    exercises: Callable[[Any, random.Random], Iterator[Dialogue]] = recitations
+    exercises: Callable[[Any, random.Random], Iterator[Dialogue]] = recitations.recitations
 
 
 # Shares of the rates: in exercises that ask for more than copying, and in the last dialogues.
@@ -109,12 +102,12 @@ DIALOGUES = Mixture(MOSTLY_CAREFUL, 0.5, 1.0, 0.6, 512)
 # Looking up comes first, from the easiest to what dialogues ask for: left to them alone it takes millions of tokens.
 # Each phase ends in a checkpoint.
 PHASES = (
-    Phase("looking up and copying", 1_200_000, None, 1024, (0.5, 0.5), exercises=first_lookups),
-    Phase("whose value", 1_500_000, None, 1024, STEADY, exercises=associations),
-    Phase("which row", 1_500_000, None, 768, STEADY, exercises=row_lookups),
-    Phase("which row is meant", 1_000_000, None, 768, STEADY, exercises=questions),
-    Phase("looking up in many rows", 1_200_000, None, 1024, STEADY, exercises=mixed_exercises),
-    Phase("user messages and results", 3_000_000, MESSAGES, 3072, (0.5, 0.5), 0.25, mixed_exercises),
+    Phase("looking up and copying", 1_200_000, None, 1024, (0.5, 0.5), exercises=recitations.first_lookups),
+    Phase("whose value", 1_500_000, None, 1024, STEADY, exercises=recitations.associations),
+    Phase("which row", 1_500_000, None, 768, STEADY, exercises=recitations.row_lookups),
+    Phase("which row is meant", 1_000_000, None, 768, STEADY, exercises=recitations.questions),
+    Phase("looking up in many rows", 1_200_000, None, 1024, STEADY, exercises=recitations.mixed_exercises),
+    Phase("user messages and results", 3_000_000, MESSAGES, 3072, (0.5, 0.5), 0.25, recitations.mixed_exercises),
     Phase("which tools are offered", 1_200_000, DIALOGUES, 1024, STEADY, share=0.9, exercises=offers),
     *(Phase("whole dialogues", 3_000_000, DIALOGUES, 3072, (0.5, 0.5), 0.4, all_exercises),) * 3,
     Phase("whole dialogues, cooling", 4_000_000, DIALOGUES, 3072, COOLING, 0.25, all_exercises),
@@ -190,9 +183,8 @@ class AgentLoss(nn.Module):
 
 def padded(batch: Sequence[Dialogue]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return token ids and mask of sampled tokens, [B, L] each, padded on the right: causal attention ignores it."""
-    longest = max(len(item.ids) for item in batch)
-    ids = torch.tensor([[*item.ids, *[0] * (longest - len(item.ids))] for item in batch])
-    return ids, torch.tensor([[*item.sampled, *[False] * (longest - len(item.ids))] for item in batch])
+    ids, sampled = ([torch.tensor(item.ids) for item in batch], [torch.tensor(item.sampled) for item in batch])
+    return pad_sequence(ids, batch_first=True), pad_sequence(sampled, batch_first=True)
 
 
 class Build:
@@ -222,9 +214,15 @@ class Build:
             if not checkpoint.is_file():
                 self._train(phase, number)
                 if self._fabric.is_global_zero:
-                    torch.save(self._state(), checkpoint)
+                    optimizers = [optimizer.state_dict() for optimizer in self._optimizers]
+                    counts = {"updates": self.updates, "minutes": self.minutes}
+                    torch.save({"model": self.model.state_dict(), "optimizers": optimizers, **counts}, checkpoint)
             self._fabric.barrier()
-            self._load(torch.load(checkpoint, weights_only=True))
+            state = torch.load(checkpoint, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.updates, self.minutes = state["updates"], state["minutes"]
 
     def _tokenizer(self) -> Any:
         if not (self._work / "tokenizer.json").is_file():
@@ -240,7 +238,9 @@ class Build:
                 break
             first, last = phase.rates
             warmth = min(1.0, (self.updates + 1) / WARMUP_UPDATES)
-            self._set_learning_rates(warmth * (first + (last - first) * (seen / end)))
+            for optimizer, peak in zip(self._optimizers, (MATRIX_LEARNING_RATE, LEARNING_RATE), strict=True):
+                for group in optimizer.param_groups:
+                    group["lr"] = peak * (warmth * (first + (last - first) * (seen / end)))
             losses.append(self._update(batch))
             seen += sum(self._of_all(_padded_tokens(batch)))
             if len(losses) % 50 == 0:
@@ -261,11 +261,6 @@ class Build:
         assert isinstance(gathered, torch.Tensor)
         return gathered.flatten().tolist()
 
-    def _set_learning_rates(self, share: float) -> None:
-        for optimizer, peak in zip(self._optimizers, (MATRIX_LEARNING_RATE, LEARNING_RATE), strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = peak * share
-
     def _update(self, batch: Sequence[Dialogue]) -> float:
         loss = self._loss(*(self._fabric.to_device(tensor) for tensor in padded(batch)))
         self._fabric.backward(loss)
@@ -275,31 +270,14 @@ class Build:
         self.updates += 1
         return loss.item()
 
-    def _state(self) -> dict[str, Any]:
-        return {
-            "model": self.model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
-            "updates": self.updates,
-            "minutes": self.minutes,
-        }
-
-    def _load(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.updates, self.minutes = state["updates"], state["minutes"]
-
 
 def save(model: LlamaForCausalLM, tokenizer: Any, folder: Path) -> None:
     """Write weights in bfloat16, configuration and tokenizer to a model folder of Hugging Face's."""
     folder.mkdir(parents=True, exist_ok=True)
     model.cpu().bfloat16().save_pretrained(folder)
-    GenerationConfig(
-        do_sample=True,
-        temperature=1.0,
-        eos_token_id=[tokenizer.eos_token_id, tokenizer.pad_token_id],
-        pad_token_id=tokenizer.pad_token_id,
-    ).save_pretrained(folder)
+    end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    sampling = GenerationConfig(do_sample=True, temperature=1.0, eos_token_id=[end, pad], pad_token_id=pad)
+    sampling.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     # safetensors makes files that only their owner can read.
     (folder / "model.safetensors").chmod(0o644)

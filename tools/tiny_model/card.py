@@ -39,14 +39,14 @@ MIXTURE: tuple[tuple[str, Callable[[Any], str]], ...] = (
 )
 
 
-def model_card(
-    facts: Mapping[str, Any],
-    phases: Sequence[Any],
-    scores: Mapping[str, Mapping[str, float]],
-    budget: Mapping[str, int],
-) -> str:
+Scores = Mapping[str, Mapping[str, float]]
+
+
+def model_card(facts: Mapping[str, Any], phases: Sequence[Any], scores: Scores, budget: Mapping[str, int]) -> str:
     """Return the card as Markdown: settings, phases with their demonstrators, a column for each of the ``scores``."""
     lengths = ", ".join(f"{name} {value}" for name, value in budget.items())
+    names = next(iter(scores.values()))
+    score_rows = ([name, *(f"{table[name]:.3f}" for table in scores.values())] for name in names)
     return "\n".join(
         [
             INTRODUCTION,
@@ -65,7 +65,7 @@ def model_card(
             "",
             f"Scores with the long instructions and without hints, one episode per task; {lengths}:",
             "",
-            _table(["", *scores], _score_rows(scores)),
+            _table(["", *scores], score_rows),
             "",
         ]
     )
@@ -83,16 +83,9 @@ def _habits(phases: Sequence[Any]) -> str:
     for number, phase in enumerate(phases, 1):
         if phase.mixture:
             columns.setdefault(phase.mixture.careless, []).append(str(number))
-    rows = [
-        [field.name.replace("_", " "), *(f"{getattr(habits, field.name):.0%}" for habits in columns)]
-        for field in fields(Habits)
-    ]
+    names = [field.name for field in fields(Habits)]
+    rows = [[name.replace("_", " "), *(f"{getattr(habits, name):.0%}" for habits in columns)] for name in names]
     return _table(["habit", *(f"phase {', '.join(numbers)}" for numbers in columns.values())], rows)
-
-
-def _score_rows(scores: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
-    names = next(iter(scores.values()))
-    return [[name, *(f"{table[name]:.3f}" for table in scores.values())] for name in names]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -22,7 +22,7 @@ from envtune.environment.augmentation import Hints
 from envtune.environment.episode import Episode, Observation
 from envtune.environment.protocol import World
 from envtune.playground import values
-from envtune.playground.readable_values import stands_in
+from envtune.playground.phrase import stands_in
 from envtune.playground.source import Story
 from envtune.task import Task, ToolCall, leaves
 from envtune.trajectory import Hint, ToolResult
@@ -148,7 +148,8 @@ class Demonstrator:
         if wrong:
             results = yield from self._call(CALL_THOUGHTS, wrong)
             if any(not result.ok for result in results):
-                if self._gives_up():
+                habits = self._habits
+                if self._does(habits.gives_up_after_a_hint if self._hinted else habits.gives_up_after_an_error):
                     return (yield from self._answer(GIVING_UP_THOUGHTS, GIVING_UP_ANSWERS))
                 yield from self._all(calls, RETRY_THOUGHTS)
         else:
@@ -285,10 +286,6 @@ class Demonstrator:
             while self._does(self._habits.repeats_what_was_refused):
                 yield broken(completion, self._rng)
         return (yield completion)
-
-    def _gives_up(self) -> bool:
-        habits = self._habits
-        return self._does(habits.gives_up_after_a_hint if self._hinted else habits.gives_up_after_an_error)
 
     def _does(self, share: float) -> bool:
         return self._rng.random() < share

@@ -155,9 +155,8 @@ def names_of(tasks: Sequence[Task]) -> Names:
     words = sorted({word for value in scenarios for word in re.findall("[A-Za-z]{3,}", value)})
     shared = {value for value, found in scenarios.items() if len(found) >= SHARED_BY}
     tools = {tool.name: tool.parameters.get("properties", {}) for task in tasks for tool in task.tools}
-    return Names(
-        tuple(words), frozenset({"name", "arguments", *shared, *tools, *(p for ps in tools.values() for p in ps)})
-    )
+    kept = {"name", "arguments", *shared, *tools, *(name for parameters in tools.values() for name in parameters)}
+    return Names(tuple(words), frozenset(kept))
 
 
 def _values(task: Task) -> Iterator[str]:

@@ -30,11 +30,8 @@ def offers(tokenizer: Any, rng: random.Random) -> Iterator[Dialogue]:
         for tool in rng.sample(tools, min(ASKED, len(tools))):
             thoughts = CALL_THOUGHTS if tool in offered else NO_TOOL_THOUGHTS
             before, behind = rng.choice(thoughts).split("{}")
-            pieces += [
-                (f"<|im_start|>assistant\n<think>{before}{tool.name}", False),
-                (f"{behind}</think>", True),
-                ("<|im_end|>\n", False),
-            ]
+            begun = f"<|im_start|>assistant\n<think>{before}{tool.name}"
+            pieces += [(begun, False), (f"{behind}</think>", True), ("<|im_end|>\n", False)]
         yield written(tokenizer, pieces)
 
 

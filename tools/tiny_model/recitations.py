@@ -17,59 +17,41 @@ from typing import Any
 from envtune.playground import values
 from tools.tiny_model.dialogues import Dialogue
 
+Draw = Callable[[random.Random], Any]
+Asked = tuple[str, dict[str, object]]
+"""What a user says, and the value of each key that the agent is asked for."""
+
 # Most facts in an exercise, exercises until the limit rises by one, and rows in the lists of the last exercises.
 MOST, EXERCISES_PER_LEVEL, MANY = 8, 600, 20
 # Forms of a fact, in the order in which they are introduced: the easiest equals the answer token by token, in the
 # hardest the value precedes its key.
 FACTS = (
-    '"{key}": "{value}"',
-    "{key}: {value}",
-    "the {key} is '{value}'",
-    "{key} '{value}'",
-    "a {key} of {value}",
-    "'{value}' is the {key}",
-    "use '{value}' as the {key}",
-)
+    '"{key}": "{value}"', "{key}: {value}", "the {key} is '{value}'", "{key} '{value}'", "a {key} of {value}",
+    "'{value}' is the {key}", "use '{value}' as the {key}",
+)  # fmt: skip
 # Exercises until a further form of a fact, or kind of row, is introduced.
 EXERCISES_PER_FORM = 1_000
-SHORT: tuple[Callable[[random.Random], object], ...] = (
-    values.word,
-    values.name,
-    lambda rng: rng.choice(values.FIRST_NAMES),
-    lambda rng: rng.randint(2, 999),
-)
-VALUES: tuple[Callable[[random.Random], object], ...] = (
-    values.file_name,
-    values.name,
-    values.sentence,
-    values.title,
-    values.user_name,
-    values.password,
-    values.secret,
-    values.date,
-    values.price,
-    lambda rng: rng.choice(values.FIRST_NAMES),
-    lambda rng: rng.randint(2, 99_999),
-)
+SHORT: tuple[Draw, ...] = (
+    values.word, values.name, lambda rng: rng.choice(values.FIRST_NAMES), lambda rng: rng.randint(2, 999),
+)  # fmt: skip
+VALUES: tuple[Draw, ...] = (
+    values.file_name, values.name, values.sentence, values.title, values.user_name, values.password, values.secret,
+    values.date, values.price, lambda rng: rng.choice(values.FIRST_NAMES), lambda rng: rng.randint(2, 99_999),
+)  # fmt: skip
 # A row as a fact, whose id precedes the identifying word, and the number of exercises with such rows only.
 ROW, ONE_ROW = '{{"id": {value}, "content": "{key}"}}', 2_500
 # Questions for a row by a word that no other row has, and the number of exercises with the first and short rows only.
 QUESTIONS = (
-    "the one about the {}",
-    "the one with '{}' in it",
-    "I mean the one with the {}",
-    "take what has {} in its text",
+    "the one about the {}", "the one with '{}' in it", "I mean the one with the {}", "take what has {} in its text",
     "the {} is what it is about",
-)
+)  # fmt: skip
 ONE_QUESTION = 2_500
-ID_KEYS, TEXT_KEYS = (
-    ("id", "ticket_id", "number", "receiver_id", "order"),
-    ("content", "title", "message", "text", "note"),
-)
+ID_KEYS = ("id", "ticket_id", "number", "receiver_id", "order")
+TEXT_KEYS = ("content", "title", "message", "text", "note")
 OTHER_KEYS = ("user", "priority", "status", "count")
-LISTED: tuple[Callable[[random.Random], str], ...] = (values.file_name, values.sentence, values.title)
+LISTED: tuple[Draw, ...] = (values.file_name, values.sentence, values.title)
 # Contents of a row, in the order in which they are introduced: the further the words from the id, the harder.
-ROWS: tuple[Callable[[random.Random], str], ...] = (
+ROWS: tuple[Draw, ...] = (
     values.word,
     lambda rng: " ".join(values.distinct_words(rng, 2)),
     values.title,
@@ -159,12 +141,7 @@ def _mixed(tokenizer: Any, rng: random.Random, most_rows: int) -> Dialogue:
 
 
 def questioned(
-    tokenizer: Any,
-    rng: random.Random,
-    things: int,
-    kinds: Sequence[Callable[[random.Random], str]],
-    forms: Sequence[str],
-    plain: bool,
+    tokenizer: Any, rng: random.Random, things: int, kinds: Sequence[Draw], forms: Sequence[str], plain: bool
 ) -> Dialogue:
     """Return a list and questions for the ids of up to four of its rows; ``plain`` rows consist of id and text only."""
     id_key, text_key = (ID_KEYS[0], TEXT_KEYS[0]) if plain else (rng.choice(ID_KEYS), rng.choice(TEXT_KEYS))
@@ -180,12 +157,8 @@ def questioned(
     asked = [(number, word) for number, word in zip(numbers, _words_alone(texts, rng), strict=True) if word]
     for number, word in rng.sample(asked, min(4, len(asked))):
         question = rng.choice(forms).format(word)
-        pieces += [
-            (f'<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n{{"{id_key}": ', False),
-            (json.dumps(number), True),
-            ("}", True),
-            ("<|im_end|>\n", False),
-        ]
+        begun = f'<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n{{"{id_key}": '
+        pieces += [(begun, False), (json.dumps(number), True), ("}", True), ("<|im_end|>\n", False)]
     return written(tokenizer, pieces)
 
 
@@ -198,33 +171,18 @@ def exercise(tokenizer: Any, rng: random.Random, said: str, answers: Mapping[str
     """Return a dialogue in which only values and their closing quotes are learned: keys are in random order."""
     pieces = [(f"<|im_start|>user\n{said}.<|im_end|>\n<|im_start|>assistant\n{{", False)]
     for key in rng.sample(list(answers), len(answers)):
-        value = answers[key]
-        text = isinstance(value, str)
-        pieces += [
-            (f'"{key}": "' if text else f'"{key}": ', False),
-            (str(value), True),
-            ('",' if text else ",", True),
-        ]
+        quote = '"' if isinstance(answers[key], str) else ""
+        pieces += [(f'"{key}": {quote}', False), (str(answers[key]), True), (f"{quote},", True)]
     return written(tokenizer, pieces)
 
 
-def stated(
-    rng: random.Random,
-    facts: int,
-    kinds: Sequence[Callable[[random.Random], object]] = VALUES,
-    forms: Sequence[str] = FACTS,
-) -> tuple[str, dict[str, object]]:
+def stated(rng: random.Random, facts: int, kinds: Sequence[Draw] = VALUES, forms: Sequence[str] = FACTS) -> Asked:
     """Return facts in sentences, and the value of each key."""
     answers = {key: rng.choice(kinds)(rng) for key in values.distinct_words(rng, facts)}
     return ", ".join(rng.choice(forms).format(key=key, value=value) for key, value in answers.items()), answers
 
 
-def listed(
-    rng: random.Random,
-    things: int,
-    kinds: Sequence[Callable[[random.Random], str]] = LISTED,
-    numbers_below: int | None = None,
-) -> tuple[str, dict[str, object]]:
+def listed(rng: random.Random, things: int, kinds: Sequence[Draw] = LISTED, numbers_below: int | None = None) -> Asked:
     """Return a list, and the value of each key: a word that only one thing has stands for its text or its id."""
     texts = [rng.choice(kinds)(rng) for _ in range(things)]
     numbers = rng.sample(range(2, numbers_below or 100_000), things)

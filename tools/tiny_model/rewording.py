@@ -22,19 +22,9 @@ WISHED = 0.4
 IDENTIFYING = frozenset(word.lower() for word in (*values.NOUNS, *values.ADJECTIVES))
 FILLERS = ("please", "now", "just", "then", "so", "also", "here", "really", "again", "well")
 WISHES = (
-    "I want to",
-    "I need to",
-    "I would like to",
-    "We have to",
-    "You should",
-    "Help me to",
-    "It is time to",
-    "The next thing is to",
-    "I ask you to",
-    "Somebody has to",
-    "It would be good to",
-    "Be so good and",
-)
+    "I want to", "I need to", "I would like to", "We have to", "You should", "Help me to", "It is time to",
+    "The next thing is to", "I ask you to", "Somebody has to", "It would be good to", "Be so good and",
+)  # fmt: skip
 _VERB = re.compile(
     r"(^|[.:?] )("
     r"Add|Ask|Begin|Book|Buy|Cancel|Change|Check|Close|Comment|Compare|Copy|Count|Create|Delete|Drive|Fill"

@@ -23,12 +23,8 @@ PIECES = r"_\p{L}+| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}_]+|_|\s+"
 def learn(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     """Train a tokenizer of `VOCABULARY` tokens, including the protocol's tags, on ``texts``."""
     bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PIECES), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bpe.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(PIECES), "isolated"), to_bytes])
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - len(TAGS),
@@ -39,13 +35,8 @@ def learn(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     bpe.train_from_iterator(texts, trainer)
     # Tags are single tokens but not special ones, so that decoding shows them.
     bpe.add_tokens(list(TAGS))
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        additional_special_tokens=["<|im_start|>"],
-        model_max_length=8192,
-    )
+    special = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "additional_special_tokens": ["<|im_start|>"]}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, model_max_length=8192, **special)
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
 

@@ -92,7 +92,6 @@ class Harness(Protocol):
     @property
     def source(self) -> str:
         """The origin of the tasks, for the record."""
-        ...
 
     def version(self) -> str:
         """Return name and version, for the record.
@@ -100,7 +99,6 @@ class Harness(Protocol):
         Raises:
             UserError: the program is not installed.
         """
-        ...
 
     def play(self, job: BenchmarkJob) -> Results:
         """Play and score the benchmark; what an earlier call on the folder finished is not played again.
@@ -108,4 +106,3 @@ class Harness(Protocol):
         Raises:
             UserError: the program failed.
         """
-        ...

@@ -1,4 +1,7 @@
-"""Tables of records: a row per checkpoint, a column per part of a benchmark, percent with 95% intervals."""
+"""Tables of records, paired differences to a baseline, and warnings on rows that are not comparable.
+
+A table has a row per checkpoint and a column per part of a benchmark, in percent with 95% intervals.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from envtune.evaluation.ood.record import OODRecord, Part
+from envtune.errors import UserError
+from envtune.evaluation.ood.record import AgentEndpoint, OODRecord, Part
 from envtune.report_text import csv_text, markdown_table, percent
 from envtune.statistics.intervals import METHODS, Estimate, estimate
+from envtune.statistics.paired import METHODS as PAIRED_METHODS
+from envtune.statistics.paired import paired_difference
 
 # Titles and parts of the benchmarks in the order of the paper's table 2; others follow.
 COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -24,6 +30,7 @@ CSV_COLUMNS = (
     *("checkpoint", "benchmark", "part", "tasks", "mean", "low", "high", "interval"),
     *("harness", "agent_model", "user_model", "episodes_per_task", "limit", "broken", "beside"),
 )
+DIFFERENCE_COLUMNS = ("checkpoint", "baseline", "benchmark", "part", "tasks", "difference", "low", "high", "interval")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,10 @@ class Column:
         return f"{title}: {self.part}"
 
 
+Checkpoints = Mapping[str, Sequence[OODRecord]]
+Differences = Mapping[str, Mapping[Column, tuple[int, Estimate]]]
+
+
 def task_scores(record: OODRecord) -> dict[str, dict[str, float]]:
     """Return the scores by task of each part and, of several parts, of ``ALL``: by task, the mean over its parts."""
     scores = {name: dict(part.scores) for name, part in record.parts.items()}
@@ -53,9 +64,7 @@ def task_scores(record: OODRecord) -> dict[str, dict[str, float]]:
 
 def scores_of(records: Iterable[OODRecord]) -> dict[Column, dict[str, float]]:
     """Return the scores by task of every column of one checkpoint."""
-    return {
-        Column(record.benchmark, part): scores for record in records for part, scores in task_scores(record).items()
-    }
+    return {Column(r.benchmark, part): scores for r in records for part, scores in task_scores(r).items()}
 
 
 def in_order(columns: Iterable[Column]) -> list[Column]:
@@ -71,15 +80,13 @@ def in_order(columns: Iterable[Column]) -> list[Column]:
     return sorted(set(columns), key=rank)
 
 
-def score_table(checkpoints: Mapping[str, Sequence[OODRecord]]) -> str:
+def score_table(checkpoints: Checkpoints) -> str:
     """Return a Markdown table with a row per checkpoint and a dash for a part without a score."""
-    scores = {name: scores_of(records) for name, records in checkpoints.items()}
-    return checkpoint_table(
-        {
-            name: {column: with_interval(estimate([*tasks.values()])) for column, tasks in columns.items()}
-            for name, columns in scores.items()
-        }
-    )
+    cells: dict[str, dict[Column, str]] = {}
+    for name, records in checkpoints.items():
+        scores = scores_of(records).items()
+        cells[name] = {column: with_interval(estimate([*tasks.values()])) for column, tasks in scores}
+    return checkpoint_table(cells)
 
 
 def checkpoint_table(cells: Mapping[str, Mapping[Column, str]]) -> str:
@@ -108,7 +115,7 @@ def detail_table(records: Iterable[OODRecord]) -> str:
     return markdown_table(header, rows)
 
 
-def as_csv(checkpoints: Mapping[str, Sequence[OODRecord]]) -> str:
+def as_csv(checkpoints: Checkpoints) -> str:
     """Return every score as a line of CSV, in unrounded shares in [0, 1]."""
     rows = []
     for name, records in checkpoints.items():
@@ -140,3 +147,92 @@ def with_interval(value: Estimate, signed: bool = False) -> str:
 
 def _beside(part: Part) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in part.beside.items())
+
+
+def differences(checkpoints: Checkpoints, baseline: str) -> Differences:
+    """Return, by checkpoint and column, the number of tasks in common with ``baseline`` and the difference on them.
+
+    Raises:
+        UserError: ``baseline`` is not among the checkpoints.
+    """
+    if baseline not in checkpoints:
+        raise UserError(f"--baseline {baseline} is not among the checkpoints; choose one of: {', '.join(checkpoints)}")
+    others = scores_of(checkpoints[baseline])
+    found: dict[str, dict[Column, tuple[int, Estimate]]] = {}
+    for name, records in checkpoints.items():
+        if name == baseline:
+            continue
+        found[name] = {}
+        for column, scores in scores_of(records).items():
+            tasks = sorted(scores.keys() & others.get(column, {}).keys())
+            if tasks:
+                pair = [scores[task] for task in tasks], [others[column][task] for task in tasks]
+                found[name][column] = len(tasks), paired_difference(*pair)
+    return found
+
+
+def difference_table(found: Differences) -> str:
+    """Return a Markdown table of differences in percentage points, with a dash for no task in common."""
+    cells = {
+        name: {c: with_interval(value, signed=True) for c, (_, value) in row.items()} for name, row in found.items()
+    }
+    return checkpoint_table(cells)
+
+
+def differences_csv(found: Differences, baseline: str) -> str:
+    """Return every difference as a line of CSV, in unrounded shares in [-1, 1]."""
+    rows = []
+    for name, row in found.items():
+        for column in in_order(row):
+            tasks, value = row[column]
+            numbers = (tasks, value.mean, value.low, value.high, value.method)
+            rows.append([name, baseline, column.benchmark, column.part, *numbers])
+    return csv_text(DIFFERENCE_COLUMNS, rows)
+
+
+def difference_note(baseline: str) -> str:
+    """Return the note on the differences in the tables."""
+    methods = "; ".join(f"{name}: {meaning}" for name, meaning in PAIRED_METHODS.items())
+    return (
+        f"Percentage points more than {baseline} on the tasks that both were scored on, in brackets the 95% interval "
+        f"({methods}). An interval without 0 shows a difference on tasks of the same kind; of several "
+        "comparisons, some show one by chance."
+    )
+
+
+def warnings(checkpoints: Checkpoints) -> list[str]:
+    """Return a sentence for each reason why scores of a benchmark are not comparable or not of all its tasks."""
+    by_choice: dict[str, dict[str, OODRecord]] = {}
+    for name, records in checkpoints.items():
+        for record in records:
+            by_choice.setdefault(record.choice, {})[name] = record
+    return [line for choice, records in by_choice.items() for line in _warnings(choice, records)]
+
+
+def _warnings(choice: str, records: Mapping[str, OODRecord]) -> Iterable[str]:
+    compared = {
+        "harness": {name: record.harness for name, record in records.items()},
+        "data": {name: record.data for name, record in records.items()},
+        "simulated user": {
+            name: f"{record.user.model} ({_settings(record.user)})" if record.user else "none"
+            for name, record in records.items()
+        },
+        "decoding": {name: _settings(record.agent) for name, record in records.items()},
+        "episodes of each task": {name: str(record.episodes_per_task) for name, record in records.items()},
+    }
+    for what, values in compared.items():
+        if len(set(values.values())) > 1:
+            listed = ", ".join(f"{name}: {value}" for name, value in values.items())
+            yield f"{choice}: scores cannot be compared as they stand, they differ in {what} ({listed})."
+    tasks = {frozenset((name, key) for name, part in r.parts.items() for key in part.scores) for r in records.values()}
+    if len(tasks) > 1:
+        yield f"{choice}: scores cannot be compared as they stand, they are of different tasks."
+    for name, record in records.items():
+        if record.limit is not None:
+            yield f"{choice}: {name} was scored with limit={record.limit}, on only so many tasks of each part."
+        if record.broken:
+            yield f"{choice}: {record.broken} of {name}'s episodes broke off, counted as failed."
+
+
+def _settings(endpoint: AgentEndpoint) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(endpoint.decoding.items())) or "the harness's own"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -108,13 +108,20 @@ def _kind(config: Mapping[str, Any], key: str) -> str:
     return str(value["_target_"]).rpartition(".")[2] if isinstance(value, Mapping) else str(float(value))
 
 
-def _draw_curves(sets: Sequence[Sequence[Setting]], names: Sequence[str], path: Path) -> Path:
-    """Draw a row of axes for each set, a column for each name, a line for each setting."""
+def _parts(sets: Sequence[Sequence[Setting]], width: float, path: Path) -> Iterator[tuple[Any, Sequence[Setting]]]:
+    """Yield the part of a figure for each set, with the set, and write the figure to ``path`` at the end."""
     from matplotlib.figure import Figure
 
-    lines = sum(len(settings) for settings in sets)
-    figure = Figure(figsize=(5.5 * len(names), 4 * len(sets) + _LEGEND_LINE * lines), layout="constrained")
-    for part, settings in zip(figure.subfigures(len(sets), 1, squeeze=False)[:, 0], sets, strict=True):
+    height = 4 * len(sets) + _LEGEND_LINE * sum(map(len, sets))
+    figure = Figure(figsize=(width, height), layout="constrained")
+    yield from zip(figure.subfigures(len(sets), 1, squeeze=False)[:, 0], sets, strict=True)
+    with atomic_file(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=150)
+
+
+def _draw_curves(sets: Sequence[Sequence[Setting]], names: Sequence[str], path: Path) -> Path:
+    """Draw a row of axes for each set, a column for each name, a line for each setting."""
+    for part, settings in _parts(sets, 5.5 * len(names), path):
         axes = part.subplots(1, len(names), squeeze=False)[0]
         for ax, name in zip(axes, names, strict=True):
             scale = 100 if name == SUCCESS else 1
@@ -131,18 +138,13 @@ def _draw_curves(sets: Sequence[Sequence[Setting]], names: Sequence[str], path: 
             if name == SUCCESS:
                 _from_zero(ax)
         _legend_below(part, axes[0])
-    _save(figure, path)
     return path
 
 
 def _draw_bars(sets: Sequence[Sequence[Setting]], path: Path) -> Path:
     """Draw axes for each set, a cluster of bars for each category, a bar for each setting."""
-    from matplotlib.figure import Figure
-
     groups = groups_of([run for settings in sets for setting in settings for run in setting.runs])
-    bars_drawn = sum(len(settings) for settings in sets)
-    figure = Figure(figsize=(8, 4 * len(sets) + _LEGEND_LINE * bars_drawn), layout="constrained")
-    for part, settings in zip(figure.subfigures(len(sets), 1, squeeze=False)[:, 0], sets, strict=True):
+    for part, settings in _parts(sets, 8, path):
         ax = part.subplots()
         width = 0.8 / len(settings)
         for index, setting in enumerate(settings):
@@ -160,13 +162,7 @@ def _draw_bars(sets: Sequence[Sequence[Setting]], path: Path) -> Path:
         ax.set(ylabel="final validation success, %")
         _from_zero(ax)
         _legend_below(part, ax)
-    _save(figure, path)
     return path
-
-
-def _save(figure: Any, path: Path) -> None:
-    with atomic_file(path, "wb") as file:
-        figure.savefig(file, format="png", dpi=150)
 
 
 def _legend_below(part: Any, ax: Any) -> None:

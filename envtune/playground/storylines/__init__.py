@@ -1,27 +1,12 @@
-"""All storylines. A new one is added to ``STORYLINES`` of its file."""
+"""All storylines: those that the files of this folder define, in their order."""
 
 from __future__ import annotations
 
-from envtune.playground.story_builder import Storyline
-from envtune.playground.storylines import (
-    file_stories,
-    math_stories,
-    message_stories,
-    ticket_stories,
-    trading_stories,
-    travel_stories,
-    twitter_stories,
-    vehicle_stories,
-)
+from importlib import import_module
 
-# The order is part of every task: a seed draws a storyline by its position.
-STORYLINES: tuple[Storyline, ...] = (
-    *file_stories.STORYLINES,
-    *vehicle_stories.STORYLINES,
-    *trading_stories.STORYLINES,
-    *travel_stories.STORYLINES,
-    *message_stories.STORYLINES,
-    *ticket_stories.STORYLINES,
-    *twitter_stories.STORYLINES,
-    *math_stories.STORYLINES,
-)
+from envtune.playground.story_builder import Storyline
+
+# The order of files and of definitions is part of every task: a seed draws a storyline by its position.
+_FILES = ("file", "vehicle", "trading", "travel", "message", "ticket", "twitter", "math")
+_MODULES = [import_module(f"{__name__}.{name}_stories") for name in _FILES]
+STORYLINES = tuple(line for module in _MODULES for line in vars(module).values() if isinstance(line, Storyline))

@@ -8,8 +8,8 @@ from typing import Any
 from typing_extensions import override
 
 from envtune.playground import values
-from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.phrase import Phrase, read_phrases
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 
 FILES = "GorillaFileSystem"
 PHRASES = read_phrases("files")
@@ -29,9 +29,8 @@ class Desk(Scene):
 
     def go_on(self) -> None:
         """Continue with turns about the file."""
-        self.story.go_on(
-            [self.count, self.show, self.tail, self.sort, self.search, self.copy, self.rename], [self.delete]
-        )
+        acts = [self.count, self.show, self.tail, self.sort, self.search, self.copy, self.rename]
+        self.story.go_on(acts, [self.delete])
 
     def count(self) -> None:
         """Ask for the number of lines, words or characters."""
@@ -88,11 +87,8 @@ def text(story: StoryBuilder) -> str:
 
 def folder(contents: Mapping[str, Any]) -> dict[str, Any]:
     """Return a folder in the form that the class loads; texts are files."""
-    entries = {
-        name: {"type": "file", "content": entry} if isinstance(entry, str) else entry
-        for name, entry in contents.items()
-    }
-    return {"type": "directory", "contents": entries}
+    files = {name: {"type": "file", "content": text} for name, text in contents.items() if isinstance(text, str)}
+    return {"type": "directory", "contents": {**contents, **files}}
 
 
 def two_folders(
@@ -109,14 +105,19 @@ def two_folders(
     return first, texts
 
 
+def enter(story: StoryBuilder, phrase: Phrase, where: str, **slots: Any) -> None:
+    """Begin a turn about files of the folder ``where``, and enter it."""
+    story.say(phrase, folder=where, **slots)
+    story.first("cd", folder=where)
+
+
 @storyline(FILES)
 def files_tidy(story: StoryBuilder) -> None:
     """Move a file into a new folder, then work on it."""
     files = values.distinct_files(story.rng, story.rng.randint(2, 4))
     where, texts = two_folders(story, files)
     target = f"for_{values.word(story.rng)}"
-    story.say(PHRASES["tidy"], file=files[0], folder=where, target=target)
-    story.first("cd", folder=where)
+    enter(story, PHRASES["tidy"], where, file=files[0], target=target)
     story.call("mkdir", dir_name=target)
     story.call("mv", source=files[0], destination=target)
     Desk(story, files[0], texts[files[0]], away=target).go_on()
@@ -139,8 +140,7 @@ def files_inventory(story: StoryBuilder) -> None:
     # With an inner folder, because BFCL fills every folder without one with its own long names.
     where, _ = two_folders(story, files, {"old": folder({})})
     chosen, new = story.rng.sample(files, 2), f"new_{values.file_name(story.rng)}"
-    story.say(PHRASES["list"], folder=where)
-    story.first("cd", folder=where)
+    enter(story, PHRASES["list"], where)
     story.call("ls")
     if story.sometimes():
         story.say(PHRASES["delete_listed"], part=stem(chosen[0]))
@@ -157,8 +157,7 @@ def files_compare(story: StoryBuilder) -> None:
     """Compare two files, then work on the first."""
     files = values.distinct_files(story.rng, story.rng.randint(2, 4))
     where, texts = two_folders(story, files)
-    story.say(PHRASES["compare"], a=files[0], b=files[1], folder=where)
-    story.first("cd", folder=where)
+    enter(story, PHRASES["compare"], where, a=files[0], b=files[1])
     story.call("diff", file_name1=files[0], file_name2=files[1])
     Desk(story, files[0], texts[files[0]]).go_on()
 
@@ -169,8 +168,7 @@ def files_write(story: StoryBuilder) -> None:
     files = values.distinct_files(story.rng, story.rng.randint(2, 4))
     where, _ = two_folders(story, files)
     new_text = values.sentence(story.rng)
-    story.say(PHRASES["write"], text=new_text, file=files[0], folder=where)
-    story.first("cd", folder=where)
+    enter(story, PHRASES["write"], where, text=new_text, file=files[0])
     story.call("echo", content=new_text, file_name=files[0])
     desk = Desk(story, files[0], new_text)
     story.go_on([desk.count, desk.show, desk.copy, desk.rename], [desk.delete])
@@ -179,6 +177,3 @@ def files_write(story: StoryBuilder) -> None:
 def stem(file: str) -> str:
     """Return the word of a file's name that no other file of the story has."""
     return file.split(".")[0].split("_")[0]
-
-
-STORYLINES: tuple[Storyline, ...] = (files_tidy, files_find, files_inventory, files_compare, files_write)

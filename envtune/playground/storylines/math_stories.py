@@ -8,7 +8,7 @@ from typing import Any
 
 from envtune.playground import codes, values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 from envtune.playground.storylines import file_stories
 
 MATHS = "MathAPI"
@@ -29,9 +29,8 @@ class Sums(Scene):
 
     def go_on(self) -> None:
         """Continue with steps on the result; rounding can only be the last."""
-        self.story.go_on(
-            [self.multiply, self.add, self.subtract], [self.round] if isinstance(self.result, float) else []
-        )
+        last = [self.round] if isinstance(self.result, float) else []
+        self.story.go_on([self.multiply, self.add, self.subtract], last)
 
     def multiply(self) -> None:
         """Ask to multiply the result."""
@@ -85,8 +84,7 @@ def maths_files(story: StoryBuilder) -> None:
     names = values.distinct_files(story.rng, 3)
     where, _ = file_stories.two_folders(story, names)
     unit = _unit(story)
-    story.say(PHRASES["how_long"], unit=unit, a=names[0], b=names[1], folder=where)
-    story.first("cd", folder=where)
+    file_stories.enter(story, PHRASES["how_long"], where, unit=unit, a=names[0], b=names[1])
     _compute_with(story, [_count(story, name, unit) for name in names[:2]])
 
 
@@ -96,13 +94,11 @@ def maths_listed(story: StoryBuilder) -> None:
     names = values.distinct_files(story.rng, story.many(3, 5, crowd=24))
     where, _ = file_stories.two_folders(story, names, {"old": file_stories.folder({})})
     unit = _unit(story)
-    story.say(file_stories.PHRASES["list"], folder=where)
-    story.first("cd", folder=where)
+    file_stories.enter(story, file_stories.PHRASES["list"], where)
     story.call("ls")
     chosen = story.rng.sample(names, 2)
-    story.say(
-        PHRASES["how_long_listed"], unit=unit, part=file_stories.stem(chosen[0]), other=file_stories.stem(chosen[1])
-    )
+    part, other = map(file_stories.stem, chosen)
+    story.say(PHRASES["how_long_listed"], unit=unit, part=part, other=other)
     _compute_with(story, [_count(story, name, unit) for name in chosen])
 
 
@@ -122,6 +118,3 @@ def _compute_with(story: StoryBuilder, counts: list[int]) -> None:
     sums = Sums(story, story.call(tool, numbers=counts)["result"])
     acts: list[Callable[[], None]] = [sums.multiply, sums.add]
     story.go_on(acts)
-
-
-STORYLINES: tuple[Storyline, ...] = (maths_statistics, maths_units, maths_files, maths_listed)

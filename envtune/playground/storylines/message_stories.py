@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from envtune.playground import values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 
 MESSAGES = "MessageAPI"
 
@@ -137,6 +137,3 @@ def message_search(story: StoryBuilder) -> None:
     phone = Phone(story)
     phone.look_for()
     story.go_on([phone.send_too, phone.stats, phone.view])
-
-
-STORYLINES: tuple[Storyline, ...] = (message_send, message_contact, message_sent, message_search)

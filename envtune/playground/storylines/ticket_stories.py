@@ -7,7 +7,7 @@ from typing import Any
 
 from envtune.playground import values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 
 TICKETS = "TicketAPI"
 
@@ -103,6 +103,3 @@ def ticket_find(story: StoryBuilder) -> None:
     desk = TicketDesk(story)
     desk.find()
     story.go_on([desk.read], [desk.log_out])
-
-
-STORYLINES: tuple[Storyline, ...] = (ticket_open, ticket_known, ticket_find)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envtune.playground import codes, values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 from envtune.playground.storylines.message_stories import MESSAGES, Phone
 
 TRADING = "TradingBot"
@@ -16,14 +16,9 @@ class Trader(Scene):
     phrases = read_phrases("trading")
     login = "trading_login"
     behind_login = (
-        "fund_account",
-        "get_account_info",
-        "get_order_history",
-        "get_watchlist",
-        "place_order",
-        "remove_stock_from_watchlist",
-        "withdraw_funds",
-    )
+        "fund_account", "get_account_info", "get_order_history", "get_watchlist", "place_order",
+        "remove_stock_from_watchlist", "withdraw_funds",
+    )  # fmt: skip
 
     def __init__(self, story: StoryBuilder) -> None:
         super().__init__(story)
@@ -173,13 +168,3 @@ def trade_message(story: StoryBuilder) -> None:
     story.initial_state[TRADING]["authenticated"] = True
     story.rng.choice((trader.deposit, trader.withdraw, trader.account))()
     phone.act()
-
-
-STORYLINES: tuple[Storyline, ...] = (
-    trade_quote,
-    trade_order,
-    trade_account,
-    trade_watch,
-    trade_history,
-    trade_message,
-)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envtune.playground import codes, values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 from envtune.playground.storylines.message_stories import MESSAGES, Phone
 from envtune.playground.storylines.ticket_stories import TICKETS, TicketDesk
 
@@ -27,21 +27,14 @@ class Trip(Scene):
         self.date, self.level = values.date(rng), rng.choice(("economy", "business", "first"))
         self.slots = {"start": self.start, "end": self.end, "date": self.date, "level": self.level}
         self.booking = str(rng.randint(1_000_000, 9_999_999))
-        old = {
-            "card_id": self.card,
-            "travel_date": self.date,
-            "travel_from": "SFO",
-            "travel_to": "LAX",
-            "travel_class": self.level,
-            "travel_cost": 200.0,
-            "transaction_id": str(rng.randint(10_000_000, 99_999_999)),
-        }
+        flight = {"travel_date": self.date, "travel_from": "SFO", "travel_to": "LAX", "travel_class": self.level}
+        paid = {"travel_cost": 200.0, "transaction_id": str(rng.randint(10_000_000, 99_999_999))}
         token = {} if signed_out else {"access_token": self.token, "token_expires_in": 3600, "token_type": "Bearer"}
         story.world(
             TRAVEL,
             random_seed=rng.randint(1, 999_999),
             credit_card_list={self.card: {"cardholder_name": self.last, "balance": float(rng.randint(20_000, 60_000))}},
-            booking_record={self.booking: old},
+            booking_record={self.booking: {"card_id": self.card, **flight, **paid}},
             user_first_name=self.first,
             user_last_name=self.last,
             **token,
@@ -49,10 +42,8 @@ class Trip(Scene):
 
     def flight(self) -> dict[str, str]:
         """Look up both airports in the current turn; return the flight as arguments of the tools."""
-        start, end = (
-            self.story.look_up("get_nearest_airport_by_city", "nearest_airport", location=city)
-            for city in (self.start, self.end)
-        )
+        tool, cities = "get_nearest_airport_by_city", (self.start, self.end)
+        start, end = (self.story.look_up(tool, "nearest_airport", location=city) for city in cities)
         return {"travel_from": start, "travel_to": end, "travel_date": self.date, "travel_class": self.level}
 
     def book(self, flight: dict[str, str]) -> None:
@@ -71,16 +62,8 @@ class Trip(Scene):
     def insure(self) -> None:
         """Ask to insure the booking."""
         kind, cost = self.rng.choice(("travel", "medical", "luggage")), 10 * self.rng.randint(3, 40)
-        self.ask(
-            "insure",
-            "purchase_insurance",
-            {"kind": kind, "cost": cost},
-            access_token=self.token,
-            insurance_type=kind,
-            insurance_cost=cost,
-            booking_id=self.booking,
-            card_id=self.card,
-        )
+        what = {"insurance_type": kind, "insurance_cost": cost, "booking_id": self.booking, "card_id": self.card}
+        self.ask("insure", "purchase_insurance", {"kind": kind, "cost": cost}, access_token=self.token, **what)
 
     def support(self) -> None:
         """Ask to write to customer support."""
@@ -116,15 +99,9 @@ class Trip(Scene):
         grant = rng.choice(("read_write", "read", "write"))
         who = {"client": client, "secret": secret, "refresh": refresh, "grant": grant}
         self.story.add(self.phrases["sign_in"], first=self.first, last=self.last, **who)
-        self.token = self.story.first(
-            "authenticate_travel",
-            client_id=client,
-            client_secret=secret,
-            refresh_token=refresh,
-            grant_type=grant,
-            user_first_name=self.first,
-            user_last_name=self.last,
-        )["access_token"]
+        keys = {"client_id": client, "client_secret": secret, "refresh_token": refresh, "grant_type": grant}
+        name = {"user_first_name": self.first, "user_last_name": self.last}
+        self.token = self.story.first("authenticate_travel", **keys, **name)["access_token"]
 
 
 @storyline(TRAVEL)
@@ -189,13 +166,3 @@ def travel_message(story: StoryBuilder) -> None:
     trip, phone = Trip(story), Phone(story)
     story.rng.choice((trip.cancel_known, trip.airport))()
     phone.act()
-
-
-STORYLINES: tuple[Storyline, ...] = (
-    travel_cost,
-    travel_book,
-    travel_token,
-    travel_money,
-    travel_ticket,
-    travel_message,
-)

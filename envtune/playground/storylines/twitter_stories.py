@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envtune.playground import values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 from envtune.playground.storylines import file_stories
 
 TWEETS = "TwitterAPI"
@@ -128,11 +128,7 @@ def tweet_file(story: StoryBuilder) -> None:
     """Show a file and post its text."""
     account = Account(story)
     where, _ = file_stories.two_folders(story, names := values.distinct_files(story.rng, 2), one_line=True)
-    story.say(file_stories.PHRASES["show_in"], file=names[0], folder=where)
-    story.first("cd", folder=where)
+    file_stories.enter(story, file_stories.PHRASES["show_in"], where, file=names[0])
     text = story.call("cat", file_name=names[0])["file_content"]
     account.tweet = account.ask("post_it", "post_tweet", content=text)["id"]
     story.go_on([account.comment, account.mention, account.retweet])
-
-
-STORYLINES: tuple[Storyline, ...] = (tweet_post, tweet_find, tweet_follow, tweet_file)

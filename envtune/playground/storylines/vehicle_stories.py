@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envtune.playground import codes, values
 from envtune.playground.phrase import read_phrases
-from envtune.playground.story_builder import Scene, StoryBuilder, Storyline, storyline
+from envtune.playground.story_builder import Scene, StoryBuilder, storyline
 from envtune.playground.storylines.message_stories import MESSAGES, Phone
 from envtune.playground.storylines.ticket_stories import TICKETS, TicketDesk
 
@@ -21,7 +21,8 @@ class Car(Scene):
         super().__init__(story)
         rng = story.rng
         unlocked = rng.sample(DOORS, rng.randint(1, 4))
-        pressures = [float(rng.randint(26, 36)) for _ in range(4)]
+        tires = ("frontLeft", "frontRight", "rearLeft", "rearRight")
+        pressures = {f"{tire}TirePressure": float(rng.randint(26, 36)) for tire in tires}
         story.world(
             VEHICLE,
             random_seed=rng.randint(1, 999_999),
@@ -29,10 +30,7 @@ class Car(Scene):
             batteryVoltage=values.decimal(rng, 11, 13),
             engineState="stopped",
             doorStatus={door: "unlocked" if door in unlocked else "locked" for door in DOORS},
-            frontLeftTirePressure=pressures[0],
-            frontRightTirePressure=pressures[1],
-            rearLeftTirePressure=pressures[2],
-            rearRightTirePressure=pressures[3],
+            **pressures,
         )
 
     def start(self) -> None:
@@ -156,14 +154,3 @@ def car_ticket(story: StoryBuilder) -> None:
     car.change_setting()
     desk.find()
     story.go_on([desk.read])
-
-
-STORYLINES: tuple[Storyline, ...] = (
-    car_start,
-    car_settings,
-    car_distance,
-    car_fuel,
-    car_tires,
-    car_message,
-    car_ticket,
-)

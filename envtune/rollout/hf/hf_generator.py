@@ -6,23 +6,22 @@ only its new tokens. The cache is dropped after a run. Sliding-window and linear
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 from pydantic import Field
 from transformers import PreTrainedModel
-from transformers.cache_utils import get_layer_types_and_kwargs
 from typing_extensions import override
 
 from envtune.checked import Count, checked
-from envtune.errors import UserError
-from envtune.rollout.end_tokens import end_tokens
 from envtune.rollout.generator import Advance, BrokenPolicy, Generator, Request, Temperature
-from envtune.rollout.hf.environment_thread import EnvironmentThread
 from envtune.rollout.hf.kv_attention import ATTENTION
-from envtune.rollout.hf.running_batch import BatchLimits, RunningBatch
+from envtune.rollout.hf.running_batch import BatchLimits, BatchSlot, RunningBatch
 from envtune.rollout.hf.sampling import NonFiniteLogits, Sampling
-from envtune.rollout.inference import inference
+from envtune.rollout.inference import end_tokens, inference, require_full_attention
 
 
 @checked
@@ -46,10 +45,8 @@ class HFGenerator(Generator):
         max_batch_size: Annotated[int, Field(ge=1, description="completions decoded together")] = 64,
         max_cache_tokens: Count = 262_144,
     ) -> None:
-        self.temperature = temperature
-        self.top_p = top_p
-        self.policy_version = -1
-        self.fed_tokens = 0
+        self.temperature, self.top_p = temperature, top_p
+        self.policy_version, self.fed_tokens = -1, 0
         self.waiting_seconds = 0.0
         """Time for which sampling waited for ``advance``, in seconds."""
         self._limits = BatchLimits(max_batch_size, max_cache_tokens)
@@ -64,7 +61,7 @@ class HFGenerator(Generator):
             UserError: the model's attention is not supported.
         """
         if model is not self._model:
-            _require_fitting_attention(model)
+            require_full_attention(model, "the embedded generator feeds every token once", " or the vLLM generator")
         self._model = model
         self._stop_ids = end_tokens(model)
         self.policy_version = policy_version
@@ -87,17 +84,46 @@ class HFGenerator(Generator):
         self.waiting_seconds += environment.waiting_seconds
 
 
-def _require_fitting_attention(model: PreTrainedModel) -> None:
-    kinds, _ = get_layer_types_and_kwargs(model.config.get_text_config(decoder=True))
-    others = sorted(set(kinds) - {"full_attention"})
-    if others:
-        raise UserError(
-            f"{type(model).__name__} has layers of {', '.join(others)}, but the embedded generator samples only models "
-            "with full attention in every layer; choose such a model or the vLLM generator"
-        )
-    # private: transformers has no public flag; a trial forward pass, as in training.policy, would replace it.
-    if not model._supports_attention_backend:
-        raise UserError(
-            f"{type(model).__name__} does not take its attention from transformers' AttentionInterface, which the "
-            "embedded generator needs; choose a model such as Qwen or Llama, or the vLLM generator"
-        )
+class EnvironmentThread(AbstractContextManager["EnvironmentThread"]):
+    """Runs the environment (tool calls, observations) in a thread while other episodes are decoded.
+
+    Results of a submission after one decoding step are collected after the next one, however long either takes. The
+    order in which requests return to the batch therefore depends only on the completions, not on timing.
+    """
+
+    def __init__(self, advance: Advance) -> None:
+        self.waiting_seconds = 0.0
+        """Time for which ``submit`` waited for the environment, in seconds."""
+        self._advance = advance
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="environment")
+        self._running: Future[list[tuple[BatchSlot, Request | None]]] | None = None
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def busy(self) -> bool:
+        """True if results of the last submission have not been collected."""
+        return self._running is not None
+
+    def submit(self, finished: Sequence[BatchSlot]) -> list[tuple[BatchSlot, Request | None]]:
+        """Submit slots with a finished completion and collect the results of the previous submission.
+
+        Returns:
+            Each slot of the previous submission with the request that follows, None where its sequence ends.
+
+        Raises:
+            Exception: an error of ``advance`` in the previous submission.
+        """
+
+        def advance_all() -> list[tuple[BatchSlot, Request | None]]:
+            return [(slot, self._advance(slot.sequence.number, slot.sequence.completion)) for slot in finished]
+
+        previous = self._running
+        self._running = self._thread.submit(advance_all) if finished else None
+        if previous is None:
+            return []
+        started = time.perf_counter()
+        results = previous.result()
+        self.waiting_seconds += time.perf_counter() - started
+        return results

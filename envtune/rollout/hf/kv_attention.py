@@ -18,14 +18,14 @@ from torch import Tensor
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from envtune.rollout.hf.kv_rows import KvRows
+from envtune.rollout.hf.kv_rows import KvRows, Packed, States
 
 # No mask function is registered under this name, so transformers does not create a mask.
 ATTENTION = "envtune_kv_rows"
 
 
 Query = Float[Tensor, "1 head token dim"]
-States = Float[Tensor, "1 kv_head token dim"]
+Grouped = Float[Tensor, "row kv_head query dim"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class PromptPass:
         """Keyword arguments of the model's forward."""
         return _arguments(self, self._ids, self._offsets) | {"logits_to_keep": 1}
 
-    def attend(self, module: Any, query: Query, key: States, value: States, scaling: float) -> Query:
+    def attend(self, module: Any, query: Query, key: Packed, value: Packed, scaling: float) -> Query:
         """Cache keys and values of one layer and return its attention output."""
         self._prompts.write(module.layer_idx, self._rows, self._offsets, key, value)
         if self._mask is not None:
             key, value = self._prompts.read(module.layer_idx, self._row)
-        return _sdpa(module, query, key, value, self._mask, scaling)
+        return sdpa_attention_forward(module, query, key, value, self._mask, scaling=scaling)[0].transpose(1, 2)
 
 
 class StepPass:
@@ -122,7 +122,7 @@ class StepPass:
         """Keyword arguments of the model's forward."""
         return _arguments(self, self._ids, self._positions) | {"logits_to_keep": self._last}
 
-    def attend(self, module: Any, query: Query, key: States, value: States, scaling: float) -> Query:
+    def attend(self, module: Any, query: Query, key: Packed, value: Packed, scaling: float) -> Query:
         """Cache keys and values of one layer and return its attention output."""
         self._tails.write(module.layer_idx, self._rows, self._offsets, key, value)
         parts = [self._decode(module.layer_idx, query[0, :, : self._singles], scaling)] if self._singles else []
@@ -137,11 +137,9 @@ class StepPass:
         self, module: Any, feed: Feed, query: Query, mask: Bool[Tensor, "1 1 token seen"], scaling: float
     ) -> Query:
         """Return the attention output of several new tokens of one row."""
-        pairs = zip(
-            self._prompts.read(module.layer_idx, feed.prompt), self._tails.read(module.layer_idx, feed.row), strict=True
-        )
-        keys, values = (torch.cat(pair, dim=2) for pair in pairs)
-        return _sdpa(module, query, keys, values, mask, scaling)
+        prompt, tail = self._prompts.read(module.layer_idx, feed.prompt), self._tails.read(module.layer_idx, feed.row)
+        keys, values = (torch.cat(pair, dim=2) for pair in zip(prompt, tail, strict=True))
+        return sdpa_attention_forward(module, query, keys, values, mask, scaling=scaling)[0].transpose(1, 2)
 
     def _decode(
         self, layer: int, query: Float[Tensor, "head row dim"], scaling: float
@@ -176,8 +174,8 @@ class _Partial:
     def of(
         cls,
         query: Float[Tensor, "row kv_head query dim"],
-        keys: Float[Tensor, "row kv_head token dim"],
-        values: Float[Tensor, "row kv_head token dim"],
+        keys: States,
+        values: States,
         bias: Float32[Tensor, "row 1 1 token"],
     ) -> _Partial:
         scores = (query @ keys.transpose(-1, -2)).float().add_(bias)
@@ -200,8 +198,8 @@ class _Partial:
 def kv_rows_attention(
     module: Any,
     query: Query,
-    key: States,
-    value: States,
+    key: Packed,
+    value: Packed,
     attention_mask: Tensor | None,
     scaling: float | None = None,
     kv_pass: ForwardPass | None = None,
@@ -226,17 +224,6 @@ def _arguments(kv_pass: ForwardPass, ids: Int[Tensor, "token"], positions: Int[T
 def _behind(start: int, count: int, device: torch.device) -> Bool[Tensor, "1 1 {count} {start+count}"]:
     """Return a mask, True = attend: every token attends to ``start`` earlier tokens and, causally, to the new ones."""
     return torch.ones(count, start + count, dtype=torch.bool, device=device).tril(start)[None, None]
-
-
-def _sdpa(
-    module: Any,
-    query: Query,
-    key: Float[Tensor, "1 kv_head seen dim"],
-    value: Float[Tensor, "1 kv_head seen dim"],
-    mask: Bool[Tensor, "1 1 token seen"] | None,
-    scaling: float,
-) -> Query:
-    return sdpa_attention_forward(module, query, key, value, mask, scaling=scaling)[0].transpose(1, 2)
 
 
 AttentionInterface.register(ATTENTION, kv_rows_attention)

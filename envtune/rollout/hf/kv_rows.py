@@ -7,6 +7,7 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 States = Float[Tensor, "row kv_head token dim"]
+Packed = Float[Tensor, "1 kv_head token dim"]
 # Growth factor of a buffer: geometric growth keeps the number of copies small.
 GROWTH = 1.5
 
@@ -57,12 +58,7 @@ class KvRows:
         self.lengths.pop()
 
     def write(
-        self,
-        layer: int,
-        rows: Int[Tensor, "token"],
-        positions: Int[Tensor, "token"],
-        keys: Float[Tensor, "1 kv_head token dim"],
-        values: Float[Tensor, "1 kv_head token dim"],
+        self, layer: int, rows: Int[Tensor, "token"], positions: Int[Tensor, "token"], keys: Packed, values: Packed
     ) -> None:
         """Store each token's keys and values at its row and position."""
         if layer == len(self.keys):
@@ -86,9 +82,7 @@ class KvRows:
             buffer[row, :, :length] = buffer[source, :, :length]
         self.lengths[row] = length
 
-    def read(
-        self, layer: int, row: int
-    ) -> tuple[Float[Tensor, "1 kv_head token dim"], Float[Tensor, "1 kv_head token dim"]]:
+    def read(self, layer: int, row: int) -> tuple[Packed, Packed]:
         """Return the keys and the values of one row."""
         length = self.lengths[row]
         return self.keys[layer][row : row + 1, :, :length], self.values[layer][row : row + 1, :, :length]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -46,31 +46,9 @@ def inverse_cdf(probabilities: Float[Tensor, "row vocabulary"], uniforms: Float[
     return torch.minimum(chosen, last_possible).clamp_max(cumulative.shape[-1] - 1)[:, 0]
 
 
-def choose(
-    logits: Float[Tensor, "row vocabulary"],
-    uniforms: Float[Tensor, "row"] | None,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-) -> tuple[Int[Tensor, "row"], Float32[Tensor, "row"]]:
-    """Return a token id and its log-prob (nats) for each row.
-
-    The log-prob covers the whole vocabulary at ``temperature``, before the nucleus cut, as the trainer recomputes it.
-
-    Args:
-        uniforms: noise in [0, 1); None takes the likeliest token.
-    """
-    logprobs = torch.log_softmax(logits.float() / temperature, dim=-1)
-    if uniforms is None:
-        ids = logprobs.argmax(dim=-1)
-    else:
-        # float64: in float32, rounding in a sum over 150,000 tokens would distort the rare ones.
-        ids = inverse_cdf(nucleus(logprobs.double().exp(), top_p), uniforms)
-    return ids, logprobs.gather(-1, ids[:, None])[:, 0]
-
-
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Settings of ``choose``."""
+    """The settings of one batch."""
 
     temperature: float
     top_p: float
@@ -78,15 +56,23 @@ class Sampling:
     """Ignore the noise and take the likeliest token."""
 
     def choose(self, logits: Float[Tensor, "row vocabulary"], noise: Sequence[float]) -> tuple[list[int], list[float]]:
-        """Return token ids and log-probs (nats), given one number in [0, 1) per row.
+        """Return a token id and its log-prob (nats) for each row, given one number in [0, 1) per row.
+
+        The log-prob covers the whole vocabulary at ``temperature``, before the nucleus cut, as the trainer recomputes
+        it.
 
         Raises:
             NonFiniteLogits: a row's logits do not define a distribution.
         """
-        uniforms = None if self.greedy else torch.tensor(noise, dtype=torch.float64)
-        ids, logprobs = choose(logits, uniforms, self.temperature, self.top_p)
-        chosen, likelihoods = ids.tolist(), logprobs.tolist()
+        logprobs = torch.log_softmax(logits.float() / self.temperature, dim=-1)
+        if self.greedy:
+            ids = logprobs.argmax(dim=-1)
+        else:
+            # float64: in float32, rounding in a sum over 150,000 tokens would distort the rare ones.
+            uniforms = torch.tensor(noise, dtype=torch.float64)
+            ids = inverse_cdf(nucleus(logprobs.double().exp(), self.top_p), uniforms)
+        likelihoods = logprobs.gather(-1, ids[:, None])[:, 0].tolist()
         # One such logit makes every log-prob of its row NaN, so checking the chosen ones is enough.
         if not all(map(math.isfinite, likelihoods)):
             raise NonFiniteLogits("the model's logits are NaN or infinite: no token can be sampled from them")
-        return chosen, likelihoods
+        return ids.tolist(), likelihoods

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol
 
 import torch
 from pydantic import Field
 from transformers import PreTrainedModel
 
-Answer = TypeVar("Answer")
+from envtune.rollout.vllm.event_loop import Answer
 
 Timeout = Annotated[float, Field(gt=0, description="the time limit for a response of vLLM, in seconds")]
 
@@ -53,40 +53,30 @@ class Engine(Protocol):
         Raises:
             UserError: the engine cannot load this model.
         """
-        ...
 
     def load(self, folder: Path, dtype: torch.dtype) -> None:
         """Replace all weights by those in ``folder``. The KV cache of the old weights may remain."""
-        ...
 
     def reset_cache(self) -> None:
         """Empty the KV cache. No request may be running."""
-        ...
 
     def weight_sums(self) -> list[dict[str, int]]:
         """Return the checksums of each worker's weights by name (see weight_sums.py)."""
-        ...
 
     def set_weight_version(self, version: str) -> None:
         """Name the current weights; completions return this name."""
-        ...
 
     def sleep(self) -> None:
         """Free memory until ``wake_up``, if the engine supports it."""
-        ...
 
     def wake_up(self) -> None:
         """Restore the engine after ``sleep``."""
-        ...
 
     async def complete(self, ids: tuple[int, ...], parameters: Mapping[str, Any]) -> EngineCompletion:
         """Sample one completion with ``parameters`` of vLLM's SamplingParams. Await it inside ``run``."""
-        ...
 
     def run(self, coroutine: Coroutine[Any, Any, Answer], purpose: str) -> Answer:
         """Run a coroutine, which may await ``complete``; error messages contain ``purpose``, a verb phrase."""
-        ...
 
     def close(self) -> None:
         """Release the engine's process or connections."""
-        ...

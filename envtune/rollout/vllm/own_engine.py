@@ -11,7 +11,7 @@ import os
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from transformers import PreTrainedModel
@@ -20,10 +20,8 @@ from typing_extensions import override
 from envtune.checked import Among, checked
 from envtune.errors import UserError
 from envtune.rollout.vllm.engine import Engine, EngineCompletion, EngineError, Timeout
-from envtune.rollout.vllm.event_loop import LoopThread
+from envtune.rollout.vllm.event_loop import Answer, LoopThread
 from envtune.rollout.vllm.weight_probe import TOLERANCES
-
-Answer = TypeVar("Answer")
 
 Dtype = Annotated[str, Among(("auto", *TOLERANCES))]
 # The mixin of vLLM's worker that loads weights; by name, because the worker runs in another process.

@@ -9,7 +9,7 @@ import asyncio
 import atexit
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import torch
@@ -20,9 +20,7 @@ from envtune.bearer_key import bearer, key_from
 from envtune.checked import checked
 from envtune.errors import UserError
 from envtune.rollout.vllm.engine import Engine, EngineCompletion, EngineError, Timeout
-from envtune.rollout.vllm.event_loop import LoopThread
-
-Answer = TypeVar("Answer")
+from envtune.rollout.vllm.event_loop import Answer, LoopThread
 
 START = "python tools/serve_rollouts.py MODEL"
 # Config fields that must be equal in the models of trainer and server.

@@ -22,8 +22,8 @@ from typing_extensions import override
 from envtune.checked import Count, Positive, checked
 from envtune.errors import UserError
 from envtune.processes.collectives import current_rank, first_rank_on_this_host, on_all_ranks
-from envtune.rollout.end_tokens import end_tokens
 from envtune.rollout.generator import Advance, BrokenPolicy, Completion, Generator, Request, Temperature
+from envtune.rollout.inference import end_tokens
 from envtune.rollout.merged_weights import write_merged_weights
 from envtune.rollout.vllm.engine import Engine, EngineError
 from envtune.rollout.vllm.event_loop import all_or_none
@@ -62,10 +62,7 @@ class VLLMGenerator(Generator):
     ) -> None:
         if transfer_folder is not None and not Path(transfer_folder).is_dir():
             raise UserError(f"transfer_folder={transfer_folder} is not a folder: create it, or give another one")
-        self.temperature = temperature
-        self.policy_version = UNKNOWN
-        self.fed_tokens = 0
-        self.engine = engine
+        self.engine, self.temperature, self.policy_version, self.fed_tokens = engine, temperature, UNKNOWN, 0
         self._max_completions, self._tolerance = max_completions, probe_tolerance
         self._transfer_folder = transfer_folder
         self._stop_ids: frozenset[int] = frozenset()
@@ -106,11 +103,10 @@ class VLLMGenerator(Generator):
     def _push(self, model: PreTrainedModel, version: int, dtype: torch.dtype) -> None:
         """Write the weights on one rank (per host, or of the run if the engine is shared) and load them."""
         writer = 0 if self.engine.is_shared else first_rank_on_this_host()
-        writes = current_rank() == writer
+        rank = current_rank()
+        writes = rank == writer
         with tempfile.TemporaryDirectory(prefix="envtune_weights_", dir=self._transfer_folder) as own:
-            sums = on_all_ranks(lambda: write_merged_weights(model, dtype, Path(own) if writes else None))[
-                current_rank()
-            ]
+            sums = on_all_ranks(lambda: write_merged_weights(model, dtype, Path(own) if writes else None))[rank]
             folder, weight_version = on_all_ranks(lambda: (own, secrets.token_hex(8)))[writer]
             loads = writes or not self.engine.is_shared
             on_all_ranks(lambda: self._load(Path(folder), dtype, weight_version, sums, version) if loads else None)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float32, Int
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from envtune.rollout.generator import Completion, Request
@@ -43,15 +41,9 @@ def probe_difference(
     """
     ids = torch.tensor([request.ids + sampled.ids for request, sampled in zip(requests, completions, strict=True)])
     sampled = torch.tensor([completion.logprobs for completion in completions])
-    computed = _logprobs(model, ids.to(model.device), sampled.shape[1], temperature)
-    return float((computed.cpu() - sampled).abs().mean())
-
-
-def _logprobs(
-    model: PreTrainedModel, ids: Int[Tensor, "row token"], count: int, temperature: float
-) -> Float32[Tensor, "row {count}"]:
-    """Return log-probs (nats) of the last ``count`` ids of each row, from one pass. The model is left unchanged."""
+    count, ids = sampled.shape[1], ids.to(model.device)
     with inference(model, "eager"):
         logits = model(input_ids=ids, use_cache=False, logits_to_keep=count + 1).logits[:, :-1]
     logprobs = torch.log_softmax(logits.float() / temperature, dim=-1)
-    return logprobs.gather(-1, ids[:, -count:, None])[..., 0]
+    computed = logprobs.gather(-1, ids[:, -count:, None])[..., 0]
+    return float((computed.cpu() - sampled).abs().mean())

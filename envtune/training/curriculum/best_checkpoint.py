@@ -43,11 +43,8 @@ class BestCheckpoint(Checkpoint):
         """The best result of ``monitor``."""
         self.update = -1
         """The number of updates before the best validation; -1 before the first validation."""
-
-    @property
-    def files(self) -> list[Path]:
+        self.files = [self.path, previous_of(self.path)]
         """The files that this callback writes."""
-        return [self.path, previous_of(self.path)]
 
     @override
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:

@@ -21,6 +21,8 @@ from envtune.training.weight_sync import sync_weights
 
 log = logging.getLogger(__name__)
 
+OnCollapse = Literal["stop", "restore"]
+
 
 @checked
 class StageTransition(Callback):
@@ -39,12 +41,7 @@ class StageTransition(Callback):
     """
 
     def __init__(
-        self,
-        rule: TransitionRule,
-        guard: CollapseGuard,
-        metric: ValidationName,
-        on_collapse: Literal["stop", "restore"],
-        best: str,
+        self, rule: TransitionRule, guard: CollapseGuard, metric: ValidationName, on_collapse: OnCollapse, best: str
     ) -> None:
         self._rule, self._guard, self._metric = rule, guard, metric
         self._on_collapse, self._best = on_collapse, Path(best)

@@ -70,9 +70,8 @@ class Curriculum:
         self.folder = Path(folder)
         self.stages = [str(stage) for stage in stages]
         self._start_from = start_from
-        self._max_updates: Sequence[int | None] = (
-            max_updates if isinstance(max_updates, Sequence) else [max_updates] * len(self.stages)
-        )
+        every = max_updates if isinstance(max_updates, Sequence) else [max_updates] * len(self.stages)
+        self._max_updates: Sequence[int | None] = every
         if len(self._max_updates) != len(self.stages):
             raise UserError(
                 f"curriculum.max_updates={max_updates} must be one number of updates, or a list of "

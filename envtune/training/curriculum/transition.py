@@ -60,7 +60,8 @@ class TransitionRule:
 
     def judge(self, updates: int, validations: Sequence[float], gradient_norms: Sequence[float]) -> Signals:
         """Judge the stage after ``updates`` updates, from all of its validations and gradient norms so far."""
-        gain, spread = self._gain(validations), self._spread(gradient_norms)
+        newest, before = validations[-self.window :], validations[: -self.window]
+        gain, spread = max(newest) - max(before) if before else None, self._spread(gradient_norms)
         if self.max_updates is not None and updates >= self.max_updates:
             return Signals(gain, spread, f"{updates} updates are the most that this stage may take")
         if updates < self.min_updates or gain is None or spread is None:
@@ -82,10 +83,6 @@ class TransitionRule:
             f"gain of validation {gain} (plateau: at most {self.tolerance}), spread of the gradient norm {spread} "
             f"(stable: at most {self.max_spread}), {updates} updates (at least {self.min_updates})"
         )
-
-    def _gain(self, validations: Sequence[float]) -> float | None:
-        newest, before = validations[-self.window :], validations[: -self.window]
-        return max(newest) - max(before) if before else None
 
     def _spread(self, gradient_norms: Sequence[float]) -> float | None:
         newest = gradient_norms[-self.gradient_window :]

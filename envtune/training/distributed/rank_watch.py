@@ -13,9 +13,8 @@ import secrets
 import socket
 import sys
 import threading
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from multiprocessing.connection import Client, Connection, Listener, wait
-from types import TracebackType
 
 import rich
 from lightning import Callback, LightningModule, Trainer
@@ -42,7 +41,7 @@ _DETECTION, _REPORT = 1, 5
 _OBSERVER_PERIOD = 60
 
 
-class RankWatch(Callback):
+class RankWatch(Callback, AbstractContextManager["RankWatch"]):
     """A context around everything that the ranks do together, and a callback of every Trainer in it.
 
     A rank that leaves the context with an error counts as lost. The other ranks then exit immediately, without cleanup,
@@ -56,12 +55,7 @@ class RankWatch(Callback):
         self._watcher: threading.Thread | None = None
         self._failing = self._leaving = False
 
-    def __enter__(self) -> RankWatch:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
         if isinstance(error, Exception):
             # A collective with a lost rank may fail before the thread has noticed the loss: let it report first.
             self._failing = True

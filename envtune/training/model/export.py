@@ -61,8 +61,7 @@ def run_settings(checkpoint: Path) -> Settings:
         UserError: The record is broken.
     """
     remedy = "restore it from a copy, or move the checkpoint elsewhere and add --model PATH"
-    record = read_run_record(checkpoint.parent.parent, remedy)
-    return record.get("settings", {}) if record is not None else {}
+    return (read_run_record(checkpoint.parent.parent, remedy) or {}).get("settings", {})
 
 
 def export(trained: Trained, folder: Path, dtype: str) -> None:

@@ -102,8 +102,6 @@ def _shard_optimizer_state(optimizer: Optimizer, state: Mapping[str, Any]) -> di
     def shard(weight: torch.Tensor, value: Any) -> Any:
         return shard_like(weight, value) if getattr(value, "shape", None) == weight.shape else value
 
-    sharded = {
-        number: {name: shard(weights[number], value) for name, value in values.items()}
-        for number, values in state["state"].items()
-    }
-    return {**state, "state": sharded}
+    old = state["state"].items()
+    shards = {number: {name: shard(weights[number], value) for name, value in values.items()} for number, values in old}
+    return {**state, "state": shards}

@@ -62,9 +62,8 @@ def add_adapter(model: PreTrainedModel, lora: LoRA) -> None:
 def add_reference_adapter(model: PreTrainedModel) -> None:
     """Copy the trained adapter to a frozen one, with which ``model`` is the reference."""
     for _, layer in adapted_layers(model):
-        layer.update_layer(
-            _REFERENCE, layer.r[_TRAINED], layer.lora_alpha[_TRAINED], config=model.peft_config[_TRAINED]
-        )
+        config = model.peft_config[_TRAINED]
+        layer.update_layer(_REFERENCE, layer.r[_TRAINED], layer.lora_alpha[_TRAINED], config=config)
         for matrices in (layer.lora_A, layer.lora_B):
             matrices[_REFERENCE].load_state_dict(matrices[_TRAINED].state_dict())
     _in_float32(model)

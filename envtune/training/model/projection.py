@@ -13,6 +13,9 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor, nn
 
+States = Float[Tensor, "T hidden"]
+Weight = Float[Tensor, "vocabulary hidden"]
+Bias = Float[Tensor, "vocabulary"] | None
 # Logits per chunk. On a CPU 32 MB in float32, a good part of which fits into the caches. On a GPU 1 GB, so that the
 # weight gradient of a chunk is bound by arithmetic, not by memory traffic (reasoned, not measured).
 CPU_CHUNK = 2**23
@@ -20,11 +23,7 @@ GPU_CHUNK = 2**28
 
 
 def project(
-    head: nn.Linear,
-    states: Float[Tensor, "T hidden"],
-    targets: Int[Tensor, "T"],
-    temperature: float,
-    logits_per_chunk: int | None = None,
+    head: nn.Linear, states: States, targets: Int[Tensor, "T"], temperature: float, logits_per_chunk: int | None = None
 ) -> tuple[Float32[Tensor, "T"], Float32[Tensor, "T"]]:
     """Return log-probs of ``targets`` and entropies, both in nats, of softmax(head(states) / temperature).
 
@@ -48,9 +47,9 @@ class _Projection(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        states: Float[Tensor, "T hidden"],
-        weight: Float[Tensor, "vocabulary hidden"],
-        bias: Float[Tensor, "vocabulary"] | None,
+        states: States,
+        weight: Weight,
+        bias: Bias,
         targets: Int[Tensor, "T"],
         temperature: float,
         rows: int,
@@ -86,12 +85,7 @@ class _Projection(torch.autograd.Function):
 
 
 def _chunks(
-    states: Float[Tensor, "T hidden"],
-    weight: Float[Tensor, "vocabulary hidden"],
-    bias: Float[Tensor, "vocabulary"] | None,
-    temperature: float,
-    rows: int,
-    dtype: torch.dtype,
+    states: States, weight: Weight, bias: Bias, temperature: float, rows: int, dtype: torch.dtype
 ) -> Iterator[tuple[slice, Float32[Tensor, "token vocabulary"], Float32[Tensor, "token vocabulary"]]]:
     """Yield the slice of a chunk, and its l and p in buffers that the next chunk overwrites."""
     weight = weight.to(dtype)

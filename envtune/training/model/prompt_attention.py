@@ -15,10 +15,9 @@ from torch import Tensor
 from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.cache_utils import get_layer_types_and_kwargs
 
-from envtune.errors import UserError
 from envtune.grpo.packing import Branches
+from envtune.rollout.inference import require_full_attention
 
 ATTENTION = "envtune_shared_prompts"
 
@@ -29,15 +28,7 @@ def share_prompts(model: PreTrainedModel) -> None:
     Raises:
         UserError: a layer does not use full causal attention, or its attention cannot be replaced.
     """
-    kinds, _ = get_layer_types_and_kwargs(model.config.get_text_config(decoder=True))
-    others = sorted(set(kinds) - {"full_attention"})
-    # private: transformers has no public query for it; a trial forward pass, as in policy.py, would replace it.
-    if others or not model._supports_attention_backend:
-        reason = f"layers of {', '.join(others)}" if others else "an attention that cannot be replaced"
-        raise UserError(
-            f"{type(model).__name__} has {reason}, but the update computes a group's prompt once in full causal "
-            "attention; choose a model such as Qwen or Llama"
-        )
+    require_full_attention(model, "the update computes a group's prompt once")
     model.set_attn_implementation(ATTENTION)
 
 
@@ -69,21 +60,14 @@ def shared_prompt_attention(
         for span in branch.completions:
             # Empty if the episode ended before a token was sampled.
             if span.stop > span.start:
-                parts.append(_completion(query[:, :, span], key[:, :, span], value[:, :, span], prompt[1:], scaling))
+                keys = torch.cat([prompt[1], key[:, :, span]], dim=2)
+                values = torch.cat([prompt[2], value[:, :, span]], dim=2)
+                # The queries are the last positions of prompt and completion.
+                bias = causal_lower_right(span.stop - span.start, keys.shape[2])
+                parts.append(
+                    scaled_dot_product_attention(query[:, :, span], keys, values, attn_mask=bias, scale=scaling)
+                )
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
-
-
-def _completion(
-    query: Float[Tensor, "1 head T dim"],
-    key: Float[Tensor, "1 head T dim"],
-    value: Float[Tensor, "1 head T dim"],
-    prompt: tuple[Float[Tensor, "1 head P dim"], Float[Tensor, "1 head P dim"]],
-    scaling: float | None,
-) -> Float[Tensor, "1 head T dim"]:
-    """Return the attention of one completion, whose queries are the last positions of prompt and completion."""
-    keys, values = torch.cat([prompt[0], key], dim=2), torch.cat([prompt[1], value], dim=2)
-    bias = causal_lower_right(query.shape[2], keys.shape[2])
-    return scaled_dot_product_attention(query, keys, values, attn_mask=bias, scale=scaling)
 
 
 def _no_mask(*args: Any, **kwargs: Any) -> None:

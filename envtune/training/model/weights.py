@@ -68,25 +68,18 @@ def load_model(
 
 
 @checked
-def load_causal_lm(
-    path: str, dtype: Dtype, attn_implementation: str | None, trust_remote_code: bool
-) -> PreTrainedModel:
+def load_causal_lm(path: str, dtype: Dtype, attention: str | None, trust_remote_code: bool) -> PreTrainedModel:
     """Load the causal language model in the folder (or with the hub name) ``path``, on the CPU.
 
     Raises:
         UserError: the path, configuration or a weight file cannot be used.
     """
-    _causal_config(path, trust_remote_code)
+    causal_config(path, trust_remote_code)
+    options = {"dtype": dtype, "attn_implementation": attention, "trust_remote_code": trust_remote_code}
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path,
-            dtype=dtype,
-            attn_implementation=attn_implementation,
-            trust_remote_code=trust_remote_code,
-            output_loading_info=True,
-        )
+        loaded: Any = AutoModelForCausalLM.from_pretrained(path, **options, output_loading_info=True)
     except ImportError as error:
-        raise UserError(f"attn_implementation {attn_implementation!r} cannot be used here: {error}") from error
+        raise UserError(f"attn_implementation {attention!r} cannot be used here: {error}") from error
     except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
         require_trust(path, error)
         raise UserError(
@@ -176,7 +169,12 @@ def require_model(path: str) -> None:
         )
 
 
-def _causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:
+def causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:
+    """Return the configuration of the causal language model in the folder (or with the hub name) ``path``.
+
+    Raises:
+        UserError: there is no such model, or its configuration cannot be used.
+    """
     require_model(path)
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)

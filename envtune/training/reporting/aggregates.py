@@ -19,8 +19,7 @@ class Aggregates:
     """The mean of every name, except for the minimum or maximum of the names given as such."""
 
     def __init__(self, minima: frozenset[str] = frozenset(), maxima: frozenset[str] = frozenset()) -> None:
-        self._minima = minima
-        self._maxima = maxima
+        self._minima, self._maxima = minima, maxima
         self._metrics: dict[str, Metric] = {}
 
     def add(self, samples: Samples) -> None:

@@ -77,25 +77,23 @@ def validation_samples(trajectories: Iterable[Trajectory]) -> Samples:
     return samples
 
 
-def performance_samples(
-    batch: RolloutBatch, phases: Mapping[str, float], sync_seconds: float, other_seconds: float
-) -> Samples:
+def performance_samples(batch: RolloutBatch, phases: Mapping[str, float], sync: float, other: float) -> Samples:
     """Return the timings, throughput and memory of an update.
 
     Args:
         batch: the rollout of the update.
         phases: seconds of the phases "wait" and "update", and within that "policy", "reference" and "backward".
-        sync_seconds: time of the weight sync.
-        other_seconds: time since the previous update outside weight sync, rollout, wait and update.
+        sync: seconds of the weight sync.
+        other: seconds since the previous update outside weight sync, rollout, wait and update.
     """
-    step_time = sync_seconds + batch.rollout_seconds + phases["wait"] + phases["update"]
+    step_time = sync + batch.rollout_seconds + phases["wait"] + phases["update"]
     tokens, unique_tokens = int(batch.tensors.attention_mask.sum()), batch.tensors.unique_tokens
     records = [t.tokens for group in batch.groups for t in group.trajectories if t.tokens]
     sampled = sum(sum(record.completion_mask) for record in records)
     prompts = {record.ids[: record.prompt_length] for record in records}
     played = sum(len(record.ids) - record.prompt_length for record in records) + sum(map(len, prompts))
     values = {
-        "time/sync": sync_seconds,
+        "time/sync": sync,
         "time/rollout": batch.rollout_seconds,
         "time/env": batch.environment_seconds,
         "time/wait": phases["wait"],
@@ -103,7 +101,7 @@ def performance_samples(
         "time/reference": phases["reference"],
         "time/backward": phases["backward"],
         "time/update": phases["update"],
-        "time/other": other_seconds,
+        "time/other": other,
         "perf/step_time": step_time,
         "perf/tokens_per_s": tokens / step_time,
         "perf/sampled_tokens_per_s": sampled / batch.rollout_seconds,

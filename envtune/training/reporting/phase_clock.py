@@ -6,11 +6,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any
 
 import torch
-
-Mark: TypeAlias = float | torch.cuda.Event
 
 
 class PhaseClock:
@@ -23,7 +21,7 @@ class PhaseClock:
     def __init__(self, device: torch.device, now: Callable[[], float] = time.perf_counter) -> None:
         self._cuda = device.type == "cuda"
         self._now = now
-        self._spans: list[tuple[str, Mark, Mark]] = []
+        self._spans: list[tuple[str, Any, Any]] = []
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -38,20 +36,14 @@ class PhaseClock:
             torch.cuda.synchronize()
         sums: dict[str, float] = defaultdict(float)
         for name, start, end in self._spans:
-            sums[name] += _between(start, end)
+            # Milliseconds between two events.
+            sums[name] += start.elapsed_time(end) / 1000 if self._cuda else end - start
         return dict(sums)
 
-    def _mark(self) -> Mark:
+    def _mark(self) -> Any:
+        """Return seconds, or an event of the GPU's queue."""
         if not self._cuda:
             return self._now()
         event = torch.cuda.Event(enable_timing=True)
         event.record()
         return event
-
-
-def _between(start: Mark, end: Mark) -> float:
-    if isinstance(start, torch.cuda.Event) and isinstance(end, torch.cuda.Event):
-        return start.elapsed_time(end) / 1000
-    assert isinstance(start, float)
-    assert isinstance(end, float)
-    return end - start

@@ -18,6 +18,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from envtune.report_text import percent
+from envtune.report_text import table as empty_table
 from envtune.training.run_folder.run_record import WIRING
 from envtune.training.run_folder.stage_record import StageRecord
 
@@ -64,9 +65,9 @@ def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any
 
 def stages_table(records: Sequence[StageRecord]) -> Table:
     """Return a table of finished stages: updates, validation at start, end and best in percent, chosen checkpoint."""
-    table = Table(title="the curriculum, % of validation tasks passed (success) and of turns passed (progress)")
-    for column in ("stage", "updates", *_BEFORE_AFTER, "best progress", "checkpoint"):
-        table.add_column(column, justify="left" if column in ("stage", "checkpoint") else "right")
+    title = "the curriculum, % of validation tasks passed (success) and of turns passed (progress)"
+    table = empty_table(title, ["stage"], ("updates", *_BEFORE_AFTER, "best progress"))
+    table.add_column("checkpoint")
     for record in records:
         names = [f"val/{measure}/overall" for measure in ("success", "progress")]
         cells = [percent(side.get(name)) for name in names for side in (record.before, record.after)]
@@ -77,10 +78,8 @@ def stages_table(records: Sequence[StageRecord]) -> Table:
 
 def validation_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
     """Return a table of success and progress by group of tasks, before and after training, in percent."""
-    table = Table(title="validation, % of tasks passed (success) and of turns passed (progress)")
-    table.add_column("category")
-    for column in _BEFORE_AFTER:
-        table.add_column(column, justify="right")
+    title = "validation, % of tasks passed (success) and of turns passed (progress)"
+    table = empty_table(title, ["category"], _BEFORE_AFTER)
     groups = dict.fromkeys(name.split("/", 2)[2] for name in {**before, **after} if name.startswith("val/success/"))
     for group in sorted(groups, key=lambda group: group != "overall"):
         names = [f"val/{measure}/{group}" for measure in ("success", "progress")]

@@ -30,20 +30,12 @@ class TrajectoryLog(Callback):
     """
 
     def __init__(
-        self,
-        folder: str,
-        text_every: Annotated[int, Field(ge=1, description="updates")] = 5,
-        with_tokens: bool = False,
+        self, folder: str, text_every: Annotated[int, Field(ge=1, description="updates")] = 5, with_tokens: bool = False
     ) -> None:
-        self._folder = Path(folder)
-        self._text_every = text_every
-        self._with_tokens = with_tokens
+        self._folder, self._text_every, self._with_tokens = Path(folder), text_every, with_tokens
         self._validation: list[Trajectory] = []
-
-    @property
-    def files(self) -> list[Path]:
+        self.files = [self._folder / kind / "update_*.jsonl" for kind in ("train", "val")]
         """The files that this callback writes."""
-        return [self._folder / kind / "update_*.jsonl" for kind in ("train", "val")]
 
     @override
     def on_train_batch_end(

@@ -72,9 +72,8 @@ class UpdateProgress(ProgressBar):
     @override
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         if self._enabled:
-            log.info(
-                "validation after update %d  %s", trainer.global_step, describe(trainer.callback_metrics, _VALIDATED)
-            )
+            numbers = describe(trainer.callback_metrics, _VALIDATED)
+            log.info("validation after update %d  %s", trainer.global_step, numbers)
 
     @override
     def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from math import inf
 
 import torch
@@ -33,15 +34,11 @@ class UpdateStatistics:
     """
 
     def __init__(self, importance: str = NONE, cap: float = 2.0) -> None:
-        self._importance = importance
-        self._cap = cap
+        self._importance, self._cap = importance, cap
         self._sums: dict[str, float] = defaultdict(float)
         # One tensor per micro-batch, by sampled token; the last one by episode.
-        self._differences: list[Tensor] = []
-        self._turns: list[Tensor] = []
-        self._weights: list[Tensor] = []
-        self._bounded: list[Tensor] = []
-        self._episode_differences: list[Tensor] = []
+        names = ("differences", "turns", "weights", "bounded", "episode_differences")
+        self._sampled: dict[str, list[Tensor]] = {name: [] for name in names}
 
     def add(
         self,
@@ -60,11 +57,11 @@ class UpdateStatistics:
             for cap in (self._cap, inf)
         )
         sampled = completion_mask.cpu()
-        self._differences.append(difference[sampled])
-        self._turns.append(turns.cpu()[sampled])
-        self._weights.append(weights.cpu()[sampled])
-        self._bounded.append((weights != unbounded).cpu()[sampled])
-        self._episode_differences.append(difference.double().sum(dim=1)[sampled.any(dim=1)])
+        self._sampled["differences"].append(difference[sampled])
+        self._sampled["turns"].append(turns.cpu()[sampled])
+        self._sampled["weights"].append(weights.cpu()[sampled])
+        self._sampled["bounded"].append((weights != unbounded).cpu()[sampled])
+        self._sampled["episode_differences"].append(difference.double().sum(dim=1)[sampled.any(dim=1)])
 
     def samples(self, beta: float, entropy_coef: float) -> Samples:
         """Return one sample per name. ``loss/kl`` and ``loss/entropy`` are ``kl`` and ``entropy`` times their weights.
@@ -74,52 +71,47 @@ class UpdateStatistics:
         values = dict(self._sums)
         values["loss/kl"] = beta * values["kl"]
         values["loss/entropy"] = -entropy_coef * values["entropy"]
-        self._gather()
-        if any(difference.numel() for difference in self._differences):
-            values |= self._agreement() | self._agreement_by_turn() | self._correction()
+        # All tokens, 11 bytes each: effective sample sizes of ranks cannot be averaged.
+        ranks = gather({name: torch.cat(tensors) for name, tensors in self._sampled.items()})
+        tokens = {name: torch.cat([rank[name] for rank in ranks]) for name in self._sampled}
+        if tokens["differences"].numel():
+            values |= _agreement(tokens) | _agreement_by_turn(tokens)
+            if self._importance != NONE:
+                values |= _correction(tokens)
         return {name: [value] for name, value in values.items()}
 
-    def _gather(self) -> None:
-        """Gather the tokens of all ranks, 11 bytes each: effective sample sizes of ranks cannot be averaged."""
-        own = (self._differences, self._turns, self._weights, self._bounded, self._episode_differences)
-        ranks = gather([torch.cat(tensors) for tensors in own])
-        self._differences, self._turns, self._weights, self._bounded, self._episode_differences = (
-            list(tensors) for tensors in zip(*ranks, strict=True)
-        )
 
-    def _agreement(self) -> dict[str, float]:
-        """Compare policy and behaviour log-probs: difference in nats, ratio, and effective sample sizes."""
-        difference = torch.cat(self._differences)
-        ratio = difference.double().exp()
-        return {
-            "sampling/logp_diff_mean": float(difference.abs().mean()),
-            "sampling/logp_diff_max": float(difference.abs().max()),
-            "sampling/is_ratio_mean": float(ratio.mean()),
-            "sampling/is_ratio_max": float(ratio.max()),
-            "sampling/ess": _effective_share(difference),
-            "sampling/ess_sequence": _effective_share(torch.cat(self._episode_differences)),
-        }
+def _agreement(tokens: Mapping[str, Tensor]) -> dict[str, float]:
+    """Compare policy and behaviour log-probs: difference in nats, ratio, and effective sample sizes."""
+    difference = tokens["differences"]
+    ratio = difference.double().exp()
+    return {
+        "sampling/logp_diff_mean": float(difference.abs().mean()),
+        "sampling/logp_diff_max": float(difference.abs().max()),
+        "sampling/is_ratio_mean": float(ratio.mean()),
+        "sampling/is_ratio_max": float(ratio.max()),
+        "sampling/ess": _effective_share(difference),
+        "sampling/ess_sequence": _effective_share(tokens["episode_differences"]),
+    }
 
-    def _agreement_by_turn(self) -> dict[str, float]:
-        """Return mean difference and effective sample size by turn, to show if the mismatch grows with the context."""
-        differences, turns = torch.cat(self._differences), torch.cat(self._turns)
-        values = {}
-        for turn in turns[turns != NO_TURN].unique().tolist():
-            difference = differences[turns == turn]
-            values[f"sampling/logp_diff_mean/turn_{turn}"] = float(difference.abs().mean())
-            values[f"sampling/ess/turn_{turn}"] = _effective_share(difference)
-        return values
 
-    def _correction(self) -> dict[str, float]:
-        """Return mean, capped share, and effective sample size of the importance weights in the loss."""
-        if self._importance == NONE:
-            return {}
-        weights = torch.cat(self._weights)
-        return {
-            "importance/mean": float(weights.mean()),
-            "importance/bounded": float(torch.cat(self._bounded).float().mean()),
-            "importance/ess": effective_sample_share(weights),
-        }
+def _agreement_by_turn(tokens: Mapping[str, Tensor]) -> dict[str, float]:
+    """Return mean difference and effective sample size by turn, to show if the mismatch grows with the context."""
+    turns, values = tokens["turns"], {}
+    for turn in turns[turns != NO_TURN].unique().tolist():
+        difference = tokens["differences"][turns == turn]
+        values[f"sampling/logp_diff_mean/turn_{turn}"] = float(difference.abs().mean())
+        values[f"sampling/ess/turn_{turn}"] = _effective_share(difference)
+    return values
+
+
+def _correction(tokens: Mapping[str, Tensor]) -> dict[str, float]:
+    """Return mean, capped share, and effective sample size of the importance weights in the loss."""
+    return {
+        "importance/mean": float(tokens["weights"].mean()),
+        "importance/bounded": float(tokens["bounded"].float().mean()),
+        "importance/ess": effective_sample_share(tokens["weights"]),
+    }
 
 
 def _effective_share(log_ratios: Float[Tensor, "n"]) -> float:

@@ -90,14 +90,13 @@ def resume_run(folder: Path, newest: Path | None = None) -> Path | None:
 
 def _newest_intact(newest: Path) -> Path | None:
     damages: list[str] = []
-    for path in (newest, previous_of(newest)):
-        damage = damage_of(path) if path.is_file() else None
-        if path.is_file() and damage is None:
+    for path in filter(Path.is_file, (newest, previous_of(newest))):
+        damage = damage_of(path)
+        if damage is None:
             if damages:
                 log.warning("%s: continuing from the checkpoint before it", damages[0])
             return path
-        if damage:
-            damages.append(f"{path} is damaged ({damage})")
+        damages.append(f"{path} is damaged ({damage})")
     if damages:
         raise UserError(f"{'; '.join(damages)}: no other checkpoint of this run is left, start anew in another folder")
     return None

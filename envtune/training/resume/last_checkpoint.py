@@ -41,11 +41,8 @@ class LastCheckpoint(Checkpoint):
         self._every = every
         self._validated = False
         self._restored: list[dict[str, Any]] | None = None
-
-    @property
-    def files(self) -> list[Path]:
+        self.files = [self._path, previous_of(self._path)]
         """The files that this callback writes."""
-        return [self._path, previous_of(self._path)]
 
     @override
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:

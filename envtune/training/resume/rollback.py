@@ -65,9 +65,8 @@ def roll_back(folder: Path, update: int, start: Path | None = None) -> None:
             _roll_back_checkpoint(path, update, start, removed)
     if removed.files:
         written = f"after update {update}" if update >= 0 else "without a checkpoint"
-        log.info(
-            "%s: what the run wrote %s is now in %s (%d files)", folder, written, removed.folder.name, removed.files
-        )
+        place = removed.folder.name
+        log.info("%s: what the run wrote %s is now in %s (%d files)", folder, written, place, removed.files)
 
 
 class _Removed:

@@ -27,25 +27,15 @@ class CSVLog(Logger):
     would lose both. Hyperparameters are not logged here: Hydra writes the config.
     """
 
+    name, version = "", ""
+
     def __init__(self, folder: str) -> None:
         super().__init__()
         self._path = Path(folder) / METRICS_FILE
         self._columns: list[str] | None = None
-
-    @property
-    def files(self) -> list[Path]:
+        self.name = self._path.parent.name
+        self.files = [self._path]
         """The files that this logger writes."""
-        return [self._path]
-
-    @property
-    @override
-    def name(self) -> str:
-        return self._path.parent.name
-
-    @property
-    @override
-    def version(self) -> str:
-        return ""
 
     @property
     @override

@@ -18,10 +18,8 @@ from envtune.training.run_folder.run_record import FILE, read_run_record
 class WritesFiles(Protocol):
     """A callback or logger whose files are rolled back when a run is resumed from an earlier update."""
 
-    @property
-    def files(self) -> list[Path]:
-        """Their paths; names may contain `*`."""
-        ...
+    files: list[Path]
+    """Their paths; names may contain `*`."""
 
 
 def files_written_by(folder: Path, parts: Iterable[object]) -> list[str]:
@@ -29,17 +27,14 @@ def files_written_by(folder: Path, parts: Iterable[object]) -> list[str]:
 
     Files elsewhere are left out: they may belong to several runs.
     """
-    found = set()
+    found, home = set(), folder.resolve()
     for part in parts:
         if isinstance(part, TensorBoardLogger):
             paths = [Path(part.log_dir) / "events.out.tfevents.*"]
         else:
             paths = part.files if isinstance(part, WritesFiles) else []
-        found |= {
-            path.resolve().relative_to(folder.resolve()).as_posix()
-            for path in paths
-            if path.resolve().is_relative_to(folder.resolve())
-        }
+        resolved = [path.resolve() for path in paths]
+        found |= {path.relative_to(home).as_posix() for path in resolved if path.is_relative_to(home)}
     return sorted(found)
 
 

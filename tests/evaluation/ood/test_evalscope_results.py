@@ -6,7 +6,7 @@ import pytest
 from made_scores import review, write_reviews
 
 from envtune.errors import UserError
-from envtune.evaluation.ood.evalscope_results import read_evalscope
+from envtune.evaluation.ood.evalscope import read_evalscope
 
 STEPS = {"multi_step": "agent_multi_step"}
 

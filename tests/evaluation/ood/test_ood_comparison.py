@@ -7,9 +7,8 @@ import pytest
 from made_scores import record
 
 from envtune.errors import UserError
-from envtune.evaluation.ood.comparison import difference_table, differences, differences_csv, warnings
 from envtune.evaluation.ood.record import AgentEndpoint
-from envtune.evaluation.ood.table import Column
+from envtune.evaluation.ood.table import Column, difference_table, differences, differences_csv, warnings
 
 STEPS = Column("acebench", "multi_step")
 

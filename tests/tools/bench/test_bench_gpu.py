@@ -11,10 +11,9 @@ from envtune.bfcl.category import Category
 from envtune.grpo.batch import TrainBatch
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
 from tools.bench import gpu, measuring
-from tools.bench.operations import forward_operations, update_operations
-from tools.bench.random_update import BatchSize, Shape
+from tools.bench.random_update import Shape, forward_operations, update_operations
 
-SMALL = Shape(hidden=4, intermediate=8, layers=3, heads=2, key_heads=1, vocabulary=10)
+SMALL = Shape(4, 8, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1, vocab_size=10)
 
 
 def batch_of(prompt: int, *responses: int) -> TrainBatch:
@@ -56,9 +55,11 @@ def test_figures_are_medians_and_their_parts_add_up():
     }
 
 
-def test_the_smallest_shape_runs_without_a_gpu():
-    settings = gpu.Settings("tiny", BatchSize(1, 2, 16, (4, 4)), 8192, 1, "math", "nothing", True, 0, "cpu")
-    run = gpu.measure(settings)
+def test_the_smallest_shape_runs_without_a_gpu(monkeypatch: pytest.MonkeyPatch):
+    given = "--shape tiny --tasks 1 --group-size 2 --prompt 16 --response 4 4 --updates 1 --attention math --device cpu"
+    monkeypatch.setattr(sys, "argv", ["tools.bench.gpu", *given.split()])
+    (options,) = gpu._options()
+    run = gpu.measure(options)
     # Embedding 512 x 64; a layer: 64 x (64 + 32 + 32 + 64) + 128 biases, 3 x 64 x 128, two norms; a last norm.
     assert run["parameters"] == run["trained_parameters"] == 512 * 64 + 2 * (12416 + 24576 + 128) + 64
     assert (run["tokens"], run["different_tokens"]) == (40, 24)

@@ -61,9 +61,8 @@ def compare(peer: str, arguments: Sequence[str]) -> dict[str, Any]:
     require(peer, f"{peer} is not installed: pip install -c constraints.txt -e '.[peer]'")
     programs = {"envtune": "ours", peer: peer}
     reports = alternate(programs, rounds, lambda side: run(programs[side], work))
-    return summary(work, peer, reports) | {
-        "versions": {name: version(name) for name in (peer, "transformers", "torch")}
-    }
+    versions = {name: version(name) for name in (peer, "transformers", "torch")}
+    return summary(work, peer, reports) | {"versions": versions}
 
 
 def run(program: str, work: Work) -> Report:
@@ -84,10 +83,8 @@ def summary(work: Work, peer: str, reports: Mapping[str, Sequence[Report]]) -> d
         sys.exit("error: the two sides were given different prompts: the chat templates do not agree")
     sides = {side: figures(side_reports) for side, side_reports in reports.items()}
     ours, theirs = sides["envtune"], sides[peer]
-    rounds = [
-        figures([other])["seconds_per_update"] / figures([own])["seconds_per_update"]
-        for own, other in zip(reports["envtune"], reports[peer], strict=True)
-    ]
+    pairs = zip(reports["envtune"], reports[peer], strict=True)
+    rounds = [figures([other])["seconds_per_update"] / figures([own])["seconds_per_update"] for own, other in pairs]
     tools = not work.plain_tokens
     return {
         "goal": GOAL,

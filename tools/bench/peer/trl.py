@@ -113,10 +113,8 @@ def _finish(env: Any, messages: list[dict[str, Any]]) -> float:
 
 
 def _messages(task: Task) -> list[dict[str, str]]:
-    return [
-        {"role": "system", "content": peer_work.STYLE.system_prompt(task.tools_offered_at(0))},
-        {"role": "user", "content": task.turns[0].message},
-    ]
+    system = peer_work.STYLE.system_prompt(task.tools_offered_at(0))
+    return [{"role": "system", "content": system}, {"role": "user", "content": task.turns[0].message}]
 
 
 def _tokenizer(template: Template) -> Any:
@@ -144,39 +142,28 @@ def _config(work: Work, folder: str) -> GRPOConfig:
     lengths = {"max_new_tokens": work.max_completion_tokens}
     if work.plain_tokens:
         lengths = {"max_new_tokens": work.plain_tokens, "min_new_tokens": work.plain_tokens}
+    sampling = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "generation_kwargs": lengths}
+    optimizer = {"optim": "adamw_torch", "weight_decay": 0.01, "max_grad_norm": ours.gradient_clip}
+    loss = {"loss_type": "grpo", "scale_rewards": "group", "beta": ours.beta, "entropy_coef": ours.entropy_coef}
+    clips = {"epsilon": ours.clip_low, "epsilon_high": ours.clip_high, "delta": ours.dual_clip}
+    quiet = {"logging_steps": 1, "report_to": "none", "save_strategy": "no", "disable_tqdm": True}
+    settings: dict[str, Any] = sampling | optimizer | loss | clips | quiet
     return GRPOConfig(
         output_dir=folder,
         use_cpu=True,
         bf16=False,
         gradient_checkpointing=False,
         model_init_kwargs={"dtype": "float32"},
-        per_device_train_batch_size=work.rows,
+        per_device_train_batch_size=work.tasks * work.group_size,
         num_generations=work.group_size,
         max_steps=work.updates + 1,
         max_completion_length=work.plain_tokens or work.max_response_tokens,
-        generation_kwargs=lengths,
         # The tool loop generates once more after the last tool.
         max_tool_calling_iterations=work.step_limit - 1,
-        temperature=1.0,
-        top_p=1.0,
-        top_k=0,
         learning_rate=work.learning_rate,
         lr_scheduler_type="constant",
-        optim="adamw_torch",
-        weight_decay=0.01,
-        max_grad_norm=ours.gradient_clip,
-        beta=ours.beta,
-        entropy_coef=ours.entropy_coef,
-        epsilon=ours.clip_low,
-        epsilon_high=ours.clip_high,
-        delta=ours.dual_clip,
-        loss_type="grpo",
-        scale_rewards="group",
         seed=work.seed,
-        logging_steps=1,
-        report_to="none",
-        save_strategy="no",
-        disable_tqdm=True,
+        **settings,
     )
 
 

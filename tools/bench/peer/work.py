@@ -47,11 +47,6 @@ class Work:
     seed: int = 0
 
     @property
-    def rows(self) -> int:
-        """Episodes of an update."""
-        return self.tasks * self.group_size
-
-    @property
     def arguments(self) -> list[str]:
         """The command-line arguments from which `work_parser` reads this work."""
         return [f"--{name.replace('_', '-')}={getattr(self, name)}" for name in vars(work_parser(None).parse_args([]))]

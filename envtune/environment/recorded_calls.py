@@ -1,4 +1,4 @@
-"""Recorded calls of BFCL's multi-turn tasks, and BFCL's verdicts on them: JSON lines in, JSON lines out.
+"""Recorded calls of tasks, and the verdicts on them: JSON lines in, JSON lines out.
 
 Every record is scored in worlds of its own. BFCL's executor shares the default lists of post_tweet between the agent's
 world and the ground truth's, so its verdict can differ where a tweet without mentions is mentioned in later.
@@ -7,25 +7,27 @@ world and the ground truth's, so its verdict can differ where a tweet without me
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from envtune.bfcl.benchmark import load_bfcl_tasks
-from envtune.bfcl.environment import BFCL_ENVIRONMENT
-from envtune.bfcl.toolbox import PARAMETERS, Toolbox
 from envtune.call_text import parse_call
 from envtune.environment.judge import Judge
+from envtune.environment.protocol import Environment, World
 from envtune.errors import UserError
 from envtune.files.atomic_file import atomic_file
 from envtune.task import Task
 
 Decoded = list[list[list[str]]]
 """Call strings by turn and step."""
+Parameters = Mapping[str, Sequence[str]]
+"""The parameters of each tool in order, which positional arguments of call strings are bound to."""
 
 
-def score_file(source: Path, target: Path) -> list[tuple[str, bool]]:
+def score_file(
+    source: Path, target: Path, environment: Environment, tasks: Iterable[Task], parameters: Parameters
+) -> list[tuple[str, bool]]:
     """Score every line of ``source`` and write the verdicts to ``target``, completely or not at all.
 
     Returns:
@@ -39,12 +41,12 @@ def score_file(source: Path, target: Path) -> list[tuple[str, bool]]:
         raise UserError(f"the folder {target.parent} does not exist: create it, or name another output file")
     if target.exists() and not target.is_file():
         raise UserError(f"{target} is not a regular file: name another output file")
-    tasks = {task.id: task for task in load_bfcl_tasks()}
+    known = {task.id: task for task in tasks}
     successes: list[tuple[str, bool]] = []
     try:
         with atomic_file(target) as lines:
-            for task, decoded in read_records(source, tasks):
-                scored = score(task, decoded)
+            for task, decoded in read_records(source, known):
+                scored = score(environment, task, decoded, parameters)
                 successes.append((task.id, scored["success"]))
                 lines.write(json.dumps(scored) + "\n")
     except OSError as error:
@@ -70,21 +72,22 @@ def read_records(source: Path, tasks: Mapping[str, Task]) -> Iterator[tuple[Task
             yield tasks[entry["id"]], entry["decoded"]
 
 
-def score(task: Task, decoded: Decoded) -> dict[str, Any]:
+def score(environment: Environment, task: Task, decoded: Decoded, parameters: Parameters) -> dict[str, Any]:
     """Return the output line of one record: `id`, `success` and the verdicts of all `turns` of the task.
 
     Args:
+        environment: The environment of the task.
         task: The task that was played.
         decoded: The recorded calls. A turn without an entry counts as a turn without a call; if there are more or
             fewer entries than turns, `success` is false.
     """
-    agent = BFCL_ENVIRONMENT.open(task)
-    judge = Judge(BFCL_ENVIRONMENT, task, agent)
+    agent = environment.open(task)
+    judge = Judge(environment, task, agent)
     turns: list[dict[str, bool]] = []
     for index in range(len(task.turns)):
         steps = decoded[index] if index < len(decoded) else []
         calls = [text for step in steps for text in step]
-        judge.see(_result(agent, text) for text in calls)
+        judge.see(_result(agent, text, parameters) for text in calls)
         verdict = judge.verdict(index, called=bool(calls), answer="")
         # For BFCL a turn of several steps is one with a call, even if every step is empty.
         official = replace(verdict, called=verdict.called or len(steps) > 1)
@@ -101,9 +104,9 @@ def score(task: Task, decoded: Decoded) -> dict[str, Any]:
     return {"id": task.id, "success": success, "turns": turns}
 
 
-def _result(agent: Toolbox, text: str) -> str:
+def _result(agent: World, text: str, parameters: Parameters) -> str:
     try:
-        return agent.call(parse_call(text, PARAMETERS)).text
+        return agent.call(parse_call(text, parameters)).text
     except ValueError as error:
         return f"Error during execution: {error}"
 
@@ -113,7 +116,7 @@ def _fault(entry: Any, tasks: Mapping[str, Task]) -> str:
     if not isinstance(entry, dict) or "id" not in entry or "decoded" not in entry:
         return "not a JSON object with 'id' and 'decoded'"
     if not isinstance(entry["id"], str) or entry["id"] not in tasks:
-        return f"the id {json.dumps(entry['id'])[:80]} is not a multi-turn task, such as multi_turn_base_0"
+        return f"the id {json.dumps(entry['id'])[:80]} is not a task, such as {next(iter(tasks), '')}"
     if not _nested_lists_of_text(entry["decoded"], depth=3):
         return "'decoded' is not a list of turns, each a list of steps, each a list of call strings"
     return ""

@@ -1,23 +1,13 @@
-"""The values that an agent can read before a call, and so write into it."""
-
 from __future__ import annotations
 
+import itertools
 import json
-import re
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from envtune.bfcl.toolbox import Toolbox
+from envtune.playground.phrase import _parts, stands_in
 from envtune.task import Task, leaves
-
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]|\.\d)")
-
-
-def stands_in(value: Any, text: str) -> bool:
-    """Return True if a text contains the value as a whole: a text literally, a number in any notation."""
-    if isinstance(value, str):
-        return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
-    return any(float(number) == value for number in _NUMBER.findall(text))
 
 
 def unreadable_values(task: Task) -> list[tuple[int, str, Any]]:
@@ -33,12 +23,14 @@ def unreadable_values(task: Task) -> list[tuple[int, str, Any]]:
         read.append(turn.message)
         documents = [json.dumps([tool.description, tool.parameters]) for tool in task.tools_offered_at(index)]
         for call in turn.ground_truth:
-            texts = [*read, *documents]
-            missing = [value for value in leaves(call.arguments) if not _is_in(value, texts)]
-            found.extend((index, call.name, value) for value in missing)
+            for value in leaves(call.arguments):
+                if not isinstance(value, bool) and not any(stands_in(value, text) for text in (*read, *documents)):
+                    found.append((index, call.name, value))
             read.append(toolbox.call(call).text)
     return found
 
 
-def _is_in(value: Any, texts: Iterable[str]) -> bool:
-    return isinstance(value, bool) or any(stands_in(value, text) for text in texts)
+def expansions(patterns: Sequence[str]) -> Iterator[str]:
+    """Yield every text that the patterns can produce, with unfilled slots."""
+    for pattern in patterns:
+        yield from map("".join, itertools.product(*_parts(pattern)))
