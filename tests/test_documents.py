@@ -20,10 +20,10 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "envtune/models/tiny/README.md", *ROOT.glob("docs/*.md")]
 PAGES += ROOT.glob("examples/*/README.md")
 TEXTS = [*PAGES, *CONFIG_FOLDER.rglob("*.yaml"), ROOT / "Makefile"]
-CONFIG_OF = {"train.py": "train", "tools/evaluate.py": "evaluate", "tools/ood.py": "ood"}
-SCRIPTS = {"envtune-train": "train.py", "envtune-evaluate": "tools/evaluate.py"}
+CONFIG_OF = {"train.py": "train", "tools/evaluate.py": "evaluate", "tools/ood.py": "ood", "tools/play.py": "play"}
+SCRIPTS = {"envtune-train": "train.py", "envtune-evaluate": "tools/evaluate.py", "envtune-play": "tools/play.py"}
 COMMAND = re.compile(
-    r"(?:(?:python (?:-m )?|torchrun .* )(?=train\.py|tools)|(?<![\w/])(?=envtune-train|envtune-evaluate))"
+    r"(?:(?:python (?:-m )?|torchrun .* )(?=train\.py|tools)|(?<![\w/])(?=envtune-(?:train|evaluate|play)))"
     r"([\w./-]+)([^#;&`]*)"
 )
 PATH = re.compile(
