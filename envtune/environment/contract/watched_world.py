@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import faulthandler
 import mmap
-import os
 import reprlib
+import signal
 import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,7 +41,6 @@ class Watch:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._shared = mmap.mmap(-1, _HEAD.size + 2 * _TEXT)
-        self._traceback = open(os.devnull, "w")  # noqa: SIM115: as long as the process runs
 
     @contextmanager
     def during(self, tool: str, text: str) -> Iterator[None]:
@@ -50,12 +48,13 @@ class Watch:
         name, sentence = tool.encode(errors="replace")[:_TEXT], text.encode(errors="replace")[:_TEXT]
         self._shared[_HEAD.size : _HEAD.size + len(name) + len(sentence)] = name + sentence
         self._shared[: _HEAD.size] = _HEAD.pack(time.monotonic(), len(name), len(sentence))
-        # A thread in C ends the process, even if the tool runs in C itself and keeps all others from running.
-        faulthandler.dump_traceback_later(self.seconds, exit=True, file=self._traceback)
+        # Without a handler the signal ends the process, even if the tool runs in C and lets no Python code run.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
         try:
             yield
         finally:
-            faulthandler.cancel_dump_traceback_later()
+            signal.setitimer(signal.ITIMER_REAL, 0)
             self._shared[: _HEAD.size] = _HEAD.pack(0.0, 0, 0)
 
     def last(self) -> tuple[str, str]:

@@ -25,7 +25,7 @@ HOSTILE_VALUES: tuple[Any, ...] = (
     *("\U0001f600", "\ud800", 2**64, -(10**299), 1e308, float("inf"), float("nan"), "../../../etc/passwd"),
     *("{0.__class__.__mro__}", "__import__('os')", _nested(19), _nested(21), 10**400, "9" * 400, "\u0130" * 300),
     *([0] * 900, {str(number): number for number in range(400)}, "x" * 29_000, "a\n" * 14_000),
-    *([""] * (MAX_ARGUMENT_ITEMS + 1), "x" * (MAX_ARGUMENT_CHARACTERS + 1), _nested(5_000), 10**20_000),
+    *([""] * (MAX_ARGUMENT_ITEMS + 1), "x" * (MAX_ARGUMENT_CHARACTERS + 1), _nested(5_000), 10**4_000),
 )
 
 
