@@ -22,6 +22,7 @@ from envtune.checked import Among, Count, EachOnce, Positive, checked
 from envtune.command_line.command import command
 from envtune.command_line.composed_config import require_component
 from envtune.environment.contract import Outcome, outcomes
+from envtune.environment.contract.promises import Numbers
 from envtune.files.atomic_file import atomic_file
 from envtune.report_text import without_control
 from envtune.task import Split
@@ -41,12 +42,16 @@ def require_sound_check(config: DictConfig) -> None:
     for name in ("data", "environment", "augmentation", "reward"):
         require_component(config[name], name)
     settings: Any = OmegaConf.to_container(config, resolve=True)
-    _require_sound(**{name: settings[name] for name in ("tasks", "seconds", "splits", "run_folder")})
+    _require_sound(**{name: settings[name] for name in ("tasks", "seconds", "splits", "promises", "run_folder")})
 
 
 @checked
 def _require_sound(
-    tasks: Count, seconds: Positive, splits: EachOnce[Annotated[str, Among(Split)]], run_folder: str
+    tasks: Count,
+    seconds: Positive,
+    splits: EachOnce[Annotated[str, Among(Split)]],
+    promises: Numbers | None,
+    run_folder: str,
 ) -> None: ...
 
 
@@ -58,9 +63,10 @@ def main(config: DictConfig) -> None:
     for outcome in outcomes(
         # Plain values, which a second process can read.
         partial(instantiate, [settings["environment"], settings["data"]], _convert_="all"),
-        tasks=config.tasks,
-        seconds=float(config.seconds),
-        splits=[Split(name) for name in config.splits],
+        tasks=settings["tasks"],
+        seconds=float(settings["seconds"]),
+        splits=[Split(name) for name in settings["splits"]],
+        promises=settings["promises"],
         augmentation=instantiate(config.augmentation, _convert_="all"),
         reward=instantiate(config.reward, _convert_="all"),
     ):

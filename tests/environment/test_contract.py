@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from broken_environments import BROKEN, Desk, Tasks
 from envtune.bfcl.benchmark import BFCL
 from envtune.bfcl.environment import BFCLEnvironment
 from envtune.environment import PythonEnvironment, Task, UserTurn, call
-from envtune.environment.contract import assert_environment, check_environment, outcomes
+from envtune.environment.contract import Outcome, assert_environment, check_environment
 from envtune.environment.contract.trial import Make, smallest
 from envtune.errors import UserError
 from envtune.playground.source import Playground
@@ -32,9 +33,9 @@ def playground() -> Any:
 
 @pytest.mark.parametrize("make", [bfcl, playground])
 def test_the_projects_own_sources_keep_every_promise(make: Make):
-    found = check_environment(make, tasks=10)
-    assert [outcome.number for outcome in found] == [*range(1, 12)]
-    assert [outcome.counterexample for outcome in found if not outcome.passed] == []
+    outcomes = check_environment(make, tasks=8 if make is bfcl else 4)
+    assert [outcome.number for outcome in outcomes] == [*range(1, 12)]
+    assert [outcome.counterexample for outcome in outcomes if not outcome.passed] == []
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
@@ -43,19 +44,25 @@ def test_every_example_keeps_every_promise(folder: Path, monkeypatch: pytest.Mon
     assert_environment(folder.name, tasks=10)
 
 
+@cache
+def found(make: Make) -> dict[int, Outcome]:
+    """Promise 4 takes as long as all others, and is left out where it is not the one that breaks."""
+    numbers = [number for number in range(1, 12) if number != 4 or BROKEN.get(make, 4) == 4]
+    return {outcome.number: outcome for outcome in check_environment(make, seconds=0.5, promises=numbers)}
+
+
+def broken_by(make: Make) -> list[int]:
+    return [number for number, outcome in found(make).items() if not outcome.passed]
+
+
 def test_a_sound_environment_keeps_every_promise():
-    assert_environment(broken.sound)
+    assert [*found(broken.sound)] == [*range(1, 12)]
+    assert broken_by(broken.sound) == []
 
 
 @pytest.mark.parametrize(("make", "number"), BROKEN.items(), ids=lambda value: getattr(value, "__name__", value))
 def test_a_fault_breaks_its_promise_and_no_other(make: Make, number: int):
-    assert [outcome.number for outcome in outcomes(make, seconds=1.0) if not outcome.passed] == [number]
-
-
-def counterexample(make: Make, number: int) -> str:
-    outcome = check_environment(make, seconds=0.5)[number - 1]
-    assert outcome.counterexample is not None
-    return outcome.counterexample
+    assert broken_by(make) == [number]
 
 
 @pytest.mark.parametrize(
@@ -83,20 +90,46 @@ def counterexample(make: Make, number: int) -> str:
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_a_counterexample_is_the_smallest_case(make: Make, number: int, sentence: str):
-    assert counterexample(make, number) == sentence
+    assert found(make)[number].counterexample == sentence
 
 
 def test_a_right_call_that_never_returns_is_named_wherever_it_is_made():
-    found = check_environment(broken.waits_in_the_ground_truth, seconds=0.3)
-    assert found[4].counterexample == "pen: put(thing='pen', drawer='red') has not returned after 0.3 s"
-    assert {outcome.number for outcome in found if not outcome.passed} == {1, 2, 3, 4, 5, 7, 8, 9}
+    outcomes = found(broken.waits_in_the_ground_truth)
+    assert outcomes[1].counterexample == "pen: put(thing='pen', drawer='red') has not returned after 0.5 s"
+    assert (
+        outcomes[4].counterexample == "pen: another process ends at put(thing='pen', drawer='red'), look(drawer='red')"
+    )
+    assert outcomes[5].counterexample == "pen: put(thing='', drawer='red') has not returned after 0.5 s"
+    assert broken_by(broken.waits_in_the_ground_truth) == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        7,
+        8,
+        9,
+    ]
 
 
-def test_failures_without_a_hint_and_near_duplicates_are_listed():
-    found = check_environment(broken.sound)
-    assert found[8].notes[0] == "132 of 158 failing calls get no hint"
-    assert found[8].notes[1].startswith("put: ")
-    assert found[9].notes == ()
+def test_failures_without_a_hint_are_listed_by_tool():
+    total, look, *others = found(broken.sound)[9].notes
+    assert total == "84 of 104 failing calls get no hint"
+    assert look == "look: 40, such as Error during execution: 'drawer' is missing"
+    assert [line.split(":")[0] for line in others] == ["put", "look_now", "put_now"]
+
+
+def asked_alike() -> Any:
+    environment = PythonEnvironment(Desk)
+    return environment, Changed(environment, turns=(UserTurn("What is this?"),))
+
+
+def test_held_out_tasks_with_the_messages_of_train_tasks_are_listed():
+    (outcome,) = check_environment(asked_alike, promises=[10])
+    assert outcome.passed
+    count, *pairs = outcome.notes
+    assert count == "2 drawn held-out tasks have messages almost as those of a drawn train task"
+    assert pairs == ["book and pen", "lamp and pen"]
 
 
 def test_only_the_calls_that_a_failure_needs_are_kept():
@@ -168,7 +201,7 @@ def test_what_cannot_be_checked_ends_in_one_sentence(make: Make | str, sentence:
 
 
 def test_the_checker_reads_results_that_the_terminal_would_not(capfd: pytest.CaptureFixture[str]):
-    assert_environment(printing, tasks=1)
+    assert_environment(printing, promises=[1, 2])
     assert capfd.readouterr().out == ""
 
 
@@ -219,10 +252,10 @@ class AlwaysPassed(Judged):
 
 
 def test_a_check_that_wants_a_certain_answer_is_noted():
-    first = check_environment(judged)[0]
+    first = found(judged)[1]
     assert first.passed
     assert first.notes[0] == "4 turns have a check that their ground truth alone does not pass"
 
 
 def test_a_check_that_passes_without_an_answer_is_a_trap():
-    assert counterexample(judged_kindly, 11) == "pen: doing nothing at all gets a progress of 1.00"
+    assert found(judged_kindly)[11].counterexample == "pen: doing nothing at all gets a progress of 1.00"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from envtune.checked import Count, Positive, checked
+from envtune.checked import Count, EachOnce, Positive, checked
 from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.contract.call_promises import calls_are_bounded, tools_are_documented
@@ -38,8 +38,10 @@ PROMISES: tuple[tuple[str, Promise], ...] = (
     ("train and held-out tasks share no id", splits_are_separate),
     ("nothing is earned without a call", idleness_does_not_pay),
 )
+Numbers = EachOnce[Annotated[int, Field(ge=1, le=len(PROMISES))]]
+"""The type of a setting that chooses promises."""
 MAX_UNRULY = 4
-"""The number of tools out of hand that are listed."""
+"""The largest number of tools out of hand that are searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def outcomes(
     tasks: Count = 50,
     seconds: Annotated[Positive, Field(description="the time that one call may take")] = 10.0,
     splits: Sequence[Split] = tuple(Split),
+    promises: Numbers | None = None,
     augmentation: Augmentation | None = None,
     reward: Callable[[Trajectory], Any] = lambda trajectory: None,
 ) -> Iterator[Outcome]:
@@ -89,6 +92,7 @@ def outcomes(
         tasks: the largest number of tasks that are played of each split.
         seconds: the time that one call may take.
         splits: the splits.
+        promises: the numbers of the promises to check, from 1; None for all.
         augmentation: the hints; None for those of the environment's tables.
         reward: a reward that hints must not change, beside the verdicts.
 
@@ -99,6 +103,8 @@ def outcomes(
     trial = new_trial(made, tasks, seconds, splits, augmentation or Actionable(), reward)
     bounded, trial = _bounded(trial)
     for number, (sentence, promise) in enumerate(PROMISES, start=1):
+        if promises is not None and number not in promises:
+            continue
         if promise is calls_are_bounded:
             finding = bounded
         else:
@@ -119,10 +125,11 @@ def parts_of_module(module: str) -> tuple[Environment, TaskSource]:
 
 def _bounded(trial: Trial) -> tuple[Finding, Trial]:
     """Return the finding on calls out of hand, and the trial that leaves out those of the tools found."""
-    first = finding = in_child(calls_are_bounded, trial)
-    others = []
-    while finding.tool and len(trial.unruly) < MAX_UNRULY:
-        trial = without(trial, [finding.tool])
-        finding = in_child(calls_are_bounded, trial)
-        others += [finding.counterexample] if finding.counterexample else []
-    return Finding(first.counterexample, tuple(f"also {other}" for other in others)), trial
+    findings = [in_child(calls_are_bounded, trial)]
+    # A tool is found again if even its right calls are out of hand.
+    while findings[-1].tool not in {"", *trial.unruly} and len(trial.unruly) < MAX_UNRULY:
+        trial = without(trial, [findings[-1].tool])
+        findings.append(in_child(calls_are_bounded, trial))
+    others = {finding.tool: f"also {finding.counterexample}" for finding in findings if finding.counterexample}
+    others.pop(findings[0].tool, None)
+    return Finding(findings[0].counterexample, tuple(others.values())), trial

@@ -64,19 +64,18 @@ def _unmakable(cause: str) -> UserError:
 
 
 def _first_difference(one: Sequence[str], other: Sequence[str]) -> str | None:
-    for line, again in zip_longest(one, other):
-        if line == again:
-            continue
-        if line is None or again is None:
-            left = json.loads(line or again)
-            return f"{left['task']}: another process ends at {', '.join(left['calls'])}"
-        first, second = json.loads(line), json.loads(again)
-        if (first["task"], first["calls"]) != (second["task"], second["calls"]):
-            return f"another process gets other tasks: {second['task']} in the place of {first['task']}"
-        texts = zip(first["texts"], second["texts"], strict=True)
-        place, (text, changed) = next((place, pair) for place, pair in enumerate(texts) if pair[0] != pair[1])
-        calls = ", ".join(first["calls"][: place + 1])
-        return f"{first['task']}: {calls} returns {text[:80]!r}, in another process {changed[:80]!r}"
+    """Compare the lines of two processes: in turn, the task with the calls, and their results."""
+    pairs = ([lines[place : place + 2] for place in range(0, len(lines), 2)] for lines in (one, other))
+    for first, second in zip_longest(*pairs, fillvalue=()):
+        if not first or not second or first[0] != second[0]:
+            return f"another process gets other tasks or calls: {(first or second)[0]}"
+        task, *calls = json.loads(first[0])
+        if len(first) < 2 or len(second) < 2:
+            return f"{task}: another process ends at {', '.join(calls)}"
+        for place, (text, again) in enumerate(zip(json.loads(first[1]), json.loads(second[1]), strict=True)):
+            if text != again:
+                made = ", ".join(calls[: place + 1])
+                return f"{task}: {made} returns {text[:80]!r}, in another process {again[:80]!r}"
     return None
 
 
@@ -89,9 +88,10 @@ def second_process() -> None:
     print(_READY, file=out, flush=True)
     environment = WatchedEnvironment(trial.environment, Watch(seconds))
     for task, calls in _sequences(trial):
+        # Before the calls, which may end the process.
+        print(json.dumps([task.id, *(described([call]) for call in calls)]), file=out, flush=True)
         world = environment.open(task)
-        line = {"task": task.id, "calls": [described([call]) for call in calls]}
-        print(json.dumps({**line, "texts": [world.call(call).text for call in calls]}), file=out, flush=True)
+        print(json.dumps([world.call(call).text for call in calls]), file=out, flush=True)
 
 
 def _sequences(trial: Trial) -> Iterator[tuple[Task, Sequence[ToolCall]]]:
