@@ -94,22 +94,11 @@ def test_a_counterexample_is_the_smallest_case(make: Make, number: int, sentence
 
 
 def test_a_right_call_that_never_returns_is_named_wherever_it_is_made():
-    outcomes = found(broken.waits_in_the_ground_truth)
-    assert outcomes[1].counterexample == "pen: put(thing='pen', drawer='red') has not returned after 0.5 s"
-    assert (
-        outcomes[4].counterexample == "pen: another process ends at put(thing='pen', drawer='red'), look(drawer='red')"
-    )
+    outcomes, put = found(broken.waits_in_the_ground_truth), "pen: put(thing='pen', drawer='red')"
+    assert outcomes[1].counterexample == f"{put} has not returned after 0.5 s"
+    assert outcomes[4].counterexample == f"pen: another process ends at {put[5:]}, look(drawer='red')"
     assert outcomes[5].counterexample == "pen: put(thing='', drawer='red') has not returned after 0.5 s"
-    assert broken_by(broken.waits_in_the_ground_truth) == [
-        1,
-        2,
-        3,
-        4,
-        5,
-        7,
-        8,
-        9,
-    ]
+    assert {*range(1, 12)}.difference(broken_by(broken.waits_in_the_ground_truth)) == {6, 10}
 
 
 def test_failures_without_a_hint_are_listed_by_tool():

@@ -66,10 +66,7 @@ def test_a_broken_promise_has_a_line_and_ends_the_command_with_1(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (
-            "import nowhere",
-            "environment.module=lamp cannot be imported (ModuleNotFoundError: No module named 'nowhere')",
-        ),
+        ("import nowhere", "environment.module=lamp cannot be imported (ModuleNotFoundError: No module named"),
         (MODULE.replace("on: bool", "on"), "environment.module=lamp: Lamp.switch: the parameter 'on' has no type hint"),
     ],
 )

@@ -59,7 +59,7 @@ def _attempts(trial: Trial) -> Iterator[tuple[World, Task, ToolCall]]:
     yield from ((opened[first.id].copy(), first, ToolCall(name, {})) for name in STRANGE_NAMES)
     tools: dict[str, tuple[Task, ToolDocument, Mapping[str, Any]]] = {}
     for task in trial.distinct:
-        known = {call.name: call.arguments for call in reversed(ground_truth(task))}
+        known: dict[str, Mapping[str, Any]] = {call.name: call.arguments for call in reversed(ground_truth(task))}
         for tool in task.tools:
             if tool.name not in tools or (tool.name in known and not tools[tool.name][2]):
                 tools[tool.name] = task, tool, known.get(tool.name, {})
@@ -67,8 +67,8 @@ def _attempts(trial: Trial) -> Iterator[tuple[World, Task, ToolCall]]:
         opened.setdefault(task.id, trial.environment.open(task))
         yield opened[task.id].copy(), task, ToolCall(tool.name, {})
     for value in HOSTILE_VALUES:
-        for task, tool, known in tools.values():
-            for call in hostile_calls(tool, known, value):
+        for task, tool, right in tools.values():
+            for call in hostile_calls(tool, right, value):
                 yield opened[task.id].copy(), task, call
     placed: set[str] = set()
     for task in trial.distinct:

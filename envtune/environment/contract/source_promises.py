@@ -49,7 +49,7 @@ def idleness_does_not_pay(trial: Trial) -> Finding:
     The one that does nothing at all must pass no turn. The one that answers every turn at once may succeed on at most
     ``MAX_REFUSED`` of the tasks of a split, or training would find refusal first.
     """
-    notes = []
+    notes: list[str] = []
     for split, tasks in trial.tasks.items():
         if not tasks:
             continue

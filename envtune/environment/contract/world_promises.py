@@ -18,7 +18,7 @@ def right_calls_pass(trial: Trial) -> Finding:
 
     A turn with a check of its own may need a certain answer: there, calls that do not pass are only noted.
     """
-    notes = []
+    notes: list[str] = []
     for task in trial.distinct:
         if task.id in trial.defective:
             continue
