@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from envtune.environment.contract.fingerprint import size_of
-from envtune.environment.contract.trial import Finding, Trial, ground_truth
+from envtune.environment.contract.trial import Evidence, Trial, ground_truth
 from envtune.environment.contract.watched_world import described
 from envtune.environment.contract.wrong_calls import (
     HOSTILE_VALUES,
@@ -31,11 +31,11 @@ _KIBIBYTES = 1 if sys.platform == "darwin" else 1024
 _TYPES = {"type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"}
 
 
-def calls_are_bounded(trial: Trial) -> Finding:
+def calls_are_bounded(trial: Trial) -> Evidence:
     """Check that no call raises, hangs, ends the process or exceeds a limit, and that repeated ones stay in bounds."""
     for world, task, call in _attempts(trial):
         if call.name not in trial.unruly and (fault := _fault_of_call(world, call)):
-            return Finding(f"{task.id}: {described([call])} {fault}", tool=call.name)
+            return Evidence(f"{task.id}: {described([call])} {fault}", tool=call.name)
     grown: set[str] = set(trial.unruly)
     for task in trial.distinct:
         world = trial.environment.open(task)
@@ -44,9 +44,9 @@ def calls_are_bounded(trial: Trial) -> Finding:
                 grown.add(call.name)
                 for repeated in (call, enlarged(call)):
                     if fault := _growth(world.copy(), repeated):
-                        return Finding(f"{task.id}: {described([repeated])} {fault}", tool=call.name)
+                        return Evidence(f"{task.id}: {described([repeated])} {fault}", tool=call.name)
             world.call(call)
-    return Finding()
+    return Evidence()
 
 
 def _attempts(trial: Trial) -> Iterator[tuple[World, Task, ToolCall]]:
@@ -116,16 +116,16 @@ def _growth(world: World, call: ToolCall) -> str | None:
     return None
 
 
-def tools_are_documented(trial: Trial) -> Finding:
+def tools_are_documented(trial: Trial) -> Evidence:
     """Check that every tool has a description, and every argument a type and a description."""
     tools = {tool.name: tool for task in trial.distinct for tool in task.tools}
     for tool in tools.values():
         if not tool.description.strip():
-            return Finding(f"{tool.name} has no description", tool=tool.name)
+            return Evidence(f"{tool.name} has no description", tool=tool.name)
     for tool in tools.values():
         for name, schema in parameters_of_tool(tool).items():
             if not _TYPES.intersection(schema):
-                return Finding(f"{tool.name}: the argument {name} has no type", tool=tool.name)
+                return Evidence(f"{tool.name}: the argument {name} has no type", tool=tool.name)
             if not str(schema.get("description", "")).strip():
-                return Finding(f"{tool.name}: the argument {name} has no description", tool=tool.name)
-    return Finding()
+                return Evidence(f"{tool.name}: the argument {name} has no description", tool=tool.name)
+    return Evidence()

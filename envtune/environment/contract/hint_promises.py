@@ -12,7 +12,7 @@ from envtune.environment.augmentation import Hints
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.contract.attempts import attempts
 from envtune.environment.contract.scripted_episode import play, right_actions
-from envtune.environment.contract.trial import Finding, Trial, ground_truth, smallest
+from envtune.environment.contract.trial import Evidence, Trial, ground_truth, smallest
 from envtune.environment.contract.watched_world import described
 from envtune.environment.contract.wrong_calls import wrong_calls
 from envtune.task import Task, ToolCall, leaves
@@ -23,7 +23,7 @@ SHORTEST = 3
 SHOWN = 80
 
 
-def hints_change_nothing(trial: Trial) -> Finding:
+def hints_change_nothing(trial: Trial) -> Evidence:
     """Check that results, verdicts and rewards of the same calls are equal with and without hints."""
     given, tried = 0, set(trial.unruly)
     for task in trial.distinct:
@@ -32,9 +32,9 @@ def hints_change_nothing(trial: Trial) -> Finding:
         tried.update(call.name for call in new)
         wrong = [attempt for call in new for attempt in wrong_calls(call, calls)]
         if found := smallest(wrong, lambda some: _difference(trial, task, some)):  # noqa: B023
-            return Finding(f"{task.id}: {found[1]}")
+            return Evidence(f"{task.id}: {found[1]}")
         given += sum(result.hint is not None for result in _episode(trial, task, wrong, hinted=True).results)
-    return Finding(notes=(f"{given} hints were given",))
+    return Evidence(notes=(f"{given} hints were given",))
 
 
 def _difference(trial: Trial, task: Task, wrong: Sequence[ToolCall]) -> str | None:
@@ -64,7 +64,7 @@ def _facts(trial: Trial, trajectory: Trajectory) -> Mapping[str, Any]:
     }
 
 
-def hints_give_nothing_away(trial: Trial) -> Finding:
+def hints_give_nothing_away(trial: Trial) -> Evidence:
     """Check that no hint holds a value of the ground truth that the agent has neither read nor written."""
     checked = 0
     for task in trial.distinct:
@@ -80,8 +80,8 @@ def hints_give_nothing_away(trial: Trial) -> Finding:
             for value in told:
                 if not _word(value).search(known):
                     call = described([attempt.result.call])
-                    return Finding(f"{task.id}: after {call} the hint {text[:200]!r} holds {value!r}")
-    return Finding(notes=(f"{checked} hints were read",))
+                    return Evidence(f"{task.id}: after {call} the hint {text[:200]!r} holds {value!r}")
+    return Evidence(notes=(f"{checked} hints were read",))
 
 
 @cache
@@ -89,7 +89,7 @@ def _word(text: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(text)}(?!\w)")
 
 
-def failures_get_hints(trial: Trial) -> Finding:
+def failures_get_hints(trial: Trial) -> Evidence:
     """List the failing calls that get no hint, by tool with the most frequent result; none of them is a failure."""
     failed = 0
     silent: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -100,7 +100,7 @@ def failures_get_hints(trial: Trial) -> Finding:
                 if attempt.hint is None:
                     silent[attempt.result.call.name][" ".join(attempt.result.text.split())[:SHOWN]] += 1
     count = sum(texts.total() for texts in silent.values())
-    return Finding(notes=(f"{count} of {failed} failing calls get no hint", *_lines(silent)))
+    return Evidence(notes=(f"{count} of {failed} failing calls get no hint", *_lines(silent)))
 
 
 def _lines(silent: Mapping[str, Counter[str]]) -> Iterator[str]:

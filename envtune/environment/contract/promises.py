@@ -16,7 +16,7 @@ from envtune.environment.contract.call_promises import calls_are_bounded, tools_
 from envtune.environment.contract.hint_promises import failures_get_hints, hints_change_nothing, hints_give_nothing_away
 from envtune.environment.contract.repeated_calls import results_repeat
 from envtune.environment.contract.source_promises import idleness_does_not_pay, splits_are_separate
-from envtune.environment.contract.trial import Finding, Make, Trial, new_trial, without
+from envtune.environment.contract.trial import Evidence, Make, Trial, new_trial, without
 from envtune.environment.contract.watched_child import Promise, in_child
 from envtune.environment.contract.world_promises import copies_are_separate, right_calls_pass, worlds_are_separate
 from envtune.environment.module import ModuleTasks, environment_of
@@ -106,11 +106,11 @@ def outcomes(
         if promises is not None and number not in promises:
             continue
         if promise is calls_are_bounded:
-            finding = bounded
+            evidence = bounded
         else:
             # What starts processes of its own is not checked in one.
-            finding = promise(trial) if promise is results_repeat else in_child(promise, trial)
-        yield Outcome(number, sentence, finding.counterexample, finding.notes)
+            evidence = promise(trial) if promise is results_repeat else in_child(promise, trial)
+        yield Outcome(number, sentence, evidence.counterexample, evidence.notes)
 
 
 def parts_of_module(module: str) -> tuple[Environment, TaskSource]:
@@ -123,13 +123,13 @@ def parts_of_module(module: str) -> tuple[Environment, TaskSource]:
     return environment, SelectedTasks(ModuleTasks(module), environment)
 
 
-def _bounded(trial: Trial) -> tuple[Finding, Trial]:
-    """Return the finding on calls out of hand, and the trial that leaves out those of the tools found."""
-    findings = [in_child(calls_are_bounded, trial)]
+def _bounded(trial: Trial) -> tuple[Evidence, Trial]:
+    """Return what is found of calls out of hand, and the trial that leaves out those of the tools found."""
+    found = [in_child(calls_are_bounded, trial)]
     # A tool is found again if even its right calls are out of hand.
-    while findings[-1].tool not in {"", *trial.unruly} and len(trial.unruly) < MAX_UNRULY:
-        trial = without(trial, [findings[-1].tool])
-        findings.append(in_child(calls_are_bounded, trial))
-    others = {finding.tool: f"also {finding.counterexample}" for finding in findings if finding.counterexample}
-    others.pop(findings[0].tool, None)
-    return Finding(findings[0].counterexample, tuple(others.values())), trial
+    while found[-1].tool not in {"", *trial.unruly} and len(trial.unruly) < MAX_UNRULY:
+        trial = without(trial, [found[-1].tool])
+        found.append(in_child(calls_are_bounded, trial))
+    others = {evidence.tool: f"also {evidence.counterexample}" for evidence in found if evidence.counterexample}
+    others.pop(found[0].tool, None)
+    return Evidence(found[0].counterexample, tuple(others.values())), trial

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from envtune.environment.augmentation.none import NoAugmentation
-from envtune.environment.contract.trial import Finding, Trial, ground_truth, new_trial, without
+from envtune.environment.contract.trial import Evidence, Trial, ground_truth, new_trial, without
 from envtune.environment.contract.watched_world import Watch, WatchedEnvironment, described
 from envtune.environment.contract.wrong_calls import wrong_calls
 from envtune.errors import UserError
@@ -27,7 +27,7 @@ _PROGRAM += "from envtune.environment.contract.repeated_calls import second_proc
 _READY = "ready"
 
 
-def results_repeat(trial: Trial) -> Finding:
+def results_repeat(trial: Trial) -> Evidence:
     """Check that two processes get the same results.
 
     Raises:
@@ -53,7 +53,7 @@ def results_repeat(trial: Trial) -> Finding:
         if head != _READY:
             raise _unmakable(complaints.decode().strip().rpartition("\n")[2])
         played.append(lines)
-    return Finding(_first_difference(*played))
+    return Evidence(_first_difference(*played))
 
 
 def _unmakable(cause: str) -> UserError:

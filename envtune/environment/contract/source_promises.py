@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.contract.scripted_episode import ANSWER, NOTHING, play
-from envtune.environment.contract.trial import Finding, Trial
+from envtune.environment.contract.trial import Evidence, Trial
 from envtune.task import Split, Task
 from envtune.trajectory import Action
 
@@ -17,15 +17,15 @@ MAX_REFUSED = 0.5
 """The largest share of tasks that may succeed by answers alone."""
 
 
-def splits_are_separate(trial: Trial) -> Finding:
+def splits_are_separate(trial: Trial) -> Evidence:
     """Check that no held-out task is a training task by its id; list the drawn ones with almost the same messages."""
     trained = trial.ids.get(Split.TRAIN, ())
     for split in trial.ids:
         if split is not Split.TRAIN and (shared := sorted({*trained} & {*trial.ids[split]})):
-            return Finding(f"the {split} task {shared[0]} is a train task too, one of {len(shared)}")
+            return Evidence(f"the {split} task {shared[0]} is a train task too, one of {len(shared)}")
     near = [*_near_duplicates(trial)]
     count = f"{len(near)} drawn held-out tasks have messages almost as those of a drawn train task"
-    return Finding(notes=(count, *near) if near else ())
+    return Evidence(notes=(count, *near) if near else ())
 
 
 def _near_duplicates(trial: Trial) -> Iterator[str]:
@@ -43,7 +43,7 @@ def _words(task: Task) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", " ".join(turn.message for turn in task.turns).lower()))
 
 
-def idleness_does_not_pay(trial: Trial) -> Finding:
+def idleness_does_not_pay(trial: Trial) -> Evidence:
     """Check two policies that make no call.
 
     The one that does nothing at all must pass no turn. The one that answers every turn at once may succeed on at most
@@ -56,18 +56,18 @@ def idleness_does_not_pay(trial: Trial) -> Finding:
         idle = [*_scores(trial, tasks, NOTHING)]
         for task, (_, progress) in zip(tasks, idle, strict=True):
             if progress > 0:
-                return Finding(f"{task.id}: doing nothing at all gets a progress of {progress:.2f}", tuple(notes))
+                return Evidence(f"{task.id}: doing nothing at all gets a progress of {progress:.2f}", tuple(notes))
         answers = [*_scores(trial, tasks, ANSWER)]
         success, progress = (sum(column) / len(tasks) for column in zip(*answers, strict=True))
         notes.append(f"{split}: answers alone get a success of {success:.2f} and a progress of {progress:.2f}")
         if success > MAX_REFUSED:
             example = next(task for task, score in zip(tasks, answers, strict=True) if score[0])
-            return Finding(
+            return Evidence(
                 f"answers without a call succeed on {success:.0%} of the {split} tasks, such as {example.id}; at most "
                 f"{MAX_REFUSED:.0%} may",
                 tuple(notes),
             )
-    return Finding(notes=tuple(notes))
+    return Evidence(notes=tuple(notes))
 
 
 def _scores(trial: Trial, tasks: Sequence[Task], action: Action) -> Iterator[tuple[bool, float]]:

@@ -19,7 +19,7 @@ Make = Callable[[], tuple[Environment, TaskSource]]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Evidence:
     """What the check of one promise found."""
 
     counterexample: str | None = None

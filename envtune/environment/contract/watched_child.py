@@ -11,18 +11,18 @@ from multiprocessing.connection import Connection
 
 import psutil
 
-from envtune.environment.contract.trial import Finding, Trial
+from envtune.environment.contract.trial import Evidence, Trial
 from envtune.environment.contract.watched_world import Watch, WatchedEnvironment
 from envtune.errors import UserError
 
-Promise = Callable[[Trial], Finding]
+Promise = Callable[[Trial], Evidence]
 MAX_MEMORY = 4 * 1024**3
 """The bytes that a child may allocate beyond those of its parent."""
 _FORK = multiprocessing.get_context("fork")
 
 
-def in_child(promise: Promise, trial: Trial) -> Finding:
-    """Return what the check of a promise finds in a forked child; its end is a finding too.
+def in_child(promise: Promise, trial: Trial) -> Evidence:
+    """Return what the check of a promise finds in a forked child; its end is evidence too.
 
     Raises:
         UserError: the environment raised it: the tasks or the class cannot be used.
@@ -33,28 +33,28 @@ def in_child(promise: Promise, trial: Trial) -> Finding:
     child.start()
     sender.close()
     try:
-        finding = receiver.recv()
+        evidence = receiver.recv()
     except EOFError:
         tool, sentence = watch.last()
-        finding = Finding(sentence or "the process that plays the tasks has ended", tool=tool)
+        evidence = Evidence(sentence or "the process that plays the tasks has ended", tool=tool)
     child.join()
-    if isinstance(finding, UserError):
-        raise finding
-    return finding
+    if isinstance(evidence, UserError):
+        raise evidence
+    return evidence
 
 
 def _check(promise: Promise, trial: Trial, watch: Watch, sender: Connection) -> None:
     silence()
     limit = psutil.Process().memory_info().vms + MAX_MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    answer: Finding | UserError
+    answer: Evidence | UserError
     try:
         answer = promise(replace(trial, environment=WatchedEnvironment(trial.environment, watch)))
     except UserError as error:
         answer = UserError(str(error))
     # The user's code may raise anything, SystemExit included.
     except BaseException as error:
-        answer = Finding(f"{type(error).__name__}: {' '.join(str(error).split())}{_place(error)}")
+        answer = Evidence(f"{type(error).__name__}: {' '.join(str(error).split())}{_place(error)}")
     sender.send(answer)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.contract.fingerprint import fingerprint
 from envtune.environment.contract.scripted_episode import ANSWER, play, right_actions
-from envtune.environment.contract.trial import Finding, Trial, ground_truth, smallest
+from envtune.environment.contract.trial import Evidence, Trial, ground_truth, smallest
 from envtune.environment.contract.watched_world import described
 from envtune.environment.protocol import Environment
 from envtune.task import Task, ToolCall
 
 
-def right_calls_pass(trial: Trial) -> Finding:
+def right_calls_pass(trial: Trial) -> Evidence:
     """Check that an agent that makes the ground-truth calls, and answers, passes every turn of every task.
 
     A turn with a check of its own may need a certain answer: there, calls that do not pass are only noted.
@@ -27,28 +27,28 @@ def right_calls_pass(trial: Trial) -> Finding:
             where = f"{task.id}, turn {index}"
             for result in (result for step in turn.steps for result in step.results):
                 if not result.ok:
-                    return Finding(f"{where}: {described([result.call])} fails: {result.text[:200]}", tuple(notes))
+                    return Evidence(f"{where}: {described([result.call])} fails: {result.text[:200]}", tuple(notes))
             if turn.verdict.passed:
                 continue
             if task.turns[index].check is None:
                 differs = "the results differ" if turn.verdict.state else "the state differs"
-                return Finding(f"{where}: {described(turn.ground_truth)}: {differs} from the twin's", tuple(notes))
+                return Evidence(f"{where}: {described(turn.ground_truth)}: {differs} from the twin's", tuple(notes))
             share = f"its check gives {turn.verdict.checked}"
             notes.append(f"{where}: {share} for its ground truth and the answer {ANSWER.text!r}")
     if notes:
         notes.insert(0, f"{len(notes)} turns have a check that their ground truth alone does not pass")
     if left_out := trial.defective.intersection(task.id for task in trial.distinct):
         notes.append(f"{len(left_out)} tasks are left out, as the source lists them as defective")
-    return Finding(notes=tuple(notes))
+    return Evidence(notes=tuple(notes))
 
 
-def worlds_are_separate(trial: Trial) -> Finding:
+def worlds_are_separate(trial: Trial) -> Evidence:
     """Check that new worlds of a task are equal, answer alike and do not change each other."""
     for task in trial.distinct:
         found = smallest(ground_truth(task), lambda calls: _effect_on_another(trial.environment, task, calls))  # noqa: B023
         if found:
-            return Finding(f"{task.id}: {found[1]}")
-    return Finding()
+            return Evidence(f"{task.id}: {found[1]}")
+    return Evidence()
 
 
 def _effect_on_another(environment: Environment, task: Task, calls: Sequence[ToolCall]) -> str | None:
@@ -68,7 +68,7 @@ def _effect_on_another(environment: Environment, task: Task, calls: Sequence[Too
     return None
 
 
-def copies_are_separate(trial: Trial) -> Finding:
+def copies_are_separate(trial: Trial) -> Evidence:
     """Check that a copy, made at any point, equals its original and does not change with it."""
     for task in trial.distinct:
         calls = ground_truth(task)
@@ -77,8 +77,8 @@ def copies_are_separate(trial: Trial) -> Finding:
             found = smallest(after, lambda later: _effect_on_copy(trial.environment, task, before, later))  # noqa: B023
             if found:
                 made = f", made after {described(before)}" if before else ""
-                return Finding(f"{task.id}: {found[1]}{made}")
-    return Finding()
+                return Evidence(f"{task.id}: {found[1]}{made}")
+    return Evidence()
 
 
 def _effect_on_copy(
