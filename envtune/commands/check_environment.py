@@ -1,35 +1,33 @@
-"""The command that checks an environment: `python tools/check_environment.py environment=module environment.module=…`.
+"""Check the promises of an environment: `envtune-check-environment environment=module environment.module=library`.
 
-Prints a line per promise, with the smallest counterexample found where it fails, and exits with 1 if one does. The run
-folder receives check.json, with all notes.
+Prints a line per promise, with the smallest counterexample found where it is broken, and exits with 1 if one is.
+
+In a clone `python tools/check_environment.py` is the same command.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from textwrap import wrap
 from typing import Annotated, Any
 
+import envtune.process_start
+
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pydantic import Field
 
 from envtune.checked import Among, Count, EachOnce, Positive, checked
 from envtune.command_line.command import command
 from envtune.command_line.composed_config import require_component
 from envtune.environment.contract import Outcome, outcomes
 from envtune.environment.contract.promises import Numbers
-from envtune.files.atomic_file import atomic_file
 from envtune.report_text import without_control
 from envtune.task import Split
 
 WIDTH = 80
-SHOWN_NOTES = 5
-RECORD = "check.json"
 _INDENT = " " * 8
 
 
@@ -42,7 +40,7 @@ def require_sound_check(config: DictConfig) -> None:
     for name in ("data", "environment", "augmentation", "reward"):
         require_component(config[name], name)
     settings: Any = OmegaConf.to_container(config, resolve=True)
-    _require_sound(**{name: settings[name] for name in ("tasks", "seconds", "splits", "promises", "run_folder")})
+    _require_sound(**{name: settings[name] for name in ("tasks", "seconds", "splits", "promises", "notes")})
 
 
 @checked
@@ -51,15 +49,15 @@ def _require_sound(
     seconds: Positive,
     splits: EachOnce[Annotated[str, Among(Split)]],
     promises: Numbers | None,
-    run_folder: str,
+    notes: Annotated[int, Field(ge=0)] | None,
 ) -> None: ...
 
 
-@command("check_environment", require_sound_check)
-def main(config: DictConfig) -> None:
-    """Check every promise, print and record the outcomes, and exit with 1 if a promise is broken."""
+@command("check_environment", require_sound_check, records=False)
+def check_environment(config: DictConfig) -> None:
+    """Check the promises, print the outcomes, and exit with 1 if a promise is broken."""
     settings: Any = OmegaConf.to_container(config, resolve=True)
-    found = []
+    kept = []
     for outcome in outcomes(
         # Plain values, which a second process can read.
         partial(instantiate, [settings["environment"], settings["data"]], _convert_="all"),
@@ -70,25 +68,27 @@ def main(config: DictConfig) -> None:
         augmentation=instantiate(config.augmentation, _convert_="all"),
         reward=instantiate(config.reward, _convert_="all"),
     ):
-        found.append(outcome)
-        print(*lines_of(outcome), sep="\n", flush=True)
-    record = Path(config.run_folder) / RECORD
-    with atomic_file(record) as file:
-        file.write(json.dumps([asdict(outcome) for outcome in found], indent=2) + "\n")
-    kept = sum(outcome.passed for outcome in found)
-    print(f"{kept} of {len(found)} promises are kept; all notes are in {record}")
-    if kept < len(found):
+        kept.append(outcome.passed)
+        print(*lines_of(outcome, settings["notes"]), sep="\n", flush=True)
+    print(f"{sum(kept)} of {len(kept)} promises are kept")
+    if not all(kept):
         sys.exit(1)
 
 
-def lines_of(outcome: Outcome) -> Iterator[str]:
-    """Yield the lines of an outcome, at most ``WIDTH`` columns wide: the promise, the counterexample, some notes."""
+def lines_of(outcome: Outcome, notes: int | None) -> Iterator[str]:
+    """Yield the lines of an outcome, at most ``WIDTH`` columns wide.
+
+    Args:
+        outcome: the outcome.
+        notes: the largest number of notes that are shown; None for all.
+    """
     head = f"{'ok' if outcome.passed else 'FAIL':4} {outcome.number:2} {outcome.promise}"
     yield from _wrapped(head if outcome.passed else f"{head}: {outcome.counterexample}", "")
-    for note in outcome.notes[:SHOWN_NOTES]:
+    shown = outcome.notes[:notes]
+    for note in shown:
         yield from _wrapped(note, _INDENT)
-    if len(outcome.notes) > SHOWN_NOTES:
-        yield f"{_INDENT}and {len(outcome.notes) - SHOWN_NOTES} more"
+    if left := len(outcome.notes) - len(shown):
+        yield f"{_INDENT}and {left} more"
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
