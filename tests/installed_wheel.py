@@ -14,14 +14,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "conf", "envtune")
 BUILD = "from setuptools import build_meta; print(build_meta.build_sdist('dist')); build_meta.build_wheel('dist')"
-# What the console script of that name runs.
-SCRIPT = """
-import sys
-from importlib.metadata import entry_points
-sys.argv[0] = "envtune-train"
-(script,) = entry_points(group="console_scripts", name="envtune-train")
-script.load()()
-"""
+
+
+def console_script(name: str) -> tuple[str, str, str]:
+    """Return the command that does what the console script of this name does."""
+    return (
+        sys.executable,
+        "-c",
+        "import sys; from importlib.metadata import entry_points; "
+        f"sys.argv[0] = '{name}'; (script,) = entry_points(group='console_scripts', name='{name}'); script.load()()",
+    )
 
 
 def run(*command: str | Path, cwd: Path, path: Path | None = None) -> str:

@@ -34,12 +34,21 @@ def test_every_class_of_the_package_has_a_name_of_its_own():
 
 
 def test_what_reads_and_plays_responses_cannot_run_text_as_code():
-    files = [path for folder in ("chat", "environment", "data") for path in (ROOT / "envtune" / folder).rglob("*.py")]
+    files = [path for folder in ("bfcl", "chat", "environment") for path in (ROOT / "envtune" / folder).rglob("*.py")]
     assert len(files) > 20
     files.append(ROOT / "envtune" / "call_text.py")
     found = {(path.name, use) for path in files for use in _uses_of_runners(ast.parse(path.read_text()))}
-    # Call strings come with the data, and only their literals are read. Snapshots of worlds hold no agent's text.
-    assert found == {("call_text.py", "literal_eval"), ("worlds.py", "pickle")}
+    assert found == {
+        # Call strings come with the data, and only their literals are read. Snapshots of worlds hold no agent's text.
+        ("call_text.py", "literal_eval"),
+        ("worlds.py", "pickle"),
+        # Start a program with the arguments of a command line, and no agent's text.
+        ("bfcl_program.py", "subprocess"),
+        # Checks of an environment play the user's own tools in processes that may end.
+        ("watched_child.py", "multiprocessing"),
+        ("repeated_calls.py", "pickle"),
+        ("repeated_calls.py", "subprocess"),
+    }
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tools").glob("[!_]*.py")), ids=lambda path: path.stem)

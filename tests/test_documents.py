@@ -20,10 +20,14 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "envtune/models/tiny/README.md", *ROOT.glob("docs/*.md")]
 PAGES += ROOT.glob("examples/*/README.md")
 TEXTS = [*PAGES, *CONFIG_FOLDER.rglob("*.yaml"), ROOT / "Makefile"]
-CONFIG_OF = {"train.py": "train", "tools/evaluate.py": "evaluate", "tools/ood.py": "ood", "tools/play.py": "play"}
-SCRIPTS = {"envtune-train": "train.py", "envtune-evaluate": "tools/evaluate.py", "envtune-play": "tools/play.py"}
+HYDRA_TOOLS = ("check_environment", "evaluate", "ood", "play")
+CONFIG_OF = {"train.py": "train", **{f"tools/{name}.py": name for name in HYDRA_TOOLS}}
+SCRIPTS = {
+    "envtune-train": "train.py",
+    **{f"envtune-{name.replace('_', '-')}": f"tools/{name}.py" for name in HYDRA_TOOLS},
+}
 COMMAND = re.compile(
-    r"(?:(?:python (?:-m )?|torchrun .* )(?=train\.py|tools)|(?<![\w/])(?=envtune-(?:train|evaluate|play)))"
+    r"(?:(?:python (?:-m )?|torchrun .* )(?=train\.py|tools)|(?<![\w/])(?=envtune-(?:train|evaluate|play|check-environment)))"
     r"([\w./-]+)([^#;&`]*)"
 )
 PATH = re.compile(

@@ -8,7 +8,7 @@ from importlib.metadata import Distribution, PathDistribution
 from pathlib import Path
 
 import yaml
-from installed_wheel import ROOT, SCRIPT, run
+from installed_wheel import ROOT, console_script, run
 
 
 def contents(wheel: Path) -> dict[str, bytes]:
@@ -34,7 +34,7 @@ def test_the_sdist_builds_the_same_wheel(built: Path, tmp_path: Path):
 def test_an_installed_command_composes_with_the_configs_of_a_project(installed: Path, tmp_path: Path):
     (tmp_path / "conf/reward").mkdir(parents=True)
     (tmp_path / "conf/reward/brief.yaml").write_text("_target_: my_rewards.Brief\ncost: 0.02\n")
-    command = (sys.executable, "-c", SCRIPT, "--config-dir", "conf", "reward=brief", "stage=2", "--cfg", "job")
+    command = (*console_script("envtune-train"), "--config-dir", "conf", "reward=brief", "stage=2", "--cfg", "job")
     config = yaml.safe_load(run(*command, cwd=tmp_path, path=installed))
     assert config["reward"] == {"_target_": "my_rewards.Brief", "cost": 0.02}
     assert config["prompt"]["instructions"] == "short"

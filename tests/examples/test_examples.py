@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-from installed_wheel import ROOT, SCRIPT, run
+from installed_wheel import ROOT, console_script, run
 
-CHECK = ROOT / "tools/check_environment.py"
 # Two updates that take seconds: few tasks, short responses.
 SMALL = (
     *("debug=fast", "trainer.max_steps=2", "data.max_tasks=4", "data.val_size=2"),
@@ -29,7 +27,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_two_updates_run_outside_the_clone_with_the_installed_package(project: Path, installed: Path):
     settings = ("environment=module", f"environment.module={project.name}", *PROJECTS[project.name], *SMALL)
-    run(sys.executable, "-c", SCRIPT, *settings, cwd=project, path=installed)
+    run(*console_script("envtune-train"), *settings, cwd=project, path=installed)
     record = json.loads((project / "run/run.json").read_text(encoding="utf-8"))
     assert record["settings"]["model"]["path"] == str(installed / "envtune/models/tiny")
     assert record["tasks"]["environment"] == project.name.capitalize()
@@ -40,7 +38,7 @@ def test_two_updates_run_outside_the_clone_with_the_installed_package(project: P
         assert set(record["tasks"]["categories"]) == {"base", "miss_func", "miss_param"}
 
 
-@pytest.mark.skipif(not CHECK.exists(), reason="tools/check_environment.py is not there yet")
 def test_check_environment_finds_no_broken_promise(project: Path, installed: Path):
     settings = ("environment=module", f"environment.module={project.name}")
-    run(sys.executable, CHECK, *settings, cwd=project, path=installed)
+    printed = run(*console_script("envtune-check-environment"), *settings, "tasks=8", cwd=project, path=installed)
+    assert "11 of 11 promises are kept" in printed

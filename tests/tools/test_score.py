@@ -175,7 +175,7 @@ def test_success_is_told_raw_and_without_the_listed_tasks(tmp_path: Path) -> Non
 
 def test_recorded_calls_of_an_own_environment_are_scored(tmp_path: Path):
     (tmp_path / "desk.py").write_text(
-        '''
+        """
 from envtune.environment import PythonEnvironment, Task, UserTurn, call
 
 
@@ -195,7 +195,7 @@ environment = PythonEnvironment(Desk)
 def tasks(split):
     turns = (UserTurn("Twice.", (call("stamp", times=2),)), UserTurn("Thanks."))
     return [Task(f"{split}_0", "base", {}, turns)] if split != "test" else []
-'''
+"""
     )
     records = [_record([["stamp(2)"], []], "val_0"), _record([["stamp(times=3)"], ["stamp(1)"]], "train_0")]
     (tmp_path / "in.jsonl").write_text("".join(record + "\n" for record in records))
