@@ -27,7 +27,8 @@ SCRIPTS = {
     **{f"envtune-{name.replace('_', '-')}": f"tools/{name}.py" for name in HYDRA_TOOLS},
 }
 COMMAND = re.compile(
-    r"(?:(?:python (?:-m )?|torchrun .* )(?=train\.py|tools)|(?<![\w/])(?=envtune-(?:train|evaluate|play|check-environment)))"
+    r"(?:(?:python (?:-m )?|torchrun .* )(?=train\.py|tools)|"
+    r"(?<![\w/])(?=envtune-(?:train|evaluate|play|check-environment)))"
     r"([\w./-]+)([^#;&`]*)"
 )
 PATH = re.compile(
