@@ -1,4 +1,4 @@
-"""Shape annotations are checked whenever the tests run what has them; the toy world's slow parts."""
+"""Shape annotations are checked whenever the tests run what has them; slow parts of several files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import envtune.process_start
 
 import pytest
 import shape_checks  # noqa: F401
+from installed_wheel import built, installed  # noqa: F401 - fixtures
 
 # A machine that is busy with something else takes longer over an example than the 200 ms that Hypothesis grants it.
 # The environment of tests/real_vllm does without Hypothesis.

@@ -18,18 +18,28 @@ from envtune.command_line.command import CONFIG_FOLDER, quote_numbers, require_k
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "envtune/models/tiny/README.md", *ROOT.glob("docs/*.md")]
+PAGES += ROOT.glob("examples/*/README.md")
 TEXTS = [*PAGES, *CONFIG_FOLDER.rglob("*.yaml"), ROOT / "Makefile"]
-CONFIG_OF = {"train.py": "train", "tools/evaluate.py": "evaluate", "tools/ood.py": "ood"}
-SCRIPTS = {"envtune-train": "train.py", "envtune-evaluate": "tools/evaluate.py"}
+HYDRA_TOOLS = ("check_environment", "evaluate", "ood", "play")
+CONFIG_OF = {"train.py": "train", **{f"tools/{name}.py": name for name in HYDRA_TOOLS}}
+SCRIPTS = {
+    "envtune-train": "train.py",
+    **{f"envtune-{name.replace('_', '-')}": f"tools/{name}.py" for name in HYDRA_TOOLS},
+}
 COMMAND = re.compile(
-    r"(?:(?:python (?:-m )?|torchrun .* )(?=train\.py|tools)|(?<![\w/])(?=envtune-train|envtune-evaluate))"
+    r"(?:(?:python (?:-m )?|torchrun .* )(?=train\.py|tools)|"
+    r"(?<![\w/])(?=envtune-(?:train|evaluate|play|check-environment)))"
     r"([\w./-]+)([^#;&`]*)"
 )
-PATH = re.compile(r"(?<![\w/.-])(?:(?:envtune|tools|tests|conf|docs)/[\w./*<{-]*[\w/*]|[\w./*-]+\.(?:py|md))\b")
+PATH = re.compile(
+    r"(?<![\w/.-])(?:(?:envtune|tools|tests|conf|docs|examples)/[\w./*<{-]*[\w/*]|[\w./*-]+\.(?:py|md))\b"
+)
 # Files that a reader or a command writes, metrics (`tools/failure_frequency`), and names with placeholders.
-NOT_OURS = re.compile(r"my_rewards|brief|warmup|experiment/mine|(table|compare)\.md|_frequency$|NAME|[<{]")
-OF_A_USER = re.compile(r"brief|warmup|mine|my_package")
-OURS = ("envtune", "tools", "tests", "conf", "docs", ".github")
+NOT_OURS = re.compile(
+    r"my_rewards|brief|warmup|experiment/mine|asking|careful|(table|compare)\.md|_frequency$|NAME|[<{]"
+)
+OF_A_USER = re.compile(r"brief|warmup|mine|my_package|asking|careful")
+OURS = ("envtune", "tools", "tests", "conf", "docs", "examples", ".github")
 FILES = [f"/{path.relative_to(ROOT)}" for top in OURS for path in (ROOT / top).rglob("*")]
 FILES += [f"/{path.name}" for path in ROOT.glob("*.*")]
 

@@ -1,7 +1,4 @@
-"""A lending desk: a catalogue, library cards, loans and reservations.
-
-envtune-train environment=module environment.module=library stage=curriculum
-"""
+"""A lending desk: readers sign in, search the catalogue, borrow books and give them back."""
 
 from __future__ import annotations
 
@@ -12,11 +9,15 @@ from envtune.environment import PythonEnvironment, Rule, Task, UserTurn, call
 
 
 class Library:
-    """The desk of one library. Public attributes are the state that is compared; private ones are not."""
+    """The desk of one library. Its public methods are the agent's tools.
 
-    def __init__(self, shelf: dict[str, int], cards: dict[str, str], loans: dict[str, list[str]] | None = None) -> None:
-        self.shelf, self.cards = shelf, cards
-        self.loans = loans or {}
+    Its public attributes are the state that is compared after each turn: between the agent's library, and a second one
+    on which the ground truth has run. Attributes that begin with ``_`` are not compared.
+    """
+
+    def __init__(self, books: list[str], readers: list[str], loans: dict[str, str]) -> None:
+        self.books, self.readers = books, readers
+        self.loans = loans  # title -> reader
         self.signed_in: str | None = None
 
     def search(self, word: str) -> list[str]:
@@ -25,44 +26,32 @@ class Library:
         Args:
             word: A part of a title, in upper or lower case.
         """
-        return [title for title in self.shelf if word.lower() in title.lower()]
+        return [title for title in self.books if word.lower() in title.lower()]
 
-    def find_card(self, name: str) -> str:
-        """Return the number of a reader's library card.
+    def sign_in(self, name: str) -> str:
+        """Open the session of a reader, which ends that of the reader before.
 
         Args:
             name: The full name of the reader.
         """
-        for number, holder in self.cards.items():
-            if holder == name:
-                return number
-        raise LookupError("no such reader")
-
-    def sign_in(self, card: str) -> str:
-        """Open the session of a reader.
-
-        Args:
-            card: The number of the reader's card.
-        """
-        if card not in self.cards:
-            raise LookupError("unknown card")
-        self.signed_in = card
-        return f"welcome, {self.cards[card]}"
+        if name not in self.readers:
+            raise LookupError("no such reader")
+        self.signed_in = name
+        return f"welcome, {name}"
 
     def borrow(self, title: str) -> str:
-        """Lend one copy of a book to the reader who is signed in.
+        """Lend a book to the reader who is signed in.
 
         Args:
             title: The exact title.
         """
         if self.signed_in is None:
             raise PermissionError("no session")
-        if title not in self.shelf:
+        if title not in self.books:
             raise LookupError("no such title")
-        if self.shelf[title] < 1:
-            raise LookupError("all copies are lent")
-        self.shelf[title] -= 1
-        self.loans.setdefault(self.signed_in, []).append(title)
+        if title in self.loans:
+            raise LookupError("the book is out")
+        self.loans[title] = self.signed_in
         return f"{title} is lent"
 
     def give_back(self, title: str) -> str:
@@ -73,20 +62,20 @@ class Library:
         """
         if self.signed_in is None:
             raise PermissionError("no session")
-        if title not in self.loans.get(self.signed_in, []):
+        if self.loans.get(title) != self.signed_in:
             raise LookupError("not lent to this reader")
-        self.loans[self.signed_in].remove(title)
-        self.shelf[title] += 1
+        del self.loans[title]
         return f"{title} is back"
 
     def on_loan(self) -> list[str]:
         """List the books that the reader who is signed in has borrowed."""
         if self.signed_in is None:
             raise PermissionError("no session")
-        return self.loans.get(self.signed_in, [])
+        return sorted(title for title, reader in self.loans.items() if reader == self.signed_in)
 
 
-SEARCH = ("`search` lists titles that contain a word.", "Check the title.")
+# A hint has a cause and a direction, never the solution. Of several directions, the first is given whose tools (in
+# backticks) are offered in the task.
 environment = PythonEnvironment(
     Library,
     hints=(
@@ -94,37 +83,42 @@ environment = PythonEnvironment(
             "library.no_session",
             ("borrow", "give_back", "on_loan"),
             "no session",
-            "`{tool}` works for a reader who is signed in, and nobody is.",
-            ("`sign_in` opens a session for a card.", "A session has to be opened first."),
-            kind="dependency",
+            "`{tool}` needs a reader who is signed in.",
+            "`sign_in` opens a session.",
+            kind="dependency",  # another tool comes first; without `kind`, the call breaks a rule of the tool itself
         ),
         Rule(
-            "library.unknown_card",
+            "library.no_reader",
             "sign_in",
-            "unknown card",
-            "'{card}' is not the number of a card.",
-            ("`find_card` finds the number for a reader's name.", "Ask the reader for the number."),
-            kind="dependency",
+            "no such reader",
+            "'{name}' is not the full name of a reader.",
+            "Give the name as the reader has written it.",
         ),
-        Rule("library.no_title", "borrow", "no such title", "'{title}' is not the exact title of a book here.", SEARCH),
-        Rule("library.all_lent", "borrow", "all copies are lent", "Every copy of '{title}' is lent at the moment."),
+        Rule(
+            "library.no_title",
+            "borrow",
+            "no such title",
+            "'{title}' is not the exact title of a book here.",
+            "`search` lists titles that contain a word.",
+        ),
+        Rule(
+            "library.book_out",
+            "borrow",
+            "the book is out",
+            "'{title}' is lent at the moment.",
+            "`on_loan` shows whether this reader has it.",
+        ),
         Rule(
             "library.not_lent",
             "give_back",
             "not lent to this reader",
-            "The reader who is signed in has not borrowed '{title}'.",
-            ("`on_loan` lists what this reader has.", "Check the title."),
-        ),
-        Rule(
-            "library.no_reader",
-            "find_card",
-            "no such reader",
-            "'{name}' is not the full name of a reader, as it stands on the card.",
-            "Ask for the full name.",
+            "'{title}' is not among the books of the reader who is signed in.",
+            "`on_loan` lists them.",
         ),
     ),
+    # Results of calls that did not fail, but found nothing.
     non_answers=(
-        Rule("library.nothing_found", "search", r"^\[\]$", "No title contains '{word}'.", "A shorter word finds more."),
+        Rule("library.nothing_found", "search", r"^\[\]$", "No title contains '{word}'.", "Try a shorter part of it."),
     ),
 )
 
@@ -132,25 +126,32 @@ TITLES = (
     *("Emma", "Ulysses", "Dune", "The Trial", "Kim", "Middlemarch", "The Waves", "Beloved", "Walden", "Candide"),
     *("The Idiot", "Solaris", "Pale Fire", "The Plague", "Herzog", "Nostromo", "Dracula", "Frankenstein", "Ivanhoe"),
 )
-READERS = ("Ada Lovell", "Bo Lind", "Cy Young", "Di Marsh", "Ed Frost", "Flo Baker", "Gus Hale", "Ida Stone")
+READERS = {  # no reader of a training task is in a held-out one
+    "train": ("Ada Lovell", "Bo Lind", "Cy Young", "Di Marsh", "Ed Frost"),
+    "val": ("Flo Baker", "Gus Hale", "Ida Stone"),
+    "test": ("Jo Park", "Kay Dunn", "Lee Moss", "Mia Wolf"),
+}
 SIZES = {"train": 200, "val": 40, "test": 80}
 
 
 def tasks(split: str) -> Iterator[Task]:
-    """Yield the tasks of a split: a reader borrows a book, asks for another one, and gives one back."""
+    """Yield the tasks of a split, ``train``, ``val`` or ``test``: the same ones in every run."""
     for number in range(SIZES[split]):
         draw = random.Random(f"library {split} {number}")
-        titles, readers = draw.sample(TITLES, 6), draw.sample(READERS, 3)
-        cards = {f"L{draw.randrange(1000, 10000)}": reader for reader in readers}
-        card = draw.choice(list(cards))
-        world = {"shelf": {title: draw.randint(1, 3) for title in titles}, "cards": cards}
-        borrowed, other = draw.sample(titles, 2)
+        first, second, returned, *others = draw.sample(TITLES, 7)
+        reader, *other_readers = draw.sample(READERS[split], 3)
+        world = {  # the arguments of Library
+            "books": sorted([first, second, returned, *others]),
+            "readers": sorted([reader, *other_readers]),
+            "loans": {returned: reader, others[0]: other_readers[0]},
+        }
+        word = second.split()[-1][:4].lower()
         turns = [
+            UserTurn(f"I am {reader}. Lend me {first}.", (call("sign_in", name=reader), call("borrow", title=first))),
+            UserTurn(f"I bring {returned} back.", (call("give_back", title=returned),)),
             UserTurn(
-                f"I am {cards[card]}. Lend me {borrowed}, please.",
-                (call("find_card", name=cards[card]), call("sign_in", card=card), call("borrow", title=borrowed)),
+                f"One more book, with '{word}' in its title. I forgot the rest.",
+                (call("search", word=word), call("borrow", title=second)),
             ),
-            UserTurn(f"And {other}.", (call("borrow", title=other),)),
-            UserTurn(f"I have changed my mind: take {borrowed} back.", (call("give_back", title=borrowed),)),
         ]
         yield Task(f"{split}_{number}", "base", world, tuple(turns[: draw.randint(1, 3)]))

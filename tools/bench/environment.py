@@ -34,6 +34,7 @@ from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode
+from envtune.environment.protocol import Environment
 from envtune.program import run_program
 from envtune.task import Task
 from envtune.trajectory import Action
@@ -71,13 +72,13 @@ def compare(category: str, rounds: int, entries: Mapping[str, dict[str, Any]]) -
     for task in _track(tasks, description=category):
         texts = completions(task)
         actions = {text: parse(text) for text in texts}
-        decoded = functools.partial(play, task, texts, actions.__getitem__)
+        decoded = functools.partial(play, BFCL_ENVIRONMENT, task, texts, actions.__getitem__)
         ways: dict[str, Callable[[], object]] = {
             # First in the order: the twin of the task has not been played then.
             "envtune_first": decoded,
             "envtune": decoded,
             "bfcl_eval": functools.partial(check, entries[task.id]),
-            "envtune_with_parsing": functools.partial(play, task, texts, parse),
+            "envtune_with_parsing": functools.partial(play, BFCL_ENVIRONMENT, task, texts, parse),
         }
         times = [{name: seconds(run) for name, run in ways.items()} for _ in range(rounds)]
         for name in ways:
@@ -86,14 +87,14 @@ def compare(category: str, rounds: int, entries: Mapping[str, dict[str, Any]]) -
     return figures | {"ratio": round(sums["bfcl_eval"] / sums["envtune"], 2)}
 
 
-def play(task: Task, texts: Sequence[str], read: Callable[[str], Action]) -> None:
+def play(environment: Environment, task: Task, texts: Sequence[str], read: Callable[[str], Action]) -> None:
     """Play one episode.
 
     Raises:
         RuntimeError: if the episode did not succeed.
     """
-    hints = _AUGMENTATION.for_episode(BFCL_ENVIRONMENT, task, seed=0)
-    episode = Episode(BFCL_ENVIRONMENT, task, read, hints, step_limit=2)
+    hints = _AUGMENTATION.for_episode(environment, task, seed=0)
+    episode = Episode(environment, task, read, hints, step_limit=2)
     episode.reset()
     for text in texts:
         episode.step(text)
@@ -140,11 +141,11 @@ def memory(episodes: int) -> list[float]:
     playable = [(task, completions(task)) for task in load_bfcl_tasks() if task.id not in NOT_PLAYABLE]
     # One pass first: memory that is allocated on first use is not growth.
     for task, texts in playable:
-        play(task, texts, parse)
+        play(BFCL_ENVIRONMENT, task, texts, parse)
     samples = [_resident_mib()]
     endless: Iterator[tuple[Task, list[str]]] = itertools.cycle(playable)
     for number in _track(range(1, episodes + 1), description="memory"):
-        play(*next(endless), parse)
+        play(BFCL_ENVIRONMENT, *next(endless), parse)
         if number % max(1, episodes // MEMORY_SAMPLES) == 0:
             samples.append(_resident_mib())
     return samples

@@ -53,17 +53,17 @@ class Rule:
     """One failure and the hint for it."""
 
     name: str
-    tools: tuple[str, ...]
-    """The tools that the rule applies to, empty for any tool; a single one may be given as text."""
+    tools: tuple[str, ...] | str
+    """The tools that the rule applies to, empty for any tool; a single one may be given as text. A tuple when read."""
     pattern: str
     """The regular expression that is searched for in the result's text."""
     text: Text
     """The cause: a template over the call's arguments, the pattern's named groups and ``{tool}``, or a function that
     returns the complete sentence."""
-    directions: tuple[str, ...] = ()
+    directions: tuple[str, ...] | str = ()
     """Sentences on where to look next; a single one may be given as text. The first whose tools, in backticks, are all
     offered is added to the hint."""
-    kind: HintKind = HintKind.CONSTRAINT
+    kind: HintKind | str = HintKind.CONSTRAINT
     """A rule of the tool itself, unless a prerequisite in another tool is missing."""
     when: Condition | None = None
     """A further condition on the call, the match and the world."""
@@ -91,7 +91,7 @@ class Rule:
         cause = self.text(call, match, world) if callable(self.text) else fill(self.text, call, match)
         offered = (sentence for sentence in self.directions if world.tools.issuperset(tools_in(sentence)))
         direction = fill(next(offered, ""), call, match)
-        return Hint(rule=self.name, kind=self.kind, text=f"{cause} {direction}".strip())
+        return Hint(rule=self.name, kind=HintKind(self.kind), text=f"{cause} {direction}".strip())
 
 
 def tools_in(sentence: str) -> list[str]:

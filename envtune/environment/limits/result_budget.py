@@ -11,8 +11,8 @@ MAX_RESPONSE_CHARACTERS = 400_000
 class ResultBudget:
     """The characters left for the results of one response's calls, including results too long to show."""
 
-    def __init__(self, left: int = MAX_RESPONSE_CHARACTERS) -> None:
-        self.left = left
+    def __init__(self, left: int | None = None) -> None:
+        self.left = MAX_RESPONSE_CHARACTERS if left is None else left
 
     def check_room(self) -> None:
         """Check before a call that the budget is not used up.

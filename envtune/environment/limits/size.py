@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from types import NoneType
 from typing import Any, NamedTuple
+
+# Named, because a union or tuple of types is otherwise built anew for every value of a state.
+_TEXTS = (str, bytes)
+_SINGLE = (int, float, type, NoneType)
+_SEQUENCES = (list, tuple, set, frozenset, deque)
 
 
 class Size(NamedTuple):
@@ -43,14 +49,14 @@ def measure_state(state: Any, into_objects: bool = True) -> Size:
     while waiting:
         value = waiting.pop()
         values += 1
-        if isinstance(value, str | bytes):
+        if isinstance(value, _TEXTS):
             characters += len(value)
-        elif not isinstance(value, int | float | type | None) and id(value) not in seen:
+        elif not isinstance(value, _SINGLE) and id(value) not in seen:
             seen.add(id(value))
             if isinstance(value, dict):
                 waiting.extend(value)
                 waiting.extend(value.values())
-            elif isinstance(value, list | tuple | set | frozenset | deque):
+            elif isinstance(value, _SEQUENCES):
                 waiting.extend(value)
             elif into_objects:
                 waiting.extend(getattr(value, "__dict__", {}).values())
