@@ -23,6 +23,7 @@ setup(
             "envtune-train = envtune.commands.train:train",
             "envtune-evaluate = envtune.commands.evaluate:evaluate",
             "envtune-play = envtune.commands.play:play",
+            "envtune-check-environment = envtune.commands.check_environment:check_environment",
         ]
     },
     install_requires=[

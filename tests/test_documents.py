@@ -19,7 +19,7 @@ from envtune.command_line.command import CONFIG_FOLDER, quote_numbers, require_k
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "envtune/models/tiny/README.md", *ROOT.glob("docs/*.md")]
 TEXTS = [*PAGES, *CONFIG_FOLDER.rglob("*.yaml"), ROOT / "Makefile"]
-CONFIG_OF = {"train.py": "train", "tools/evaluate.py": "evaluate", "tools/ood.py": "ood"}
+CONFIG_OF = {"train.py": "train", **{f"tools/{name}.py": name for name in ("check_environment", "evaluate", "ood")}}
 SCRIPTS = {"envtune-train": "train.py", "envtune-evaluate": "tools/evaluate.py"}
 COMMAND = re.compile(
     r"(?:(?:python (?:-m )?|torchrun .* )(?=train\.py|tools)|(?<![\w/])(?=envtune-train|envtune-evaluate))"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Protocol
 
@@ -72,7 +72,7 @@ class SelectedTasks:
         """
         split = require_split(split)
         if split not in self._chosen:
-            loaded = self._load(split)
+            loaded = self._load(split, lambda task: fault_of(self._environment, task))
             if not loaded:
                 raise UserError(f"{self._source.place} has no {split} tasks: add some")
             self._chosen[split] = tuple(self._choose(split, loaded))
@@ -80,7 +80,15 @@ class SelectedTasks:
 
     def every_task(self) -> list[Task]:
         """Return the tasks of all splits, whatever is chosen."""
-        return [task for split in Split for task in self._load(split)]
+        return [task for split in Split for task in self._load(split, lambda task: fault_of(self._environment, task))]
+
+    def unplayed(self, split: Split) -> tuple[Task, ...]:
+        """Return the tasks of one split without playing them, for checks that report which of them fail; maybe none.
+
+        Raises:
+            UserError: the source does not have a group, or fields of a task are not valid.
+        """
+        return tuple(self._choose(split, self._load(split, fault_of_fields)))
 
     def describe(self) -> dict[str, Any]:
         """Return the source, and the tasks that scores must share to be comparable."""
@@ -94,7 +102,7 @@ class SelectedTasks:
             "validation_tasks": [task.id for task in validation],
         }
 
-    def _load(self, split: Split) -> list[Task]:
+    def _load(self, split: Split, fault_in: Callable[[Task], str | None]) -> list[Task]:
         documents: tuple[ToolDocument, ...] = getattr(self._environment, "documents", ())
         tasks = []
         for number, task in enumerate(self._source.all_tasks(split), start=1):
@@ -102,7 +110,7 @@ class SelectedTasks:
             if not isinstance(task, Task):
                 raise UserError(f"{where} has the type {type(task).__name__}: give an envtune.environment.Task")
             tasks.append(task if task.tools else replace(task, tools=documents))
-            if fault := fault_of(self._environment, tasks[-1]):
+            if fault := fault_in(tasks[-1]):
                 raise UserError(f"{where} ({task.id}): {fault}")
         ids = [task.id for task in tasks]
         if repeated := next((name for name in ids if ids.count(name) > 1), None) if len({*ids}) < len(ids) else None:
@@ -129,22 +137,31 @@ class SelectedTasks:
 
 def fault_of(environment: Environment, task: Task) -> str | None:
     """Return why a task cannot be played, with what to do, or None: its fields, then its ground truth, are tried."""
-    offered = {tool.name for tool in task.tools}
+    if fault := fault_of_fields(task):
+        return fault
+    world = environment.open(task)
+    for index, turn in enumerate(task.turns):
+        for call in turn.ground_truth:
+            result = world.call(call)
+            if not result.ok:
+                return f"the ground truth of turn {index} fails at {call.name}: {result.text[:200]}"
+    if not environment.open(task).same_as(environment.open(task)):
+        return "two worlds of it are not equal: let the world depend on the task alone, and compare plain values"
+    return None
+
+
+def fault_of_fields(task: Task) -> str | None:
+    """Return which field of a task is not valid, with what to do, or None. The task is not played."""
+    offered = [tool.name for tool in task.tools]
     if not task.turns:
         return "it has no turns: give at least one UserTurn"
     if not isinstance(task.id, str) or not isinstance(task.group, str):
         return f"id={task.id!r} and group={task.group!r} must be text"
-    world = environment.open(task)
+    if repeated := [name for name in offered if offered.count(name) > 1]:
+        return f"two of its tools have the name {repeated[0]}: rename one"
     for index, turn in enumerate(task.turns):
-        where = f"turn {index}"
         if unknown := [name for name in turn.new_tools if name not in offered]:
-            return f"{where} hands over the unknown tool {unknown[0]}: its tools are {', '.join(offered)}"
+            return f"turn {index} hands over the unknown tool {unknown[0]}: its tools are {', '.join(offered)}"
         if turn.check is not None and not callable(turn.check):
-            return f"the check of {where} has the type {type(turn.check).__name__}: give a function of world and answer"
-        for call in turn.ground_truth:
-            result = world.call(call)
-            if not result.ok:
-                return f"the ground truth of {where} fails at {call.name}: {result.text[:200]}"
-    if not environment.open(task).same_as(environment.open(task)):
-        return "two worlds of it are not equal: let the world depend on the task alone, and compare plain values"
+            return f"the check of turn {index} has the type {type(turn.check).__name__}: give a function"
     return None
