@@ -163,5 +163,5 @@ def fault_of_fields(task: Task) -> str | None:
         if unknown := [name for name in turn.new_tools if name not in offered]:
             return f"turn {index} hands over the unknown tool {unknown[0]}: its tools are {', '.join(offered)}"
         if turn.check is not None and not callable(turn.check):
-            return f"the check of turn {index} has the type {type(turn.check).__name__}: give a function of world and answer"
+            return f"the check of turn {index} has the type {type(turn.check).__name__}: give a function"
     return None

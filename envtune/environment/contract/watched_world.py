@@ -112,6 +112,7 @@ class WatchedEnvironment:
         self._environment, self._watch = environment, watch
         self.name, self.judges_answers = environment.name, environment.judges_answers
         self.rules, self.non_answers = environment.rules, environment.non_answers
+        self.covers_schema = environment.covers_schema
 
     def open(self, task: Task) -> WatchedWorld:
         """Return a new watched world."""
