@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from envtune.environment.augmentation import Hints
+from envtune.environment.interface import Environment
 from envtune.environment.judge import Judge
 from envtune.environment.limits import LimitExceeded, ResultBudget
-from envtune.environment.protocol import Environment
 from envtune.task import Task, ToolCall, ToolDocument
 from envtune.trajectory import (
     Action,

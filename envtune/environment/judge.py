@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from envtune.environment.interface import Environment, World
 from envtune.environment.limits import LimitExceeded
-from envtune.environment.protocol import Environment, World
 from envtune.environment.twin import twin_turns
 from envtune.task import Task, UserTurn
 from envtune.trajectory import TurnVerdict

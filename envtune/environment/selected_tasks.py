@@ -10,7 +10,7 @@ from pydantic import Field
 
 from envtune.checked import Count, EachOnce, checked
 from envtune.environment.even_draw import draw_evenly
-from envtune.environment.protocol import Environment
+from envtune.environment.interface import Environment
 from envtune.errors import UserError
 from envtune.task import Split, Task, ToolDocument, require_split
 

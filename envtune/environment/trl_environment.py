@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from envtune.checked import Count, Positive, checked
+from envtune.environment.interface import Environment
 from envtune.environment.isolation.isolated_environment import IsolatedEnvironment, Isolation, Megabytes
-from envtune.environment.protocol import Environment
 from envtune.environment.python_tools import tools_of
 from envtune.environment.trl_world import GET_REWARD, TRLWorld
 from envtune.errors import UserError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from envtune.checked import checked
-from envtune.environment.protocol import Environment
+from envtune.environment.interface import Environment
 from envtune.environment.trl_environment import PROMPT
 from envtune.environment.trl_world import TRLView
 from envtune.errors import UserError

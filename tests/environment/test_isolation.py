@@ -26,7 +26,7 @@ from envtune.environment.isolation import IsolatedEnvironment
 from envtune.environment.isolation.isolated_world import IsolatedWorld
 from envtune.environment.judge import Judge
 from envtune.environment.limits import ResultBudget
-from envtune.environment.module import environment_of
+from envtune.environment.python_module import environment_of
 from envtune.environment.selected_tasks import SelectedTasks
 from envtune.errors import UserError
 from envtune.task import Check, Task, ToolCall, UserTurn, call
@@ -307,7 +307,7 @@ def test_a_run_that_ends_leaves_no_process(ending: str, tmp_path: Path):
             from functools import partial
             import psutil, shaky_tools
             from envtune.environment.isolation import IsolatedEnvironment
-            from envtune.environment.module import environment_of
+            from envtune.environment.python_module import environment_of
             from envtune.task import Task, UserTurn, call
 
             def hang(number):

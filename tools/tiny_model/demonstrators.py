@@ -20,7 +20,7 @@ from envtune.bfcl.toolbox import Toolbox
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation import Hints
 from envtune.environment.episode import Episode, Observation
-from envtune.environment.protocol import World
+from envtune.environment.interface import World
 from envtune.playground import values
 from envtune.playground.phrase import stands_in
 from envtune.playground.source import Story

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from envtune.environment.protocol import Environment, World
+    from envtune.environment.interface import Environment, World
     from envtune.task import Task, ToolDocument
     from envtune.trajectory import Hint, ToolResult
 

@@ -16,7 +16,7 @@ from envtune.environment.augmentation import Hints
 from envtune.environment.augmentation.rule import Rule
 from envtune.environment.augmentation.schema import SchemaHints
 from envtune.environment.identity_cache import cached_by_identity
-from envtune.environment.protocol import Environment, World
+from envtune.environment.interface import Environment, World
 from envtune.task import Task, ToolDocument
 from envtune.trajectory import Hint, HintKind, ToolResult
 

@@ -19,7 +19,7 @@ from envtune.errors import UserError
 
 if TYPE_CHECKING:
     from envtune.environment.augmentation import Augmentation, Hints
-    from envtune.environment.protocol import Environment, World
+    from envtune.environment.interface import Environment, World
     from envtune.task import Task, ToolDocument
     from envtune.trajectory import Hint, ToolResult, Trajectory
 

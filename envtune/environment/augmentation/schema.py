@@ -18,7 +18,7 @@ from envtune.environment.augmentation import Hints
 from envtune.environment.augmentation.cues import cued
 from envtune.environment.augmentation.document_fault import DocumentFault, FaultKind, first_fault
 from envtune.environment.augmentation.rule import TYPE_NAMES, quoted, shown
-from envtune.environment.protocol import Environment, World
+from envtune.environment.interface import Environment, World
 from envtune.task import Task, ToolDocument
 from envtune.trajectory import Hint, HintKind, ToolResult
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from envtune.environment.interface import Environment, World
 from envtune.environment.limits.result_budget import ResultBudget
-from envtune.environment.protocol import Environment, World
 from envtune.task import Task, ToolCall
 from envtune.trajectory import ToolResult
 

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from envtune.checked import Count, Positive, checked
 from envtune.environment.augmentation.rule import Rule
+from envtune.environment.interface import Environment
 from envtune.environment.isolation.isolated_world import IsolatedWorld
 from envtune.environment.isolation.worker_process import WorkerProcess
-from envtune.environment.protocol import Environment
 from envtune.task import Task, ToolDocument
 
 # Types of the settings of environments that can be isolated.

@@ -15,9 +15,9 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
+from envtune.environment.interface import Environment
 from envtune.environment.isolation.world_server import Reply
 from envtune.environment.limits import LimitExceeded
-from envtune.environment.protocol import Environment
 from envtune.errors import UserError
 
 START_SECONDS = 120.0

@@ -19,8 +19,8 @@ from typing import Any
 
 import psutil
 
+from envtune.environment.interface import Environment, World
 from envtune.environment.limits import ResultBudget
-from envtune.environment.protocol import Environment, World
 from envtune.task import Task, ToolCall
 
 READS: Mapping[str, Callable[..., Any]] = {

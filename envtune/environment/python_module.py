@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from envtune.checked import Count, Positive, checked
+from envtune.environment.interface import Environment
 from envtune.environment.isolation.isolated_environment import IsolatedEnvironment, Isolation, Megabytes
-from envtune.environment.protocol import Environment
 from envtune.errors import UserError
 from envtune.task import Split, Task
 
