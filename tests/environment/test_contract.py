@@ -14,6 +14,7 @@ from broken_environments import BROKEN, Desk, Tasks
 from envtune.bfcl.benchmark import BFCL
 from envtune.bfcl.environment import BFCLEnvironment
 from envtune.environment import PythonEnvironment, Task, UserTurn, call
+from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.contract import Outcome, assert_environment, check_environment
 from envtune.environment.contract.trial import Make, smallest
 from envtune.errors import UserError
@@ -104,10 +105,13 @@ def test_a_right_call_that_never_returns_is_named_wherever_it_is_made():
 
 
 def test_failures_without_a_hint_are_listed_by_tool():
-    total, look, *others = found(broken.sound)[9].notes
-    assert total == "84 of 104 failing calls get no hint"
-    assert look == "look: 40, such as Error during execution: 'drawer' is missing"
-    assert [line.split(":")[0] for line in others] == ["put", "look_now", "put_now"]
+    assert found(broken.sound)[9].notes == (
+        "20 of 104 failing calls get no hint",
+        "look: 20, such as Error during execution: 'nowhere'",
+    )
+    (unaided,) = check_environment(broken.sound, promises=[9], augmentation=NoAugmentation())
+    assert unaided.notes[0] == "104 of 104 failing calls get no hint"
+    assert [note.split(":")[0] for note in unaided.notes[1:]] == ["look", "put", "look_now", "put_now"]
 
 
 def asked_alike() -> Any:
