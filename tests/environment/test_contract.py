@@ -111,7 +111,7 @@ def test_failures_without_a_hint_are_listed_by_tool():
     )
     (unaided,) = check_environment(broken.sound, promises=[9], augmentation=NoAugmentation())
     assert unaided.notes[0] == "104 of 104 failing calls get no hint"
-    assert [note.split(":")[0] for note in unaided.notes[1:]] == ["look", "put", "look_now", "put_now"]
+    assert [note.split(":")[0] for note in unaided.notes[1:]] == ["put", "look", "look_now", "put_now"]
 
 
 def asked_alike() -> Any:
@@ -141,7 +141,7 @@ def test_only_the_calls_that_a_failure_needs_are_kept():
 
 def test_an_assertion_lists_every_broken_promise():
     with pytest.raises(AssertionError, match=r"promises\n10 train and held-out tasks share no id: the test task cup"):
-        assert_environment(broken.common_tasks)
+        assert_environment(broken.common_tasks, promises=[10, 11])
 
 
 def without_turns() -> Any:
@@ -247,13 +247,14 @@ class AlwaysPassed(Judged):
 
 
 def test_a_check_that_wants_a_certain_answer_is_noted():
-    first = found(judged)[1]
+    (first,) = check_environment(judged, promises=[1])
     assert first.passed
     assert first.notes[0] == "4 turns have a check that their ground truth alone does not pass"
 
 
 def test_a_check_that_passes_without_an_answer_is_a_trap():
-    assert found(judged_kindly)[11].counterexample == "pen: doing nothing at all gets a progress of 1.00"
+    (last,) = check_environment(judged_kindly, promises=[11])
+    assert last.counterexample == "pen: doing nothing at all gets a progress of 1.00"
 
 
 class Audited(broken.Green):
