@@ -204,7 +204,7 @@ def _words(schema: Mapping[str, Any]) -> str:
         return " or ".join(dict.fromkeys(map(_words, schema["anyOf"])))
     if "enum" in schema:
         return f"one of {', '.join(map(_name, schema['enum']))}"
-    if "pattern" in schema:
+    if "examples" in schema:
         return f"text such as {' or '.join(schema['examples'])}"
     if "const" in schema:
         return _name(schema["const"])

@@ -45,6 +45,10 @@ class ToolCall:
     """By parameter. A world copies mutable values before the call runs."""
 
 
+REQUIRED_CUE = "[required]"
+"""Stands before the description of a required argument in documents with cues (docs/augmentation.md)."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolDocument:
     """One tool as documented to the agent."""

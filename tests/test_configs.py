@@ -35,16 +35,45 @@ def resolved(*arguments: str) -> dict:
     return OmegaConf.to_container(config, resolve=True)
 
 
+# What a choice leaves to the user.
+MODULE = ["environment=module", "environment.module=library"]
+REQUIRED = {
+    "model=hf": ["model.path=somewhere"],
+    "environment=module": MODULE[1:],
+    "data=module": MODULE,
+    "data=jsonl": [*MODULE, "data.source.path=tasks"],
+    "environment=trl": ["environment.factory=trl_counter.Counter", "data.source.path=rows"],
+}
+
+
+TRL_CLASS = """
+class Counter:
+    def reset(self, **row) -> None:
+        self.total = 0
+
+    def add(self, amount: int) -> int:
+        "Add.\\n\\nArgs:\\n    amount: A number."
+        self.total += amount
+        return self.total
+
+    def get_reward(self) -> float:
+        return float(self.total == 1)
+"""
+
+
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_composes_and_uses_only_known_keys(choice: str):
-    arguments = [choice, *(["model.path=somewhere"] if choice == "model=hf" else [])]
+    arguments = [choice, *REQUIRED.get(choice, [])]
     require_known_keys(compose(*arguments), "train")
     assert resolved(*arguments)["datamodule"]["_target_"]
 
 
 @pytest.mark.parametrize("choice", [c for c in CHOICES if c.split("=")[0] not in ("model", "rollout")])
-def test_every_choice_builds_what_needs_no_weights(choice: str, tmp_path: Path):
-    config = compose(choice, "model.path=${package:models/tiny}", "trainer.accelerator=cpu")
+def test_every_choice_builds_what_needs_no_weights(choice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(CONFIG_FOLDER.parent / "examples" / "library")
+    (tmp_path / "trl_counter.py").write_text(TRL_CLASS)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = compose(choice, *REQUIRED.get(choice, []), "model.path=${package:models/tiny}", "trainer.accelerator=cpu")
     config.run_folder = str(tmp_path)
     OmegaConf.update(config, "trainer.logger", False, force_add=True)
     for name in ("datamodule", "optimizer", "trainer", "grpo", "augmentation", "reward"):
@@ -55,21 +84,21 @@ def test_every_choice_builds_what_needs_no_weights(choice: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("stage", "reward", "augmentation", "categories", "instructions"),
+    ("stage", "reward", "augmentation", "groups", "instructions"),
     [
-        ("1", "FormatReward", "NoAugmentation", 4, "short"),
-        ("2", "ProgressReward", "Actionable", 1, "short"),
-        ("3", "ProgressReward", "Actionable", 4, "long"),
-        ("4", "ProgressReward", "NoAugmentation", 4, "long"),
+        ("1", "FormatReward", "NoAugmentation", None, "short"),
+        ("2", "ProgressReward", "Actionable", ["base"], "short"),
+        ("3", "ProgressReward", "Actionable", None, "long"),
+        ("4", "ProgressReward", "NoAugmentation", None, "long"),
     ],
 )
 def test_a_stage_chooses_as_the_paper_does(
-    stage: str, reward: str, augmentation: str, categories: int, instructions: str
+    stage: str, reward: str, augmentation: str, groups: list[str] | None, instructions: str
 ):
     config = resolved(f"stage={stage}")
     assert config["reward"]["_target_"].endswith(reward)
     assert config["augmentation"]["_target_"].endswith(augmentation)
-    assert len(config["data"]["categories"]) == categories
+    assert config["data"]["categories"] == groups
     assert config["prompt"]["instructions"] == instructions
 
 

@@ -70,7 +70,8 @@ def test_an_error_of_the_user_is_one_sentence_after_the_name_of_the_command(tmp_
 
 
 def test_every_command_ends_this_way():
-    for path in (ROOT / "tools").rglob("*.py"):
+    for path in (*(ROOT / "tools").rglob("*.py"), *(ROOT / "envtune/commands").glob("[!_]*.py")):
         text = path.read_text(encoding="utf-8")
-        if '__name__ == "__main__"' in text:
-            assert "run_program(main)" in text or "@command(" in text, path
+        if '__name__ == "__main__"' in text or path.parent.name == "commands":
+            ends = ("run_program(main)", "@command(", "from envtune.commands.")
+            assert any(end in text for end in ends), path

@@ -1,4 +1,4 @@
-"""Check an environment, in a clone: `python tools/check_environment.py environment=module environment.module=library`."""
+"""Check an environment, in a clone: `python tools/check_environment.py environment=module environment.module=NAME`."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ from pathlib import Path
 
 import envtune.process_start
 
-from envtune.environment.module import ModuleTasks, environment_of
-from envtune.environment.protocol import Environment
+from envtune.environment.interface import Environment
+from envtune.environment.python_module import ModuleTasks, environment_of
 from envtune.environment.recorded_calls import Parameters, score_file
 from envtune.environment.selected_tasks import SelectedTasks
 from envtune.program import run_program

@@ -18,6 +18,8 @@ class BFCLEnvironment:
     name = "bfcl"
     rules = RULES
     non_answers = NON_ANSWERS
+    # envtune/bfcl/hints/python_errors.py. Hints from documents besides would change scores.
+    covers_schema = True
     # BFCL's checker passes a turn without ground truth whatever the agent did.
     judges_answers = False
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from envtune.checked import Among, checked
-from envtune.task import ToolDocument
+from envtune.task import REQUIRED_CUE, ToolDocument
 
 TOOL_DOCUMENTS = ("full", "compact")
 INSTRUCTIONS = ("short", "long")
@@ -83,7 +83,8 @@ def full_document(tool: ToolDocument) -> str:
 def compact_document(tool: ToolDocument) -> str:
     """Return signature and purpose: ``tail(file_name: str, lines: int = 10): Display the last part of a file.``
 
-    An optional parameter shows its default, or ``?`` if the document has none.
+    An optional parameter shows its default, or ``?`` if the document has none; a required one its cue, if it has one.
+    Allowed values stand in the place of the type, with cues and without.
     """
     required = set(tool.parameters.get("required", ()))
     properties = tool.parameters.get("properties", {})
@@ -96,7 +97,8 @@ def compact_document(tool: ToolDocument) -> str:
 def _parameter(name: str, schema: Mapping[str, Any], required: bool) -> str:
     kind = _type(schema)
     if required:
-        return f"{name}: {kind}"
+        cue = f"{REQUIRED_CUE} " if str(schema.get("description", "")).startswith(REQUIRED_CUE) else ""
+        return f"{cue}{name}: {kind}"
     default = schema.get("default")
     # BFCL writes a missing default as the text "None".
     return f"{name}?: {kind}" if default in (None, "None") else f"{name}: {kind} = {json.dumps(default)}"

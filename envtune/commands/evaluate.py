@@ -29,7 +29,7 @@ from envtune import trajectory_file
 from envtune.checked import Among, checked
 from envtune.command_line.command import command
 from envtune.command_line.composed_config import require_component
-from envtune.environment.protocol import AuditedSource
+from envtune.environment.interface import AuditedSource
 from envtune.errors import UserError
 from envtune.evaluation.plan import Plan
 from envtune.evaluation.scores import Score, audited_scores, scores_by_group, scores_table

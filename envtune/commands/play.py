@@ -26,7 +26,7 @@ from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.checked import Count, Seed, checked
 from envtune.command_line.command import command
 from envtune.environment.episode import Episode
-from envtune.environment.protocol import TaskSource
+from envtune.environment.interface import TaskSource
 from envtune.errors import UserError
 from envtune.report_text import without_control
 from envtune.task import Task, ToolCall, ToolDocument

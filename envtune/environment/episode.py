@@ -1,7 +1,7 @@
 """One live run of a task: completions in, observations out, and a trajectory at the end.
 
-The episode owns the agent's world, and each turn is judged when it ends. Tokens and scores are not handled here; a
-hint changes the observation's text and nothing else.
+The episode owns the agent's world, and each turn is judged when it ends. Tokens and scores are not handled here;
+augmentation changes what the agent reads and nothing else.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from envtune.environment.augmentation import Hints
+from envtune.environment.interface import Environment
 from envtune.environment.judge import Judge
-from envtune.environment.limits import ResultBudget
-from envtune.environment.protocol import Environment
+from envtune.environment.limits import LimitExceeded, ResultBudget
 from envtune.task import Task, ToolCall, ToolDocument
 from envtune.trajectory import (
     Action,
@@ -41,7 +41,7 @@ class Observation:
     text: str
     """What the agent reads next."""
     new_tools: tuple[ToolDocument, ...]
-    """The documents of the tools handed over with the text."""
+    """The documents of the tools handed over with the text, with cues where augmentation adds them."""
     done: bool
     """True if the episode is over."""
 
@@ -53,7 +53,7 @@ class Episode:
         environment: the environment that plays it.
         task: the task to play.
         parse: reads a completion as an action.
-        hints: adds hints to results.
+        hints: adds hints to results, and cues to documents.
         step_limit: the largest number of steps per turn, at least 1.
     """
 
@@ -140,7 +140,10 @@ class Episode:
         return tuple(self._with_hint(self._agent.call(call, budget)) for call in calls)
 
     def _with_hint(self, result: ToolResult) -> ToolResult:
-        hint = self._hints.hint(result, self._agent)
+        try:
+            hint = self._hints.hint(result, self._agent)
+        except LimitExceeded:  # a condition read an isolated world
+            hint = None
         return result if hint is None else replace(result, hint=hint)
 
     def _observation(self, action: Action, results: tuple[ToolResult, ...]) -> Observation:
@@ -153,7 +156,8 @@ class Episode:
         """Return the first observation of a turn; after the last turn, the one that ends the episode."""
         if turn_index == len(self._task.turns):
             return Observation("", (), done=True)
-        return Observation(self._message(turn_index), self._task.tools_handed_over_at(turn_index), done=False)
+        new_tools = tuple(map(self._hints.shown, self._task.tools_handed_over_at(turn_index)))
+        return Observation(self._message(turn_index), new_tools, done=False)
 
     def _message(self, turn_index: int) -> str:
         return self._task.turns[turn_index].message or MORE_TOOLS

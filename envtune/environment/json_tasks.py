@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from envtune.checked import checked
-from envtune.environment.protocol import Environment
+from envtune.environment.interface import Environment
 from envtune.errors import UserError
 from envtune.files.json_lines import read_objects
 from envtune.task import Split, Task, ToolCall, ToolDocument, UserTurn

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from envtune.environment.protocol import Environment, World
+from envtune.environment.interface import Environment, World
+from envtune.environment.limits import LimitExceeded
 from envtune.environment.twin import twin_turns
 from envtune.task import Task, UserTurn
 from envtune.trajectory import TurnVerdict
@@ -56,7 +57,10 @@ class Judge:
 
     def _checked(self, turn: UserTurn, called: bool, answer: str | None) -> float | None:
         if turn.check is not None:
-            share = float(turn.check(self._agent.view, answer or ""))
+            try:
+                share = float(turn.check(self._agent.view, answer or ""))
+            except LimitExceeded:  # an isolated world was read: a state that no check can read has not passed
+                return 0.0
             if not 0 <= share <= 1:
                 raise ValueError(f"the check of a turn of {self._task.id} returned {share}: it must be in [0, 1]")
             return share

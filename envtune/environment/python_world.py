@@ -7,13 +7,13 @@ A class whose state is elsewhere, such as in a database, defines ``state()``, wh
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from envtune.environment.augmentation.rule import Rule
 from envtune.environment.bounded_call import bounded_call, failure_text
 from envtune.environment.limits import LimitExceeded, ResultBudget, check_arguments
-from envtune.environment.limits.size import measure_state
+from envtune.environment.limits.size import Size, measure_state
 from envtune.environment.python_tools import ArgumentsRefused, PythonTool, tools_of
 from envtune.environment.result_text import result_text
 from envtune.errors import UserError
@@ -60,8 +60,8 @@ class PythonWorld:
 
     def copy(self) -> PythonWorld:
         """Return a world in the present state that shares nothing with this one."""
-        copied = PythonWorld(self._copied(), self._tools)
-        copied._offered = self._offered
+        copied = copy.copy(self)
+        copied._instance = self._copied()
         return copied
 
     def same_as(self, other: PythonWorld) -> bool:
@@ -86,21 +86,32 @@ class PythonWorld:
             arguments = self._tools[call.name].arguments(call.arguments)
         except ArgumentsRefused as error:
             return False, failure_text(error)
-        before = self._copied()
+        restored = self._restorer()
         try:
             value = getattr(self._instance, call.name)(**arguments)
             text = result_text(value)
+        except MemoryError as error:
+            self._instance = restored()
+            raise LimitExceeded("the call needs more memory than there is") from error
         # A tool that ends the process must not end the run. KeyboardInterrupt is the user's, not the tool's.
         except (Exception, SystemExit) as error:
             return False, failure_text(error)
-        size = measure_state(state_of(self._instance))
+        size = self._size()
         if size.characters > MAX_STATE_CHARACTERS or size.values > MAX_STATE_VALUES:
-            self._instance = before
+            self._instance = restored()
             raise LimitExceeded(
                 f"the state would grow too large; {MAX_STATE_CHARACTERS} characters and {MAX_STATE_VALUES} values are "
                 "allowed"
             )
         return not (isinstance(value, dict) and "error" in value), text
+
+    def _restorer(self) -> Callable[[], Any]:
+        """Return a function that returns the object in its present state, to undo a call."""
+        before = self._copied()
+        return lambda: before
+
+    def _size(self) -> Size:
+        return measure_state(state_of(self._instance))
 
     def _copied(self) -> Any:
         try:
@@ -116,9 +127,14 @@ def state_of(instance: Any) -> Any:
     """Return what is compared of an object: the value of ``state()``, or its public attributes by name."""
     if hasattr(type(instance), STATE):
         return instance.state()
+    return {name: value for name, value in attributes_of(instance).items() if name[0] != "_"}
+
+
+def attributes_of(instance: Any) -> dict[str, Any]:
+    """Return all attributes of an object by name, those in slots included."""
     slots = [name for base in type(instance).__mro__ for name in getattr(base, "__slots__", ())]
     names = [*getattr(instance, "__dict__", ()), *(name for name in slots if hasattr(instance, name))]
-    return {name: getattr(instance, name) for name in names if name[0] != "_"}
+    return {name: getattr(instance, name) for name in names}
 
 
 class PythonEnvironment:
@@ -137,6 +153,7 @@ class PythonEnvironment:
 
     # A turn without ground truth asks for an answer: an agent that calls a tool there has failed it.
     judges_answers = True
+    covers_schema = False
 
     def __init__(
         self, cls: type, hints: Iterable[Rule] = (), non_answers: Iterable[Rule] = (), name: str | None = None

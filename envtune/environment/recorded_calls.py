@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from envtune.call_text import parse_call
+from envtune.environment.interface import Environment, World
 from envtune.environment.judge import Judge
-from envtune.environment.protocol import Environment, World
 from envtune.errors import UserError
 from envtune.files.atomic_file import atomic_file
 from envtune.task import Task

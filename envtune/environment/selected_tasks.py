@@ -10,7 +10,7 @@ from pydantic import Field
 
 from envtune.checked import Count, EachOnce, checked
 from envtune.environment.even_draw import draw_evenly
-from envtune.environment.protocol import Environment
+from envtune.environment.interface import Environment
 from envtune.errors import UserError
 from envtune.task import Split, Task, ToolDocument, require_split
 
@@ -96,6 +96,7 @@ class SelectedTasks:
         return {
             "benchmark": self._source.place,
             "environment": self._environment.name,
+            "deterministic": getattr(self._environment, "deterministic", True),
             "categories": list(dict.fromkeys(task.group for task in train)),
             "training_tasks": [task.id for task in train],
             "validation_tasks": [task.id for task in validation],
@@ -162,5 +163,5 @@ def fault_of_fields(task: Task) -> str | None:
         if unknown := [name for name in turn.new_tools if name not in offered]:
             return f"turn {index} hands over the unknown tool {unknown[0]}: its tools are {', '.join(offered)}"
         if turn.check is not None and not callable(turn.check):
-            return f"the check of turn {index} has the type {type(turn.check).__name__}: give a function of world and answer"
+            return f"the check of turn {index} has the type {type(turn.check).__name__}: give a function"
     return None

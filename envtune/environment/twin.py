@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from envtune.environment.identity_cache import cached_by_identity
-from envtune.environment.protocol import Environment, World
+from envtune.environment.interface import Environment, World
 from envtune.task import Task
 
 # A rollout plays few tasks in many episodes each; a twin takes 10 to 100 kB.

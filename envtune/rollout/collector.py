@@ -14,7 +14,7 @@ from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
-from envtune.environment.protocol import Environment
+from envtune.environment.interface import Environment
 from envtune.errors import UserError
 from envtune.rollout.generator import Completion, Generator, Request
 from envtune.task import Task

@@ -55,6 +55,9 @@ class Always:
     def for_episode(self, environment: Any, task: Any, seed: int) -> Always:
         return self
 
+    def shown(self, tool: ToolDocument) -> ToolDocument:
+        return tool
+
     def hint(self, result: ToolResult, toolbox: Toolbox) -> Hint | None:
         return None if result.ok else Hint("test.always", HintKind.CONSTRAINT, f"Look at {result.call.name}.")
 

@@ -14,7 +14,7 @@ import pytest
 from envtune.environment import PythonEnvironment, Task, UserTurn, call
 from envtune.environment.even_draw import draw_evenly
 from envtune.environment.json_tasks import JsonTasks
-from envtune.environment.module import ModuleTasks, environment_of
+from envtune.environment.python_module import ModuleTasks, environment_of
 from envtune.environment.selected_tasks import SelectedTasks
 from envtune.errors import UserError
 from envtune.task import Split

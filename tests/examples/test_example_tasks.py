@@ -14,7 +14,7 @@ import pytest
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode
-from envtune.environment.module import ModuleTasks, environment_of
+from envtune.environment.python_module import ModuleTasks, environment_of
 from envtune.environment.selected_tasks import SelectedTasks
 from envtune.task import Split, Task, ToolCall, call
 from envtune.trajectory import Trajectory

@@ -58,13 +58,16 @@ def test_a_broken_promise_has_a_line_and_ends_the_command_with_1(tmp_path: Path)
     assert four == "ok    4 the same calls return the same results in another process"
     assert six == "ok    6 every tool has a document, every argument a type and a description"
     assert last == "2 of 3 promises are kept"
-    assert {path.name for path in tmp_path.iterdir()} == {"lamp.py", "__pycache__"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"lamp.py", "__pycache__"}
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("import nowhere", "environment.module=lamp cannot be imported (ModuleNotFoundError: No module named"),
+        (
+            "import nowhere",
+            "environment.module=lamp cannot be imported (ModuleNotFoundError in lamp.py, line 1:",
+        ),
         (MODULE.replace("on: bool", "on"), "environment.module=lamp: Lamp.switch: the parameter 'on' has no type hint"),
     ],
 )

@@ -34,7 +34,7 @@ from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode
-from envtune.environment.protocol import Environment
+from envtune.environment.interface import Environment
 from envtune.program import run_program
 from envtune.task import Task
 from envtune.trajectory import Action

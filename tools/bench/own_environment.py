@@ -23,8 +23,8 @@ import envtune.process_start
 from envtune.bfcl.benchmark import load_bfcl_tasks
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.protocol import parse
-from envtune.environment.module import ModuleTasks, environment_of
-from envtune.environment.protocol import Environment
+from envtune.environment.interface import Environment
+from envtune.environment.python_module import ModuleTasks, environment_of
 from envtune.environment.selected_tasks import SelectedTasks
 from envtune.program import run_program
 from envtune.task import Split, Task

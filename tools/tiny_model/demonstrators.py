@@ -20,11 +20,11 @@ from envtune.bfcl.toolbox import Toolbox
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation import Hints
 from envtune.environment.episode import Episode, Observation
-from envtune.environment.protocol import World
+from envtune.environment.interface import World
 from envtune.playground import values
 from envtune.playground.phrase import stands_in
 from envtune.playground.source import Story
-from envtune.task import Task, ToolCall, leaves
+from envtune.task import Task, ToolCall, ToolDocument, leaves
 from envtune.trajectory import Hint, ToolResult
 
 STEP_LIMIT = 5
@@ -72,6 +72,10 @@ class RecordingHints(Hints):
     def __init__(self, hints: Hints) -> None:
         self._hints = hints
         self.results: list[ToolResult] = []
+
+    @override
+    def shown(self, tool: ToolDocument) -> ToolDocument:
+        return self._hints.shown(tool)
 
     @override
     def hint(self, result: ToolResult, world: World) -> Hint | None:

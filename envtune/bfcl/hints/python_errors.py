@@ -5,19 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from envtune.environment.augmentation.rule import Readable, Rule, quoted
+from envtune.environment.augmentation.rule import TYPE_NAMES, Readable, Rule, quoted
 from envtune.task import ToolCall
 
-TYPE_NAMES: Mapping[type, str] = {
-    str: "text",
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    list: "a list",
-    tuple: "a list",
-    dict: "an object",
-    type(None): "nothing",
-}
 WRONG_TYPE = (
     r"not supported between instances of|can.t multiply sequence",
     r"unsupported operand type",

@@ -1,7 +1,8 @@
-"""Hints from the environment's tables: the hint of the first rule for the call's tool that matches its result.
+"""Hints from the environment's tables, and then those that need no table.
 
-Failed results are matched with the rules for failures, others with those for non-answers: results with ``ok`` that mean
-"nothing found" or "nothing done".
+The table's hint is that of the first rule for the call's tool that matches its result. Failed results are matched with
+the rules for failures, others with those for non-answers: results with ``ok`` that mean "nothing found" or "nothing
+done". A failure that no rule matches gets a schema hint (schema.py), unless the tables cover those cases themselves.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Annotated
 from envtune.checked import Among, EachOnce, checked
 from envtune.environment.augmentation import Hints
 from envtune.environment.augmentation.rule import Rule
+from envtune.environment.augmentation.schema import SchemaHints
 from envtune.environment.identity_cache import cached_by_identity
-from envtune.environment.protocol import Environment, World
-from envtune.task import Task
+from envtune.environment.interface import Environment, World
+from envtune.task import Task, ToolDocument
 from envtune.trajectory import Hint, HintKind, ToolResult
 
 MAX_ENVIRONMENTS = 16
@@ -27,14 +29,19 @@ class Actionable:
 
     Args:
         kinds: the kinds of hints to give: ``dependency``, ``constraint`` or both.
+        cues: as in ``SchemaHints``.
     """
 
-    def __init__(self, kinds: EachOnce[Annotated[str, Among(HintKind)]] = ("dependency", "constraint")) -> None:
+    def __init__(
+        self, kinds: EachOnce[Annotated[str, Among(HintKind)]] = ("dependency", "constraint"), cues: bool = False
+    ) -> None:
         self._kinds = frozenset(HintKind(kind) for kind in kinds)
+        self._schema = SchemaHints(cues)
 
     def for_episode(self, environment: Environment, task: Task, seed: int) -> Hints:
-        """Return the hints of one episode: those of the environment's rules whose kind is enabled."""
-        return _OfTables(*_tables(environment), self._kinds)
+        """Return the hints of one episode: those whose kind is enabled."""
+        schema = self._schema.for_episode(environment, task, seed)
+        return _TablesFirst(*_tables(environment), schema, environment.covers_schema, self._kinds)
 
 
 Table = Mapping[str, tuple[Rule, ...]]
@@ -42,19 +49,28 @@ Table = Mapping[str, tuple[Rule, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class _OfTables:
+class _TablesFirst:
     failures: Table
     answers: Table
+    schema: Hints
+    covers_schema: bool
     kinds: frozenset[HintKind]
 
+    def shown(self, tool: ToolDocument) -> ToolDocument:
+        """Return the document as schema hints show it."""
+        return self.schema.shown(tool)
+
     def hint(self, result: ToolResult, world: World) -> Hint | None:
-        """Return the first matching rule's hint; None if no rule matches or its kind is not enabled."""
+        """Return the first matching rule's hint, else the schema's; None without one or if its kind is not enabled."""
+        hint = self._of_tables(result, world)
+        if hint is None and not self.covers_schema:
+            hint = self.schema.hint(result, world)
+        return hint if hint is not None and hint.kind in self.kinds else None
+
+    def _of_tables(self, result: ToolResult, world: World) -> Hint | None:
         rules = self.answers if result.ok else self.failures
-        for rule in rules.get(result.call.name, rules[""]):
-            hint = rule.hint(result.call, result.text, world)
-            if hint is not None:
-                return hint if hint.kind in self.kinds else None
-        return None
+        hints = (rule.hint(result.call, result.text, world) for rule in rules.get(result.call.name, rules[""]))
+        return next(filter(None, hints), None)
 
 
 @cached_by_identity(MAX_ENVIRONMENTS)

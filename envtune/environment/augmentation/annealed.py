@@ -19,8 +19,8 @@ from envtune.errors import UserError
 
 if TYPE_CHECKING:
     from envtune.environment.augmentation import Augmentation, Hints
-    from envtune.environment.protocol import Environment, World
-    from envtune.task import Task
+    from envtune.environment.interface import Environment, World
+    from envtune.task import Task, ToolDocument
     from envtune.trajectory import Hint, ToolResult, Trajectory
 
 
@@ -66,9 +66,13 @@ class Annealed:
         return min(1.0, max(0.0, (self._none_from - level) / (self._none_from - self._full_until)))
 
     def for_episode(self, environment: Environment, task: Task, seed: int) -> Hints:
-        """Return the hints of one episode at the present probability, drawn from ``seed`` alone."""
+        """Return the hints of one episode at the present probability, drawn from ``seed`` alone.
+
+        Cues are drawn once for all documents, from the task's id, so that all episodes of a group have one prompt.
+        """
         hints = self._hints.for_episode(environment, task, seed)
-        return _Drawn(hints, self.probability, random.Random(f"hints of episode {seed}"))
+        cues = random.Random(f"cues of task {task.id}").random() < self.probability
+        return _Drawn(hints, self.probability, random.Random(f"hints of episode {seed}"), cues)
 
     def measured(self, trajectory: Trajectory) -> float:
         """Return the measure of an episode, in [0, 1]."""
@@ -95,6 +99,10 @@ class _Drawn:
     hints: Hints
     probability: float
     draws: random.Random
+    cues: bool
+
+    def shown(self, tool: ToolDocument) -> ToolDocument:
+        return self.hints.shown(tool) if self.cues else tool
 
     def hint(self, result: ToolResult, world: World) -> Hint | None:
         hint = self.hints.hint(result, world)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from envtune.environment.protocol import Environment, World
-    from envtune.task import Task
+    from envtune.environment.interface import Environment, World
+    from envtune.task import Task, ToolDocument
     from envtune.trajectory import Hint, ToolResult
 
 
@@ -16,6 +16,10 @@ class NoAugmentation:
     def for_episode(self, environment: Environment, task: Task, seed: int) -> NoAugmentation:
         """Return this object, which has no state."""
         return self
+
+    def shown(self, tool: ToolDocument) -> ToolDocument:
+        """Return the document unchanged."""
+        return tool
 
     def hint(self, result: ToolResult, world: World) -> Hint | None:
         """Return None."""

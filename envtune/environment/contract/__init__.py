@@ -5,7 +5,7 @@
     def test_the_environment_keeps_its_promises():
         assert_environment("library")
 
-Every promise is a function of a `Trial` that returns a `Evidence`. It runs in a child process, so that a tool that never
+A promise is a function of a `Trial` that returns `Evidence`. It runs in a child process, so that a tool that never
 returns, or ends the process, is named in the counterexample.
 """
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from envtune.environment.augmentation import Hints
 from envtune.environment.contract.trial import Trial, ground_truth
 from envtune.environment.contract.wrong_calls import wrong_calls
-from envtune.environment.protocol import World
+from envtune.environment.interface import World
 from envtune.task import Task, ToolCall
 from envtune.trajectory import Hint, ToolResult
 

@@ -18,8 +18,8 @@ from envtune.environment.contract.wrong_calls import (
     parameters_of_tool,
     wrong_calls,
 )
+from envtune.environment.interface import World
 from envtune.environment.limits.result_budget import MAX_RESULT_CHARACTERS
-from envtune.environment.protocol import World
 from envtune.environment.python_world import MAX_STATE_CHARACTERS, MAX_STATE_VALUES
 from envtune.errors import UserError
 from envtune.task import Task, ToolCall, ToolDocument

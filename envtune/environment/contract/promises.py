@@ -19,8 +19,8 @@ from envtune.environment.contract.source_promises import idleness_does_not_pay, 
 from envtune.environment.contract.trial import Evidence, Make, Trial, new_trial, without
 from envtune.environment.contract.watched_child import Promise, in_child
 from envtune.environment.contract.world_promises import copies_are_separate, right_calls_pass, worlds_are_separate
-from envtune.environment.module import ModuleTasks, environment_of
-from envtune.environment.protocol import Environment, TaskSource
+from envtune.environment.interface import Environment, TaskSource
+from envtune.environment.python_module import ModuleTasks, environment_of
 from envtune.environment.selected_tasks import SelectedTasks
 from envtune.task import Split
 from envtune.trajectory import Trajectory

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from envtune.environment.augmentation import Hints
 from envtune.environment.episode import Episode
-from envtune.environment.protocol import Environment
+from envtune.environment.interface import Environment
 from envtune.task import Task, ToolCall, UserTurn
 from envtune.trajectory import Action, FinalAnswer, FormatError, FormatFault, ToolCalls, Trajectory
 

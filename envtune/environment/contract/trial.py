@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from envtune.environment.augmentation import Augmentation
-from envtune.environment.protocol import AuditedSource, Environment, TaskSource
+from envtune.environment.interface import AuditedSource, Environment, TaskSource
 from envtune.environment.selected_tasks import SelectedTasks, fault_of_fields
 from envtune.errors import UserError
 from envtune.task import Split, Task, ToolCall

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from envtune.environment.interface import Environment, World
 from envtune.environment.limits.result_budget import ResultBudget
-from envtune.environment.protocol import Environment, World
 from envtune.task import Task, ToolCall
 from envtune.trajectory import ToolResult
 
@@ -112,6 +112,7 @@ class WatchedEnvironment:
         self._environment, self._watch = environment, watch
         self.name, self.judges_answers = environment.name, environment.judges_answers
         self.rules, self.non_answers = environment.rules, environment.non_answers
+        self.covers_schema = environment.covers_schema
 
     def open(self, task: Task) -> WatchedWorld:
         """Return a new watched world."""

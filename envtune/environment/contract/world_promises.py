@@ -9,7 +9,7 @@ from envtune.environment.contract.fingerprint import fingerprint
 from envtune.environment.contract.scripted_episode import ANSWER, play, right_actions
 from envtune.environment.contract.trial import Evidence, Trial, ground_truth, smallest
 from envtune.environment.contract.watched_world import described
-from envtune.environment.protocol import Environment
+from envtune.environment.interface import Environment
 from envtune.task import Task, ToolCall
 
 

@@ -11,8 +11,8 @@ MAX_RESPONSE_CHARACTERS = 400_000
 class ResultBudget:
     """The characters left for the results of one response's calls, including results too long to show."""
 
-    def __init__(self) -> None:
-        self._left = MAX_RESPONSE_CHARACTERS
+    def __init__(self, left: int | None = None) -> None:
+        self.left = MAX_RESPONSE_CHARACTERS if left is None else left
 
     def check_room(self) -> None:
         """Check before a call that the budget is not used up.
@@ -20,7 +20,7 @@ class ResultBudget:
         Raises:
             LimitExceeded: the results so far have used up the budget; the call must not run.
         """
-        if self._left <= 0:
+        if self.left <= 0:
             raise LimitExceeded(
                 f"the calls before it returned {MAX_RESPONSE_CHARACTERS} characters or more; make this call in your "
                 "next response"
@@ -32,6 +32,6 @@ class ResultBudget:
         Raises:
             LimitExceeded: the result is too long to show.
         """
-        self._left -= len(text)
+        self.left -= len(text)
         if len(text) > MAX_RESULT_CHARACTERS:
             raise LimitExceeded(f"the result has {len(text)} characters; {MAX_RESULT_CHARACTERS} can be shown")

@@ -37,8 +37,13 @@ def measure(roots: Iterable[Any]) -> Size:
     return Size(characters, values)
 
 
-def measure_state(state: Any) -> Size:
-    """Return the size of any state: attributes of objects count, and what is reached on several paths counts once."""
+def measure_state(state: Any, into_objects: bool = True) -> Size:
+    """Return the size of any state; what is reached on several paths counts once.
+
+    Args:
+        state: the state.
+        into_objects: whether the attributes of objects count, or an object as one value.
+    """
     characters = values = 0
     waiting, seen = [state], set()
     while waiting:
@@ -53,6 +58,6 @@ def measure_state(state: Any) -> Size:
                 waiting.extend(value.values())
             elif isinstance(value, _SEQUENCES):
                 waiting.extend(value)
-            else:
+            elif into_objects:
                 waiting.extend(getattr(value, "__dict__", {}).values())
     return Size(characters, values)

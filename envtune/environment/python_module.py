@@ -4,29 +4,53 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from envtune.environment.protocol import Environment
+from envtune.checked import Count, Positive, checked
+from envtune.environment.interface import Environment
+from envtune.environment.isolation.isolated_environment import IsolatedEnvironment, Isolation, Megabytes
 from envtune.errors import UserError
 from envtune.task import Split, Task
 
 
-def environment_of(module: str) -> Environment:
+@checked
+def environment_of(
+    module: str,
+    isolation: Isolation = None,
+    call_seconds: Positive = 10.0,
+    call_megabytes: Megabytes = 1024,
+    workers: Count = 4,
+) -> Environment:
     """Return the object ``environment`` of a module.
+
+    Args:
+        module: the importable name of the module.
+        isolation: ``process`` plays worlds in worker processes; the settings below apply to it alone.
+        call_seconds: limit on the time of one call.
+        call_megabytes: limit on the memory that one call adds.
+        workers: the largest number of worker processes.
 
     Raises:
         UserError: the module cannot be imported, or ``environment`` is not an environment.
     """
     found = _member(module, "environment", "a PythonEnvironment or another object with `open` and hint tables")
-    if missing := [name for name in ("name", "rules", "non_answers", "open", "domain_of") if not hasattr(found, name)]:
+    members = ("name", "rules", "non_answers", "covers_schema", "open", "domain_of")
+    if missing := [name for name in members if not hasattr(found, name)]:
         raise UserError(
             f"environment.module={module}: its `environment` has the type {type(found).__name__}, without "
             f"`{missing[0]}`; assign envtune.environment.PythonEnvironment(YourClass) to it"
         )
-    return found
+    return found if isolation is None else _isolated(module, call_seconds, call_megabytes, workers)
+
+
+# One environment, and so one set of workers, for the settings that name it several times.
+@cache
+def _isolated(module: str, seconds: float, megabytes: int, workers: int) -> IsolatedEnvironment:
+    return IsolatedEnvironment(partial(environment_of, module), seconds, megabytes, workers)
 
 
 class ModuleTasks:

@@ -67,6 +67,11 @@ class Environment(Protocol):
         ...
 
     @property
+    def covers_schema(self) -> bool:
+        """True if ``rules`` cover calls that do not fit the tools' documents, so that no schema hints are added."""
+        ...
+
+    @property
     def judges_answers(self) -> bool:
         """False if a task succeeds whatever the agent does in turns without ground truth, as in BFCL."""
         ...

@@ -1,1 +1,0 @@
-"""Benchmark files -> tasks, and which tasks are on which side."""
