@@ -84,6 +84,10 @@ class EnvironmentDataModule(LightningDataModule):
         """Raise UserError if the tasks of an update cannot be divided evenly among so many ``devices``."""
         _share(self.grpo.tasks_per_update, devices)
 
+    def domain_of(self, tool: str) -> str | None:
+        """Return the domain that a tool's failures are reported under; None for an unknown tool."""
+        return self.collector.environment.domain_of(tool)
+
     @override
     def state_dict(self) -> dict[str, Any]:
         # A collective. The ranks may differ in how many tasks they have drawn, because they refill separately.

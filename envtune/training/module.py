@@ -192,7 +192,7 @@ class GRPOModule(LightningModule):
 
     def _log_rollout(self, batch: RolloutBatch) -> None:
         trajectories = [trajectory for group in batch.groups for trajectory in group.trajectories]
-        domain_of = self.trainer.datamodule.collector.environment.domain_of  # type: ignore[attr-defined]
+        domain_of = self.trainer.datamodule.domain_of  # type: ignore[attr-defined]
         self._train_aggregates.add(metrics.group_samples(batch.groups))
         self._train_aggregates.add(metrics.trajectory_samples(trajectories, domain_of))
         advantages = [a for rank in gather(batch.tensors.advantages.tolist()) for a in rank]

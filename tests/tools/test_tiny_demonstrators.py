@@ -8,6 +8,7 @@ import pytest
 from demonstrated import outcome, stories
 
 from envtune.bfcl.category import Category
+from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.scenario import Scenario
 from envtune.chat.protocol import parse
 from envtune.environment.augmentation.actionable import Actionable

@@ -223,7 +223,7 @@ def test_every_rank_resumes_its_own_stream(tokenizer: Any, monkeypatch: pytest.M
 
 
 def test_a_tool_is_reported_under_the_domain_that_its_environment_names(tokenizer: Any):
-    domain_of = datamodule_of(tokenizer).collector.environment.domain_of
+    domain_of = datamodule_of(tokenizer).domain_of
     assert [domain_of(tool) for tool in ("mkdir", "book_flight", "fly")] == ["GorillaFileSystem", "TravelAPI", None]
 
 

@@ -187,11 +187,12 @@ def update_operations(shape: Shape, batch: TrainBatch, frozen: bool = False) -> 
 class _Repeated(LightningDataModule):
     """Yields one batch for every update, as if the policy of that update had sampled it."""
 
-    toolbox_of: Mapping[str, str] = {}
-
     def __init__(self, rollout: RolloutBatch, updates: int) -> None:
         super().__init__()
         self._rollout, self._updates = rollout, updates
+
+    def domain_of(self, tool: str) -> None:
+        """Return None: the trajectories have no calls."""
 
     def train_dataloader(self) -> RolloutLoader:
         return RolloutLoader(self._of_version, self._updates)
