@@ -80,8 +80,11 @@ def launched(program: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, error = process.communicate(timeout=60)
-    return process.returncode, out, error
+    # communicate() would miss the lines that readline() has read ahead.
+    assert process.stdout
+    assert process.stderr
+    out, error = process.stdout.read(), process.stderr.read()
+    return process.wait(60), out, error
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -82,7 +82,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "before the curriculum is recorded": _killed(training_run, "write_run_record", lambda *_, **__: True),
     "in the validation before update 1": _killed(GRPOModule, "validation_step", _after(0)),
     "in the middle of the best checkpoint of the start": _killed(torch, "save", _saves(0, False), half_a_checkpoint),
-    "in the rollout of update 1": _killed(EnvironmentDataModule, "_rewarded", _after(0)),
+    "in the rollout of update 1": _killed(EnvironmentDataModule, "_play_groups", _after(0)),
     "in update 1": _killed(GRPOModule, "training_step", _after(0)),
     "in the middle of the checkpoint of update 1": _killed(torch, "save", _saves(1, True), half_a_checkpoint),
     "in the validation after update 2": _killed(GRPOModule, "validation_step", _after(2, 0)),
@@ -93,7 +93,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "in the validation at the start of stage 2": _killed(GRPOModule, "validation_step", _after(2, 2)),
     "in update 3": _killed(GRPOModule, "training_step", _after(2)),
     "in the row of update 3": _killed(CSVLog, "log_metrics", lambda log, metrics, step: step == 3, half_a_row),
-    "in the rollout of update 4": _killed(EnvironmentDataModule, "_rewarded", _after(3)),
+    "in the rollout of update 4": _killed(EnvironmentDataModule, "_play_groups", _after(3)),
     "between two renames of the checkpoint of stage 2": _killed(
         Path, "replace", _renames("last.ckpt.partial", "stage_2")
     ),
