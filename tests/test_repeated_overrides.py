@@ -23,10 +23,12 @@ ASKED = {
     "ckpt_path",
     "curriculum",
     "curriculum.folder",
+    "environment.factory",
     "logger.csv.folder",
     "model.attn_implementation",
     "model.trust_remote_code",
     "rollout.augmentation",
+    "rollout.environment",
     "rollout.generator.engine",
     "rollout.generator.transfer_folder",
     "rollout.generator.url",
@@ -38,7 +40,7 @@ ASKED = {
     "trainer.plugins",
 }
 # Of the commands whose runs are not continued, and of Hydra.
-OTHER = {"evaluate.yaml", "ood.yaml", "ood", "hydra"}
+OTHER = {"check_environment.yaml", "evaluate.yaml", "ood.yaml", "ood", "play.yaml", "hydra"}
 UNREAD = ("defaults", "hydra", "module", "datamodule")
 
 
@@ -63,6 +65,11 @@ def test_every_setting_is_repeated_or_asked_for():
     names = set(settings())
     assert len(names) > 100
     assert {name for name in names if not may_be_repeated(f"{name}={'[1]' if name.endswith('stages') else 7}")} == ASKED
+
+
+@pytest.mark.parametrize("name", ["environment.module", "data.source.module", "environment.factory"])
+def test_a_module_is_asked_for_because_importing_it_runs_it(name: str):
+    assert not may_be_repeated(f"{name}=library")
 
 
 @pytest.mark.parametrize(

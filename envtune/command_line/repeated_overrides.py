@@ -41,7 +41,10 @@ PLAIN_SETTINGS = (
     *("callbacks.transition.rule.*", "callbacks.transition.guard.*"),
     *("callbacks.transition.metric", "callbacks.transition.on_collapse"),
     *("curriculum.start_from", "curriculum.max_updates"),
+    *("environment.isolation", "environment.call_*", "environment.workers"),
 )
+# Names of modules, which may lie in the run's folder and are run when they are imported.
+CODE = ("data.source.module", "environment.module", "environment.factory")
 # These may be repeated as `null` or `false`, which disables something.
 SWITCHES = ("callbacks.*", "logger.*", "model.trust_remote_code", "model.attn_implementation", "curriculum")
 # An attention implementation of transformers itself. One with a slash is downloaded from the hub, including code.
@@ -117,7 +120,7 @@ def may_be_repeated(override: str) -> bool:
     name, value = read.key_or_group, read.value()
     if name in groups():
         return value is None or _is_choice(name, value)
-    if not _SETTING.fullmatch(name):
+    if not _SETTING.fullmatch(name) or name in CODE:
         return False
     if name == "curriculum.stages":
         return isinstance(value, Sequence) and all(_is_choice("stage", stage) for stage in value)

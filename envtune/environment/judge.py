@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from envtune.environment.interface import Environment, World
 from envtune.environment.limits import LimitExceeded
 from envtune.environment.twin import twin_turns
-from envtune.task import Task, UserTurn
+from envtune.errors import UserError
+from envtune.task import Check, Task, UserTurn
 from envtune.trajectory import TurnVerdict
 
 
@@ -43,7 +45,7 @@ class Judge:
             answer: the text that ended the turn; None if a limit ended it.
 
         Raises:
-            ValueError: the turn's check returned something else than a truth value or a number in [0, 1].
+            UserError: the turn's check fails, or returns something else than a truth value or a share in [0, 1].
         """
         twin = self._twin[turn]
         return TurnVerdict(
@@ -58,12 +60,31 @@ class Judge:
     def _checked(self, turn: UserTurn, called: bool, answer: str | None) -> float | None:
         if turn.check is not None:
             try:
-                share = float(turn.check(self._agent.view, answer or ""))
+                return share_granted(turn.check, self._agent.view, answer or "", self._task.id)
             except LimitExceeded:  # an isolated world was read: a state that no check can read has not passed
                 return 0.0
-            if not 0 <= share <= 1:
-                raise ValueError(f"the check of a turn of {self._task.id} returned {share}: it must be in [0, 1]")
-            return share
         if self._judges_answers and not turn.ground_truth:
             return float(answer is not None and not called)
         return None
+
+
+def share_granted(check: Check, view: Any, answer: str, task: str) -> float:
+    """Return the share, in [0, 1], that the check of a turn of a task grants.
+
+    Raises:
+        UserError: the check raises an exception, or returns something else than a truth value or a number in [0, 1].
+    """
+    try:
+        granted = check(view, answer)
+    except (LimitExceeded, UserError):
+        raise
+    except Exception as error:
+        raise UserError(
+            f"the check of a turn of {task} fails ({type(error).__name__}: {error}): correct it, so that it returns a "
+            "truth value or a share in [0, 1]"
+        ) from error
+    if not isinstance(granted, int | float) or not 0 <= granted <= 1:
+        raise UserError(
+            f"the check of a turn of {task} returned {granted!r}: it must return a truth value or a share in [0, 1]"
+        )
+    return float(granted)

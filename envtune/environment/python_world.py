@@ -148,7 +148,7 @@ class PythonEnvironment:
         name: the name in records of runs; by default that of the class.
 
     Raises:
-        UserError: a public method cannot be a tool.
+        UserError: a public method cannot be a tool, or a rule names an unknown tool or argument.
     """
 
     # A turn without ground truth asks for an answer: an agent that calls a tool there has failed it.
@@ -161,6 +161,10 @@ class PythonEnvironment:
         self._cls, self._tools = cls, tools_of(cls)
         self.name = name or cls.__name__
         self.rules, self.non_answers = tuple(hints), tuple(non_answers)
+        parameters = {name: tool.document.parameters["properties"] for name, tool in self._tools.items()}
+        for rule in (*self.rules, *self.non_answers):
+            if fault := rule.fault_among(parameters):
+                raise UserError(fault)
 
     @property
     def documents(self) -> tuple[ToolDocument, ...]:

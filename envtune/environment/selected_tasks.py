@@ -11,6 +11,7 @@ from pydantic import Field
 from envtune.checked import Count, EachOnce, checked
 from envtune.environment.even_draw import draw_evenly
 from envtune.environment.interface import Environment
+from envtune.environment.judge import share_granted
 from envtune.errors import UserError
 from envtune.task import Split, Task, ToolDocument, require_split
 
@@ -145,6 +146,8 @@ def fault_of(environment: Environment, task: Task) -> str | None:
             result = world.call(call)
             if not result.ok:
                 return f"the ground truth of turn {index} fails at {call.name}: {result.text[:200]}"
+        if turn.check is not None:
+            share_granted(turn.check, world.view, "", task.id)
     if not environment.open(task).same_as(environment.open(task)):
         return "two worlds of it are not equal: let the world depend on the task alone, and compare plain values"
     return None

@@ -252,7 +252,9 @@ def test_a_check_judges_the_world_and_the_answer_in_place_of_the_twin():
     whole = verdict_of(half, True, "It is 4.", call("add", amount=3), call("add", amount=1))
     assert (whole.passed, whole.passed_officially) == (True, True)
     assert verdict_of(half, True, None, call("add", amount=4)).checked == 0
-    with pytest.raises(ValueError, match=r"the check of a turn of t returned 2.0: it must be in \[0, 1\]"):
+    with pytest.raises(
+        UserError, match=r"the check of a turn of t returned 2: it must return a truth value or a share"
+    ):
         verdict_of(UserTurn("x", check=lambda counter, answer: 2), False, "")
 
 

@@ -18,7 +18,6 @@ from envtune.command_line.command import CONFIG_FOLDER
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.environment.isolation import IsolatedEnvironment
-from envtune.environment.judge import Judge
 from envtune.environment.selected_tasks import SelectedTasks
 from envtune.environment.trl_environment import TRLEnvironment, trl_environment_of
 from envtune.environment.trl_rows import TRLRows, prompt_text
@@ -225,10 +224,8 @@ def test_a_reward_outside_0_to_1_is_one_sentence(value: Any, tmp_path: Path):
         def get_reward(self) -> Any:
             return value
 
-    (task,) = source(tmp_path, ROWS[:1], Odd).tasks(Split.TRAIN)
-    environment = TRLEnvironment(Odd)
     with pytest.raises(UserError, match=r"Odd\.get_reward\(\) (returns .*: return a number in \[0, 1\]|fails)"):
-        Judge(environment, task, environment.open(task)).verdict(0, called=False, answer="")
+        source(tmp_path, ROWS[:1], Odd).tasks(Split.TRAIN)
 
 
 def test_a_class_that_does_not_fit_is_one_sentence():

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any, Protocol
 
+from envtune.environment.limits.exceeded import LimitExceeded
 from envtune.errors import UserError
 from envtune.task import ToolCall
 from envtune.trajectory import Hint, HintKind
@@ -75,23 +77,61 @@ class Rule:
         try:
             object.__setattr__(self, "kind", HintKind(self.kind))
             re.compile(self.pattern)
+            for template in self.templates:
+                fields_of(template)
         except (ValueError, re.error) as error:
             raise UserError(
-                f"the rule {self.name} is not valid ({error}): kind is one of {', '.join(HintKind)}, and pattern a "
-                "regular expression"
+                f"the rule {self.name} is not valid ({error}): kind is one of {', '.join(HintKind)}, pattern a regular "
+                "expression, and texts have {argument} or {{ and }}"
             ) from None
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The cause, unless a function returns it, and the directions."""
+        return (*([self.text] if isinstance(self.text, str) else []), *self.directions)
+
+    def fault_among(self, parameters: Mapping[str, Collection[str]]) -> str | None:
+        """Return which name the rule gets wrong, or None.
+
+        Args:
+            parameters: the parameters of every tool of the environment.
+        """
+        named = (*self.tools, *(tool for sentence in self.directions for tool in tools_in(sentence)))
+        if unknown := [tool for tool in named if tool not in parameters]:
+            return f"the rule {self.name} names the unknown tool {unknown[0]}: use some of {', '.join(parameters)}"
+        fields = {"tool", *re.compile(self.pattern).groupindex}
+        fields |= {name for tool in self.tools or parameters for name in parameters[tool]}
+        wrong = [field for template in self.templates for field in fields_of(template) if field not in fields]
+        if wrong:
+            return f"the rule {self.name} has the unknown field {{{wrong[0]}}}: use some of {', '.join(sorted(fields))}"
+        return None
 
     def hint(self, call: ToolCall, text: str, world: Readable) -> Hint | None:
         """Return the hint for a call and its result's text; None if the rule does not match."""
         if self.tools and call.name not in self.tools:
             return None
         match = re.search(self.pattern, text)
-        if match is None or (self.when is not None and not self.when(call, match, world)):
+        if match is None:
             return None
-        cause = self.text(call, match, world) if callable(self.text) else fill(self.text, call, match)
+        try:
+            if self.when is not None and not self.when(call, match, world):
+                return None
+            cause = self.text(call, match, world) if callable(self.text) else fill(self.text, call, match)
+        except LimitExceeded:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"the rule {self.name} fails on a result of {call.name} ({type(error).__name__}: {error}): correct its "
+                "`when` or `text`"
+            ) from error
         offered = (sentence for sentence in self.directions if world.tools.issuperset(tools_in(sentence)))
         direction = fill(next(offered, ""), call, match)
         return Hint(rule=self.name, kind=HintKind(self.kind), text=f"{cause} {direction}".strip())
+
+
+def fields_of(template: str) -> list[str]:
+    """Return the names of a template's fields; raise ValueError for a stray brace."""
+    return [re.split(r"[.\[]", field)[0] for _, field, _, _ in Formatter().parse(template) if field is not None]
 
 
 def tools_in(sentence: str) -> list[str]:

@@ -3,7 +3,10 @@ from __future__ import annotations
 import re
 from types import SimpleNamespace
 
+import pytest
+
 from envtune.environment.augmentation.rule import Rule, fill, quoted, shown
+from envtune.errors import UserError
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
@@ -51,3 +54,42 @@ def test_long_values_are_cut_to_sixty_characters():
 def test_values_are_listed_as_in_a_sentence():
     assert quoted(["a"]) == "'a'"
     assert quoted(["a", 2, "c"]) == "'a', '2' and 'c'"
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ({"text": "Bad {tool ."}, r"^the rule r is not valid \(expected '}' before end of string\): kind is one of"),
+        ({"directions": "} stray"}, r"^the rule r is not valid \(Single '}' encountered in format string\)"),
+        ({"pattern": "("}, r"^the rule r is not valid \(missing \), unterminated subpattern at position 0\)"),
+        (
+            {"kind": "advice"},
+            r"^the rule r is not valid \('advice' is not a valid HintKind\): kind is one of dependency",
+        ),
+    ],
+)
+def test_a_rule_that_could_not_give_its_hint_is_refused_when_it_is_made(rule: dict[str, str], sentence: str):
+    with pytest.raises(UserError, match=sentence):
+        Rule(**({"name": "r", "tools": "open", "pattern": "locked", "text": "It is locked."} | rule))
+
+
+@pytest.mark.parametrize(
+    ("rule", "fault"),
+    [
+        ({}, None),
+        ({"text": "'{door}' of {tool}, {who}", "pattern": "by (?P<who>.*)"}, None),
+        ({"tools": "opne"}, "the rule r names the unknown tool opne: use some of open, find"),
+        ({"directions": "`fnd` finds it."}, "the rule r names the unknown tool fnd: use some of open, find"),
+        ({"text": "'{dor}' is locked."}, "the rule r has the unknown field {dor}: use some of door, tool"),
+        ({"tools": (), "text": "'{what}' is locked."}, None),
+    ],
+)
+def test_names_that_an_environment_does_not_have_are_found(rule: dict[str, str], fault: str | None):
+    made = Rule(**({"name": "r", "tools": "open", "pattern": "locked", "text": "It is locked."} | rule))
+    assert made.fault_among({"open": ["door"], "find": ["what"]}) == fault
+
+
+def test_a_condition_that_fails_is_named_with_its_rule():
+    failing = Rule("r", "open_door", "locked", "It is.", when=lambda call, match, world: world.nowhere)
+    with pytest.raises(UserError, match=r"^the rule r fails on a result of open_door \(AttributeError: .*\): correct"):
+        failing.hint(CALL, "it is locked by Ada", view("open_door"))
