@@ -23,6 +23,7 @@ from pathlib import Path
 
 import envtune.process_start
 
+from envtune.command_line.search_path import extend_module_path
 from envtune.environment.interface import Environment
 from envtune.environment.python_module import ModuleTasks, environment_of
 from envtune.environment.recorded_calls import Parameters, score_file
@@ -55,6 +56,7 @@ def _bfcl() -> tuple[Environment, Sequence[Task], Parameters, frozenset[str]]:
 
 
 def _own(module: str) -> tuple[Environment, Sequence[Task], Parameters, frozenset[str]]:
+    extend_module_path([])
     environment = environment_of(module)
     tasks = SelectedTasks(ModuleTasks(module), environment).every_task()
     tools = {tool.name: tool for task in tasks for tool in task.tools}

@@ -21,6 +21,7 @@ import envtune.process_start
 
 import rich
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -39,7 +40,7 @@ from envtune.statistics.intervals import LEVEL, METHODS
 from envtune.task import Split
 from envtune.training.reporting.library_logging import silence_libraries
 from envtune.training.reporting.report import config_tree
-from envtune.training.run_folder.run_record import write_run_record
+from envtune.training.run_folder.run_record import read_run_record, write_run_record
 from envtune.training.run_folder.starting_point import find_checkpoint
 from envtune.trajectory import Trajectory
 
@@ -58,6 +59,29 @@ def require_sound_evaluation(config: DictConfig) -> None:
         require_component(config[name], name)
     Plan(settings["greedy"], settings["samples"], settings["seed"])
     _require_sound(**{name: settings[name] for name in ("split", "device", "init_from", "tags", "run_folder")})
+    if settings["init_from"] is not None:
+        require_environment_of_the_run(settings, HydraConfig.get().overrides.task)
+
+
+def require_environment_of_the_run(settings: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Require a choice of the environment where the default is not the one that the policy was trained in.
+
+    Raises:
+        UserError: the run of ``init_from`` has another environment, and ``overrides`` choose none.
+    """
+    run = find_checkpoint(settings["init_from"]).parent.parent
+    record = read_run_record(run, "give a .ckpt file of another run") or {}
+    trained = (record.get("settings") or {}).get("environment")
+    if not trained or any(override.startswith("environment=") for override in overrides):
+        return
+    names = ("_target_", "module", "factory")
+    if [trained.get(name) for name in names] != [settings["environment"].get(name) for name in names]:
+        own = next((f" environment.{name}={trained[name]}" for name in names[1:] if trained.get(name)), "")
+        kind = "trl" if "factory" in trained else "module" if "module" in trained else "NAME"
+        raise UserError(
+            f"init_from={settings['init_from']} was trained in another environment: add environment={kind}{own}, or "
+            "environment=bfcl to play BFCL with it"
+        )
 
 
 @checked

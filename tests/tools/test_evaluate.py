@@ -18,6 +18,8 @@ from envtune.bfcl.benchmark import BFCL
 from envtune.bfcl.category import CATEGORIES
 from envtune.chat.prompt import PromptStyle
 from envtune.command_line.command import CONFIG_FOLDER, require_known_keys
+from envtune.commands.evaluate import require_environment_of_the_run
+from envtune.errors import UserError
 from envtune.task import Split
 
 ROOT = Path(__file__).parents[2]
@@ -129,3 +131,20 @@ def test_training_gets_the_budget_of_its_model_or_the_papers(model: str, group_s
     with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         config = hydra.compose("train", overrides=[f"model={model}", "grpo.group_size=3", "debug=fast"])
     assert (config.grpo.group_size, config.trainer.max_steps) == (3, 2)
+
+
+def test_a_policy_of_another_environment_is_not_evaluated_on_bfcl_by_default(tmp_path: Path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "best.ckpt").touch()
+    own = {"_target_": "envtune.environment.python_module.environment_of", "module": "library"}
+    (tmp_path / "run.json").write_text(json.dumps({"settings": {"environment": own}}))
+    bfcl = {"_target_": "envtune.bfcl.environment.BFCLEnvironment"}
+    settings = {"init_from": str(tmp_path), "environment": bfcl}
+    with pytest.raises(
+        UserError, match=r"another environment: add environment=module environment.module=library, or en"
+    ):
+        require_environment_of_the_run(settings, ["split=val"])
+    require_environment_of_the_run(settings, ["environment=bfcl"])
+    require_environment_of_the_run({**settings, "environment": own}, [])
+    (tmp_path / "run.json").unlink()
+    require_environment_of_the_run(settings, [])
