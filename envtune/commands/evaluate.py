@@ -70,8 +70,8 @@ def require_environment_of_the_run(settings: Mapping[str, Any], overrides: Seque
         UserError: the run of ``init_from`` has another environment, and ``overrides`` choose none.
     """
     run = find_checkpoint(settings["init_from"]).parent.parent
-    record = read_run_record(run, "give a .ckpt file of another run") or {}
-    trained = (record.get("settings") or {}).get("environment")
+    record: Any = read_run_record(run, "give a .ckpt file of another run") or {}
+    trained: Any = (record.get("settings") or {}).get("environment")
     if not trained or any(override.startswith("environment=") for override in overrides):
         return
     names = ("_target_", "module", "factory")

@@ -141,7 +141,7 @@ def test_a_policy_of_another_environment_is_not_evaluated_on_bfcl_by_default(tmp
     bfcl = {"_target_": "envtune.bfcl.environment.BFCLEnvironment"}
     settings = {"init_from": str(tmp_path), "environment": bfcl}
     with pytest.raises(
-        UserError, match=r"another environment: add environment=module environment.module=library, or en"
+        UserError, match=r"another environment: add environment=module environment.module=library"
     ):
         require_environment_of_the_run(settings, ["split=val"])
     require_environment_of_the_run(settings, ["environment=bfcl"])
