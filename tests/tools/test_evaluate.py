@@ -140,9 +140,7 @@ def test_a_policy_of_another_environment_is_not_evaluated_on_bfcl_by_default(tmp
     (tmp_path / "run.json").write_text(json.dumps({"settings": {"environment": own}}))
     bfcl = {"_target_": "envtune.bfcl.environment.BFCLEnvironment"}
     settings = {"init_from": str(tmp_path), "environment": bfcl}
-    with pytest.raises(
-        UserError, match=r"another environment: add environment=module environment.module=library"
-    ):
+    with pytest.raises(UserError, match=r"another environment: add environment=module environment.module=library"):
         require_environment_of_the_run(settings, ["split=val"])
     require_environment_of_the_run(settings, ["environment=bfcl"])
     require_environment_of_the_run({**settings, "environment": own}, [])
