@@ -125,7 +125,7 @@ def test_each_hint_is_written_with_whether_the_next_attempt_recovered():
     ("text", "sentence"),
     [
         ('{"a": 1}\n{"a": \n{"a": 3}\n', "line 2 is not JSON"),
-        ('{"a": 1}\n\n{"a": 3}\n', "line 2 is not JSON"),
+        ('{"a": 1}\n\n{"a": 3}\n', "line 2 is empty: remove it"),
         ('{"a": 1}\n{"a": 2}\n{"a', "line 3 is not JSON .*was the file cut off"),
         ('{"a": 1}\n[1]\n', "line 2 is not a JSON object"),
         ("[" * 100_000, "line 1 is not JSON"),

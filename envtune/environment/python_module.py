@@ -76,9 +76,17 @@ class ModuleTasks:
             UserError: the function failed.
         """
         try:
-            return tuple(self._tasks(split.value))
+            tasks = self._tasks(split.value)
+            if tasks is None:
+                raise UserError(f"tasks({split.value!r}) of {self.place} returns None: return or yield its Tasks")
+            return tuple(tasks)
+        except UserError:
+            raise
         except Exception as error:
-            raise UserError(f"tasks({split.value!r}) of {self.place} fails: {_cause(error)}") from error
+            raise UserError(
+                f"tasks({split.value!r}) of {self.place} fails ({_cause(error)}): correct it; it takes the name of a "
+                "split, and returns or yields Tasks"
+            ) from error
 
 
 def _member(module: str, name: str, meaning: str) -> Any:
@@ -93,15 +101,16 @@ def _imported(module: str) -> ModuleType:
         return import_module(module)
     except UserError as error:
         raise UserError(f"environment.module={module}: {error}") from error
-    # A module of the user's may fail in any way.
-    except Exception as error:
+    # A module of the user's may fail in any way, and end the process.
+    except (Exception, SystemExit) as error:
+        absent = isinstance(error, ModuleNotFoundError) and error.name is not None and module.startswith(error.name)
+        found = "give the name of a module in the working directory or on PYTHONPATH, without .py"
         raise UserError(
-            f"environment.module={module} cannot be imported ({_cause(error)}): give the name of a module in the "
-            "working directory or on PYTHONPATH, without .py"
+            f"environment.module={module} cannot be imported ({_cause(error)}): {found if absent else 'correct it'}"
         ) from error
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: BaseException) -> str:
     """Return an error in one line, with the place in the user's code where it was raised."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_file()]
     own = [frame for frame in frames if Path(frame.filename) != Path(__file__) and "importlib" not in frame.filename]

@@ -143,9 +143,12 @@ def fault_of(environment: Environment, task: Task) -> str | None:
     world = environment.open(task)
     for index, turn in enumerate(task.turns):
         for call in turn.ground_truth:
+            if call.name not in world.tools:
+                known = ", ".join(sorted(world.tools))
+                return f"the ground truth of turn {index} calls the unknown tool {call.name}: its tools are {known}"
             result = world.call(call)
             if not result.ok:
-                return f"the ground truth of turn {index} fails at {call.name}: {result.text[:200]}"
+                return f"the ground truth of turn {index} fails at {call.name} ({result.text[:200]}): correct the task"
         if turn.check is not None:
             share_granted(turn.check, world.view, "", task.id)
     if not environment.open(task).same_as(environment.open(task)):

@@ -21,11 +21,13 @@ def read_objects(path: Path, content: str) -> Iterator[dict[str, Any]]:
         UserError: the file cannot be read, or a line is not a JSON object; the message has the line number, from 1.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}): give a JSON-lines file of {content}") from error
     # Not str.splitlines: it also splits at characters that JSON strings may contain.
     for number, line in enumerate(text.rstrip("\n").split("\n") if text else (), start=1):
+        if not line.strip():
+            raise UserError(f"{path}, line {number} is empty: remove it")
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:

@@ -88,7 +88,7 @@ def _copy_with(folder: Path, change: Callable[[list[str]], None]) -> str:
     ("replacement", "fault"),
     [
         ("{not json", "is not JSON"),
-        ("", "is not JSON"),
+        ("", "is empty: remove it"),
         ("[]", "is not a JSON object"),
         ('{"id": "multi_turn_base_2"}', "'involved_classes' is missing or unknown"),
         ('{"id": "multi_turn_base_999"}', "'multi_turn_base_999' is missing or unknown"),

@@ -100,7 +100,7 @@ def test_a_draw_gives_the_first_groups_one_more_and_fills_up_from_those_that_hav
     [
         (
             [task("x", code=8)],
-            r"the hand, train task 1 \(x\): the ground truth of turn 0 fails at unlock: .*wrong",
+            r"the hand, train task 1 \(x\): the ground truth of turn 0 fails at unlock .Error.*wrong",
         ),
         ([replace(task("x"), turns=())], r"the hand, train task 1 \(x\): it has no turns: give at least one UserTurn"),
         ([task("x"), task("x")], r"the hand has two train tasks with the id x: give each its own"),
@@ -167,7 +167,8 @@ def test_a_module_is_environment_and_source_of_tasks(folder: Path):
             "import nowhere",
             r"cannot be imported \(ModuleNotFoundError in given.py, line 1: No module named .nowhere.",
         ),
-        ("def x(:", r"cannot be imported \(SyntaxError"),
+        ("def x(:", r"cannot be imported \(SyntaxError.*\): correct it"),
+        ("import sys\nsys.exit(3)", r"cannot be imported \(SystemExit in given.py, line 2: 3\): correct it"),
         ("1 / 0", r"cannot be imported \(ZeroDivisionError in given.py, line 1: division by zero\)"),
         ("tasks = 1", r"^environment.module=given has no `environment`: define a PythonEnvironment or another object"),
         ("environment = 3", r"^environment.module=given: its `environment` has the type int, without `name`"),
@@ -221,3 +222,21 @@ def test_a_line_that_is_not_a_task_is_named_by_its_number(tmp_path: Path, line: 
     (tmp_path / "train.jsonl").write_text(f"{json.dumps(LINE)}\n{json.dumps(line)}\n")
     with pytest.raises(UserError, match=sentence):
         list(JsonTasks(str(tmp_path), DOOR).all_tasks(Split.TRAIN))
+
+
+def test_a_function_that_returns_nothing_and_an_unknown_tool_are_named(folder: Path):
+    (folder / "forgot_yield.py").write_text("def tasks(split): pass")
+    with pytest.raises(
+        UserError, match=r"^tasks\('train'\) of the module forgot_yield returns None: return or yield its"
+    ):
+        ModuleTasks("forgot_yield").all_tasks(Split.TRAIN)
+    unknown = Task("x", "base", {}, (UserTurn("Open it.", (call("unlok", code=7),)),))
+    with pytest.raises(
+        UserError, match="the ground truth of turn 0 calls the unknown tool unlok: its tools are unlock"
+    ):
+        SelectedTasks(Made([unknown], TASKS), DOOR).tasks(Split.TRAIN)
+
+
+def test_json_lines_with_a_byte_order_mark_are_read(tmp_path: Path):
+    (tmp_path / "train.jsonl").write_text(json.dumps(LINE) + "\r\n", encoding="utf-8-sig")
+    assert [task.id for task in JsonTasks(str(tmp_path), DOOR).all_tasks(Split.TRAIN)] == ["x"]
