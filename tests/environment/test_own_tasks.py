@@ -155,7 +155,7 @@ def test_a_module_is_environment_and_source_of_tasks(folder: Path):
     environment, source = environment_of("bell_module"), ModuleTasks("bell_module")
     assert environment is environment_of("bell_module")
     assert [task.id for task in source.all_tasks(Split.VAL)] == ["val_0"]
-    with pytest.raises(UserError, match=r"^tasks.'test'. of the module bell_module fails: KeyError in bell_m"):
+    with pytest.raises(UserError, match=r"^tasks.'test'. of the module bell_module fails .KeyError in bell_m"):
         source.all_tasks(Split.TEST)
 
 
