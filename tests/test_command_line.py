@@ -9,8 +9,9 @@ from pathlib import Path
 import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from envtune.command_line.command import CONFIG_FOLDER, command, quote_numbers, require_known_keys, sentence
@@ -118,7 +119,9 @@ def test_a_value_that_must_be_given_is_named():
     assert answer == "model.path has no value: give one on the command line (model.path=…)"
 
 
-def test_a_full_disk_names_the_file_and_the_way_on():
+@pytest.mark.parametrize("left_by_help", [None, OmegaConf.create({"hydra": {"runtime": {"output_dir": "???"}}})])
+def test_a_full_disk_names_the_file_and_the_way_on(monkeypatch: pytest.MonkeyPatch, left_by_help: DictConfig | None):
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", left_by_help)
     error = OSError(errno.ENOSPC, "No space left on device", "runs/a/trajectories/train/update_000003.jsonl.partial")
     assert sentence(error, "train") == (
         "the disk is full while writing runs/a/trajectories/train/update_000003.jsonl.partial: free some space, then "

@@ -51,6 +51,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(AddedFolders, "folders", ())
+    # Commands of this process leave Hydra's config behind, which sentences of later tests would read.
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
     return folder
 
 

@@ -56,7 +56,9 @@ def _sentence(error: Exception, config_name: str, overrides: Iterable[str]) -> s
     if isinstance(error, WriteError):
         if "ckpt_path" not in top_level_keys(config_name):
             return str(error)
-        folder = HydraConfig.get().runtime.output_dir if HydraConfig.initialized() else "RUN_FOLDER"
+        # `--help` composes Hydra's config without a folder.
+        known = HydraConfig.initialized() and not OmegaConf.is_missing(HydraConfig.get().runtime, "output_dir")
+        folder = HydraConfig.get().runtime.output_dir if known else "RUN_FOLDER"
         return f"{error}, then continue the run with ckpt_path={folder}"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}: check the path, and that it may be read and written"
