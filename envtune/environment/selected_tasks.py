@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Protocol
@@ -113,9 +114,9 @@ class SelectedTasks:
             tasks.append(task if task.tools else replace(task, tools=documents))
             if fault := fault_in(tasks[-1]):
                 raise UserError(f"{where} ({task.id}): {fault}")
-        ids = [task.id for task in tasks]
-        if repeated := next((name for name in ids if ids.count(name) > 1), None) if len({*ids}) < len(ids) else None:
-            raise UserError(f"{self._source.place} has two {split} tasks with the id {repeated}: give each its own")
+        for name, count in Counter(task.id for task in tasks).items():
+            if count > 1:
+                raise UserError(f"{self._source.place} has two {split} tasks with the id {name}: give each its own")
         return tasks
 
     def _choose(self, split: Split, tasks: Sequence[Task]) -> Sequence[Task]:
