@@ -167,6 +167,8 @@ class Turn:
     steps: tuple[Step, ...]
     end: TurnEnd
     verdict: TurnVerdict
+    state_digest: str | None = None
+    """Digest of the world's state when the turn began; None where it was not computed."""
 
 
 class EpisodeEnd(TextEnum):

@@ -47,6 +47,8 @@ def to_json(trajectory: Trajectory, with_tokens: bool = False) -> dict[str, Any]
     for turn, written in zip(trajectory.turns, record["turns"], strict=True):
         if turn.verdict.checked is None:
             del written["verdict"]["checked"]
+        if turn.state_digest is None:
+            del written["state_digest"]
         for step, written_step in zip(turn.steps, written["steps"], strict=True):
             written_step["action"]["kind"] = _kind(step.action)
     hints = [result["hint"] for turn in record["turns"] for step in turn["steps"] for result in step["results"]]
@@ -99,6 +101,7 @@ def _turn(record: Mapping[str, Any]) -> Turn:
         steps=tuple(_step(step) for step in record["steps"]),
         end=TurnEnd(record["end"]),
         verdict=TurnVerdict(**record["verdict"]),
+        state_digest=record.get("state_digest"),
     )
 
 

@@ -9,7 +9,7 @@ from shape_checks import shaped_modules
 
 from envtune.rollout.hf.kv_rows import KvRows
 from envtune.rollout.hf.sampling import inverse_cdf
-from envtune.training.rollout_batch import reward_matrix
+from envtune.training.reporting.update_statistics import UpdateStatistics
 
 
 def test_every_room_with_tensor_code_has_modules_that_are_checked():
@@ -31,6 +31,7 @@ def test_a_returned_tensor_of_another_shape_than_annotated_raises(monkeypatch: p
         rows.bias_of_first(2, torch.device("cpu"))
 
 
-def test_what_is_not_a_group_raises():
+def test_what_is_not_a_record_of_the_annotated_class_raises():
+    token, place = torch.zeros(1), torch.zeros(1, dtype=torch.int64)
     with pytest.raises(TypeCheckError):
-        reward_matrix([(1.0, 2.0)])  # type: ignore[list-item]
+        UpdateStatistics().add((0.0,), token, token, token, place, place)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from envtune.environment.augmentation import Hints
+from envtune.environment.fingerprint import digest_of
 from envtune.environment.interface import Environment
 from envtune.environment.judge import Judge
 from envtune.environment.limits import LimitExceeded, ResultBudget
@@ -55,15 +56,22 @@ class Episode:
         parse: reads a completion as an action.
         hints: adds hints to results, and cues to documents.
         step_limit: the largest number of steps per turn, at least 1.
+        state_digests: record the digest of the world's state at the start of each turn.
     """
 
     def __init__(
-        self, environment: Environment, task: Task, parse: Callable[[str], Action], hints: Hints, step_limit: int
+        self,
+        environment: Environment,
+        task: Task,
+        parse: Callable[[str], Action],
+        hints: Hints,
+        step_limit: int,
+        state_digests: bool = False,
     ) -> None:
         if step_limit < 1:
             raise ValueError(f"step_limit is {step_limit}: a turn needs at least 1 step")
         self._environment, self._task, self._parse, self._hints = environment, task, parse, hints
-        self._step_limit = step_limit
+        self._step_limit, self._state_digests = step_limit, state_digests
         self._end: EpisodeEnd | None = None
         self._started = False
 
@@ -80,6 +88,7 @@ class Episode:
         self._steps: list[Step] = []
         self._end = None
         self._started = True
+        self._digest = self._digest_now()
         self._offer_tools()
         return self._opening(0)
 
@@ -162,6 +171,9 @@ class Episode:
     def _message(self, turn_index: int) -> str:
         return self._task.turns[turn_index].message or MORE_TOOLS
 
+    def _digest_now(self) -> str | None:
+        return digest_of(self._agent.view) if self._state_digests else None
+
     def _offer_tools(self) -> None:
         self._agent.offer(tool.name for tool in self._task.tools_offered_at(len(self._turns)))
 
@@ -170,8 +182,8 @@ class Episode:
         ground_truth = self._task.turns[index].ground_truth
         called = any(step.results for step in self._steps)
         verdict = self._judge.verdict(index, called, answer)
-        self._turns.append(Turn(self._message(index), ground_truth, tuple(self._steps), end, verdict))
-        self._steps = []
+        self._turns.append(Turn(self._message(index), ground_truth, tuple(self._steps), end, verdict, self._digest))
+        self._steps, self._digest = [], self._digest_now()
         if end is TurnEnd.ANSWERED and len(self._turns) < len(self._task.turns):
             if self._task.turns[index + 1].new_tools:
                 self._offer_tools()

@@ -1,42 +1,40 @@
-"""Trajectories as padded tensors, and their division into micro-batches by unique tokens."""
+"""Trajectories as one row of tokens, without padding, and their division into micro-batches by unique tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from envtune.grpo.advantage import group_relative_advantages
 from envtune.trajectory import TokenRecord, Trajectory
-
-# The turn of tokens that were not sampled, and of all tokens of a trajectory without recorded turns.
-NO_TURN = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainBatch:
-    """B trajectories, right-padded to L tokens. A log-prob at [b, t] is that of ids[b, t] given ids[b, :t]."""
+    """B trajectories as N tokens, one trajectory after another; T of the tokens were sampled.
 
-    ids: Int[Tensor, "B L"]
-    attention_mask: Bool[Tensor, "B L"]
-    """True on real tokens, False on padding."""
-    completion_mask: Bool[Tensor, "B L"]
-    """True on sampled tokens; False at position 0, since no position predicts it."""
-    behaviour_logprobs: Float[Tensor, "B L"]
-    """Log-probs of the sampler in nats, at ``temperature``; 0.0 where the mask is False."""
-    turns: Int[Tensor, "B L"]
-    """Turn of each sampled token, from 0; otherwise ``NO_TURN``."""
-    advantages: Float[Tensor, "B"]
-    rewards: Float[Tensor, "B"]
+    What only sampled tokens have is stored for those alone, in their order.
+    """
+
+    ids: Int[Tensor, "N"]
+    lengths: Int[Tensor, "B"]
+    """Tokens of each trajectory."""
+    sampled: Int[Tensor, "T"]
+    """Places in ``ids`` of the sampled tokens, ascending; never the first token of a trajectory."""
+    behaviour_logprobs: Float[Tensor, "T"]
+    """Log-probs of the sampler in nats, at ``temperature``."""
+    turns: Int[Tensor, "T"]
+    """Turn of each sampled token in its episode, from 0."""
+    advantages: Float[Tensor, "T"]
     policy_versions: Int[Tensor, "B"]
-    """Number of updates of the weights that sampled each row."""
+    """Number of updates of the weights that sampled each trajectory."""
     prompts: Int[Tensor, "B"]
-    """Number of each row's prompt; rows with equal numbers begin with equal prompts."""
+    """Number of each trajectory's prompt; those with equal numbers begin with equal prompts."""
     prompt_lengths: Int[Tensor, "B"]
     """Tokens before the first sampled one."""
     temperature: float
@@ -44,25 +42,30 @@ class TrainBatch:
 
     @classmethod
     def from_trajectories(
-        cls, trajectories: Sequence[Trajectory], rewards: Float[Tensor, "task group"], pad_id: int, temperature: float
+        cls, trajectories: Sequence[Trajectory], advantages: Sequence[Sequence[float]], temperature: float
     ) -> TrainBatch:
-        """Pad trajectories, in the row-major order of ``rewards``, and compute group-relative advantages.
+        """Concatenate trajectories.
+
+        Args:
+            trajectories: with tokens and turns.
+            advantages: of each turn of each trajectory.
+            temperature: of the sampler.
 
         Raises:
-            ValueError: the numbers of trajectories and rewards differ, or a trajectory has no valid tokens.
+            ValueError: the numbers of trajectories, turns and advantages differ, or a trajectory has no valid tokens.
         """
-        if len(trajectories) != rewards.numel():
-            raise ValueError(f"{len(trajectories)} trajectories do not fit rewards of shape {tuple(rewards.shape)}")
         records = [_tokens_of(trajectory) for trajectory in trajectories]
+        turns = [_turns_of(trajectory) for trajectory in trajectories]
+        masks = torch.tensor(list(chain.from_iterable(record.completion_mask for record in records)), dtype=torch.bool)
+        logprobs = torch.tensor(list(chain.from_iterable(record.logprobs for record in records)), dtype=torch.float32)
         prompts: dict[tuple[int, ...], int] = {}
         return cls(
-            ids=_padded([record.ids for record in records], torch.int64, pad_id),
-            attention_mask=_padded([(True,) * len(record.ids) for record in records], torch.bool, False),
-            completion_mask=_padded([record.completion_mask for record in records], torch.bool, False),
-            behaviour_logprobs=_padded([record.logprobs for record in records], torch.float32, 0.0),
-            turns=_padded([_turns_of(trajectory) for trajectory in trajectories], torch.int16, NO_TURN),
-            advantages=group_relative_advantages(rewards.float()).flatten(),
-            rewards=rewards.float().flatten(),
+            ids=torch.tensor(list(chain.from_iterable(record.ids for record in records)), dtype=torch.int64),
+            lengths=torch.tensor([len(record.ids) for record in records]),
+            sampled=masks.nonzero()[:, 0],
+            behaviour_logprobs=logprobs[masks],
+            turns=torch.tensor(list(chain.from_iterable(turns)), dtype=torch.int16),
+            advantages=torch.tensor(_of_tokens(trajectories, turns, advantages), dtype=torch.float32),
             policy_versions=torch.tensor([trajectory.policy_version for trajectory in trajectories]),
             prompts=torch.tensor([prompts.setdefault(r.ids[: r.prompt_length], len(prompts)) for r in records]),
             prompt_lengths=torch.tensor([record.prompt_length for record in records]),
@@ -70,23 +73,28 @@ class TrainBatch:
         )
 
     def __len__(self) -> int:
-        return self.ids.shape[0]
+        return len(self.lengths)
 
     @property
-    def lengths(self) -> Int[Tensor, "B"]:
-        """Number of real tokens of each row."""
-        return self.attention_mask.sum(dim=1)
+    def starts(self) -> Int[Tensor, "B"]:
+        """Place in ``ids`` of each trajectory's first token."""
+        return self.lengths.cumsum(0) - self.lengths
+
+    @property
+    def episodes(self) -> Int[Tensor, "T"]:
+        """Number of each sampled token's trajectory in this batch, from 0."""
+        return torch.arange(len(self), device=self.ids.device).repeat_interleave(self.lengths)[self.sampled]
 
     @property
     def unique_tokens(self) -> int:
-        """Number of real tokens of all rows, each prompt counted once."""
+        """Number of tokens, each prompt counted once."""
         prompts = dict(zip(self.prompts.tolist(), self.prompt_lengths.tolist(), strict=True))
         return int((self.lengths - self.prompt_lengths).sum()) + sum(prompts.values())
 
     def micro_batches(self, max_tokens: int) -> list[Int[Tensor, "_"]]:
-        """Partition the rows into micro-batches of at most ``max_tokens`` unique tokens; return their row indices.
+        """Partition the trajectories into micro-batches of at most ``max_tokens`` unique tokens; return their numbers.
 
-        A longer row is a micro-batch of its own. Packing is first-fit decreasing.
+        A longer trajectory is a micro-batch of its own. Packing is first-fit decreasing.
         """
         groups: list[list[int]] = []
         room: list[int] = []
@@ -115,10 +123,19 @@ class TrainBatch:
         return portions
 
     def select(self, rows: Int[Tensor, "_"]) -> TrainBatch:
-        """Return these rows in this order, trimmed to the longest of them."""
-        longest = int(self.lengths[rows].max())
-        picked = {name: tensor[rows] for name, tensor in self._tensors().items()}
-        return replace(self, **{name: t[:, :longest] if t.ndim == 2 else t for name, t in picked.items()})
+        """Return these trajectories in this order."""
+        places = _spans(self.starts[rows], self.lengths[rows])
+        chosen = self.sampled_of(rows)
+        # The place in the new batch of each old place; those that were not chosen are not looked up.
+        moved = torch.empty_like(self.ids).scatter(0, places, torch.arange(len(places), device=places.device))
+        of_trajectories = {name: getattr(self, name)[rows] for name in _OF_TRAJECTORIES}
+        of_sampled = {name: getattr(self, name)[chosen] for name in _OF_SAMPLED_TOKENS}
+        return replace(self, ids=self.ids[places], sampled=moved[self.sampled[chosen]], **of_trajectories, **of_sampled)
+
+    def sampled_of(self, rows: Int[Tensor, "_"]) -> Int[Tensor, "_"]:
+        """Return the numbers, among the T sampled tokens, of those of these trajectories, in their order."""
+        counts = self.episodes.bincount(minlength=len(self))
+        return _spans((counts.cumsum(0) - counts)[rows], counts[rows])
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> TrainBatch:
         """Return a copy on ``device``."""
@@ -133,6 +150,16 @@ class TrainBatch:
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
 
+_OF_TRAJECTORIES = ("lengths", "policy_versions", "prompts", "prompt_lengths")
+_OF_SAMPLED_TOKENS = ("behaviour_logprobs", "turns", "advantages")
+
+
+def _spans(starts: Int[Tensor, "_"], lengths: Int[Tensor, "_"]) -> Int[Tensor, "_"]:
+    """Return starts[0], starts[0] + 1, … for ``lengths[0]`` numbers, then those of the next span, and so on."""
+    before = lengths.cumsum(0) - lengths
+    return torch.arange(int(lengths.sum()), device=starts.device) + (starts - before).repeat_interleave(lengths)
+
+
 def _tokens_of(trajectory: Trajectory) -> TokenRecord:
     tokens = trajectory.tokens
     if tokens is None:
@@ -142,21 +169,21 @@ def _tokens_of(trajectory: Trajectory) -> TokenRecord:
     return tokens
 
 
-def _turns_of(trajectory: Trajectory) -> tuple[int, ...]:
-    """Return the turn of each token. A run of sampled tokens is one step: environment tokens separate completions."""
-    runs = [(sampled, len(list(run))) for sampled, run in groupby(_tokens_of(trajectory).completion_mask)]
-    completions = sum(sampled for sampled, _ in runs)
+def _turns_of(trajectory: Trajectory) -> list[int]:
+    """Return the turn of each sampled token. A run of them is one step: environment tokens separate completions."""
+    completions = [len(list(run)) for sampled, run in groupby(_tokens_of(trajectory).completion_mask) if sampled]
     turns = [number for number, turn in enumerate(trajectory.turns) for _ in turn.steps]
-    if not trajectory.turns:
-        turns = [NO_TURN] * completions
-    if len(turns) != completions:
+    if len(turns) != len(completions):
         raise ValueError(
-            f"the trajectory of task {trajectory.task_id} has {len(turns)} steps but {completions} completions"
+            f"the trajectory of task {trajectory.task_id} has {len(turns)} steps but {len(completions)} completions"
         )
-    in_order = iter(turns)
-    return tuple(number for sampled, length in runs for number in [next(in_order) if sampled else NO_TURN] * length)
+    return [turn for turn, length in zip(turns, completions, strict=True) for _ in range(length)]
 
 
-def _padded(rows: Sequence[tuple[Any, ...]], dtype: torch.dtype, value: int | float) -> Tensor:
-    tensors = [torch.tensor(row, dtype=dtype) for row in rows]
-    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
+def _of_tokens(
+    trajectories: Sequence[Trajectory], turns: Sequence[Sequence[int]], advantages: Sequence[Sequence[float]]
+) -> list[float]:
+    """Return the advantage of each sampled token."""
+    if [len(trajectory.turns) for trajectory in trajectories] != list(map(len, advantages)):
+        raise ValueError("every turn of every trajectory needs one advantage")
+    return [of_turns[turn] for of_turns, row in zip(advantages, turns, strict=True) for turn in row]

@@ -16,7 +16,7 @@ ratio_t = pi_old / pi_sampler of token t:
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 NONE = "none"
@@ -27,17 +27,18 @@ IMPORTANCES = (NONE, TOKEN, SEQUENCE, MASK)
 
 
 def importance_weights(
-    old_logprobs: Float[Tensor, "B L"],
-    behaviour_logprobs: Float[Tensor, "B L"],
-    completion_mask: Bool[Tensor, "B L"],
+    old_logprobs: Float[Tensor, "T"],
+    behaviour_logprobs: Float[Tensor, "T"],
+    episodes: Int[Tensor, "T"],
     importance: str,
     cap: float,
-) -> Float[Tensor, "B L"]:
-    """Return the weight of each sampled token, 0.0 elsewhere, [B, L].
+) -> Float[Tensor, "T"]:
+    """Return the weight of each sampled token.
 
     Args:
         old_logprobs: of the trainer, with the weights that sampled, in nats.
         behaviour_logprobs: of the sampler, in nats.
+        episodes: the number of each token's episode, from 0.
         importance: a kind of weights from the module's docstring.
         cap: bound on the ratio, above 1.
 
@@ -46,16 +47,21 @@ def importance_weights(
     """
     if importance not in IMPORTANCES:
         raise ValueError(f"importance {importance!r} is unknown; choose one of {', '.join(IMPORTANCES)}")
-    log_ratio = torch.where(completion_mask, old_logprobs.detach() - behaviour_logprobs, 0.0)
+    log_ratio = old_logprobs.detach() - behaviour_logprobs
     if importance == NONE:
         log_ratio = torch.zeros_like(log_ratio)
     if importance == SEQUENCE:
-        log_ratio = log_ratio.sum(dim=1, keepdim=True)
+        log_ratio = episode_sums(log_ratio, episodes)[episodes]
     ratio = log_ratio.exp()
-    bounded = ratio.clamp(max=cap)
     if importance == MASK:
-        bounded = torch.where((ratio >= 1 / cap) & (ratio <= cap), ratio, 0.0)
-    return torch.where(completion_mask, bounded, 0.0)
+        return torch.where((ratio >= 1 / cap) & (ratio <= cap), ratio, 0.0)
+    return ratio.clamp(max=cap)
+
+
+def episode_sums(values: Float[Tensor, "T"], episodes: Int[Tensor, "T"]) -> Float[Tensor, "_"]:
+    """Return the sum of each episode's values, up to the last episode with a token."""
+    count = int(episodes.max()) + 1 if len(episodes) else 0
+    return values.new_zeros(count).index_add(0, episodes, values)
 
 
 def effective_sample_share(weights: Float[Tensor, "n"]) -> float:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 
@@ -39,20 +39,20 @@ class PackedRows:
     positions: Int[Tensor, "N"]
     """Position of each token in its row."""
     predictors: Int[Tensor, "T"]
-    """Packed index of the hidden state that predicts each sampled token, in row-major order of the tokens."""
+    """Packed index of the hidden state that predicts each sampled token, in the order of the tokens."""
     branches: tuple[Branches, ...]
 
 
 def pack(
-    ids: Int[Tensor, "B L"],
+    ids: Int[Tensor, "M"],
     lengths: Int[Tensor, "B"],
     prompts: Int[Tensor, "B"],
     prompt_lengths: Int[Tensor, "B"],
-    completion_mask: Bool[Tensor, "B L"],
+    sampled: Int[Tensor, "T"],
 ) -> PackedRows:
-    """Pack rows with ``lengths`` real tokens and prompts of ``prompt_lengths`` tokens, at least 1.
+    """Pack M tokens of B rows, one row after another, with prompts of ``prompt_lengths`` tokens, at least 1.
 
-    Rows with equal numbers in ``prompts`` have equal prompts. ``completion_mask`` is False on prompts.
+    Rows with equal numbers in ``prompts`` have equal prompts. ``sampled`` are places behind the prompts.
     """
     branches = _branches(prompts.tolist(), prompt_lengths.tolist(), lengths.tolist())
     starts = {
@@ -60,17 +60,18 @@ def pack(
         for rows, branch in branches
         for row, completion in zip(rows, branch.completions, strict=True)
     }
-    prompt_starts, completion_starts = torch.tensor([starts[row] for row in range(len(ids))], device=ids.device).T
-    column = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-    behind = column - prompt_lengths[:, None]
-    places = torch.where(behind < 0, column + prompt_starts[:, None], behind + completion_starts[:, None])
-    real = column < lengths[:, None]
+    of_rows = torch.tensor([starts[row] for row in range(len(lengths))], device=ids.device)
+    first = lengths.cumsum(0) - lengths
+    rows = torch.stack([first, prompt_lengths, of_rows[:, 0], of_rows[:, 1] - prompt_lengths])
+    first, prompt, prompt_start, completion_shift = rows.repeat_interleave(lengths, dim=1)
+    positions = torch.arange(len(ids), device=ids.device) - first
+    places = positions + torch.where(positions < prompt, prompt_start, completion_shift)
     # Rows with a shared prompt write equal values to its places.
-    packed = ids.new_empty(int(places[real].max()) + 1)
+    packed = ids.new_empty(int(places.max()) + 1)
     return PackedRows(
-        ids=packed.scatter(0, places[real], ids[real]),
-        positions=packed.scatter(0, places[real], column[real]),
-        predictors=places[:, :-1][completion_mask[:, 1:]],
+        ids=packed.scatter(0, places, ids),
+        positions=packed.scatter(0, places, positions),
+        predictors=places[sampled - 1],
         branches=tuple(branch for _, branch in branches),
     )
 

@@ -27,6 +27,8 @@ class GRPOSettings:
         max_refills: rounds of such replacements per update.
         max_tokens_per_batch: unique tokens of one forward pass, a group's prompt counted once.
         importance, importance_cap: see ``importance_weights``. Not part of the paper.
+        kl_clamp: see ``k3_kl``; part of the reference code.
+        token_budget: the divisor of ``aggregation=seq-mean-token-sum-norm``, see ``token_weights``.
 
     Raises:
         UserError: a value has the wrong type or is out of range.
@@ -46,3 +48,5 @@ class GRPOSettings:
     max_tokens_per_batch: Count = 65536
     importance: Annotated[str, Among(IMPORTANCES)] = "none"
     importance_cap: Annotated[float, Field(gt=1)] = 2.0
+    kl_clamp: Positive | None = 10.0
+    token_budget: Count = 24576

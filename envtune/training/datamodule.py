@@ -16,18 +16,17 @@ from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation.annealed import Annealed
 from envtune.environment.interface import TaskSource
 from envtune.errors import UserError
-from envtune.grpo.batch import TrainBatch
+from envtune.grpo.advantage import Advantage
+from envtune.grpo.advantage.group_relative import GroupRelative
 from envtune.grpo.settings import GRPOSettings
 from envtune.processes.collectives import gather
 from envtune.reward.breakdown import Reward, judge
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split
 from envtune.training.distributed.devices import require_same_device_count
-from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, reward_matrix
+from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, train_batch
 from envtune.training.task_stream import TaskStream
-
-# Padding is masked everywhere; every vocabulary has this id.
-PAD_ID = 0
+from envtune.trajectory import Trajectory
 
 
 @checked
@@ -44,13 +43,21 @@ class EnvironmentDataModule(LightningDataModule):
         reward: judges them.
         grpo: the numbers of an update.
         seed: the seed of the order of tasks and of sampling.
+        advantage: estimates the advantages of a group; the method's by default.
     """
 
     def __init__(
-        self, tasks: TaskSource, collector: Collector, reward: Reward, grpo: GRPOSettings, seed: Seed = 0
+        self,
+        tasks: TaskSource,
+        collector: Collector,
+        reward: Reward,
+        grpo: GRPOSettings,
+        seed: Seed = 0,
+        advantage: Advantage | None = None,
     ) -> None:
         super().__init__()
         self.source, self.collector, self.reward, self.grpo, self._seed = tasks, collector, reward, grpo, seed
+        self.advantage = advantage or GroupRelative()
         self._stream: TaskStream | None = None
         self._drawn_before = 0
 
@@ -122,7 +129,7 @@ class EnvironmentDataModule(LightningDataModule):
         groups = self._play_groups(self._tasks_per_rank)
         refills = 0
         while self.grpo.filter_zero_variance and refills < self.grpo.max_refills:
-            missing = self._tasks_per_rank - sum(not group.has_zero_variance for group in groups)
+            missing = self._tasks_per_rank - sum(group.teaches for group in groups)
             if missing <= 0:
                 break
             groups += self._play_groups(missing)
@@ -133,17 +140,10 @@ class EnvironmentDataModule(LightningDataModule):
             self._annealed.observe(level for rank in gather(levels) for level in rank)
         trained = groups
         if self.grpo.filter_zero_variance:
-            trained = sorted(groups, key=lambda group: group.has_zero_variance)
-        trained = trained[: self._tasks_per_rank]
-        tensors = TrainBatch.from_trajectories(
-            [trajectory for group in trained for trajectory in group.trajectories],
-            reward_matrix(trained),
-            PAD_ID,
-            self.collector.generator.temperature,
-        )
+            trained = sorted(groups, key=lambda group: not group.teaches)
         return RolloutBatch(
             groups=tuple(groups),
-            tensors=tensors,
+            tensors=train_batch(trained[: self._tasks_per_rank], self.collector.generator.temperature),
             refills=refills,
             rollout_seconds=time.perf_counter() - started,
             environment_seconds=self.collector.environment_seconds - environment_before,
@@ -156,9 +156,14 @@ class EnvironmentDataModule(LightningDataModule):
         size = self.grpo.group_size
         members = itertools.product(self._stream.draw(count), range(size))
         requests = [EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, n)) for draw, n in members]
-        played = self.collector.play(requests)
+        played = self.collector.play(requests, state_digests=self.advantage.reads_states)
         groups = (tuple(played[i : i + size]) for i in range(0, len(played), size))
-        return [RewardedGroup(group, tuple(judge(self.reward, trajectory) for trajectory in group)) for group in groups]
+        return [self._rewarded(group) for group in groups]
+
+    def _rewarded(self, trajectories: tuple[Trajectory, ...]) -> RewardedGroup:
+        breakdowns = tuple(judge(self.reward, trajectory) for trajectory in trajectories)
+        advantages = self.advantage(trajectories, [breakdown.total for breakdown in breakdowns])
+        return RewardedGroup(trajectories, breakdowns, tuple(map(tuple, advantages)))
 
     def _rank_and_world_size(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -128,15 +128,16 @@ class GRPOModule(LightningModule):
 
     def _losses(self, batch: TrainBatch, statistics: UpdateStatistics, clock: PhaseClock) -> Iterator[Tensor]:
         """Yield the loss of each micro-batch: the sum is the batch's loss, its mean over ranks that of all batches."""
-        weights = token_weights(batch.completion_mask, self.grpo.aggregation)
-        weights *= share_of_mean(int(averaged_count(batch.completion_mask, self.grpo.aggregation)))
+        aggregation = self.grpo.aggregation
+        weights = token_weights(batch.episodes, aggregation, self.grpo.token_budget)
+        weights *= share_of_mean(averaged_count(batch.episodes, aggregation))
         micro_batches = batch.micro_batches(self.grpo.max_tokens_per_batch)
         # Gathered before the first pass, because during the passes ranks with sharded weights exchange only those.
         idle = max(gather(len(micro_batches))) - len(micro_batches)
         for rows in micro_batches:
-            micro = batch.select(rows)
-            parts, logprobs = self._loss(micro, weights[rows.to(weights.device), : micro.ids.shape[1]], clock)
-            statistics.add(parts, logprobs, micro.behaviour_logprobs, micro.completion_mask, micro.turns)
+            micro, micro_weights = batch.select(rows), weights[batch.sampled_of(rows)]
+            parts, logprobs = self._loss(micro, micro_weights, clock)
+            statistics.add(parts, logprobs, micro.behaviour_logprobs, micro_weights, micro.episodes, micro.turns)
             yield parts.total
         for _ in range(idle):
             # Zero, from the shortest row: with sharded weights all ranks must make the same number of passes.
@@ -155,7 +156,7 @@ class GRPOModule(LightningModule):
             entropy=tokens.entropy,
             advantages=micro.advantages,
             weights=weights,
-            completion_mask=micro.completion_mask,
+            episodes=micro.episodes,
             beta=self.grpo.beta,
             entropy_coef=self.grpo.entropy_coef,
             clip_low=self.grpo.clip_low,
@@ -163,6 +164,7 @@ class GRPOModule(LightningModule):
             dual_clip=self.grpo.dual_clip,
             importance=self.grpo.importance,
             importance_cap=self.grpo.importance_cap,
+            kl_clamp=self.grpo.kl_clamp,
         )
         return parts, tokens.logprobs
 
@@ -195,10 +197,12 @@ class GRPOModule(LightningModule):
         domain_of = self.trainer.datamodule.domain_of  # type: ignore[attr-defined]
         self._train_aggregates.add(metrics.group_samples(batch.groups))
         self._train_aggregates.add(metrics.trajectory_samples(trajectories, domain_of))
-        advantages = [a for rank in gather(batch.tensors.advantages.tolist()) for a in rank]
-        mean = sum(advantages) / len(advantages)
-        variance = sum((advantage - mean) ** 2 for advantage in advantages) / len(advantages)
-        self._train_aggregates.add({"advantage/mean": [mean], "advantage/std": [variance**0.5]})
+        advantages = batch.tensors.advantages.double()
+        sums = len(advantages), float(advantages.sum()), float((advantages**2).sum())
+        count, total, squares = map(sum, zip(*gather(sums), strict=True))
+        mean = total / max(1, count)
+        deviation = max(0.0, squares / max(1, count) - mean**2) ** 0.5
+        self._train_aggregates.add({"advantage/mean": [mean], "advantage/std": [deviation]})
         self._train_aggregates.add({"reward/refills": [float(batch.refills)]})
         if batch.hint_probability is not None:
             self._train_aggregates.add({"env/hint_probability": [batch.hint_probability]})

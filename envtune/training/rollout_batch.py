@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float32
 
 from envtune.grpo.batch import TrainBatch
 from envtune.reward.breakdown import RewardBreakdown
@@ -19,6 +18,8 @@ class RewardedGroup:
 
     trajectories: tuple[Trajectory, ...]
     breakdowns: tuple[RewardBreakdown, ...]
+    advantages: tuple[tuple[float, ...], ...]
+    """Of each turn of each trajectory."""
 
     @property
     def rewards(self) -> tuple[float, ...]:
@@ -27,8 +28,13 @@ class RewardedGroup:
 
     @property
     def has_zero_variance(self) -> bool:
-        """Whether all rewards are equal, so that every advantage is zero."""
+        """Whether all rewards are equal."""
         return len(set(self.rewards)) == 1
+
+    @property
+    def teaches(self) -> bool:
+        """Whether any advantage differs from zero."""
+        return any(advantage for turns in self.advantages for advantage in turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class ValidationBatch:
         return self
 
 
-def reward_matrix(groups: Sequence[RewardedGroup]) -> Float32[torch.Tensor, "task episode"]:
-    """Return the rewards of each group; all groups have the same size."""
-    return torch.tensor([group.rewards for group in groups], dtype=torch.float32)
+def train_batch(groups: Sequence[RewardedGroup], temperature: float) -> TrainBatch:
+    """Return the tensors of groups that were sampled at ``temperature``."""
+    trajectories = [trajectory for group in groups for trajectory in group.trajectories]
+    return TrainBatch.from_trajectories(trajectories, [a for group in groups for a in group.advantages], temperature)

@@ -17,6 +17,8 @@ def test_the_defaults_are_the_papers():
     assert (settings.aggregation, settings.max_tokens_per_batch) == ("seq-mean-token-mean", 65536)
     assert not settings.filter_zero_variance
     assert settings.importance == "none"
+    # Of the reference code.
+    assert settings.kl_clamp == 10.0
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,7 @@ def test_the_defaults_are_the_papers():
         {"dual_clip": inf},
         {"gradient_clip": inf},
         {"aggregation": "token-mean"},
+        {"kl_clamp": None},
         {"importance": "token"},
         {"importance": "sequence"},
         {"importance": "mask", "importance_cap": 1.01},
@@ -53,6 +56,7 @@ def test_the_bounds_of_a_range_are_allowed(edge: dict[str, Any]):
         ({"beta": nan}, "finite number of at least 0"),
         ({"entropy_coef": -1.0}, "number of at least 0"),
         ({"gradient_clip": 0.0}, "number above 0: the total 2-norm"),
+        ({"kl_clamp": 0.0}, "number above 0 or null"),
         ({"max_refills": -1}, "whole number of at least 0"),
         ({"max_tokens_per_batch": 0}, "whole number of at least 1"),
         ({"importance_cap": 1.0}, "number above 1"),
@@ -71,7 +75,11 @@ def test_a_value_out_of_range_is_refused_with_the_allowed_range(wrong: dict[str,
     [
         ({"importance": "tis"}, "importance='tis' must be one of none, token, sequence, mask"),
         ({"importance": None}, "importance=null must be one of none, token, sequence, mask"),
-        ({"aggregation": "mean"}, "aggregation='mean' must be one of seq-mean-token-mean, token-mean"),
+        (
+            {"aggregation": "mean"},
+            "aggregation='mean' must be one of seq-mean-token-mean, seq-mean-token-sum, "
+            "seq-mean-token-sum-norm, token-mean",
+        ),
         ({"tasks_per_update": True}, "tasks_per_update=true must be a whole number of at least 1"),
     ],
 )

@@ -106,7 +106,7 @@ def test_two_parts_of_one_name_are_refused():
 
 
 def test_every_number_that_is_logged_for_the_whole_reward_has_a_reserved_name():
-    group = RewardedGroup((PLAYED, PLAYED), (part(1.0), part(0.0)))
+    group = RewardedGroup((PLAYED, PLAYED), (part(1.0), part(0.0)), ((1.0,), (-1.0,)))
     logged = {name.removeprefix("reward/") for name in group_samples([group])} - {"mine"}
     assert logged | {"refills"} == RESERVED
 

@@ -18,6 +18,7 @@ from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.training.model.policy import Policy
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
+from tools.bench.random_update import ONE_STEP
 from tools.memory.estimate import compose, main, table
 from tools.memory.parts import PHASES, Part, cache_slots, estimate, micro_batch, sharding
 from tools.memory.simulated import MicroBatch, fullest_micro_batch
@@ -220,8 +221,8 @@ def one_group(micro: MicroBatch) -> TrainBatch:
     """Every token after the prompt is sampled."""
     mask = (False,) * micro.prompt + (True,) * micro.completion
     tokens = TokenRecord((1,) * len(mask), mask, (0.0,) * len(mask), micro.prompt)
-    episode = Trajectory("t", Category.BASE, 1, (), EpisodeEnd.TERMINATED, tokens=tokens)
-    return TrainBatch.from_trajectories([episode] * micro.rows, torch.zeros(1, micro.rows), pad_id=0, temperature=1.0)
+    episode = Trajectory("t", Category.BASE, 1, (ONE_STEP,), EpisodeEnd.TERMINATED, tokens=tokens)
+    return TrainBatch.from_trajectories([episode] * micro.rows, [[0.0]] * micro.rows, temperature=1.0)
 
 
 def peak_of(run: Any, trace: Path) -> int:

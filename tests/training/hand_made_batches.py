@@ -28,17 +28,16 @@ def save_model(folder, tied: bool = False, seed: int = 0) -> str:
 
 
 def batch_of(rows, sampled, prompts=None) -> TrainBatch:
-    """Right-padded rows of ids; ``sampled`` holds each one's sampled positions, ``prompts`` its prompt's number."""
-    length = max(map(len, rows))
-    mask = torch.tensor([[t in positions for t in range(length)] for positions in sampled])
+    """Rows of ids; ``sampled`` holds each one's sampled positions, ``prompts`` its prompt's number."""
+    starts = [sum(map(len, rows[:row])) for row in range(len(rows))]
+    places = [start + t for start, positions in zip(starts, sampled, strict=True) for t in sorted(positions)]
     return TrainBatch(
-        ids=torch.tensor([row + [0] * (length - len(row)) for row in rows]),
-        attention_mask=torch.tensor([[t < len(row) for t in range(length)] for row in rows]),
-        completion_mask=mask,
-        behaviour_logprobs=torch.zeros(mask.shape),
-        turns=torch.where(mask, 0, -1),
-        advantages=torch.zeros(len(rows)),
-        rewards=torch.zeros(len(rows)),
+        ids=torch.tensor([token for row in rows for token in row]),
+        lengths=torch.tensor(list(map(len, rows))),
+        sampled=torch.tensor(places, dtype=torch.int64),
+        behaviour_logprobs=torch.zeros(len(places)),
+        turns=torch.zeros(len(places), dtype=torch.int16),
+        advantages=torch.zeros(len(places)),
         policy_versions=torch.zeros(len(rows), dtype=torch.int64),
         prompts=torch.arange(len(rows)) if prompts is None else torch.tensor(prompts),
         prompt_lengths=torch.tensor([min(positions, default=1) for positions in sampled]),
@@ -52,14 +51,16 @@ BATCH = batch_of([LONG, SHORT], [{4, 5, 6, 9}, {2, 3}])
 
 
 def full_statistics(model, batch):
-    """Log-probs and entropies from the model's whole logits."""
-    logits = model(input_ids=batch.ids, attention_mask=batch.attention_mask.long()).logits.float()
-    distribution = (logits / batch.temperature).log_softmax(-1)[:, :-1]
-    logprobs = torch.zeros(batch.ids.shape)
-    entropy = torch.zeros(batch.ids.shape)
-    logprobs[:, 1:] = distribution.gather(-1, batch.ids[:, 1:, None])[..., 0]
-    entropy[:, 1:] = -(distribution.exp() * distribution).sum(-1)
-    return logprobs * batch.completion_mask, entropy * batch.completion_mask
+    """Log-probs and entropies of the sampled tokens, from the model's whole logits of each row alone."""
+    logprobs, entropy = [], []
+    for start, length in zip(batch.starts.tolist(), batch.lengths.tolist(), strict=True):
+        ids = batch.ids[start : start + length]
+        inside = batch.sampled[(batch.sampled >= start) & (batch.sampled < start + length)] - start
+        logits = model(input_ids=ids[None]).logits[0, inside - 1].float()
+        distribution = (logits / batch.temperature).log_softmax(-1)
+        logprobs.append(distribution.gather(-1, ids[inside, None])[:, 0])
+        entropy.append(-(distribution.exp() * distribution).sum(-1))
+    return torch.cat(logprobs), torch.cat(entropy)
 
 
 PROMPT = [3, 14, 15, 9, 26]

@@ -31,7 +31,7 @@ class Uneven(Callback):
         module.grpo = replace(module.grpo, max_tokens_per_batch=(65536, 1)[trainer.global_rank])
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: RolloutBatch, batch_idx: int) -> None:
-        self._tokens = int(batch.tensors.completion_mask.sum())
+        self._tokens = len(batch.tensors.sampled)
 
     def on_train_end(self, trainer: Any, module: Any) -> None:
         left = {"weights": module.policy.model.state_dict(), "tokens": self._tokens}

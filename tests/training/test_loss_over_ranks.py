@@ -11,8 +11,8 @@ from envtune.grpo.loss import AGGREGATIONS, TOKEN_MEAN, averaged_count, token_we
 from envtune.training.distributed import gradient_average
 from envtune.training.distributed.gradient_average import share_of_mean
 
-# Three sampled tokens in two rows, and one in the only row with any.
-RANKS = (torch.tensor([[False, True, True], [False, True, False]]), torch.tensor([[False] * 3, [False, True, False]]))
+# The episodes of sampled tokens: three in two episodes, and one in the only episode with any.
+RANKS = (torch.tensor([0, 0, 1]), torch.tensor([1]))
 
 
 def shares(monkeypatch: pytest.MonkeyPatch, *counts: int) -> list[float]:
@@ -29,10 +29,11 @@ def test_a_rank_weighs_by_its_share_of_all_tokens(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
 def test_weights_averaged_over_ranks_are_those_of_one_rank(monkeypatch: pytest.MonkeyPatch, aggregation: Any):
-    counts = [int(averaged_count(mask, aggregation)) for mask in RANKS]
+    counts = [averaged_count(episodes, aggregation) for episodes in RANKS]
     assert counts == ([3, 1] if aggregation == TOKEN_MEAN else [2, 1])
     of_ranks = [
-        token_weights(mask, aggregation) * share / 2
-        for mask, share in zip(RANKS, shares(monkeypatch, *counts), strict=True)
+        token_weights(episodes, aggregation, max_tokens=5) * share / 2
+        for episodes, share in zip(RANKS, shares(monkeypatch, *counts), strict=True)
     ]
-    torch.testing.assert_close(torch.cat(of_ranks), token_weights(torch.cat(RANKS), aggregation))
+    together = torch.cat([RANKS[0], RANKS[1] + 2])
+    torch.testing.assert_close(torch.cat(of_ranks), token_weights(together, aggregation, max_tokens=5))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import mean
 
 import pytest
-import torch
 
 from envtune.bfcl.category import Category
 from envtune.grpo.batch import TrainBatch
@@ -22,7 +22,7 @@ from envtune.training.reporting.metrics import (
     trajectory_samples,
     validation_samples,
 )
-from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, reward_matrix
+from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
 from envtune.trajectory import (
     Action,
     EpisodeEnd,
@@ -77,7 +77,10 @@ def episode(
 
 
 def group(rewards: Sequence[float], *trajectories: Trajectory) -> RewardedGroup:
-    return RewardedGroup(trajectories, tuple(RewardBreakdown((RewardPart("progress", r),)) for r in rewards))
+    advantages = tuple((0.0,) * len(trajectory.turns) for trajectory in trajectories)
+    return RewardedGroup(
+        trajectories, tuple(RewardBreakdown((RewardPart("progress", r),)) for r in rewards), advantages
+    )
 
 
 PERFECT = episode([calls(result("ls")), ANSWER], [ANSWER], passed=[True, True])
@@ -103,7 +106,7 @@ def test_rewards_spread_and_outcomes_of_groups():
 
 def test_parts_of_a_reward_are_shown_before_their_weights():
     breakdown = RewardBreakdown((RewardPart("progress", 0.5, 0.9), RewardPart("format", 1.0, 0.1)))
-    samples = group_samples([RewardedGroup((HALF, HALF), (breakdown, breakdown))])
+    samples = group_samples([RewardedGroup((HALF, HALF), (breakdown, breakdown), ((0.0, 0.0), (0.0, 0.0)))])
     assert samples["reward/mean"] == pytest.approx([0.55, 0.55])
     assert (samples["reward/progress"], samples["reward/format"]) == ([0.5, 0.5], [1.0, 1.0])
 
@@ -111,7 +114,12 @@ def test_parts_of_a_reward_are_shown_before_their_weights():
 def test_a_batch_without_spread_is_told_by_its_rewards():
     assert group([0.5, 0.5], HALF, HALF).has_zero_variance
     assert not group([0.5, 0.0], HALF, FAILED).has_zero_variance
-    assert reward_matrix([group([1, 0.5], PERFECT, HALF), group([0, 0], FAILED, FAILED)]).tolist() == [[1, 0.5], [0, 0]]
+
+
+def test_a_group_teaches_where_an_advantage_differs_from_zero():
+    equal = group([0.5, 0.5], HALF, HALF)
+    assert not equal.teaches
+    assert replace(equal, advantages=((0.0, 0.0), (0.0, -0.25))).teaches
 
 
 def test_what_happened_in_episodes():
@@ -185,7 +193,7 @@ def test_where_the_time_of_an_update_went():
     filtered = [episode([ANSWER], passed=[True], mask="..x")] * 2
     batch = RolloutBatch(
         groups=(group([1, 0, 0], *trained), group([0, 0], *filtered)),
-        tensors=TrainBatch.from_trajectories(trained, torch.tensor([[1.0, 0.0, 0.0]]), pad_id=0, temperature=1.0),
+        tensors=TrainBatch.from_trajectories(trained, [[1.0], [0.0], [0.0]], temperature=1.0),
         refills=1,
         rollout_seconds=4.0,
         environment_seconds=1.0,

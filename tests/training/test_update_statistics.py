@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-from envtune.grpo.batch import NO_TURN
 from envtune.grpo.loss import LossParts
 from envtune.training.reporting.update_statistics import UpdateStatistics
 
@@ -17,26 +16,28 @@ def parts(**values: float) -> LossParts:
 
 
 def measured(*rows: list[float], turns: list[list[int]] | None = None, **importance: Any) -> dict[str, float]:
-    """One micro-batch for each row of ratios policy / behaviour; what was not sampled holds NaN on both sides."""
+    """One micro-batch for each row of ratios policy / behaviour."""
     statistics = UpdateStatistics(**importance)
-    for row, its_turns in zip(rows, turns or [[NO_TURN] * len(row) for row in rows], strict=True):
-        ratios = torch.tensor([[float("nan"), *row]])
-        behaviour = torch.tensor([[float("nan"), *[-1.0] * len(row)]])
-        of_tokens = torch.tensor([[NO_TURN, *its_turns]])
-        statistics.add(parts(), behaviour + ratios.log(), behaviour, ~ratios.isnan(), of_tokens)
+    for row, its_turns in zip(rows, turns or [[0] * len(row) for row in rows], strict=True):
+        ratios, behaviour = torch.tensor(row), torch.full((len(row),), -1.0)
+        episodes = torch.zeros(len(row), dtype=torch.int64)
+        weights = torch.full((len(row),), 1 / sum(map(len, rows)))
+        of_tokens = torch.tensor(its_turns, dtype=torch.int64)
+        statistics.add(parts(), behaviour + ratios.log(), behaviour, weights, episodes, of_tokens)
     return {name: value for name, (value,) in statistics.samples(beta=0.1, entropy_coef=0.0).items()}
 
 
 def test_parts_of_the_loss_add_up_over_micro_batches():
     statistics = UpdateStatistics()
-    nothing = torch.zeros(1, 1)
+    nothing, of_none = torch.zeros(0), torch.zeros(0, dtype=torch.int64)
     for kl in (0.25, 0.5):
         statistics.add(
             parts(total=1.0, policy=2.0, kl=kl, entropy=1.5, clip_low=0.125, clip_high=0.25, clip_dual=0.5),
             nothing,
             nothing,
-            torch.zeros(1, 1, dtype=torch.bool),
-            torch.full((1, 1), NO_TURN),
+            nothing,
+            of_none,
+            of_none,
         )
     assert statistics.samples(beta=0.1, entropy_coef=0.01) == {
         "loss/total": [2],
@@ -49,6 +50,16 @@ def test_parts_of_the_loss_add_up_over_micro_batches():
         "loss/kl": [pytest.approx(0.075)],
         "loss/entropy": [pytest.approx(-0.03)],
     }
+
+
+def test_means_over_tokens_are_means_also_where_the_loss_sums_over_them():
+    # Two tokens of weight 1: the loss adds up their KL of 0.25 + 0.5, the curve shows their mean.
+    statistics = UpdateStatistics()
+    for kl in (0.25, 0.5):
+        one = torch.zeros(1)
+        statistics.add(parts(kl=kl, total=kl), one, one, one + 1, one.long(), one.long())
+    values = statistics.samples(beta=1.0, entropy_coef=0.0)
+    assert (values["kl"], values["loss/kl"], values["loss/total"]) == ([0.375], [0.75], [0.75])
 
 
 def test_agreement_is_over_the_sampled_tokens_of_all_micro_batches():
@@ -69,7 +80,7 @@ def test_equal_log_probs_agree_fully():
 
 def test_the_effective_number_of_episodes_is_that_of_their_products():
     # Products 2 * 3 = 6 and 2: (6 + 2)^2 / (36 + 4) / 2 episodes. An episode without a sampled token is none.
-    values = measured([2.0, 3.0], [2.0], [float("nan")])
+    values = measured([2.0, 3.0], [2.0], [])
     assert values["sampling/ess_sequence"] == pytest.approx(64 / 40 / 2)
 
 
@@ -79,8 +90,8 @@ def test_the_effective_share_is_finite_where_the_ratio_of_an_episode_overflows()
 
 
 def test_the_mismatch_is_logged_by_turn():
-    # Turn 0 holds the ratios 2 and 1 of two episodes, turn 2 the ratio 0.5; the last token's turn is not known.
-    values = measured([2.0, 0.5], [1.0, 4.0], turns=[[0, 2], [0, NO_TURN]])
+    # Turn 0 holds the ratios 2 and 1 of two episodes, turn 2 the ratio 0.5.
+    values = measured([2.0, 0.5], [1.0], turns=[[0, 2], [0]])
     by_turn = {name: value for name, value in values.items() if "turn_" in name}
     assert by_turn == {
         "sampling/logp_diff_mean/turn_0": pytest.approx(log(2) / 2),

@@ -134,7 +134,7 @@ def measure(point: Point, rounds: int) -> dict[str, Any]:
     rollout = random_update.rollout_of([group])
     updates = random_update.run_updates(Policy(model), rollout, rounds, MAX_TOKENS)
     return {
-        "tokens": int(rollout.tensors.lengths.sum()),
+        "tokens": len(rollout.tensors.ids),
         "different_tokens": rollout.tensors.unique_tokens,
         "fed_tokens": fed,
         "rollout_seconds": round(min(seconds), 4),

@@ -18,6 +18,7 @@ import torch
 from lightning import Callback, LightningDataModule, Trainer
 from transformers import AutoModelForCausalLM, PreTrainedModel, Qwen2Config
 
+from envtune.grpo.advantage.group_relative import GroupRelative
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.packing import pack
 from envtune.grpo.settings import GRPOSettings
@@ -26,11 +27,23 @@ from envtune.training.datamodule import RolloutLoader
 from envtune.training.model.policy import Policy
 from envtune.training.module import GRPOModule
 from envtune.training.reporting.library_logging import silence_libraries
-from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, reward_matrix
-from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
+from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, train_batch
+from envtune.trajectory import (
+    EpisodeEnd,
+    FinalAnswer,
+    Step,
+    TokenRecord,
+    Trajectory,
+    Turn,
+    TurnEnd,
+    TurnVerdict,
+)
 
 # conf/optimizer/adamw.yaml
 OPTIMIZER = partial(torch.optim.AdamW, lr=1e-6, betas=(0.9, 0.999), weight_decay=0.01)
+ONE_STEP = Turn(
+    "", (), (Step("", FinalAnswer("", ""), (), ""),), TurnEnd.ANSWERED, TurnVerdict(True, True, False, True, True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +112,7 @@ def random_rollout(size: BatchSize, vocabulary: int) -> RolloutBatch:
             mask = (False,) * len(prompt) + (True,) * len(response)
             logprobs = tuple(logprob if sampled else 0.0 for sampled in mask)
             tokens = TokenRecord((*prompt, *response), mask, logprobs, len(prompt))
-            group.append(Trajectory("random", "base", 1, (), EpisodeEnd.TERMINATED, tokens=tokens))
+            group.append(Trajectory("random", "base", 1, (ONE_STEP,), EpisodeEnd.TERMINATED, tokens=tokens))
         groups.append(group)
     return rollout_of(groups)
 
@@ -107,11 +120,19 @@ def random_rollout(size: BatchSize, vocabulary: int) -> RolloutBatch:
 def rollout_of(groups: Sequence[Sequence[Trajectory]]) -> RolloutBatch:
     """Return groups of trajectories as a batch to train on; the rewards of a group are 0, 1, 2, …"""
     numbers = [RewardBreakdown((RewardPart("number", float(n)),)) for n in range(max(map(len, groups)))]
-    rewarded = tuple(RewardedGroup(tuple(group), tuple(numbers[: len(group)])) for group in groups)
-    trajectories = [trajectory for group in groups for trajectory in group]
-    tensors = TrainBatch.from_trajectories(trajectories, reward_matrix(rewarded), pad_id=0, temperature=1.0)
+    rewarded = []
+    for group in groups:
+        advantages = GroupRelative()(group, list(map(float, range(len(group)))))
+        rewarded.append(RewardedGroup(tuple(group), tuple(numbers[: len(group)]), tuple(map(tuple, advantages))))
     # Metrics of the rollout divide by its seconds and are not read here: 1 s stands for them.
-    return RolloutBatch(rewarded, tensors, refills=0, rollout_seconds=1.0, environment_seconds=0.0, fed_tokens=0)
+    return RolloutBatch(
+        tuple(rewarded),
+        train_batch(rewarded, 1.0),
+        refills=0,
+        rollout_seconds=1.0,
+        environment_seconds=0.0,
+        fed_tokens=0,
+    )
 
 
 def run_updates(
@@ -161,7 +182,7 @@ def forward_operations(shape: Shape, batch: TrainBatch) -> float:
     Weights count on all different tokens, attention on all causal pairs, logits on sampled tokens. A rollout that feeds
     every token once needs as many.
     """
-    packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.completion_mask)
+    packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.sampled)
     pairs = 0
     for branch in packed.branches:
         prompt = branch.prompt.stop - branch.prompt.start

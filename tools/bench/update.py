@@ -25,6 +25,7 @@ import envtune.process_start
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from envtune.grpo.batch import TrainBatch
 from envtune.program import run_program
@@ -107,12 +108,13 @@ def measure(way: str, options: argparse.Namespace, folder: Path) -> dict[str, An
             if policy:
                 tokens += micro.unique_tokens
                 statistics = policy(micro)
-                logprobs, entropy = (t[micro.completion_mask] for t in (statistics.logprobs, statistics.entropy))
+                logprobs, entropy = statistics.logprobs, statistics.entropy
             else:
-                tokens += micro.ids.numel()
-                out = model.model(input_ids=micro.ids, attention_mask=micro.attention_mask.long(), use_cache=False)
-                states = out.last_hidden_state[:, :-1][micro.completion_mask[:, 1:]]
-                logprobs, entropy = project(model.lm_head, states, micro.ids[micro.completion_mask], micro.temperature)
+                ids, mask, sampled = padded(micro)
+                tokens += ids.numel()
+                out = model.model(input_ids=ids, attention_mask=mask.long(), use_cache=False)
+                states = out.last_hidden_state[:, :-1][sampled[:, 1:]]
+                logprobs, entropy = project(model.lm_head, states, ids[sampled], micro.temperature)
             (logprobs + 0.1 * entropy).sum().backward()
         return tokens
 
@@ -127,6 +129,16 @@ def gradient_difference(folder: Path, way: str) -> float:
     """Return the greatest norm of a parameter gradient's difference from padded rows, relative to its own norm."""
     ours, theirs = (torch.load(folder / f"{name}.pt", weights_only=True) for name in (way, "padded"))
     return max(float((ours[name] - theirs[name]).norm() / theirs[name].norm()) for name in theirs)
+
+
+def padded(batch: TrainBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ids, and masks of real and of sampled tokens, of rows padded on the right to the longest, [B, L]."""
+    sampled = torch.zeros(batch.ids.shape, dtype=torch.bool)
+    sampled[batch.sampled] = True
+    real = torch.ones(batch.ids.shape, dtype=torch.bool)
+    lengths = batch.lengths.tolist()
+    ids, mask, of_completions = (pad_sequence(t.split(lengths), batch_first=True) for t in (batch.ids, real, sampled))
+    return ids, mask, of_completions
 
 
 def padded_rows(batch: TrainBatch, max_tokens: int) -> list[Tensor]:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from envtune.environment.contract.fingerprint import size_of
 from envtune.environment.contract.trial import Evidence, Trial, ground_truth
 from envtune.environment.contract.watched_world import described
 from envtune.environment.contract.wrong_calls import (
@@ -18,6 +17,7 @@ from envtune.environment.contract.wrong_calls import (
     parameters_of_tool,
     wrong_calls,
 )
+from envtune.environment.fingerprint import size_of
 from envtune.environment.interface import World
 from envtune.environment.limits.result_budget import MAX_RESULT_CHARACTERS
 from envtune.environment.python_world import MAX_STATE_CHARACTERS, MAX_STATE_VALUES

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from envtune.environment.augmentation.none import NoAugmentation
-from envtune.environment.contract.fingerprint import fingerprint
 from envtune.environment.contract.scripted_episode import ANSWER, play, right_actions
 from envtune.environment.contract.trial import Evidence, Trial, ground_truth, smallest
 from envtune.environment.contract.watched_world import described
+from envtune.environment.fingerprint import fingerprint
 from envtune.environment.interface import Environment
 from envtune.task import Task, ToolCall
 

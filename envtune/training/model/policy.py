@@ -30,11 +30,11 @@ from envtune.training.model.sharding import SamplingCopy, reset_after_forward, s
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenStatistics:
-    """Statistics per token in nats, at the batch's temperature; 0.0 at tokens that were not sampled."""
+    """Statistics of the sampled tokens in nats, at the batch's temperature."""
 
-    logprobs: Float32[Tensor, "B L"]
-    """``logprobs[b, t]`` of ids[b, t] given ids[b, :t]."""
-    entropy: Float32[Tensor, "B L"]
+    logprobs: Float32[Tensor, "T"]
+    """Of each token given those before it in its trajectory."""
+    entropy: Float32[Tensor, "T"]
     """Entropy of the distribution from which the token was sampled."""
 
 
@@ -69,7 +69,7 @@ class Policy(nn.Module):
         return token_statistics(self.model, batch)
 
     @torch.no_grad()
-    def reference_logprobs(self, batch: TrainBatch) -> Float32[Tensor, "B L"]:
+    def reference_logprobs(self, batch: TrainBatch) -> Float32[Tensor, "T"]:
         """Return log-probs of the frozen reference, without gradient."""
         if self._trains_adapter:
             with reference_weights(self.model):
@@ -119,15 +119,13 @@ class _Reference(nn.Module):
 
 def token_statistics(model: PreTrainedModel, batch: TrainBatch, logits_per_chunk: int | None = None) -> TokenStatistics:
     """Return the statistics of sampled tokens under ``model``; the backward pass recomputes logits chunk by chunk."""
-    packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.completion_mask)
+    packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.sampled)
     hidden = model.get_decoder()(
         input_ids=packed.ids[None], position_ids=packed.positions[None], use_cache=False, branches=packed.branches
     ).last_hidden_state[0]
-    states, targets = hidden[packed.predictors], batch.ids[batch.completion_mask]
-    logprobs, entropy = project(model.get_output_embeddings(), states, targets, batch.temperature, logits_per_chunk)
-    blank = torch.zeros(batch.ids.shape, dtype=torch.float32, device=hidden.device)
-    mask = batch.completion_mask
-    return TokenStatistics(blank.masked_scatter(mask, logprobs), blank.masked_scatter(mask, entropy))
+    states, targets = hidden[packed.predictors], batch.ids[batch.sampled]
+    head = model.get_output_embeddings()
+    return TokenStatistics(*project(head, states, targets, batch.temperature, logits_per_chunk))
 
 
 @torch.no_grad()

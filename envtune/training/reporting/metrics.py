@@ -87,7 +87,7 @@ def performance_samples(batch: RolloutBatch, phases: Mapping[str, float], sync: 
         other: seconds since the previous update outside weight sync, rollout, wait and update.
     """
     step_time = sync + batch.rollout_seconds + phases["wait"] + phases["update"]
-    tokens, unique_tokens = int(batch.tensors.attention_mask.sum()), batch.tensors.unique_tokens
+    tokens, unique_tokens = len(batch.tensors.ids), batch.tensors.unique_tokens
     records = [t.tokens for group in batch.groups for t in group.trajectories if t.tokens]
     sampled = sum(sum(record.completion_mask) for record in records)
     prompts = {record.ids[: record.prompt_length] for record in records}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from math import inf
+from statistics import fmean
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from envtune.grpo.batch import NO_TURN
-from envtune.grpo.importance import NONE, effective_sample_share, importance_weights
+from envtune.grpo.importance import NONE, effective_sample_share, episode_sums, importance_weights
 from envtune.grpo.loss import LossParts
 from envtune.processes.collectives import gather
 from envtune.training.reporting.aggregates import Samples
@@ -25,6 +25,7 @@ _LOSS_NAMES = {
     "clip_high": "clip_ratio/high",
     "clip_dual": "clip_ratio/dual",
 }
+_MEANS = tuple(name for name in _LOSS_NAMES.values() if not name.startswith("loss/"))
 
 
 class UpdateStatistics:
@@ -36,6 +37,7 @@ class UpdateStatistics:
     def __init__(self, importance: str = NONE, cap: float = 2.0) -> None:
         self._importance, self._cap = importance, cap
         self._sums: dict[str, float] = defaultdict(float)
+        self._total_weight = 0.0
         # One tensor per micro-batch, by sampled token; the last one by episode.
         names = ("differences", "turns", "weights", "bounded", "episode_differences")
         self._sampled: dict[str, list[Tensor]] = {name: [] for name in names}
@@ -43,25 +45,27 @@ class UpdateStatistics:
     def add(
         self,
         parts: LossParts,
-        logprobs: Float[Tensor, "B L"],
-        behaviour_logprobs: Float[Tensor, "B L"],
-        completion_mask: Bool[Tensor, "B L"],
-        turns: Int[Tensor, "B L"],
+        logprobs: Float[Tensor, "T"],
+        behaviour_logprobs: Float[Tensor, "T"],
+        weights: Float[Tensor, "T"],
+        episodes: Int[Tensor, "T"],
+        turns: Int[Tensor, "T"],
     ) -> None:
-        """Add one micro-batch; ``logprobs`` are the policy's before the update, ``turns`` those of ``TrainBatch``."""
+        """Add one micro-batch; ``logprobs`` are the policy's before the update, ``weights`` those of the loss."""
         for part, name in _LOSS_NAMES.items():
             self._sums[name] += float(getattr(parts, part).detach())
-        difference = torch.where(completion_mask, logprobs.detach() - behaviour_logprobs, 0.0).float().cpu()
-        weights, unbounded = (
-            importance_weights(logprobs, behaviour_logprobs, completion_mask, self._importance, cap)
+        self._total_weight += float(weights.sum())
+        difference = (logprobs.detach() - behaviour_logprobs).float().cpu()
+        corrections, unbounded = (
+            importance_weights(logprobs, behaviour_logprobs, episodes, self._importance, cap)
             for cap in (self._cap, inf)
         )
-        sampled = completion_mask.cpu()
-        self._sampled["differences"].append(difference[sampled])
-        self._sampled["turns"].append(turns.cpu()[sampled])
-        self._sampled["weights"].append(weights.cpu()[sampled])
-        self._sampled["bounded"].append((weights != unbounded).cpu()[sampled])
-        self._sampled["episode_differences"].append(difference.double().sum(dim=1)[sampled.any(dim=1)])
+        self._sampled["differences"].append(difference)
+        self._sampled["turns"].append(turns.cpu())
+        self._sampled["weights"].append(corrections.cpu())
+        self._sampled["bounded"].append((corrections != unbounded).cpu())
+        played = episodes.cpu().unique()
+        self._sampled["episode_differences"].append(episode_sums(difference.double(), episodes.cpu())[played])
 
     def samples(self, beta: float, entropy_coef: float) -> Samples:
         """Return one sample per name. ``loss/kl`` and ``loss/entropy`` are ``kl`` and ``entropy`` times their weights.
@@ -71,6 +75,9 @@ class UpdateStatistics:
         values = dict(self._sums)
         values["loss/kl"] = beta * values["kl"]
         values["loss/entropy"] = -entropy_coef * values["entropy"]
+        # The weights sum to 1 unless the loss sums over tokens; these are means in any case.
+        total = fmean(gather(self._total_weight)) or 1.0
+        values |= {name: values[name] / total for name in _MEANS}
         # All tokens, 11 bytes each: effective sample sizes of ranks cannot be averaged.
         ranks = gather({name: torch.cat(tensors) for name, tensors in self._sampled.items()})
         tokens = {name: torch.cat([rank[name] for rank in ranks]) for name in self._sampled}
@@ -98,7 +105,7 @@ def _agreement(tokens: Mapping[str, Tensor]) -> dict[str, float]:
 def _agreement_by_turn(tokens: Mapping[str, Tensor]) -> dict[str, float]:
     """Return mean difference and effective sample size by turn, to show if the mismatch grows with the context."""
     turns, values = tokens["turns"], {}
-    for turn in turns[turns != NO_TURN].unique().tolist():
+    for turn in turns.unique().tolist():
         difference = tokens["differences"][turns == turn]
         values[f"sampling/logp_diff_mean/turn_{turn}"] = float(difference.abs().mean())
         values[f"sampling/ess/turn_{turn}"] = _effective_share(difference)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 
 import pytest
-import torch
 
 from envtune.bfcl.category import Category
 from envtune.grpo.batch import TrainBatch
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
 from tools.bench import gpu, measuring
-from tools.bench.random_update import Shape, forward_operations, update_operations
+from tools.bench.random_update import ONE_STEP, Shape, forward_operations, update_operations
 
 SMALL = Shape(4, 8, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1, vocab_size=10)
 
@@ -22,8 +21,8 @@ def batch_of(prompt: int, *responses: int) -> TrainBatch:
     for response in responses:
         mask = (False,) * prompt + (True,) * response
         tokens = TokenRecord((1,) * len(mask), mask, (0.0,) * len(mask), prompt)
-        trajectories.append(Trajectory("t", Category.BASE, 1, (), EpisodeEnd.TERMINATED, tokens=tokens))
-    return TrainBatch.from_trajectories(trajectories, torch.zeros(1, len(responses)), pad_id=0, temperature=1.0)
+        trajectories.append(Trajectory("t", Category.BASE, 1, (ONE_STEP,), EpisodeEnd.TERMINATED, tokens=tokens))
+    return TrainBatch.from_trajectories(trajectories, [[0.0]] * len(responses), temperature=1.0)
 
 
 def test_operations_count_a_shared_prompt_once_and_only_causal_pairs():

@@ -93,7 +93,7 @@ class _Measured(lightning.Callback):
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: RolloutBatch, *_: Any) -> None:
         before, self._ended = self._ended, time.perf_counter()
-        tokens, sampled = batch.tensors.attention_mask.sum(), batch.tensors.completion_mask.sum()
+        tokens, sampled = len(batch.tensors.ids), len(batch.tensors.sampled)
         self.updates.append(Update(self._ended - before, batch.rollout_seconds, int(tokens), int(sampled)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Mapping
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -41,6 +42,11 @@ def fingerprint(view: Any, of_classes: bool = True) -> list[object]:
             parts.append((type(value).__qualname__, getattr(value, "__name__", "")))
             waiting += _inner(value, of_classes)
     return parts
+
+
+def digest_of(view: Any) -> str:
+    """Return a digest that is equal for states with equal fingerprints, of their own objects alone."""
+    return hashlib.sha256(repr(fingerprint(view, of_classes=False)).encode(errors="surrogatepass")).hexdigest()
 
 
 def _inner(value: Any, of_classes: bool) -> list[Any]:
