@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from envtune.chat.protocol import parse
 from envtune.chat.template import Template
@@ -29,6 +28,8 @@ class EpisodeRequest:
     task: Task
     seed: int
     """The only source of randomness of the episode: the other episodes of a batch do not change its result."""
+    state_digests: bool = False
+    """Whether the episode records the digest of the world's state at the start of each turn."""
 
 
 @checked
@@ -72,7 +73,6 @@ class Collector:
         requests: Sequence[EpisodeRequest],
         greedy: bool = False,
         hints: bool = True,
-        state_digests: bool = False,
         finished: Callable[[Trajectory], None] = lambda trajectory: None,
     ) -> list[Trajectory]:
         """Play one episode per request and return the trajectories in the order of the requests.
@@ -80,7 +80,6 @@ class Collector:
         Args:
             greedy: take the likeliest token at every position.
             hints: False plays without augmentation.
-            state_digests: record the digest of the world's state at the start of each turn.
             finished: called with each trajectory when its episode ends, possibly from another thread.
 
         Raises:
@@ -88,15 +87,14 @@ class Collector:
         """
         augmentation = self.augmentation if hints else NoAugmentation()
         version = self.generator.policy_version
-        start = partial(self._start, augmentation=augmentation, state_digests=state_digests)
-        play = _Play(deque(enumerate(requests)), start, finished, version)
+        play = _Play(deque(enumerate(requests)), lambda request: self._start(request, augmentation), finished, version)
         self.generator.run(play.begin(self.max_episodes), play.advance, greedy)
         self.environment_seconds += play.environment_seconds
         return [play.trajectories[index] for index in range(len(requests))]
 
-    def _start(self, request: EpisodeRequest, augmentation: Augmentation, state_digests: bool) -> _EpisodeInFlight:
+    def _start(self, request: EpisodeRequest, augmentation: Augmentation) -> _EpisodeInFlight:
         hints = augmentation.for_episode(self.environment, request.task, request.seed)
-        episode = Episode(self.environment, request.task, parse, hints, self.step_limit, state_digests)
+        episode = Episode(self.environment, request.task, parse, hints, self.step_limit, request.state_digests)
         opening = episode.reset()
         prompt = self.template.open(opening.text, opening.new_tools)
         if len(prompt) > self.max_prompt_tokens:

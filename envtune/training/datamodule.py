@@ -155,8 +155,11 @@ class EnvironmentDataModule(LightningDataModule):
         assert self._stream is not None
         size = self.grpo.group_size
         members = itertools.product(self._stream.draw(count), range(size))
-        requests = [EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, n)) for draw, n in members]
-        played = self.collector.play(requests, state_digests=self.advantage.reads_states)
+        digests = self.advantage.reads_states
+        requests = [
+            EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, n), digests) for draw, n in members
+        ]
+        played = self.collector.play(requests)
         groups = (tuple(played[i : i + size]) for i in range(0, len(played), size))
         return [self._rewarded(group) for group in groups]
 
