@@ -56,6 +56,11 @@ def parse(completion: str) -> Action:
         return violation.error
 
 
+def start_of_calls(completion: str) -> int:
+    """Return the place in a completion, which ``parse`` reads as calls, of the tag before them."""
+    return completion.index("<tool_call>")
+
+
 def render_calls(thought: str, calls: Sequence[ToolCall]) -> str:
     """Return the completion that ``parse`` reads as these calls.
 

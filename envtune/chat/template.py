@@ -44,7 +44,8 @@ class Template:
         self._text = PlainText(tokenizer, pieces.text)
         self._plain = self._text.encode
         self._before_system, self._before_user = self._control(pieces.before_system), self._control(pieces.before_user)
-        self._generation = self._control(pieces.generation)
+        self.generation_ids = self._control(pieces.generation)
+        """Ids between a user message and the completion."""
         self.end_ids, self._next_message = self._split_closing(pieces.closing)
         """Ids that end a completion: the end token of the template, then the end-of-text token if it differs."""
         self._mark = self._plain(_MARK)
@@ -68,7 +69,7 @@ class Template:
             TooLong: a text has more than ``room`` ids.
         """
         system = self._plain(self._style.system_prompt(tools, further), room)
-        return [*self._before_system, *system, *self._before_user, *self._observation(text, room), *self._generation]
+        return [*self._before_system, *system, *self._before_user, *self._observation(text, room), *self.generation_ids]
 
     def append(self, text: str, new_tools: Sequence[ToolDocument] = (), room: int | None = None) -> list[int]:
         """Return the ids between the end token of a completion and the next completion: new documents and ``text``.
@@ -77,7 +78,18 @@ class Template:
             TooLong: a text has more than ``room`` ids.
         """
         documents = self._plain(self._style.handed_over(new_tools) + "\n\n", room) if new_tools else []
-        return [*self._next_message, *documents, *self._observation(text, room), *self._generation]
+        return [*self._next_message, *documents, *self._observation(text, room), *self.generation_ids]
+
+    def with_note(self, ids: Sequence[int], note: str) -> list[int]:
+        """Return the ids before a completion with ``note`` on a line of its own at the end of the last message.
+
+        Raises:
+            ValueError: ``ids`` do not end where a completion begins.
+        """
+        end = len(ids) - len(self.generation_ids)
+        if list(ids[end:]) != self.generation_ids:
+            raise ValueError("the ids do not end where the template lets a completion begin")
+        return [*ids[:end], *self._plain("\n" + note), *self.generation_ids]
 
     def reply(self, completion: str, room: int | None = None) -> list[int]:
         """Return the ids of a completion from its text, with end token.
@@ -96,8 +108,8 @@ class Template:
 
     def check_vocabulary(self, size: int) -> None:
         """Raise UserError if a prompt can contain an id outside of a model's ``size`` embeddings."""
-        template = (*self._before_system, *self._before_user, *self._generation, *self._next_message, self.end_ids[0])
-        largest = max(self._text.ids.union(template))
+        before = (*self._before_system, *self._before_user, *self.generation_ids)
+        largest = max(self._text.ids.union(before, self._next_message, self.end_ids[:1]))
         if largest >= size:
             raise UserError(
                 f"the tokenizer encodes text as ids of up to {largest}, but the model's embedding ends at {size - 1}: "

@@ -56,17 +56,28 @@ class TrainBatch:
         """
         records = [_tokens_of(trajectory) for trajectory in trajectories]
         turns = [_turns_of(trajectory) for trajectory in trajectories]
-        masks = torch.tensor(list(chain.from_iterable(record.completion_mask for record in records)), dtype=torch.bool)
-        logprobs = torch.tensor(list(chain.from_iterable(record.logprobs for record in records)), dtype=torch.float32)
-        prompts: dict[tuple[int, ...], int] = {}
-        return cls(
-            ids=torch.tensor(list(chain.from_iterable(record.ids for record in records)), dtype=torch.int64),
-            lengths=torch.tensor([len(record.ids) for record in records]),
-            sampled=masks.nonzero()[:, 0],
-            behaviour_logprobs=logprobs[masks],
+        return replace(
+            cls.from_records(records, temperature),
             turns=torch.tensor(list(chain.from_iterable(turns)), dtype=torch.int16),
             advantages=torch.tensor(_of_tokens(trajectories, turns, advantages), dtype=torch.float32),
             policy_versions=torch.tensor([trajectory.policy_version for trajectory in trajectories]),
+        )
+
+    @classmethod
+    def from_records(cls, records: Sequence[TokenRecord], temperature: float) -> TrainBatch:
+        """Concatenate tokens without turns, advantages and policy versions, which are 0."""
+        masks = torch.tensor(list(chain.from_iterable(record.completion_mask for record in records)), dtype=torch.bool)
+        logprobs = torch.tensor(list(chain.from_iterable(record.logprobs for record in records)), dtype=torch.float32)
+        prompts: dict[tuple[int, ...], int] = {}
+        sampled = masks.nonzero()[:, 0]
+        return cls(
+            ids=torch.tensor(list(chain.from_iterable(record.ids for record in records)), dtype=torch.int64),
+            lengths=torch.tensor([len(record.ids) for record in records]),
+            sampled=sampled,
+            behaviour_logprobs=logprobs[masks],
+            turns=torch.zeros_like(sampled, dtype=torch.int16),
+            advantages=torch.zeros(len(sampled)),
+            policy_versions=torch.zeros(len(records), dtype=torch.int64),
             prompts=torch.tensor([prompts.setdefault(r.ids[: r.prompt_length], len(prompts)) for r in records]),
             prompt_lengths=torch.tensor([record.prompt_length for record in records]),
             temperature=temperature,

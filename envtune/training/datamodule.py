@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from lightning import LightningDataModule, LightningModule, Trainer
@@ -24,6 +24,7 @@ from envtune.reward.breakdown import Reward, judge
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split
 from envtune.training.distributed.devices import require_same_device_count
+from envtune.training.hindsight import Hindsight, TaughtCalls, taught_calls
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, train_batch
 from envtune.training.task_stream import TaskStream
 from envtune.trajectory import Trajectory
@@ -44,6 +45,7 @@ class EnvironmentDataModule(LightningDataModule):
         grpo: the numbers of an update.
         seed: the seed of the order of tasks and of sampling.
         advantage: estimates the advantages of a group; the method's by default.
+        distill: hindsight distillation; None for none.
     """
 
     def __init__(
@@ -54,10 +56,11 @@ class EnvironmentDataModule(LightningDataModule):
         grpo: GRPOSettings,
         seed: Seed = 0,
         advantage: Advantage | None = None,
+        distill: Hindsight | None = None,
     ) -> None:
         super().__init__()
         self.source, self.collector, self.reward, self.grpo, self._seed = tasks, collector, reward, grpo, seed
-        self.advantage = advantage or GroupRelative()
+        self.advantage, self._distill = advantage or GroupRelative(), distill
         self._stream: TaskStream | None = None
         self._drawn_before = 0
 
@@ -141,15 +144,24 @@ class EnvironmentDataModule(LightningDataModule):
         trained = groups
         if self.grpo.filter_zero_variance:
             trained = sorted(groups, key=lambda group: not group.teaches)
+        trained = trained[: self._tasks_per_rank]
         return RolloutBatch(
             groups=tuple(groups),
-            tensors=train_batch(trained[: self._tasks_per_rank], self.collector.generator.temperature),
+            tensors=train_batch(trained, self.collector.generator.temperature),
             refills=refills,
             rollout_seconds=time.perf_counter() - started,
             environment_seconds=self.collector.environment_seconds - environment_before,
             fed_tokens=self.collector.generator.fed_tokens - fed_before,
             hint_probability=hint_probability,
+            taught=self._taught(trained),
         )
+
+    def _taught(self, groups: Sequence[RewardedGroup]) -> TaughtCalls | None:
+        if self._distill is None:
+            return None
+        trajectories = [trajectory for group in groups for trajectory in group.trajectories]
+        temperature, max_tokens = self.collector.generator.temperature, self.collector.max_tokens
+        return taught_calls(trajectories, self._distill.guard, self.collector.template, temperature, max_tokens)
 
     def _play_groups(self, count: int) -> list[RewardedGroup]:
         assert self._stream is not None

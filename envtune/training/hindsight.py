@@ -22,11 +22,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from envtune.chat.protocol import CALL_TAG
+from envtune.chat.protocol import start_of_calls
 from envtune.chat.template import Template
 from envtune.checked import Positive, checked
 from envtune.grpo.batch import TrainBatch
-from envtune.trajectory import Step, TokenRecord, ToolCalls, Trajectory
+from envtune.trajectory import TokenRecord, Trajectory
 
 
 @checked
@@ -64,28 +64,80 @@ class TaughtCalls:
 
 
 def taught_calls(
-    trajectories: Sequence[Trajectory], settings: Hindsight, template: Template, temperature: float, max_tokens: int
+    trajectories: Sequence[Trajectory], guard: str, template: Template, temperature: float, max_tokens: int
 ) -> TaughtCalls | None:
-    """Return the failed calls with hints of a batch's trajectories, in their order; None if there are none.
+    """Return the calls with hints of a batch's trajectories, in their order; None if there are none.
 
     Args:
         trajectories: those of the batch, with tokens.
-        settings: which calls are taught.
-        template: writes the hint.
+        guard: as in ``Hindsight``.
+        template: the template that they were written with.
         temperature: of the sampler.
         max_tokens: calls whose history with the hint is longer are left out.
     """
     records: list[TokenRecord] = []
     places: list[int] = []
-    before = 0
+    sampled = 0
     for trajectory in trajectories:
-        for step, start, hint in _hinted_steps(trajectory, settings.guard):
-            record, own = _taught(trajectory, step, start, hint, template)
-            if own and len(record.ids) <= max_tokens:
-                records.append(record)
-                first = before + sum(trajectory.tokens.completion_mask[:start])  # type: ignore[union-attr]
-                places += [first + number for number in own]
-        before += sum(trajectory.tokens.completion_mask)  # type: ignore[union-attr]
-    if not records:
-        return None
-    return TaughtCalls(TrainBatch.from_records(records, temperature), torch.tensor(places))
+        assert trajectory.tokens is not None
+        completions = list(_completions(trajectory.tokens))
+        hints = _hints(trajectory, guard)
+        for (start, end), hint in zip(completions, hints, strict=True):
+            taught = _taught(trajectory.tokens, start, end, hint, template) if hint else None
+            if taught is not None and len(taught.ids) <= max_tokens:
+                records.append(taught)
+                places += range(sampled + end - start - sum(taught.completion_mask), sampled + end - start)
+            sampled += end - start
+    return TaughtCalls(TrainBatch.from_records(records, temperature), torch.tensor(places)) if records else None
+
+
+def taught_advantages(
+    advantages: Float[Tensor, "T"], log_ratios: Float[Tensor, "S"], calls: TaughtCalls, settings: Hindsight
+) -> Float[Tensor, "T"]:
+    """Return a batch's advantages with the teacher's part.
+
+    Args:
+        advantages: of all sampled tokens.
+        log_ratios: log pi(token | hint) - log pi(token) of the calls' tokens, in nats.
+        calls: the calls.
+        settings: weight and bound.
+    """
+    bounded = log_ratios.clamp(-settings.clip, settings.clip)
+    return advantages.index_add(0, calls.places, settings.weight * bounded)
+
+
+def _completions(tokens: TokenRecord) -> Iterator[tuple[int, int]]:
+    """Yield start and end of each completion."""
+    end = 0
+    for sampled, run in groupby(tokens.completion_mask):
+        start, end = end, end + len(list(run))
+        if sampled:
+            yield start, end
+
+
+def _hints(trajectory: Trajectory, guard: str) -> list[str]:
+    """Return the hints of each step that are taught, one a line; empty for a step without."""
+    recoveries = iter(trajectory.recoveries)
+    hints = []
+    for step in trajectory.steps:
+        hinted = [(result.hint.text, next(recoveries)) for result in step.results if result.hint]
+        hints.append("\n".join(f"Hint: {text}" for text, recovered in hinted if recovered or guard == "none"))
+    return hints
+
+
+def _taught(tokens: TokenRecord, start: int, end: int, hint: str, template: Template) -> TokenRecord:
+    """Return the completion after its history with the hint; the tokens of its calls count as sampled."""
+    completion = tokens.ids[start:end]
+    calls = start_of_calls(template.decode(completion))
+    # Decoding a prefix may add a character for an incomplete one, so the length of the text does not fall.
+    thought = bisect_left(range(len(completion)), calls + 1, key=lambda n: len(template.decode(completion[: n + 1])))
+    history = template.with_note(tokens.ids[:start], hint)
+    logprobs = tokens.logprobs[start + thought : end]
+    before = len(history) + thought
+    return TokenRecord(
+        ids=(*history, *completion),
+        completion_mask=(False,) * before + (True,) * len(logprobs),
+        logprobs=(0.0,) * before + logprobs,
+        # What precedes the hint is shared by the calls of a group; a hint in the first message follows all but its end.
+        prompt_length=min(tokens.prompt_length, start - len(template.generation_ids)),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import torch
 from lightning import LightningModule
@@ -17,6 +18,7 @@ from envtune.grpo.loss import LossParts, averaged_count, grpo_loss, token_weight
 from envtune.grpo.settings import GRPOSettings
 from envtune.processes.collectives import gather
 from envtune.training.distributed.gradient_average import averaged_gradients, share_of_mean
+from envtune.training.hindsight import Hindsight, taught_advantages
 from envtune.training.model.fsdp_strategy import FSDP2Strategy
 from envtune.training.model.policy import Policy
 from envtune.training.model.sharding import full_tensor
@@ -40,13 +42,16 @@ class GRPOModule(LightningModule):
         policy: the trained model and its reference.
         grpo: the numbers of the update.
         optimizer: makes the optimiser from the trained parameters.
+        distill: hindsight distillation; None for none.
     """
 
-    def __init__(self, policy: Policy, grpo: GRPOSettings, optimizer: MakeOptimizer) -> None:
+    def __init__(
+        self, policy: Policy, grpo: GRPOSettings, optimizer: MakeOptimizer, distill: Hindsight | None = None
+    ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.policy = policy
-        self.grpo = grpo
+        self.grpo, self.distill = grpo, distill
         self._make_optimizer = optimizer
         self._train_aggregates = Aggregates(metrics.MINIMA, metrics.MAXIMA)
         self._val_aggregates = Aggregates()
@@ -88,12 +93,36 @@ class GRPOModule(LightningModule):
             # Measures the wait for the slowest rank's rollout.
             self.trainer.strategy.barrier()
         with clock.phase("update"):
-            self._update(batch.tensors, clock)
+            self._update(self._taught(batch, clock), clock)
         phases, ended = clock.seconds(), time.perf_counter()
         elapsed, self._last_update_ended = ended - self._last_update_ended, ended
         other = elapsed - self.sync_seconds - batch.rollout_seconds - phases["wait"] - phases["update"]
         self._train_aggregates.add(metrics.performance_samples(batch, phases, self.sync_seconds, other))
         self._log_rollout(batch)
+
+    @torch.no_grad()
+    def _taught(self, batch: RolloutBatch, clock: PhaseClock) -> TrainBatch:
+        """Return the tensors, with the teacher's part in the advantages of failed calls."""
+        if self.distill is None:
+            return batch.tensors
+        calls = batch.taught
+        micro_batches = calls.tensors.micro_batches(self.grpo.max_tokens_per_batch) if calls else []
+        teacher = torch.zeros_like(calls.tensors.behaviour_logprobs) if calls else batch.tensors.advantages.new_zeros(0)
+        with clock.phase("policy"):
+            for rows in micro_batches:
+                assert calls is not None
+                teacher[calls.tensors.sampled_of(rows)] = self.policy(calls.tensors.select(rows)).logprobs
+            # With sharded weights all ranks must make the same number of passes.
+            for _ in range(max(gather(len(micro_batches))) - len(micro_batches)):
+                self.policy(batch.tensors.select(batch.tensors.lengths.argmin()[None]))
+        self._train_aggregates.add({"distill/tokens": [len(teacher) / max(1, len(batch.tensors.sampled))]})
+        if calls is None:
+            return batch.tensors
+        log_ratios = teacher - calls.tensors.behaviour_logprobs
+        clipped = (log_ratios.abs() > self.distill.clip).float()
+        self._train_aggregates.add({"distill/log_ratio": log_ratios.tolist(), "distill/clipped": clipped.tolist()})
+        advantages = taught_advantages(batch.tensors.advantages, log_ratios, calls, self.distill)
+        return replace(batch.tensors, advantages=advantages)
 
     def _update(self, batch: TrainBatch, clock: PhaseClock) -> None:
         optimizer = self.optimizers()

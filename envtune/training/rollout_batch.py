@@ -9,6 +9,7 @@ import torch
 
 from envtune.grpo.batch import TrainBatch
 from envtune.reward.breakdown import RewardBreakdown
+from envtune.training.hindsight import TaughtCalls
 from envtune.trajectory import Trajectory
 
 
@@ -55,10 +56,12 @@ class RolloutBatch:
     """Tokens that the model has processed meanwhile."""
     hint_probability: float | None = None
     """Probability of annealed hints in this rollout; None if hints are not annealed."""
+    taught: TaughtCalls | None = None
+    """Failed calls after their hints, for hindsight distillation; None without it, or without such calls."""
 
     def to(self, device: torch.device | str, **_: object) -> RolloutBatch:
         """Return the batch with its tensors on ``device``; Lightning's transfer calls this."""
-        return replace(self, tensors=self.tensors.to(device))
+        return replace(self, tensors=self.tensors.to(device), taught=self.taught and self.taught.to(device))
 
 
 @dataclass(frozen=True, slots=True)
