@@ -213,6 +213,8 @@ class Trajectory:
     seed: int = 0
     policy_version: int = 0
     tokens: TokenRecord | None = None
+    hints: bool = True
+    """Whether hints could be given; also True in records older than this fact."""
 
     @property
     def steps(self) -> tuple[Step, ...]:

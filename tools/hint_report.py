@@ -7,7 +7,7 @@ Reads all trajectory files in the folders of training runs, of a curriculum's st
 the number of its hints, the number after which the agent tried the tool again, and the share of these attempts that
 succeeded, with its 95% interval (Wilson; hints count as independent, although those of one episode are not). The last
 row counts failures without a hint. A training run is divided into two halves by policy version, to show learning. A
-second table lists the tools whose failures got no hint. Failures in the validations of a training run, which are played
+second table lists the tools whose failures got no hint, in episodes that could get hints if there are any. Failures in the validations of a training run, which are played
 without hints, are left out of both.
 """
 
@@ -145,6 +145,8 @@ def _silent(played: Played) -> list[dict[str, Any]]:
     """Return by tool: its failures, those without a hint, and the most frequent result of these."""
     failures: dict[str, list[ToolResult]] = defaultdict(list)
     trajectories = [*played[TRAIN], *played[EVALUATION]]
+    # Of mixed hints the episodes that could get one.
+    trajectories = [trajectory for trajectory in trajectories if trajectory.hints] or trajectories
     for result in (result for trajectory in trajectories for result in trajectory.results):
         if not result.ok:
             failures[result.call.name].append(result)

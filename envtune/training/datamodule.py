@@ -14,6 +14,7 @@ from typing_extensions import override
 from envtune.checked import Seed, checked
 from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation.annealed import Annealed
+from envtune.environment.augmentation.mixed import Mixed
 from envtune.environment.interface import TaskSource
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
@@ -53,6 +54,9 @@ class EnvironmentDataModule(LightningDataModule):
         self.source, self.collector, self.reward, self.grpo, self._seed = tasks, collector, reward, grpo, seed
         self._stream: TaskStream | None = None
         self._drawn_before = 0
+        self._members_with_hints = (True,) * grpo.group_size
+        if isinstance(collector.augmentation, Mixed):
+            self._members_with_hints = collector.augmentation.members_with_hints(grpo.group_size)
 
     @override
     def train_dataloader(self) -> RolloutLoader:
@@ -154,8 +158,10 @@ class EnvironmentDataModule(LightningDataModule):
     def _play_groups(self, count: int) -> list[RewardedGroup]:
         assert self._stream is not None
         size = self.grpo.group_size
-        members = itertools.product(self._stream.draw(count), range(size))
-        requests = [EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, n)) for draw, n in members]
+        members = itertools.product(self._stream.draw(count), enumerate(self._members_with_hints))
+        requests = [
+            EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, n), hints) for draw, (n, hints) in members
+        ]
         played = self.collector.play(requests)
         groups = (tuple(played[i : i + size]) for i in range(0, len(played), size))
         return [RewardedGroup(group, tuple(judge(self.reward, trajectory) for trajectory in group)) for group in groups]

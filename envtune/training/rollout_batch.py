@@ -27,8 +27,9 @@ class RewardedGroup:
 
     @property
     def has_zero_variance(self) -> bool:
-        """Whether all rewards are equal, so that every advantage is zero."""
-        return len(set(self.rewards)) == 1
+        """Whether all rewards of a kind, with or without hints, are equal, so that every advantage is zero."""
+        kinds = [trajectory.hints for trajectory in self.trajectories]
+        return len(set(zip(kinds, self.rewards, strict=True))) == len(set(kinds))
 
 
 @dataclass(frozen=True, slots=True)
