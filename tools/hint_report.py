@@ -7,8 +7,8 @@ Reads all trajectory files in the folders of training runs, of a curriculum's st
 the number of its hints, the number after which the agent tried the tool again, and the share of these attempts that
 succeeded, with its 95% interval (Wilson; hints count as independent, although those of one episode are not). The last
 row counts failures without a hint. A training run is divided into two halves by policy version, to show learning. A
-second table lists the tools whose failures got no hint, in episodes that could get hints if there are any. Failures in the validations of a training run, which are played
-without hints, are left out of both.
+second table lists the tools whose failures got no hint; with augmentation=mixed, in the episodes with hints. Failures
+in the validations of a training run, which are played without hints, are left out of both.
 """
 
 from __future__ import annotations

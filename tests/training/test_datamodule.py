@@ -356,7 +356,7 @@ def test_without_augmentation_no_hint_could_be_given(tokenizer: Any):
 
 
 def test_a_group_too_small_for_both_kinds_is_refused_before_anything_is_played(tokenizer: Any):
-    with pytest.raises(UserError, match="grpo.group_size=3 makes 2 members without hints and 1 with them"):
+    with pytest.raises(UserError, match=r"grpo\.group_size=3 makes 2 members without hints and 1 with them"):
         datamodule_of(tokenizer, augmentation=Mixed(Actionable(), 0.5), group_size=3)
 
 
