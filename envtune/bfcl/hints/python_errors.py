@@ -51,7 +51,8 @@ def _types(call: ToolCall, match: re.Match[str], world: Readable) -> str:
         wrong = [
             f"'{fault.place}' is {' or '.join(fault.documented)}, and you gave {_type(fault.given)}" for fault in faults
         ]
-        return f"By the document of `{call.name}`, {'; '.join(wrong)}."
+        # A sentence with types does not name the tool: the words for them may be the right arguments.
+        return f"By the tool's document, {'; '.join(wrong)}."
     given = [f"'{name}' as {_type(value)}" for name, value in call.arguments.items()]
     return f"The type of an argument does not fit: you gave {', '.join(given)}."
 
@@ -93,7 +94,7 @@ RULES: tuple[Rule, ...] = (
         tools=(),
         pattern="|".join(WRONG_TYPE),
         text=_types,
-        directions=("Compare with the types in the tool's document.",),
+        directions=("Compare the types in the call with those documented.",),
         when=lambda call, match, world: bool(call.arguments),
     ),
     Rule(

@@ -403,10 +403,7 @@ def test_every_condition_for_the_engine_points_to_the_tool_that_meets_it(hint_fo
     assert "only in part" in text
     assert "`pressBrakePedal`" in text
     text = hint_for("setCruiseControl", speed=60, activate=True, distanceToNextVehicle=9.0)
-    assert (
-        text
-        == "The cruise control can be set only while the engine runs, and it is stopped. `startEngine` makes it run."
-    )
+    assert text.endswith("only while the engine runs, and it is stopped. `startEngine` makes it run.")
     without = make_toolbox(without=("pressBrakePedal",))
     without.view["VehicleControlAPI"].remainingUnlockedDoors = 0
     failed = without.call(ToolCall("startEngine", {"ignitionMode": "START"}))
