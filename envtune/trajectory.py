@@ -215,6 +215,8 @@ class Trajectory:
     seed: int = 0
     policy_version: int = 0
     tokens: TokenRecord | None = None
+    hints: bool = True
+    """Whether hints could be given; also True in records older than this fact."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -233,14 +235,15 @@ class Trajectory:
         The next attempt is the first call of the tool in a later step, because calls of the same step were written
         before the hint could be read. It helped if its result is ok and, if the hint was on an ok result, differs.
         """
-        return self._recoveries(lambda result: result.hint is not None)
+        return self.recoveries_of(lambda result: result.hint is not None)
 
     @property
     def unaided_recoveries(self) -> tuple[bool | None, ...]:
         """For each failed result without a hint, in order: as ``recoveries``."""
-        return self._recoveries(lambda result: not result.ok and result.hint is None)
+        return self.recoveries_of(lambda result: not result.ok and result.hint is None)
 
-    def _recoveries(self, counts: Callable[[ToolResult], bool]) -> tuple[bool | None, ...]:
+    def recoveries_of(self, counts: Callable[[ToolResult], bool]) -> tuple[bool | None, ...]:
+        """Return the same as ``recoveries`` for the results that ``counts`` chooses."""
         steps = self.steps
         return tuple(
             _recovered(result, [later for step in steps[index + 1 :] for later in step.results])

@@ -72,6 +72,7 @@ def from_json(record: Mapping[str, Any]) -> Trajectory:
         seed=record["seed"],
         policy_version=record["policy_version"],
         tokens=_tokens(record["tokens"]),
+        hints=record.get("hints", True),
     )
 
 

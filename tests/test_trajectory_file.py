@@ -71,6 +71,7 @@ trajectories = st.builds(
     st.integers(0, 2**63),
     st.integers(0, 9),
     tokens,
+    st.booleans(),
 )
 
 VERDICT = TurnVerdict(state=True, response=False, called=True, expects_answer=False, answered=True)
@@ -88,6 +89,12 @@ def test_what_was_written_reads_back_equal(tmp_path_factory: pytest.TempPathFact
     path = tmp_path_factory.getbasetemp() / "round_trip.jsonl"
     trajectory_file.write(path, [trajectory_file.to_json(trajectory, with_tokens=True) for trajectory in played])
     assert [trajectory_file.from_json(record) for record in trajectory_file.read(path)] == played
+
+
+def test_a_record_of_before_it_was_written_whether_hints_could_be_given_counts_as_with_hints():
+    record = trajectory_file.to_json(replace(SHORT, hints=False))
+    assert record.pop("hints") is False
+    assert trajectory_file.from_json(record).hints is True
 
 
 def test_tokens_are_left_out_unless_asked_for():

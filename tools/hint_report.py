@@ -2,13 +2,19 @@
 
     python tools/hint_report.py runs/…
     python tools/hint_report.py runs/…/stage_2 runs/…/stage_3 --json
+    python tools/hint_report.py --dependence runs/evaluate_1 runs/evaluate_2
 
 Reads all trajectory files in the folders of training runs, of a curriculum's stages or of evaluations. For each rule:
 the number of its hints, the number after which the agent tried the tool again, and the share of these attempts that
 succeeded, with its 95% interval (Wilson; hints count as independent, although those of one episode are not). The last
 row counts failures without a hint. A training run is divided into two halves by policy version, to show learning. A
-second table lists the tools whose failures got no hint. Failures in the validations of a training run, which are played
-without hints, are left out of both.
+second table lists the tools whose failures got no hint; with augmentation=mixed, in the episodes with hints. Failures
+in the validations of a training run, which are played without hints, are left out of both.
+
+With --dependence: two evaluations of one checkpoint on the same tasks with the same seeds, one with hints and one
+without (envtune/evaluation/paired_hints.py). For all tasks, and for those in which a rule gave a hint: success and
+progress of both with the paired difference, and how often the agent recovered after the hint and, without hints, after
+the same result.
 """
 
 from __future__ import annotations
@@ -27,13 +33,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from envtune.errors import UserError
+from envtune.evaluation.paired_hints import dependence, read_pairs, recovery
 from envtune.evaluation.recorded_episodes import read_episodes, trajectory_files
 from envtune.program import run_program
 from envtune.report_text import console, percent, table, without_control
-from envtune.statistics.intervals import wilson
 from envtune.trajectory import Hint, ToolResult, Trajectory
 
 TRAIN, VALIDATION, EVALUATION = PARTS = ("train", "val", "evaluation")
+MEASURES = {"progress": "% of turns passed", "success": "% of tasks passed"}
 SHOWN_TOOLS = 10
 SHOWN_CHARACTERS = 70
 
@@ -57,15 +64,24 @@ def main() -> None:
     """Print the hints of the runs and the recoveries after them."""
     parser = argparse.ArgumentParser(description="Show the hints of a run and the recoveries after them.")
     parser.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN_DIR", help="the folder of a run, of a stage or of an evaluation"
+        "runs", type=Path, nargs="*", metavar="RUN_DIR", help="the folder of a run, of a stage or of an evaluation"
     )
+    compared = "compare an evaluation with hints and one without"
+    parser.add_argument("--dependence", type=Path, nargs=2, metavar="EVALUATION", help=compared)
     parser.add_argument("--json", action="store_true", help="print the numbers as one JSON object")
     options = parser.parse_args()
-    numbers = report(read_runs(options.runs))
+    if bool(options.runs) == bool(options.dependence):
+        parser.error("give the folders of runs, or two evaluations after --dependence")
+    if options.dependence:
+        numbers = dependence(read_pairs(*options.dependence))
+        tables = [dependence_table(numbers, measure) for measure in MEASURES]
+    else:
+        numbers = report(read_runs(options.runs))
+        tables = [rules_table(numbers), silent_table(numbers)]
     if options.json:
         print(json.dumps(numbers, indent=2))
     else:
-        console().print(rules_table(numbers), silent_table(numbers), sep="\n")
+        console().print(*tables, sep="\n")
 
 
 def read_runs(folders: Iterable[Path]) -> Played:
@@ -123,12 +139,7 @@ def _numbers(failures: Sequence[Failure]) -> dict[str, Any]:
 
 
 def _outcome(failures: Sequence[Failure]) -> dict[str, Any]:
-    """Return how many were `given`, `attempted` again and `recovered`, and the `share` of attempts that recovered."""
-    attempts = [failure.recovered for failure in failures if failure.recovered is not None]
-    share = sum(attempts) / len(attempts) if attempts else None
-    low, high = (None, None) if share is None else wilson(share, len(attempts))
-    counts = {"given": len(failures), "attempted": len(attempts), "recovered": sum(attempts)}
-    return {**counts, "share": share, "low": low, "high": high}
+    return recovery([failure.recovered for failure in failures])
 
 
 def _counts(episodes: Sequence[Trajectory]) -> dict[str, Any]:
@@ -145,6 +156,8 @@ def _silent(played: Played) -> list[dict[str, Any]]:
     """Return by tool: its failures, those without a hint, and the most frequent result of these."""
     failures: dict[str, list[ToolResult]] = defaultdict(list)
     trajectories = [*played[TRAIN], *played[EVALUATION]]
+    # Of mixed hints the episodes that could get one.
+    trajectories = [trajectory for trajectory in trajectories if trajectory.hints] or trajectories
     for result in (result for trajectory in trajectories for result in trajectory.results):
         if not result.ok:
             failures[result.call.name].append(result)
@@ -184,6 +197,21 @@ def silent_table(numbers: dict[str, Any]) -> Table:
     for row in numbers["failures_without_hint"][:SHOWN_TOOLS]:
         result = row["most_frequent"].replace("\n", " ")[:SHOWN_CHARACTERS]
         shown.add_row(_safe(row["tool"]), str(row["failed"]), str(row["without_hint"]), _safe(result))
+    return shown
+
+
+def dependence_table(numbers: dict[str, Any], measure: str) -> Table:
+    """Return a table with one row for all tasks, and one per rule for the tasks in which it gave a hint."""
+    columns = ("tasks", "with hints", "without", "difference", "recovered after the hint", "after the same without")
+    shown = table(f"Hint dependence: {measure}, {MEASURES[measure]}", ("rule", "kind"), columns)
+    shown.caption = "difference: with hints minus without, paired by task; recovered: % of tries; with 95% intervals"
+    for row in ({"rule": "all", "kind": "", **numbers}, *numbers["rules"]):
+        value = row[measure]
+        ends = [percent(value[name], signed=True) for name in ("difference", "low", "high")]
+        shares = [percent(value[name]) for name in ("with_hints", "without")]
+        recovered = [_recovered(row[name]) for name in ("recovery_with_hints", "recovery_without")]
+        difference = f"{ends[0]} ({ends[1]} to {ends[2]})"
+        shown.add_row(_safe(row["rule"]), row["kind"], str(row["tasks"]), *shares, difference, *recovered)
     return shown
 
 

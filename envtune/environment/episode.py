@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from envtune.environment.augmentation import Hints
+from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.fingerprint import digest_of
 from envtune.environment.interface import Environment
 from envtune.environment.judge import Judge
@@ -132,7 +133,14 @@ class Episode:
         """
         if self._end is None:
             raise RuntimeError(f"the episode of {self._task.id} is not over")
-        return Trajectory(self._task.id, self._task.group, len(self._task.turns), tuple(self._turns), self._end)
+        return Trajectory(
+            task_id=self._task.id,
+            group=self._task.group,
+            turn_count=len(self._task.turns),
+            turns=tuple(self._turns),
+            end=self._end,
+            hints=not isinstance(self._hints, NoAugmentation),
+        )
 
     def _require_running(self) -> None:
         if not self._started or self._end is not None:

@@ -12,7 +12,7 @@ from envtune.chat.template import Template
 from envtune.checked import Count, checked
 from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation import Augmentation
-from envtune.environment.augmentation.none import NoAugmentation
+from envtune.environment.augmentation.none import CuesOnly, NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.environment.interface import Environment
 from envtune.errors import UserError
@@ -28,6 +28,8 @@ class EpisodeRequest:
     task: Task
     seed: int
     """The only source of randomness of the episode: the other episodes of a batch do not change its result."""
+    hints: bool = True
+    """False withholds the augmentation's hints, but not its cues in documents."""
     state_digests: bool = False
     """Whether the episode records the digest of the world's state at the start of each turn."""
 
@@ -94,6 +96,8 @@ class Collector:
 
     def _start(self, request: EpisodeRequest, augmentation: Augmentation) -> _EpisodeInFlight:
         hints = augmentation.for_episode(self.environment, request.task, request.seed)
+        if not request.hints:
+            hints = CuesOnly(hints)
         episode = Episode(self.environment, request.task, parse, hints, self.step_limit, request.state_digests)
         opening = episode.reset()
         prompt = self.template.open(opening.text, opening.new_tools)

@@ -14,9 +14,10 @@ from typing_extensions import override
 from envtune.checked import Seed, checked
 from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation.annealed import Annealed
+from envtune.environment.augmentation.mixed import Mixed
 from envtune.environment.interface import TaskSource
 from envtune.errors import UserError
-from envtune.grpo.advantage import Advantage
+from envtune.grpo.advantage import Advantage, compared_by_kind
 from envtune.grpo.advantage.group_relative import GroupRelative
 from envtune.grpo.settings import GRPOSettings
 from envtune.processes.collectives import gather
@@ -63,6 +64,9 @@ class EnvironmentDataModule(LightningDataModule):
         self.advantage, self._distill = advantage or GroupRelative(), distill
         self._stream: TaskStream | None = None
         self._drawn_before = 0
+        self._members_with_hints = (True,) * grpo.group_size
+        if isinstance(collector.augmentation, Mixed):
+            self._members_with_hints = collector.augmentation.members_with_hints(grpo.group_size)
 
     @override
     def train_dataloader(self) -> RolloutLoader:
@@ -166,10 +170,11 @@ class EnvironmentDataModule(LightningDataModule):
     def _play_groups(self, count: int) -> list[RewardedGroup]:
         assert self._stream is not None
         size = self.grpo.group_size
-        members = itertools.product(self._stream.draw(count), range(size))
+        members = itertools.product(self._stream.draw(count), enumerate(self._members_with_hints))
         digests = self.advantage.reads_states
         requests = [
-            EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, n), digests) for draw, n in members
+            EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, number), hints, digests)
+            for draw, (number, hints) in members
         ]
         played = self.collector.play(requests)
         groups = (tuple(played[i : i + size]) for i in range(0, len(played), size))
@@ -177,7 +182,8 @@ class EnvironmentDataModule(LightningDataModule):
 
     def _rewarded(self, trajectories: tuple[Trajectory, ...]) -> RewardedGroup:
         breakdowns = tuple(judge(self.reward, trajectory) for trajectory in trajectories)
-        advantages = self.advantage(trajectories, [breakdown.total for breakdown in breakdowns])
+        rewards = [breakdown.total for breakdown in breakdowns]
+        advantages = compared_by_kind(self.advantage, trajectories, rewards)
         return RewardedGroup(trajectories, breakdowns, tuple(map(tuple, advantages)))
 
     def _rank_and_world_size(self) -> tuple[int, int]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
 import torch
 
+from envtune.grpo.advantage import compared_by_kind
 from envtune.grpo.advantage.by_state import ByState
 from envtune.grpo.advantage.group_relative import GroupRelative, group_relative_advantages
 from envtune.grpo.advantage.leave_one_out import LeaveOneOut
@@ -137,6 +139,13 @@ def test_equal_states_at_different_turns_are_not_compared():
 def test_a_turn_without_a_state_is_refused():
     with pytest.raises(ValueError, match="turn 1 of the trajectory of task t has no digest of its state"):
         ByState()([episode(True, True, states=["s"])] * 2, [0.0, 1.0])
+
+
+def test_episodes_with_hints_are_compared_with_each_other_only():
+    # All with hints pass and those without do not, but one: only that one, and the others without, have an advantage.
+    group = [replace(episode(True), hints=hints) for hints in (True, False, True, False)]
+    found = compared_by_kind(LeaveOneOut(), group, [1.0, 0.0, 1.0, 0.5])
+    assert found == [[0.0], [-0.5], [0.0], [0.5]]
 
 
 # The toy: in turn 0 the agent goes on with probability p = sigmoid(a), or ends the episode. Turn 0 passes in any case;

@@ -11,6 +11,8 @@ from toy_world import ANSWER, MKDIR, PERFECT, TWICE, ScriptedGenerator, ToyTasks
 
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.annealed import Annealed
+from envtune.environment.augmentation.mixed import Mixed
+from envtune.environment.augmentation.none import NoAugmentation
 from envtune.errors import UserError
 from envtune.grpo.settings import GRPOSettings
 from envtune.reward import ProgressReward, RewardBreakdown, RewardPart
@@ -320,3 +322,40 @@ def test_a_checkpoint_with_annealed_hints_is_read_by_a_run_without_them(tokenize
     datamodule = datamodule_of(tokenizer, augmentation=Actionable())
     datamodule.load_state_dict({"drawn": [2], "hints": {"recent": [1.0]}})
     assert datamodule.state_dict() == {"drawn": [2]}
+
+
+def kinds_of(batch: RolloutBatch) -> list[list[bool]]:
+    return [[trajectory.hints for trajectory in group.trajectories] for group in batch.groups]
+
+
+def test_with_mixed_hints_the_last_members_of_every_group_play_without(tokenizer: Any):
+    mixed = Mixed(Actionable(), 0.5)
+    datamodule = datamodule_of(tokenizer, always(TWICE), augmentation=mixed, group_size=4)
+    plain = datamodule_of(tokenizer, always(TWICE), augmentation=Actionable(), group_size=4)
+    for batch, other in zip(datamodule.train_dataloader(), plain.train_dataloader(), strict=True):
+        # Every episode has one failure, and the seeds are those of a run with hints for all.
+        assert hints_of(batch) == [True, True, False, False] * 2
+        assert kinds_of(batch) == [[True, True, False, False]] * 2
+        assert kinds_of(other) == [[True] * 4] * 2
+        seeds = [[[t.seed for t in group.trajectories] for group in played.groups] for played in (batch, other)]
+        assert seeds[0] == seeds[1]
+    (validation,) = datamodule.val_dataloader()
+    assert [trajectory.hints for trajectory in validation.trajectories] == [False, False]
+
+
+def test_refilled_groups_have_both_kinds_as_well(tokenizer: Any):
+    settings = {"filter_zero_variance": True, "max_refills": 2, "group_size": 5}
+    datamodule = datamodule_of(tokenizer, always(TWICE), augmentation=Mixed(Actionable(), 0.4), **settings)
+    batch = next(iter(datamodule.train_dataloader()))
+    assert batch.refills == 2
+    assert kinds_of(batch) == [[True, True, True, False, False]] * 6
+
+
+def test_without_augmentation_no_hint_could_be_given(tokenizer: Any):
+    batch = next(iter(datamodule_of(tokenizer, augmentation=NoAugmentation()).train_dataloader()))
+    assert kinds_of(batch) == [[False] * 2] * 2
+
+
+def test_a_group_too_small_for_both_kinds_is_refused_before_anything_is_played(tokenizer: Any):
+    with pytest.raises(UserError, match=r"grpo\.group_size=3 makes 2 members without hints and 1 with them"):
+        datamodule_of(tokenizer, augmentation=Mixed(Actionable(), 0.5), group_size=3)

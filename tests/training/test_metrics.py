@@ -221,3 +221,13 @@ def test_where_the_time_of_an_update_went():
     # EngineCompletion are 2 + 3 + 1 and 1 + 1 tokens; beside the 11 of the first group the other has 2 + 1 + 1.
     assert values["perf/sampled_tokens_per_s"] == 8 / 4
     assert values["perf/fed_ratio"] == 30 / 15
+
+
+def test_mixed_hints_are_logged_by_kind_and_a_run_of_one_kind_logs_neither():
+    one = episode([ANSWER], passed=[True])
+    two = replace(one, hints=False)
+    groups = [group([1.0, 0.5, 0.25], one, one, two), group([0.0, 0.75], one, two)]
+    samples = group_samples(groups)
+    assert (samples["reward/with_hints"], samples["reward/without_hints"]) == ([1.0, 0.5, 0.0], [0.25, 0.75])
+    for kind in (one, two):
+        assert not {name for name in group_samples([group([1.0, 0.0], kind, kind)]) if "hints" in name}

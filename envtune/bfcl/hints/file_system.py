@@ -65,8 +65,15 @@ RULES: tuple[Rule, ...] = (
         when=lambda call, match, world: any("/" in name for name in _names(call)),
     ),
     Rule(
+        name="file_system.forbidden_new_name",
+        tools=("mkdir", "touch"),
+        pattern=r"Invalid character",
+        text=_forbidden,
+        directions=("Another name has to do, or check with the user what it should be.",),
+    ),
+    Rule(
         name="file_system.forbidden_character",
-        tools=("mkdir", "touch", "echo", "cat"),
+        tools=("echo", "cat"),
         pattern=r"Invalid character",
         text=_forbidden,
         directions=LIST_HERE,

@@ -2,25 +2,62 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from envtune.environment.augmentation.rule import Readable, Rule, quoted
+from envtune.environment.augmentation.rule import Readable, Rule, quoted, shown
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
 METRIC_LENGTHS = ("km", "m", "cm", "mm", "um", "nm")
+IMPERIAL_CONVERSIONS = ("cm", "in", "m", "ft", "yd", "km", "miles", "kg", "lb", "celsius", "fahrenheit")
+"""The units that ``imperial_si_conversion`` knows."""
+UNSUPPORTED = r"Conversion from '.*' to '.*' is not supported"
 
 
-def _not_lengths(call: ToolCall) -> list[object]:
+def _units_not_in(known: Collection[str], call: ToolCall) -> list[object]:
     units = [call.arguments[end] for end in ("unit_in", "unit_out") if end in call.arguments]
-    return [unit for unit in units if unit not in METRIC_LENGTHS]
+    return [unit for unit in units if unit not in known]
 
 
 def _not_metric(call: ToolCall, match: re.Match[str], world: Readable) -> str:
-    units = _not_lengths(call)
+    units = _units_not_in(METRIC_LENGTHS, call)
     verb = "is none" if len(units) == 1 else "are none"
     return f"`{call.name}` converts between metric lengths, given by their abbreviations, and {quoted(units)} {verb}."
+
+
+def _unknown_units(call: ToolCall, match: re.Match[str], world: Readable) -> str:
+    units = _units_not_in(IMPERIAL_CONVERSIONS, call)
+    what = "is no unit" if len(units) == 1 else "are no units"
+    return f"{quoted(units)} {what} that `{call.name}` knows: most units are abbreviated, some written out."
+
+
+def _is_number(value: object, above: float = -math.inf) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > above
+
+
+def _is_whole(value: object, above: float = -math.inf) -> bool:
+    return isinstance(value, int) and _is_number(value, above)
+
+
+def _logarithm(call: ToolCall, match: re.Match[str], world: Readable) -> str:
+    fits = {name: _is_number(call.arguments.get(name), above=0) for name in ("value", "base")}
+    needs = {**dict.fromkeys(fits, "a positive number"), "precision": "a whole number of digits"}
+    return _unfit(call, fits | {"precision": _is_whole(call.arguments.get("precision"))}, needs)
+
+
+def _square_root(call: ToolCall, match: re.Match[str], world: Readable) -> str:
+    number, precision = (call.arguments.get(name) for name in ("number", "precision"))
+    fits = {"number": _is_number(number), "precision": _is_whole(precision, above=0)}
+    return _unfit(call, fits, {"number": "a number", "precision": "a whole number of digits from one upwards"})
+
+
+def _unfit(call: ToolCall, fits: Mapping[str, bool], needs: Mapping[str, str]) -> str:
+    """Return which arguments are not what is needed; all of them with their needs if none stands out."""
+    wrong = [name for name in needs if not fits[name]] or list(needs)
+    parts = [f"'{name}' has to be {needs[name]}, and you gave '{shown(call.arguments.get(name))}'" for name in wrong]
+    return f"`{call.name}` cannot compute this: {'; '.join(parts)}."
 
 
 RULES: tuple[Rule, ...] = (
@@ -36,26 +73,36 @@ RULES: tuple[Rule, ...] = (
         name="mathematics.logarithm_domain",
         tools=("logarithm",),
         pattern=r'"error":',
-        text="The logarithm of '{value}' to the base '{base}' with the precision '{precision}' cannot be computed: "
-        "value and base are positive numbers, and the precision is a whole number of digits.",
+        text=_logarithm,
     ),
     Rule(
         name="mathematics.not_metric_length",
         tools=("si_unit_conversion",),
-        pattern=r"Conversion from '.*' to '.*' is not supported",
+        pattern=UNSUPPORTED,
         kind=HintKind.DEPENDENCY,
         text=_not_metric,
         directions=("Another tool, `imperial_si_conversion`, knows some others.", "Check the spelling of the units."),
     ),
     Rule(
+        name="mathematics.unknown_unit",
+        tools=("imperial_si_conversion",),
+        pattern=UNSUPPORTED,
+        text=_unknown_units,
+        directions=(
+            "Another spelling can help, or `si_unit_conversion` for metric lengths.",
+            "Another spelling can help.",
+        ),
+        when=lambda call, match, world: bool(_units_not_in(IMPERIAL_CONVERSIONS, call)),
+    ),
+    Rule(
         name="mathematics.unknown_unit_pair",
         tools=("imperial_si_conversion",),
-        pattern=r"Conversion from '.*' to '.*' is not supported",
+        pattern=UNSUPPORTED,
         text="There is no conversion from '{unit_in}' to '{unit_out}': each known pair has one metric and one imperial "
-        "unit, most of them abbreviated.",
+        "unit of about the same size.",
         directions=(
             "A unit in between can help, with `si_unit_conversion` for metric lengths.",
-            "Another spelling or a unit in between can help.",
+            "A unit in between can help.",
         ),
     ),
     Rule(
@@ -75,8 +122,7 @@ RULES: tuple[Rule, ...] = (
         name="mathematics.square_root_domain",
         tools=("square_root",),
         pattern=r"computation resulted in an invalid operation|valid range for prec",
-        text="The square root of '{number}' with the precision '{precision}' cannot be computed: the one is a number "
-        "that is not negative, the other a whole number of digits from one upwards.",
+        text=_square_root,
     ),
 )
 

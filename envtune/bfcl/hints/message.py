@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from envtune.environment.augmentation.rule import Rule
+from envtune.environment.augmentation.rule import Condition, Rule
 from envtune.trajectory import HintKind
 
 FIND_USER = ("Another tool, `get_user_id`, finds the id for a name.", "Check the id with the user.")
 LIST_USERS = ("`list_users` shows who is there.", "Check the spelling of the name.")
+
+
+def _is_name(argument: str) -> Condition:
+    """Return a condition that is True if ``argument`` is the name of a user, as ``list_users`` shows it."""
+    return lambda call, match, world: str(call.arguments.get(argument)) in world.view["MessageAPI"].user_map
+
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -20,6 +26,14 @@ RULES: tuple[Rule, ...] = (
         directions=("`message_login` opens a session for a user id.", "A session has to be opened first."),
     ),
     Rule(
+        name="message.id_for_name",
+        tools=("get_user_id",),
+        pattern=r"not found in the workspace",
+        text="'{user}' is a user's id already, and `{tool}` finds the ids of users by their names.",
+        directions=("It can be used as it is where an id is asked for.",),
+        when=lambda call, match, world: call.arguments.get("user") in world.view["MessageAPI"].user_map.values(),
+    ),
+    Rule(
         name="message.unknown_user",
         tools=("get_user_id",),
         pattern=r"not found in the workspace",
@@ -28,19 +42,37 @@ RULES: tuple[Rule, ...] = (
         directions=LIST_USERS,
     ),
     Rule(
-        name="message.unknown_login",
+        name="message.name_for_login",
         tools=("message_login",),
         pattern=r"User ID '.*' not found",
         kind=HintKind.DEPENDENCY,
         text="'{user_id}' is nobody's user id, and a user's name does not count as one.",
         directions=FIND_USER,
+        when=_is_name("user_id"),
+    ),
+    Rule(
+        name="message.unknown_login",
+        tools=("message_login",),
+        pattern=r"User ID '.*' not found",
+        kind=HintKind.DEPENDENCY,
+        text="'{user_id}' is nobody's user id.",
+        directions=FIND_USER,
+    ),
+    Rule(
+        name="message.name_for_receiver",
+        tools=("send_message", "delete_message"),
+        pattern=r"Receiver ID .* not found",
+        kind=HintKind.DEPENDENCY,
+        text="'{receiver_id}' is nobody's user id, and a user's name does not count as one.",
+        directions=FIND_USER,
+        when=_is_name("receiver_id"),
     ),
     Rule(
         name="message.unknown_receiver",
         tools=("send_message",),
         pattern=r"Receiver ID .* not found",
         kind=HintKind.DEPENDENCY,
-        text="'{receiver_id}' is nobody's user id, and a user's name does not count as one.",
+        text="'{receiver_id}' is nobody's user id.",
         directions=FIND_USER,
     ),
     Rule(

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
+from envtune.bfcl.benchmark import tool_documents
+from envtune.bfcl.worlds import TOOLBOXES
+from envtune.environment.augmentation.document_fault import DocumentFault, FaultKind, first_fault
 from envtune.environment.augmentation.rule import TYPE_NAMES, Readable, Rule, quoted
 from envtune.task import ToolCall
 
@@ -29,9 +34,31 @@ def _missing(call: ToolCall, match: re.Match[str], world: Readable) -> str:
     return f"`{call.name}` cannot run without {quoted(names)}."
 
 
+@cache
+def _parameters() -> Mapping[str, Mapping[str, Any]]:
+    return {tool.name: tool.parameters for toolbox in TOOLBOXES for tool in tool_documents(toolbox)}
+
+
+def _wrong_types(call: ToolCall) -> list[DocumentFault]:
+    """Return the arguments whose type is not the documented one, or a part of each."""
+    schema = {**_parameters()[call.name], "required": ()}
+    faults = [first_fault(schema, {name: value}) for name, value in call.arguments.items()]
+    return [fault for fault in faults if fault is not None and fault.kind is FaultKind.WRONG_TYPE]
+
+
 def _types(call: ToolCall, match: re.Match[str], world: Readable) -> str:
-    given = [f"'{name}' as {TYPE_NAMES.get(type(value), 'a value')}" for name, value in call.arguments.items()]
+    if faults := _wrong_types(call):
+        wrong = [
+            f"'{fault.place}' is {' or '.join(fault.documented)}, and you gave {_type(fault.given)}" for fault in faults
+        ]
+        # A sentence with types does not name the tool: the words for them may be the right arguments.
+        return f"By the tool's document, {'; '.join(wrong)}."
+    given = [f"'{name}' as {_type(value)}" for name, value in call.arguments.items()]
     return f"The type of an argument does not fit: you gave {', '.join(given)}."
+
+
+def _type(value: object) -> str:
+    return TYPE_NAMES.get(type(value), "a value")
 
 
 RULES: tuple[Rule, ...] = (
@@ -67,7 +94,7 @@ RULES: tuple[Rule, ...] = (
         tools=(),
         pattern="|".join(WRONG_TYPE),
         text=_types,
-        directions=("Compare with the types in the tool's document.",),
+        directions=("Compare the types in the call with those documented.",),
         when=lambda call, match, world: bool(call.arguments),
     ),
     Rule(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from envtune.bfcl.hints import (
+    airport,
     file_system,
     mathematics,
     message,
@@ -12,6 +13,7 @@ from envtune.bfcl.hints import (
     travel,
     twitter,
     vehicle,
+    zipcode,
 )
 from envtune.environment.augmentation.rule import Rule
 
@@ -23,8 +25,10 @@ RULES: tuple[Rule, ...] = (
     *ticket.RULES,
     *trading.RULES,
     *travel.RULES,
+    *airport.RULES,
     *twitter.RULES,
     *vehicle.RULES,
+    *zipcode.RULES,
     *python_errors.RULES,
 )
-NON_ANSWERS: tuple[Rule, ...] = (*trading.NON_ANSWERS, *travel.NON_ANSWERS, *vehicle.NON_ANSWERS)
+NON_ANSWERS: tuple[Rule, ...] = (*trading.NON_ANSWERS, *airport.NON_ANSWERS, *zipcode.NON_ANSWERS)

@@ -22,6 +22,11 @@ def _invalid_fields(call: ToolCall, match: re.Match[str], world: Readable) -> st
     return f"{fields} cannot be edited: the document of `{call.name}` lists the fields that can."
 
 
+def _empty(call: ToolCall, match: re.Match[str], world: Readable) -> str:
+    empty = [name for name in ("username", "password") if not call.arguments.get(name)]
+    return f"Nobody was logged in, because {quoted(empty)} {'is' if len(empty) == 1 else 'are'} empty."
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         name="ticket.not_logged_in",
@@ -67,7 +72,8 @@ RULES: tuple[Rule, ...] = (
         name="ticket.empty_credentials",
         tools=("ticket_login",),
         pattern=r'"success": false',
-        text="The login failed because the username or the password is empty: the user has to supply both.",
+        text=_empty,
+        directions=("The user has to supply what is missing.",),
     ),
     Rule(
         name="ticket.nobody_to_log_out",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
-from envtune.environment.augmentation.rule import Readable, Rule, given_as_text, quoted
+from envtune.environment.augmentation.rule import Condition, Readable, Rule, given_as_text, quoted
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
@@ -20,12 +21,32 @@ FIND_ANOTHER_WAY = (
     "The symbols of a sector can be listed with `get_available_stocks`.",
     "Check the company's name with the user.",
 )
+WRITTEN_SMALL = "'{%s}' is not written like a symbol: the letters of symbols are capitals."
 SHOW_ORDERS = ("`get_order_history` lists the ids of the orders.", "The id is given out when an order is placed.")
+
+
+def _is_date(text: object) -> bool:
+    try:
+        datetime.strptime(str(text), "%Y-%m-%d")
+    except ValueError:
+        return False
+    return True
 
 
 def _dates(call: ToolCall, match: re.Match[str], world: Readable) -> str:
     given = [call.arguments[end] for end in ("start_date", "end_date") if call.arguments.get(end)]
-    return f"Dates are written as YYYY-MM-DD without a time, and you gave {quoted(given)}."
+    wrong = [date for date in given if not _is_date(date)]
+    return f"Dates are written as YYYY-MM-DD without a time, and you gave {quoted(wrong or given)}."
+
+
+def _is_symbol(argument: str, small: bool = False) -> Condition:
+    """Return a condition that is True if ``argument`` is a stock's symbol; with ``small``, one in other letters."""
+
+    def holds(call: ToolCall, match: re.Match[str], world: Readable) -> bool:
+        given, stocks = str(call.arguments.get(argument)), world.view["TradingBot"].stocks
+        return given.upper() in stocks and given not in stocks if small else given in stocks
+
+    return holds
 
 
 RULES: tuple[Rule, ...] = (
@@ -57,6 +78,13 @@ RULES: tuple[Rule, ...] = (
         text=f"'{NO_SYMBOL}' is not a symbol: it stands for a company whose symbol was not found.",
         directions=FIND_ANOTHER_WAY,
         when=lambda call, match, world: call.arguments.get("symbol") == NO_SYMBOL,
+    ),
+    Rule(
+        name="trading.symbol_in_small_letters",
+        tools=("get_stock_info", "place_order", "remove_stock_from_watchlist"),
+        pattern=UNKNOWN_SYMBOL,
+        text=WRITTEN_SMALL % "symbol",
+        when=_is_symbol("symbol", small=True),
     ),
     Rule(
         name="trading.unknown_symbol",
@@ -108,6 +136,14 @@ RULES: tuple[Rule, ...] = (
         directions=("`get_account_info` shows the balance.", "Ask the user for another amount."),
     ),
     Rule(
+        name="trading.stock_not_on_watchlist",
+        tools=("remove_stock_from_watchlist",),
+        pattern=r"not found in watchlist",
+        text="The stock '{symbol}' is not on the watchlist, so there is nothing to remove.",
+        directions=("`get_watchlist` shows what is on it.", "The user may mean another one."),
+        when=_is_symbol("symbol"),
+    ),
+    Rule(
         name="trading.not_on_watchlist",
         tools=("remove_stock_from_watchlist",),
         pattern=r"not found in watchlist",
@@ -125,10 +161,21 @@ RULES: tuple[Rule, ...] = (
 
 NON_ANSWERS: tuple[Rule, ...] = (
     Rule(
+        name="trading.symbol_for_name",
+        tools=("get_symbol_by_name",),
+        pattern=rf'"symbol": "{NO_SYMBOL}"',
+        text="'{name}' is a symbol already, and `{tool}` finds the symbols of companies by their names.",
+        directions=(
+            "Symbols, in capital letters, are what `get_stock_info` and the other tools for stocks take.",
+            "The other tools for stocks take symbols, in capital letters.",
+        ),
+        when=lambda call, match, world: str(call.arguments.get("name")).upper() in world.view["TradingBot"].stocks,
+    ),
+    Rule(
         name="trading.company_without_symbol",
         tools=("get_symbol_by_name",),
         pattern=rf'"symbol": "{NO_SYMBOL}"',
-        text="No company of exactly this name is on record; some are kept under a short form of their name.",
+        text="No company of exactly this name is on record; the name on record may be longer or shorter.",
         directions=FIND_ANOTHER_WAY,
     ),
     Rule(
@@ -137,6 +184,13 @@ NON_ANSWERS: tuple[Rule, ...] = (
         pattern=r'"stock_list": \[\]',
         text="No sector is called '{sector}' here.",
         directions=("Sectors are written as in the tool's document: a single word with a capital letter.",),
+    ),
+    Rule(
+        name="trading.stock_in_small_letters",
+        tools=("add_to_watchlist",),
+        pattern=r'"watchlist":',
+        text="Nothing was added: " + WRITTEN_SMALL % "stock",
+        when=_is_symbol("stock", small=True),
     ),
     Rule(
         name="trading.not_added",

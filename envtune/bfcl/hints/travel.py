@@ -1,4 +1,4 @@
-"""Hints for the travel tools (BFCL's TravelAPI): tokens, cards, airport codes, bookings and budgets."""
+"""Hints for the travel tools (BFCL's TravelAPI): tokens, cards, bookings and budgets. See also airport.py."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ WITH_TOKEN = (
     "set_budget_limit",
     "purchase_insurance",
 )
-NO_ROUTE = r"No available route"
-NO_AIRPORT = "Unknown"
-UNKNOWN_CODE = rf"{NO_ROUTE}|Invalid (departure|destination) airport code"
+CURRENCIES = ("USD", "RMB", "EUR", "JPY", "GBP", "CAD", "AUD", "INR", "RUB", "BRL", "MXN")
+"""Those in the document of ``compute_exchange_rate``."""
 AUTHENTICATE = (
     "`authenticate_travel` opens a session and returns the token to pass on.",
     "A session has to be opened first.",
@@ -35,23 +34,16 @@ SHOW_BOOKINGS = (
     "`get_booking_history` lists the bookings with their ids.",
     "The id is given out when a flight is booked.",
 )
-FIND_AIRPORT = (
-    "Another tool, `get_nearest_airport_by_city`, finds the code for a city.",
-    "`list_all_airports` shows the codes in use.",
-    "Airports are given by their three-letter codes.",
-)
 
 
-def _unknown_codes(call: ToolCall, world: Readable) -> list[object]:
-    """Return the airport codes in the call that are not in ``list_all_airports``, which the agent can read."""
-    airports = world.view["TravelAPI"].list_all_airports()
-    codes = [call.arguments[end] for end in ("travel_from", "travel_to") if end in call.arguments]
-    return [code for code in codes if code not in airports]
+def _unknown_currencies(call: ToolCall) -> list[object]:
+    given = [call.arguments.get(name) for name in ("base_currency", "target_currency")]
+    return [currency for currency in given if currency not in CURRENCIES]
 
 
-def _unknown_airport(call: ToolCall, match: re.Match[str], world: Readable) -> str:
-    codes = _unknown_codes(call, world)
-    return f"{quoted(codes)} {'is no airport code' if len(codes) == 1 else 'are no airport codes'} known here."
+def _unknown_currency(call: ToolCall, match: re.Match[str], world: Readable) -> str:
+    unknown = _unknown_currencies(call)
+    return f"{quoted(unknown)} {'is no currency' if len(unknown) == 1 else 'are no currencies'} of `{call.name}`."
 
 
 RULES: tuple[Rule, ...] = (
@@ -73,38 +65,6 @@ RULES: tuple[Rule, ...] = (
             "Use one the user gave or the one `authenticate_travel` last returned.",
             "Use one that the user or a login gave you.",
         ),
-    ),
-    Rule(
-        name="travel.airport_not_found",
-        tools=("get_flight_cost", "book_flight"),
-        pattern=UNKNOWN_CODE,
-        kind=HintKind.DEPENDENCY,
-        text=f"'{NO_AIRPORT}' is not an airport: it stands for a place for which no airport was found.",
-        directions=(
-            "`list_all_airports` shows the codes in use.",
-            "The document of `get_nearest_airport_by_city` lists the places it knows.",
-            "Ask the user for an airport.",
-        ),
-        when=lambda call, match, world: (
-            NO_AIRPORT in (call.arguments.get("travel_from"), call.arguments.get("travel_to"))
-        ),
-    ),
-    Rule(
-        name="travel.unknown_airport",
-        tools=("get_flight_cost", "book_flight"),
-        pattern=UNKNOWN_CODE,
-        kind=HintKind.DEPENDENCY,
-        text=_unknown_airport,
-        directions=FIND_AIRPORT,
-        when=lambda call, match, world: bool(_unknown_codes(call, world)),
-    ),
-    Rule(
-        name="travel.no_flight",
-        tools=("get_flight_cost", "book_flight"),
-        pattern=NO_ROUTE,
-        text="Both codes are known, but there is no '{travel_class}' flight from '{travel_from}' to '{travel_to}' on "
-        "'{travel_date}', and a route in one direction does not mean one back.",
-        directions=("Check that both ends are the airports the user means, or tell the user.",),
     ),
     Rule(
         name="travel.card_known",
@@ -178,11 +138,26 @@ RULES: tuple[Rule, ...] = (
         directions=SHOW_BOOKINGS,
     ),
     Rule(
+        name="travel.unknown_currency",
+        tools=("compute_exchange_rate",),
+        pattern=r"No available exchange rate",
+        text=_unknown_currency,
+        directions=("Its document lists how currencies are written.",),
+        when=lambda call, match, world: bool(_unknown_currencies(call)),
+    ),
+    Rule(
+        name="travel.same_currency",
+        tools=("compute_exchange_rate",),
+        pattern=r"No available exchange rate",
+        text="Both currencies are '{base_currency}', so there is nothing to exchange.",
+        when=lambda call, match, world: call.arguments.get("base_currency") == call.arguments.get("target_currency"),
+    ),
+    Rule(
         name="travel.no_exchange_rate",
         tools=("compute_exchange_rate",),
         pattern=r"No available exchange rate",
         text="There is no direct rate between '{base_currency}' and '{target_currency}'.",
-        directions=("Spell the currencies as its document does; a third one can bridge a pair that has no rate.",),
+        directions=("A third currency can bridge a pair that has no rate.",),
     ),
     Rule(
         name="travel.nobody_to_verify",
@@ -191,16 +166,6 @@ RULES: tuple[Rule, ...] = (
         kind=HintKind.DEPENDENCY,
         text="Travelers are compared with the user of the session, and no session has been opened.",
         directions=("`authenticate_travel` opens one.", "It has to be opened first."),
-    ),
-)
-
-NON_ANSWERS: tuple[Rule, ...] = (
-    Rule(
-        name="travel.place_without_airport",
-        tools=("get_nearest_airport_by_city",),
-        pattern=rf'"nearest_airport": "{NO_AIRPORT}"',
-        text="No airport is on record for a place of exactly this name.",
-        directions=("The tool's document lists the places that it knows.",),
     ),
 )
 

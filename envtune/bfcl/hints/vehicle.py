@@ -1,16 +1,16 @@
-"""Hints for the car's tools (BFCL's VehicleControlAPI): starting conditions, accepted modes, zip codes."""
+"""Hints for the car's tools (BFCL's VehicleControlAPI): starting conditions and accepted modes. See also zipcode.py."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from envtune.bfcl.hints.python_errors import TYPE_NAMES
-from envtune.environment.augmentation.rule import Readable, Rule, quoted
+from envtune.environment.augmentation.rule import TYPE_NAMES, Readable, Rule, shown
 from envtune.task import ToolCall
 from envtune.trajectory import HintKind
 
-NO_ZIPCODE = "00000"
+MAX_CRUISE_SPEED = 120
+PARKING_BRAKE_STATES = ("engaged", "released")
 SHOW_STATUS = ("`displayCarStatus` shows the present state.", "Check the present state of the car first.")
 READ_DOCUMENT = ("The tool's document lists those that it accepts.",)
 MODES = {
@@ -21,14 +21,13 @@ MODES = {
 }
 
 
-def _not_zipcodes(call: ToolCall) -> list[object]:
-    places = [call.arguments[end] for end in ("cityA", "cityB") if end in call.arguments]
-    return [place for place in places if not re.fullmatch(r"\d{5}", str(place))]
-
-
-def _not_a_zipcode(call: ToolCall, match: re.Match[str], world: Readable) -> str:
-    places = _not_zipcodes(call)
-    return f"`{call.name}` takes zip codes, and {quoted(places)} {'is none' if len(places) == 1 else 'are none'}."
+def _speed(call: ToolCall, match: re.Match[str], world: Readable) -> str:
+    speed = call.arguments.get("speed")
+    if not isinstance(speed, int | float):
+        return f"'{shown(speed)}' is not a cruise speed."
+    if 0 <= speed <= MAX_CRUISE_SPEED:
+        return f"A cruise speed of {shown(speed)} is between two of the documented steps."
+    return f"A cruise speed of {shown(speed)} is {'negative' if speed < 0 else 'above the documented limit'}."
 
 
 def _not_text(call: ToolCall, match: re.Match[str], world: Readable) -> str:
@@ -45,6 +44,38 @@ RULES: tuple[Rule, ...] = (
         text="The engine was stopped all the same: the message is about conditions for starting it.",
         directions=("`displayCarStatus` shows the engine's state.", "Nothing more is needed for stopping."),
         when=lambda call, match, world: call.arguments.get("ignitionMode") == "STOP",
+    ),
+    Rule(
+        name="vehicle.door_unlocked",
+        tools=("startEngine",),
+        pattern=r"All doors must be locked",
+        kind=HintKind.DEPENDENCY,
+        text="The engine does not start while a door is unlocked.",
+        directions=("`lockDoors` locks and unlocks doors.", "The doors come first."),
+    ),
+    Rule(
+        name="vehicle.brake_released",
+        tools=("startEngine",),
+        pattern=r"Brake pedal needs to be pressed",
+        kind=HintKind.DEPENDENCY,
+        text="The engine does not start while the brake pedal is released.",
+        directions=("`pressBrakePedal` moves the pedal.", "The pedal comes first."),
+    ),
+    Rule(
+        name="vehicle.brake_pressed_in_part",
+        tools=("startEngine",),
+        pattern=r"Must press the brake fully",
+        kind=HintKind.DEPENDENCY,
+        text="The brake pedal is pressed only in part, and the engine does not start like this.",
+        directions=("`pressBrakePedal` moves the pedal further.", "The pedal comes first."),
+    ),
+    Rule(
+        name="vehicle.engine_stopped",
+        tools=("setCruiseControl",),
+        pattern=r"Start the engine before",
+        kind=HintKind.DEPENDENCY,
+        text="The cruise control can be set only while the engine runs, and it is stopped.",
+        directions=("`startEngine` makes it run.", "The engine comes first."),
     ),
     Rule(
         name="vehicle.mode_not_text",
@@ -112,49 +143,25 @@ RULES: tuple[Rule, ...] = (
         directions=READ_DOCUMENT,
     ),
     Rule(
-        name="vehicle.parking_brake_mode",
+        name="vehicle.parking_brake_state",
         tools=("activateParkingBrake",),
         pattern=r"Invalid mode",
         text="'{mode}' is not a mode of the parking brake: modes are commands, not the states they lead to.",
+        directions=READ_DOCUMENT,
+        when=lambda call, match, world: call.arguments.get("mode") in PARKING_BRAKE_STATES,
+    ),
+    Rule(
+        name="vehicle.parking_brake_mode",
+        tools=("activateParkingBrake",),
+        pattern=r"Invalid mode",
+        text="'{mode}' is not a mode of the parking brake.",
         directions=READ_DOCUMENT,
     ),
     Rule(
         name="vehicle.cruise_speed",
         tools=("setCruiseControl",),
         pattern=r"Invalid speed",
-        text="A cruise speed of {speed} is not possible: it may be neither negative nor above the documented limit, "
-        "and only comes in the documented steps.",
-    ),
-    Rule(
-        name="vehicle.zipcode_not_found",
-        tools=("estimate_distance",),
-        pattern=r"distance not found",
-        kind=HintKind.DEPENDENCY,
-        text=f"'{NO_ZIPCODE}' is not a place: it stands for a city whose zip code was not found.",
-        directions=(
-            "Another form of the city's name may be the one that `get_zipcode_based_on_city` knows.",
-            "The user may know the zip code.",
-        ),
-        when=lambda call, match, world: NO_ZIPCODE in (call.arguments.get("cityA"), call.arguments.get("cityB")),
-    ),
-    Rule(
-        name="vehicle.place_not_zipcode",
-        tools=("estimate_distance",),
-        pattern=r"distance not found",
-        kind=HintKind.DEPENDENCY,
-        text=_not_a_zipcode,
-        directions=("Another tool, `get_zipcode_based_on_city`, finds the one of a city.", "The user may know them."),
-        when=lambda call, match, world: bool(_not_zipcodes(call)),
-    ),
-    Rule(
-        name="vehicle.distance_unknown",
-        tools=("estimate_distance",),
-        pattern=r"distance not found",
-        text="No distance is on record between '{cityA}' and '{cityB}'.",
-        directions=(
-            "`get_zipcode_based_on_city` can confirm both zip codes; if they are right, tell the user.",
-            "Check both zip codes; if they are right, tell the user.",
-        ),
+        text=_speed,
     ),
     Rule(
         name="vehicle.doors_not_list",
@@ -173,23 +180,9 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
-NON_ANSWERS: tuple[Rule, ...] = (
-    Rule(
-        name="vehicle.city_without_zipcode",
-        tools=("get_zipcode_based_on_city",),
-        pattern=rf'"zipcode": "{NO_ZIPCODE}"',
-        text=f"'{NO_ZIPCODE}' stands for not found: no city with exactly this name is known here.",
-        directions=("Give the bare name, without a state or a country, or ask the user for the zip code.",),
-    ),
-)
-
 ALREADY_ACTIONABLE: Mapping[str, str] = {
-    r"All doors must be locked": "names the condition and lists the unlocked doors",
-    r"Brake pedal needs to be pressed": "names the condition",
-    r"Must press the brake fully": "names the condition",
     r"Fuel amount cannot be negative": "names the rule",
     r"Fan speed must be between 0 and 100": "gives the range",
     r"Pedal position must be between 0 and 1": "gives the range",
-    r"Start the engine before": "names the condition",
     r'"canDrive": false': "an answer about the range, not a fault of the call",
 }

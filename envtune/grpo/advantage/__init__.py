@@ -30,3 +30,18 @@ class Advantage(Protocol):
 def spread(trajectories: Sequence[Trajectory], advantages: Sequence[float]) -> list[list[float]]:
     """Return one advantage per trajectory as that of each of its turns."""
     return [[value] * len(trajectory.turns) for trajectory, value in zip(trajectories, advantages, strict=True)]
+
+
+def compared_by_kind(
+    estimate: Advantage, trajectories: Sequence[Trajectory], rewards: Sequence[float]
+) -> list[list[float]]:
+    """Return the advantages of a group, in which episodes with hints are compared with each other, and others too.
+
+    Otherwise the advantage of an episode would contain that of having been given hints.
+    """
+    advantages: dict[int, list[float]] = {}
+    for hints in {trajectory.hints for trajectory in trajectories}:
+        members = [number for number, trajectory in enumerate(trajectories) if trajectory.hints is hints]
+        of_kind = estimate([trajectories[n] for n in members], [rewards[n] for n in members])
+        advantages |= dict(zip(members, of_kind, strict=True))
+    return [advantages[number] for number in range(len(trajectories))]

@@ -45,6 +45,12 @@ def group_samples(groups: Sequence[RewardedGroup]) -> Samples:
     for breakdown in breakdowns:
         for part in breakdown.parts:
             samples.setdefault(f"reward/{part.name}", []).append(part.value)
+    by_kind: dict[bool, list[float]] = {True: [], False: []}
+    for group in groups:
+        for trajectory, reward in zip(group.trajectories, group.rewards, strict=True):
+            by_kind[trajectory.hints].append(reward)
+    if all(by_kind.values()):
+        samples |= {"reward/with_hints": by_kind[True], "reward/without_hints": by_kind[False]}
     return samples
 
 
