@@ -86,8 +86,8 @@ def comparison_table(before: Sequence[Trajectory], after: Sequence[Trajectory], 
     """
     sides = [[episode for episode in side if episode.task_id in tasks] for side in (before, after)]
     turns, first = map(turn_shares, sides), map(first_failure_shares, sides)
-    columns = ("before", "after", "difference", "first before", "first after")
-    shown = table("labels of turns, % of turns; of the first failure, % of tasks", ["label"], columns)
+    columns = ("before", "after", "difference", "first\nbefore", "first\nafter")
+    shown = table("labels of turns, % of turns; first: of the first failure, % of tasks", ["label"], columns)
     (turns_before, turns_after), (first_before, first_after) = turns, first
     for row in ROWS:
         old, new = ([of[row][task] for task in tasks] for of in (turns_before, turns_after))
