@@ -37,8 +37,9 @@ def main() -> None:
         console().print(run_table(played[0]))
         print(f"{len(played[0])} episodes of {files[0]}")
         return
-    tasks = common_tasks(*played)
-    console().print(comparison_table(*played, tasks))
+    before, after = played
+    tasks = common_tasks(before, after)
+    console().print(comparison_table(before, after, tasks))
     for name, file, episodes in zip(("before", "after"), files, played, strict=True):
         print(f"{name}: {file} ({len(tasks)} of its {len({one.task_id for one in episodes})} tasks are in both)")
 
