@@ -89,6 +89,8 @@ class ToolResult:
     """False for exceptions and for results that report an error."""
     text: str
     hint: Hint | None = None
+    valid: bool = True
+    """False if the call failed and does not fit the documents: its tool is not offered, or its arguments differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class TurnVerdict:
     called: bool
     """The agent made at least one call in this turn."""
     expects_answer: bool
-    """The turn has no ground-truth call."""
+    """Only an answer is due: the turn has neither a ground-truth call nor a check."""
     answered: bool
     """The turn ended with an answer."""
     checked: float | None = None

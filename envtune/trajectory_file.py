@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from envtune.diagnosis import diagnose
 from envtune.files.atomic_file import atomic_file
 from envtune.files.json_lines import read_objects
 from envtune.task import ToolCall
@@ -38,7 +39,8 @@ _ACTIONS: dict[str, type] = {"tool_calls": ToolCalls, "final_answer": FinalAnswe
 def to_json(trajectory: Trajectory, with_tokens: bool = False) -> dict[str, Any]:
     """Return a trajectory as JSON values.
 
-    The derived values ``success`` and ``progress``, and ``recovered`` of each hint, are included.
+    The derived values ``success`` and ``progress``, ``diagnosis`` of each turn and ``recovered`` of each hint are
+    included.
     """
     fields = asdict(trajectory if with_tokens else replace(trajectory, tokens=None))
     # Files have called the group `category` since before there were other environments than BFCL.
@@ -49,8 +51,12 @@ def to_json(trajectory: Trajectory, with_tokens: bool = False) -> dict[str, Any]
             del written["verdict"]["checked"]
         if turn.state_digest is None:
             del written["state_digest"]
+        written["diagnosis"] = diagnose(turn)
         for step, written_step in zip(turn.steps, written["steps"], strict=True):
             written_step["action"]["kind"] = _kind(step.action)
+            for result in written_step["results"]:
+                if result["valid"]:
+                    del result["valid"]
     hints = [result["hint"] for turn in record["turns"] for step in turn["steps"] for result in step["results"]]
     for hint, recovered in zip(filter(None, hints), trajectory.recoveries, strict=True):
         hint["recovered"] = recovered
@@ -127,7 +133,7 @@ def _action(record: Mapping[str, Any]) -> Action:
 
 def _result(record: Mapping[str, Any]) -> ToolResult:
     hint = record["hint"] and Hint(record["hint"]["rule"], HintKind(record["hint"]["kind"]), record["hint"]["text"])
-    return ToolResult(ToolCall(**record["call"]), record["ok"], record["text"], hint or None)
+    return ToolResult(ToolCall(**record["call"]), record["ok"], record["text"], hint or None, record.get("valid", True))
 
 
 def _tokens(record: Mapping[str, Any] | None) -> TokenRecord | None:

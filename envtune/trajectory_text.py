@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from envtune.call_text import render_call
+from envtune.diagnosis import Diagnosis, diagnose
 from envtune.task import ToolCall
 from envtune.trajectory import FinalAnswer, FormatError, Step, ToolCalls, Trajectory, Turn
 
@@ -22,14 +23,19 @@ def as_markdown(trajectory: Trajectory, headline: str = "") -> str:
 
 def _turn(index: int, turn: Turn) -> str:
     verdict = turn.verdict
-    judged = "answer without a call expected" if verdict.expects_answer else _state_and_response(turn)
-    head = f"## Turn {index}: {'passed' if verdict.passed else 'failed'} ({judged}; {turn.end})"
+    label = diagnose(turn)
+    named = "" if label is Diagnosis.PASSED else f", {label}"
+    head = f"## Turn {index}: {'passed' if verdict.passed else 'failed'}{named} ({_judged(turn)}; {turn.end})"
     user = f"**User:** {turn.user_message or '*(hands over more tools)*'}"
     expected = f"*Ground truth:* {_calls(turn.ground_truth) or 'no call'}"
     return "\n\n".join([head, user, expected, *(_step(number, step) for number, step in enumerate(turn.steps))])
 
 
-def _state_and_response(turn: Turn) -> str:
+def _judged(turn: Turn) -> str:
+    if turn.verdict.expects_answer:
+        return "answer without a call expected"
+    if turn.verdict.checked is not None:
+        return f"the check grants {turn.verdict.checked:.0%}"
     state = "right" if turn.verdict.state else "wrong"
     response = "right" if turn.verdict.response else "missing"
     return f"state {state}, results {response}"

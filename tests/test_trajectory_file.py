@@ -42,7 +42,7 @@ values = st.recursive(
 )
 tool_calls = st.builds(ToolCall, texts, st.dictionaries(texts, values, max_size=2))
 hints = st.builds(Hint, texts, st.sampled_from(HintKind), texts)
-results = st.builds(ToolResult, tool_calls, st.booleans(), texts, st.none() | hints)
+results = st.builds(ToolResult, tool_calls, st.booleans(), texts, st.none() | hints, st.booleans())
 actions: st.SearchStrategy[Action] = st.one_of(
     st.builds(ToolCalls, texts, st.lists(tool_calls, max_size=2).map(tuple)),
     st.builds(FinalAnswer, texts, texts),
@@ -118,6 +118,19 @@ def test_other_programs_find_the_outcome_and_the_kind_of_each_action(tmp_path: P
     assert record["turns"][0]["steps"][0]["action"]["kind"] == "tool_calls"
     hint = record["turns"][0]["steps"][0]["results"][0]["hint"]
     assert hint == {"rule": "r", "kind": "dependency", "text": "h", "recovered": None}
+
+
+def test_each_turn_is_written_with_its_label_and_an_invalid_call_is_marked():
+    invalid = replace(STEP, results=(ToolResult(LS, False, "no", valid=False),))
+    record = trajectory_file.to_json(replace(SHORT, turns=(replace(SHORT.turns[0], steps=(STEP, invalid)),)))
+    assert record["turns"][0]["diagnosis"] == "invalid_tool_call"
+    assert [step["results"][0].get("valid") for step in record["turns"][0]["steps"]] == [None, False]
+
+
+def test_a_file_from_before_there_were_labels_reads_as_one_of_valid_calls():
+    record = trajectory_file.to_json(SHORT)
+    del record["turns"][0]["diagnosis"]
+    assert trajectory_file.from_json(record) == SHORT
 
 
 def test_each_hint_is_written_with_whether_the_next_attempt_recovered():

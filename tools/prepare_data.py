@@ -1,6 +1,6 @@
 """Write the tasks of a named split as the method's training files: parquet in verl's row format (docs/data.md).
 
-    python tools/prepare_data.py [FOLDER] [--split scenario|paper] [--split-seed N] [--val-size N]
+    python tools/prepare_data.py [FOLDER] [--split scenario|paper|seal] [--split-seed N] [--val-size N]
 
     bfcl_train_base.parquet   base tasks of the training side, short instructions (stages 1 and 2)
     bfcl_train.parquet        the whole training side, long instructions (stages 3 and 4)

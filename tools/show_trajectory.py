@@ -20,6 +20,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
 
+from envtune.diagnosis import first_failure
 from envtune.errors import UserError
 from envtune.evaluation.recorded_episodes import RecordedEpisode, newest_file, read_episodes
 from envtune.program import run_program
@@ -78,8 +79,8 @@ def choose(episodes: Sequence[RecordedEpisode], index: int | None, best: bool, w
 def listing(episodes: Sequence[RecordedEpisode], title: str) -> Table:
     """Return a table with one row per episode."""
     table = Table(title=escape(title))
-    for column in ("index", "task", "reward", "success", "progress", "steps", "end"):
-        table.add_column(column, justify="left" if column in ("task", "end") else "right")
+    for column in ("index", "task", "reward", "success", "progress", "steps", "end", "first failure"):
+        table.add_column(column, justify="left" if column in ("task", "end", "first failure") else "right")
     for episode in episodes:
         trajectory = episode.trajectory
         table.add_row(
@@ -90,6 +91,7 @@ def listing(episodes: Sequence[RecordedEpisode], title: str) -> Table:
             f"{trajectory.turns_passed}/{trajectory.turn_count}",
             str(len(trajectory.steps)),
             str(trajectory.end),
+            first_failure(trajectory) or "-",
         )
     return table
 

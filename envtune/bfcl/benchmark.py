@@ -37,7 +37,7 @@ class BFCL:
 
     Args:
         categories: the categories of training tasks; None for all four.
-        split: the name of the split, ``scenario`` or ``paper``.
+        split: the name of the split, ``scenario``, ``paper`` or ``seal``.
         split_seed: the seed of all draws.
         val_size: the number of validation tasks, drawn from the held-out side evenly over ``val_categories``.
         val_categories: the categories of validation tasks; None for all four.

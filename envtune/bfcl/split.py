@@ -2,7 +2,8 @@
 
 ``scenario`` keeps whole scenarios together, because a number is the same story in all four categories. ``paper`` halves
 each category separately, as Environment Tuning does (arXiv 2510.10197, section 4.1), so that most held-out stories are
-also trained on in another category.
+also trained on in another category. ``seal`` is the split of SEAL (arXiv 2605.24426), which also keeps whole scenarios
+together.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from envtune.environment.even_draw import draw_evenly
 from envtune.errors import UserError
 
 SCENARIOS = 200
-SPLITS = ("scenario", "paper")
+SPLITS = ("scenario", "paper", "seal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def task_id(category: Category, scenario: int) -> str:
 
 
 def named_split(name: str, seed: int) -> Sides:
-    """Return the split ``scenario``, which does not depend on the seed, or ``paper``, which is drawn by it.
+    """Return the split ``scenario`` or ``seal``, which do not depend on the seed, or ``paper``, which is drawn by it.
 
     Raises:
         UserError: the name is unknown.
@@ -44,13 +45,19 @@ def named_split(name: str, seed: int) -> Sides:
         return scenario_split()
     if name == "paper":
         return paper_split(seed)
+    if name == "seal":
+        return seal_split()
     raise UserError(f"split {name!r} is unknown: use one of {', '.join(SPLITS)}")
 
 
 def scenario_split() -> Sides:
     """Return the published halves: 100 scenarios each, balanced over tool classes, near duplicates together."""
-    halves = json.loads(files("envtune.bfcl").joinpath("bfcl_scenario_split.json").read_text(encoding="utf-8"))
-    return Sides(_in_all_categories(halves["train_indices"]), _in_all_categories(halves["test_indices"]))
+    return _shipped_halves("bfcl_scenario_split.json")
+
+
+def seal_split() -> Sides:
+    """Return the halves that SEAL trained and tested on: 100 scenarios each."""
+    return _shipped_halves("bfcl_seal_split.json")
 
 
 def paper_split(seed: int) -> Sides:
@@ -86,6 +93,11 @@ def draw_of_categories(
                 f"{setting}={size} asks for {share} tasks of {category}: choose so that it is 0 to {len(names)}"
             )
     return draw_evenly(candidates, size, seed, setting)
+
+
+def _shipped_halves(file: str) -> Sides:
+    halves = json.loads(files("envtune.bfcl").joinpath(file).read_text(encoding="utf-8"))
+    return Sides(_in_all_categories(halves["train_indices"]), _in_all_categories(halves["test_indices"]))
 
 
 def _in_all_categories(scenarios: Iterable[int]) -> frozenset[str]:

@@ -1,8 +1,9 @@
 """Evaluate a policy on a split: `envtune-evaluate init_from=runs/…/checkpoints/best.ckpt`.
 
 Prints success and progress by category with 95% intervals, of all tasks (raw) and without those listed as defective
-(audited, docs/audit.md). The run folder receives scores.json, trajectories.jsonl (for tools/show_trajectory.py),
-run.json and, in .hydra, the composed config, with which the evaluation can be repeated.
+(audited, docs/audit.md), and what went wrong in the turns (docs/diagnosis.md). The run folder receives scores.json,
+trajectories.jsonl (for tools/show_trajectory.py and tools/diagnose.py), run.json and, in .hydra, the composed config,
+with which the evaluation can be repeated.
 
 In a clone `python tools/evaluate.py` is the same command.
 """
@@ -34,6 +35,7 @@ from envtune.environment.interface import AuditedSource
 from envtune.errors import UserError
 from envtune.evaluation.plan import Plan
 from envtune.evaluation.scores import Score, audited_scores, scores_by_group, scores_table
+from envtune.evaluation.turn_labels import groups_table, shares_by_group
 from envtune.files.atomic_file import atomic_file
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.statistics.intervals import LEVEL, METHODS
@@ -112,11 +114,12 @@ def evaluate(config: DictConfig) -> None:
 
     left_out = source.left_out() if isinstance(source, AuditedSource) else frozenset()
     scores, audited = scores_by_group(trajectories), audited_scores(trajectories, left_out)
-    folder = Path(config.run_folder)
+    labels, folder = shares_by_group(trajectories), Path(config.run_folder)
     trajectory_file.write(folder / "trajectories.jsonl", map(trajectory_file.to_json, trajectories))
     with atomic_file(folder / "scores.json") as file:
-        file.write(json.dumps(_record(config, scores, audited, seconds), indent=2) + "\n")
+        file.write(json.dumps(_record(config, scores, audited, seconds) | {"diagnosis": labels}, indent=2) + "\n")
     rich.print(scores_table(scores, audited, f"{config.split} split, with 95% intervals"))
+    rich.print(groups_table(labels, "labels of turns, % of turns"))
     rich.print(f"{len(trajectories)} episodes in {seconds:.1f} s, written to {folder}")
 
 

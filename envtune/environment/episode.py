@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from envtune.environment.augmentation import Hints
+from envtune.environment.augmentation.document_fault import first_fault
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.fingerprint import digest_of
 from envtune.environment.interface import Environment
@@ -154,7 +155,14 @@ class Episode:
 
     def _run(self, calls: tuple[ToolCall, ...]) -> tuple[ToolResult, ...]:
         budget = ResultBudget()
-        return tuple(self._with_hint(self._agent.call(call, budget)) for call in calls)
+        return tuple(self._with_hint(self._compared(self._agent.call(call, budget))) for call in calls)
+
+    def _compared(self, result: ToolResult) -> ToolResult:
+        """Return the result of a call; ``valid`` is False if it failed and does not fit the offered documents."""
+        document = self._documents.get(result.call.name)
+        if result.ok or (document and first_fault(document.parameters, result.call.arguments) is None):
+            return result
+        return replace(result, valid=False)
 
     def _with_hint(self, result: ToolResult) -> ToolResult:
         try:
@@ -183,7 +191,8 @@ class Episode:
         return digest_of(self._agent.view) if self._state_digests else None
 
     def _offer_tools(self) -> None:
-        self._agent.offer(tool.name for tool in self._task.tools_offered_at(len(self._turns)))
+        self._documents = {tool.name: tool for tool in self._task.tools_offered_at(len(self._turns))}
+        self._agent.offer(self._documents)
 
     def _close_turn(self, end: TurnEnd, answer: str | None = None) -> None:
         index = len(self._turns)

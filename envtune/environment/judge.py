@@ -47,14 +47,14 @@ class Judge:
         Raises:
             UserError: the turn's check fails, or returns something else than a truth value or a share in [0, 1].
         """
-        twin = self._twin[turn]
+        twin, asked = self._twin[turn], self._task.turns[turn]
         return TurnVerdict(
             state=self._agent.same_as(twin.world),
             response=all(self._seen[text] >= count for text, count in twin.results.items()),
             called=called,
-            expects_answer=not self._task.turns[turn].ground_truth,
+            expects_answer=not asked.ground_truth and asked.check is None,
             answered=answer is not None,
-            checked=self._checked(self._task.turns[turn], called, answer),
+            checked=self._checked(asked, called, answer),
         )
 
     def _checked(self, turn: UserTurn, called: bool, answer: str | None) -> float | None:

@@ -32,3 +32,10 @@ def test_results_of_earlier_turns_count_in_later_ones() -> None:
     judge.see([agent.call(ToolCall("pwd", {})).text])
     assert judge.verdict(0, called=True, answer="").response
     assert judge.verdict(1, called=False, answer="").passed
+
+
+def test_an_answer_alone_is_due_only_without_ground_truth_and_check() -> None:
+    turns = (UserTurn("Make a.", check=lambda view, answer: False), UserTurn("Thanks."))
+    task = Task("t", Category.BASE, Scenario(0, ("GorillaFileSystem",), {}), turns, DOCUMENTS)
+    judge = Judge(BFCL_ENVIRONMENT, task, Toolbox(task))
+    assert [judge.verdict(turn, called=False, answer="").expects_answer for turn in (0, 1)] == [False, True]

@@ -7,15 +7,19 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
 import pytest
 import torch
 
+from envtune.errors import UserError
 from envtune.grpo.advantage import compared_by_kind
 from envtune.grpo.advantage.by_state import ByState
 from envtune.grpo.advantage.group_relative import GroupRelative, group_relative_advantages
 from envtune.grpo.advantage.leave_one_out import LeaveOneOut
 from envtune.grpo.advantage.rewards_to_go import RewardsToGo, returns_to_go
+from envtune.grpo.advantage.weighted_by_diagnosis import WeightedByDiagnosis
+from envtune.task import ToolCall
 from envtune.trajectory import EpisodeEnd, Trajectory, Turn, TurnEnd, TurnRule, TurnVerdict
 
 
@@ -139,6 +143,37 @@ def test_equal_states_at_different_turns_are_not_compared():
 def test_a_turn_without_a_state_is_refused():
     with pytest.raises(ValueError, match="turn 1 of the trajectory of task t has no digest of its state"):
         ByState()([episode(True, True, states=["s"])] * 2, [0.0, 1.0])
+
+
+RHO = {"passed": 1.0, "state_mismatch": 3.0, "missing_tool_call": 0.25}
+
+
+def test_an_episode_is_weighted_by_the_mean_over_the_labels_of_its_turns():
+    # Outcomes +-0.7071. One turn passed and one omitted its call: (1 + 0.25) / 2; three of a kind reach both bounds.
+    omitted = replace(episode(False).turns[0], ground_truth=(ToolCall("ls", {}),))
+    half = replace(episode(True), turns=(*episode(True).turns, omitted))
+    idle = replace(episode(True), turns=(omitted,))
+    wrong = episode(False, False)  # without a due call: a mismatch of the state
+    estimate = WeightedByDiagnosis(RHO, lowest=0.5, highest=2.0)
+    assert estimate([half, idle], [1.0, 0.0]) == [
+        pytest.approx([0.625 * 0.7071068] * 2, abs=1e-5),
+        pytest.approx([0.5 * -0.7071068], abs=1e-5),
+    ]
+    assert estimate([wrong, idle], [0.0, 1.0])[0] == pytest.approx([2.0 * -0.7071068] * 2, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rho", "bounds", "sentence"),
+    [
+        ({"pased": 1.0}, (0.5, 2.0), "rho has the unknown label 'pased': use passed, correct_abstention, "),
+        ({"passed": -1.0}, (0.5, 2.0), "rho.passed=-1.0 must be a number of at least 0"),
+        ({}, (2.0, 1.0), "lowest=2.0 must be at most highest=1.0"),
+    ],
+)
+def test_weights_that_cannot_be_meant_are_refused(rho: Any, bounds: Any, sentence: str):
+    with pytest.raises(UserError) as raised:
+        WeightedByDiagnosis(rho, *bounds)
+    assert str(raised.value).startswith(sentence)
 
 
 def test_episodes_with_hints_are_compared_with_each_other_only():

@@ -19,6 +19,7 @@ from envtune.bfcl.category import CATEGORIES
 from envtune.chat.prompt import PromptStyle
 from envtune.command_line.command import CONFIG_FOLDER, require_known_keys
 from envtune.commands.evaluate import require_environment_of_the_run
+from envtune.diagnosis import Diagnosis
 from envtune.errors import UserError
 from envtune.task import Split
 
@@ -96,6 +97,10 @@ def test_an_evaluation_plays_the_split_and_keeps_everything_to_repeat_it(tmp_pat
     # No task of four passed: Wilson's upper bound is z² / (4 + z²) = 3.841459 / 7.841459.
     high = pytest.approx(0.489891, abs=1e-6)
     assert overall["success"] == {"mean": 0.0, "low": 0.0, "high": high, "method": "wilson"}
+    assert list(record["diagnosis"]) == ["overall", *CATEGORIES]
+    assert record["diagnosis"]["overall"].keys() == {*Diagnosis, "never_reached"}
+    assert sum(record["diagnosis"]["overall"].values()) == pytest.approx(1)
+    assert "labels of turns" in done.stdout
     audited = record["audited_scores"]["overall"]["tasks"]
     assert audited == sum(task.id not in listed_tasks() for task in validation)
     assert record["model"]["checkpoint"] == str(tmp_path / "best.ckpt")

@@ -97,9 +97,9 @@ def test_the_list_has_a_row_for_every_episode(path: Path) -> None:
     rows = [line.replace("│", " ").split() for line in shown.splitlines() if "terminated" in line]
     assert code == 0
     assert rows == [
-        ["0", "t_0", "0.750", "yes", "1/1", "2", "terminated"],
-        ["1", "t_1", "0.000", "no", "0/1", "2", "terminated"],
-        ["2", "t_1", "1.000", "yes", "1/1", "2", "terminated"],
+        ["0", "t_0", "0.750", "yes", "1/1", "2", "terminated", "-"],
+        ["1", "t_1", "0.000", "no", "0/1", "2", "terminated", "state_mismatch"],
+        ["2", "t_1", "1.000", "yes", "1/1", "2", "terminated", "-"],
     ]
 
 

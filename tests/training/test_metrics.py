@@ -9,10 +9,11 @@ from statistics import mean
 import pytest
 
 from envtune.bfcl.category import Category
+from envtune.diagnosis import Diagnosis
 from envtune.grpo.batch import TrainBatch
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
 from envtune.task import ToolCall
-from envtune.training.reporting.aggregates import Aggregates
+from envtune.training.reporting.aggregates import Aggregates, Samples
 from envtune.training.reporting.metrics import (
     MAXIMA,
     MINIMA,
@@ -176,13 +177,32 @@ def test_a_hint_helped_if_the_tools_next_attempt_succeeds_and_not_if_there_is_no
 def test_validation_is_reported_overall_and_by_category():
     other = episode([ANSWER], [ANSWER], passed=[True, True], category=Category.MISS_FUNC)
     samples = validation_samples([PERFECT, HALF, other])
-    assert samples == {
+    assert {name: values for name, values in samples.items() if not name.startswith("val/diagnosis/")} == {
         "val/success/overall": [1, 0, 1],
         "val/progress/overall": [1, 0.5, 1],
         "val/success/base": [1, 0],
         "val/progress/base": [1, 0.5],
         "val/success/miss_func": [1],
         "val/progress/miss_func": [1],
+    }
+
+
+@pytest.mark.parametrize(
+    ("samples", "prefix"),
+    [
+        (trajectory_samples([PERFECT, HALF, FAILED], TOOLBOX_OF.get), "diagnosis"),
+        (validation_samples([PERFECT, HALF, FAILED]), "val/diagnosis"),
+    ],
+    ids=["training", "validation"],
+)
+def test_each_label_is_reported_as_the_share_of_an_episodes_turns(samples: Samples, prefix: str):
+    shares = {name.removeprefix(f"{prefix}/"): values for name, values in samples.items() if name.startswith(prefix)}
+    assert list(shares) == list(Diagnosis)
+    # HALF never calls `ls` in its second turn. FAILED breaks the protocol in its first, and never reaches the other.
+    assert {label: values for label, values in shares.items() if any(values)} == {
+        "passed": [1, 0.5, 0],
+        "missing_tool_call": [0, 0.5, 0],
+        "invalid_tool_call": [0, 0, 0.5],
     }
 
 

@@ -15,6 +15,7 @@ import psutil
 import torch
 from pydantic import Field
 
+from envtune.diagnosis import Diagnosis, diagnosis_shares
 from envtune.training.reporting.aggregates import Samples
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
 from envtune.trajectory import FormatError, TokenRecord, Trajectory
@@ -70,12 +71,14 @@ def trajectory_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[
     }
     lengths = [length for t in trajectories if t.tokens for length in completion_lengths(t.tokens)]
     samples |= {f"completions/{kind}_length": lengths for kind in ("mean", "min", "max")}
+    samples |= _diagnosis_samples(trajectories, "diagnosis")
     return samples | _hint_samples(trajectories) | _tool_samples(trajectories, domain_of)
 
 
 def validation_samples(trajectories: Iterable[Trajectory]) -> Samples:
-    """Return samples of success and progress, overall and by group of tasks."""
-    samples: dict[str, list[float]] = defaultdict(list)
+    """Return samples of success and progress, overall and by group of tasks, and of the turns' labels overall."""
+    trajectories = tuple(trajectories)
+    samples = defaultdict(list, _diagnosis_samples(trajectories, "val/diagnosis"))
     for trajectory in trajectories:
         for group in ("overall", trajectory.group):
             samples[f"val/success/{group}"].append(float(trajectory.success))
@@ -123,6 +126,12 @@ def performance_samples(batch: RolloutBatch, phases: Mapping[str, float], sync: 
 def completion_lengths(tokens: TokenRecord) -> list[float]:
     """Return the length of each completion in tokens: each is one run of the mask, separated by observations."""
     return [float(sum(1 for _ in run)) for sampled, run in groupby(tokens.completion_mask) if sampled]
+
+
+def _diagnosis_samples(trajectories: Sequence[Trajectory], prefix: str) -> dict[str, list[float]]:
+    """Return the share of each episode's turns with each label."""
+    shares = [diagnosis_shares(trajectory) for trajectory in trajectories]
+    return {f"{prefix}/{label}": [one[label] for one in shares] for label in Diagnosis}
 
 
 def _tool_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[str], str | None]) -> dict[str, list[float]]:
