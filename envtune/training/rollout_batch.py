@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import pvariance
 
 import torch
 from jaxtyping import Float32
@@ -30,6 +31,11 @@ class RewardedGroup:
         """Whether all rewards are equal, so that every advantage is zero."""
         return len(set(self.rewards)) == 1
 
+    @property
+    def variance(self) -> float:
+        """The population variance of the rewards; exactly 0 if all are equal."""
+        return pvariance(self.rewards)
+
 
 @dataclass(frozen=True, slots=True)
 class RolloutBatch:
@@ -49,6 +55,8 @@ class RolloutBatch:
     """Tokens that the model has processed meanwhile."""
     hint_probability: float | None = None
     """Probability of annealed hints in this rollout; None if hints are not annealed."""
+    sampler: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """What the sampler logs of this rank's draws: samples by name."""
 
     def to(self, device: torch.device | str, **_: object) -> RolloutBatch:
         """Return the batch with its tensors on ``device``; Lightning's transfer calls this."""
@@ -57,9 +65,10 @@ class RolloutBatch:
 
 @dataclass(frozen=True, slots=True)
 class ValidationBatch:
-    """The trajectories of validation tasks."""
+    """The trajectories of validation tasks, with the rewards of the stage."""
 
     trajectories: tuple[Trajectory, ...]
+    breakdowns: tuple[RewardBreakdown, ...]
 
     def to(self, device: torch.device | str, **_: object) -> ValidationBatch:
         """Return the batch unchanged: it holds no tensors."""

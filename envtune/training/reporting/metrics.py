@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from statistics import stdev
 from typing import Annotated
@@ -15,15 +15,16 @@ import psutil
 import torch
 from pydantic import Field
 
+from envtune.reward.format import format_score, tool_score, tried_call
 from envtune.training.reporting.aggregates import Samples
-from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
+from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch
 from envtune.trajectory import FormatError, TokenRecord, Trajectory
 
 # A result of validation: overall, or of one of the task source's groups.
 ValidationName = Annotated[
     str,
     Field(
-        pattern=r"^val/(success|progress)/\S+$",
+        pattern=r"^val/(success|progress|reward|format|tool|tried)/\S+$",
         json_schema_extra={"examples": ["val/success/overall", "val/progress/base"]},
     ),
 ]
@@ -60,6 +61,7 @@ def trajectory_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[
         "episode/truncated": [float(trajectory.truncated) for trajectory in trajectories],
         "completions/clipped_ratio": [float(step.clipped) for step in steps],
         "format/valid_rate": [float(not isinstance(step.action, FormatError)) for step in steps],
+        "tools/tried": [float(tried_call(trajectory)) for trajectory in trajectories],
         "tools/call_frequency": [float(len(trajectory.results)) for trajectory in trajectories],
     }
     lengths = [length for t in trajectories if t.tokens for length in completion_lengths(t.tokens)]
@@ -67,13 +69,24 @@ def trajectory_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[
     return samples | _hint_samples(trajectories) | _tool_samples(trajectories, domain_of)
 
 
-def validation_samples(trajectories: Iterable[Trajectory]) -> Samples:
-    """Return samples of success and progress, overall and by group of tasks."""
+def validation_samples(batch: ValidationBatch) -> Samples:
+    """Return samples of each measure of validation, overall and by group of tasks.
+
+    ``reward`` is the stage's own. The other measures are the same in every stage, so that stages can be compared.
+    """
     samples: dict[str, list[float]] = defaultdict(list)
-    for trajectory in trajectories:
-        for group in ("overall", trajectory.group):
-            samples[f"val/success/{group}"].append(float(trajectory.success))
-            samples[f"val/progress/{group}"].append(trajectory.progress)
+    for trajectory, breakdown in zip(batch.trajectories, batch.breakdowns, strict=True):
+        measures = {
+            "success": float(trajectory.success),
+            "progress": trajectory.progress,
+            "reward": breakdown.total,
+            "format": format_score(trajectory),
+            "tool": tool_score(trajectory),
+            "tried": float(tried_call(trajectory)),
+        }
+        for measure, value in measures.items():
+            samples[f"val/{measure}/overall"].append(value)
+            samples[f"val/{measure}/{trajectory.group}"].append(value)
     return samples
 
 
