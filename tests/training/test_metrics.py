@@ -22,7 +22,7 @@ from envtune.training.reporting.metrics import (
     trajectory_samples,
     validation_samples,
 )
-from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, reward_matrix
+from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, reward_matrix
 from envtune.trajectory import (
     Action,
     EpisodeEnd,
@@ -166,15 +166,34 @@ def test_a_hint_helped_if_the_tools_next_attempt_succeeds_and_not_if_there_is_no
 
 
 def test_validation_is_reported_overall_and_by_category():
-    other = episode([ANSWER], [ANSWER], passed=[True, True], category=Category.MISS_FUNC)
-    samples = validation_samples([PERFECT, HALF, other])
+    # Three of four completions in the protocol, one of two calls successful; no call, one of two in the protocol.
+    tries = episode(
+        [calls(result("ls"), result("add", ok=False)), SLIP],
+        [calls(), ANSWER],
+        passed=[True, False],
+    )
+    silent = episode([SLIP], [ANSWER], passed=[True, True], category=Category.MISS_FUNC)
+    rewards = tuple(RewardBreakdown((RewardPart("format", r), RewardPart("tool", 1.0, weight=0.5))) for r in (1.0, 0.0))
+    samples = validation_samples(ValidationBatch((tries, silent), rewards))
     assert samples == {
-        "val/success/overall": [1, 0, 1],
-        "val/progress/overall": [1, 0.5, 1],
-        "val/success/base": [1, 0],
-        "val/progress/base": [1, 0.5],
+        "val/success/overall": [0, 1],
+        "val/progress/overall": [0.5, 1],
+        "val/reward/overall": [1.5, 0.5],
+        "val/format/overall": [0.75, 0.5],
+        "val/tool/overall": [0.5, 0],
+        "val/tried/overall": [1, 0],
+        "val/success/base": [0],
+        "val/progress/base": [0.5],
+        "val/reward/base": [1.5],
+        "val/format/base": [0.75],
+        "val/tool/base": [0.5],
+        "val/tried/base": [1],
         "val/success/miss_func": [1],
         "val/progress/miss_func": [1],
+        "val/reward/miss_func": [0.5],
+        "val/format/miss_func": [0.5],
+        "val/tool/miss_func": [0],
+        "val/tried/miss_func": [0],
     }
 
 

@@ -74,7 +74,7 @@ def stages_table(records: Sequence[StageRecord]) -> Table:
         cells = [percent(side.get(name)) for name in names for side in (record.before, record.after)]
         updates = f"{record.first_update}-{record.last_update}"
         best = "-" if record.best is None else f"{record.best:.3f}"
-        metric = (record.metric or "-").removeprefix("val/")
+        metric = (record.metric or "-").removeprefix("val/").removesuffix("/overall")
         table.add_row(Text(record.stage), updates, *cells, best, metric, Path(record.checkpoint).stem)
     return table
 
