@@ -122,6 +122,7 @@ def test_what_happened_in_episodes():
     assert samples["turns/mean"] == [2, 2, 1]
     assert samples["steps/mean"] == [3, 2, 1]
     assert samples["episode/truncated"] == [0, 0, 1]
+    assert samples["episode/tried"] == [1, 0, 0]
     assert samples["tools/call_frequency"] == [1, 0, 0]
     # One of the six steps is clipped and breaks the protocol.
     assert mean(samples["completions/clipped_ratio"]) == pytest.approx(1 / 6)

@@ -59,9 +59,9 @@ def trajectory_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[
         "turns/mean": [float(len(trajectory.turns)) for trajectory in trajectories],
         "steps/mean": [float(len(trajectory.steps)) for trajectory in trajectories],
         "episode/truncated": [float(trajectory.truncated) for trajectory in trajectories],
+        "episode/tried": [float(tried_call(trajectory)) for trajectory in trajectories],
         "completions/clipped_ratio": [float(step.clipped) for step in steps],
         "format/valid_rate": [float(not isinstance(step.action, FormatError)) for step in steps],
-        "tools/tried": [float(tried_call(trajectory)) for trajectory in trajectories],
         "tools/call_frequency": [float(len(trajectory.results)) for trajectory in trajectories],
     }
     lengths = [length for t in trajectories if t.tokens for length in completion_lengths(t.tokens)]
