@@ -114,6 +114,8 @@ def test_a_mistake_is_told_before_a_folder_is_made_and_before_a_config_is_printe
         ("reward._target_=no.Such", "reward: Error loading 'no.Such': ModuleNotFoundError"),
         ("~reward._target_", "reward={'turn_rule': 'method'} has no _target_ that names a class"),
         ("curriculum={a: 1}", "curriculum={'a': 1} has no _target_ that names a class"),
+        ("stage_metric=val/x", f"stage_metric='val/x' must be {VALIDATED}"),
+        ("~sampler._target_", "sampler={'_partial_': True} has no _target_ that names a class"),
         ("callbacks.best=3", "callbacks.best=3 has no _target_ that names a class"),
         ("rollout.generator=null", "rollout.generator=null has no _target_ that names a class"),
         ("reward.turn_rule=x", "reward: turn_rule=x is unknown: use one of method, official"),

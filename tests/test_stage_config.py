@@ -100,6 +100,24 @@ def test_the_command_line_wins_in_every_stage_and_other_callbacks_stay():
     assert all(stage["data"]["categories"] == ["base"] for stage in stages)
 
 
+def test_stage_1_is_judged_by_its_reward_and_the_others_by_progress():
+    for stage, metric in zip(stages_of("stage=curriculum"), ["reward", *["progress"] * 3], strict=True):
+        judged = stage["callbacks"]["best"]["monitor"], stage["callbacks"]["transition"]["metric"]
+        assert judged == (f"val/{metric}/overall",) * 2
+    for stage in stages_of("stage=curriculum", "stage_metric=val/success/base"):
+        assert stage["callbacks"]["best"]["monitor"] == "val/success/base"
+    assert alone("stage=1", "callbacks.best=null")["callbacks"]["best"] is None
+
+
+def test_the_references_stage_1_has_75_base_tasks_and_is_stage_1_otherwise():
+    with command("stage=curriculum", "curriculum.stages=[1_reference,2,3,4]") as config:
+        names = hydra.utils.instantiate(config.curriculum, _convert_="all").stages
+        first, *_ = [plain(stage) for stage in compose_stages(names)]
+    assert names == ["1_reference", "2", "3", "4"]
+    assert (first["data"]["categories"], first["data"]["max_tasks"]) == (["base"], 75)
+    assert first == alone("stage=1", "callbacks=transition", "data.categories=[base]")
+
+
 def test_a_stage_is_placed_in_its_folder_with_its_start_and_its_number_of_updates():
     with command("stage=curriculum"):
         (config,) = compose_stages(["2"])

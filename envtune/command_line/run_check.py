@@ -22,7 +22,7 @@ from envtune.training.run_folder.checkpoint_names import LAST
 from envtune.training.run_folder.run_record import read_run_record
 from envtune.training.run_folder.starting_point import find_checkpoint
 
-_COMPONENTS = ("module", "datamodule", "trainer", "model", "optimizer")
+_COMPONENTS = ("module", "datamodule", "trainer", "model", "optimizer", "sampler")
 
 
 @checked
@@ -40,6 +40,7 @@ class RunSettings:
     tags: Sequence[str | int]
     run_folder: str
     optimized_metric: ValidationName
+    stage_metric: ValidationName
     callbacks: Mapping[str, Any]
     logger: Mapping[str, Any]
 

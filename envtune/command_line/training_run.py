@@ -33,7 +33,7 @@ from envtune.training.distributed.rank_watch import RankWatch
 from envtune.training.reporting.library_logging import silence_libraries, silence_other_ranks
 from envtune.training.reporting.report import config_tree, show, stages_table, validation_curve, validation_table
 from envtune.training.reporting.scalar_log import log_outcome
-from envtune.training.reporting.update_axis import continue_update_count, logging_disabled
+from envtune.training.reporting.update_axis import continue_update_count, limit_updates, logging_disabled
 from envtune.training.reporting.validation_history import ValidationHistory
 from envtune.training.resume.continued_run import adopt_checkpoint, find_resume_checkpoint
 from envtune.training.resume.termination import ended_by_signals
@@ -111,6 +111,8 @@ def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch
     # Record what is about to run.
     files = files_written_by(Path(config.run_folder), [*callbacks, *loggers])
     write_run_record(config.run_folder, tasks, list(config.tags), settings, start, files, collector.template.pieces)
+    # Lightning's epochs have whole numbers of updates, so that max_epochs of them may be more than as many passes.
+    limit_updates(trainer, datamodule.updates_of(trainer.max_epochs))
     continue_update_count(trainer, module, stage.updates_before)
     # Fit.
     if start:

@@ -22,6 +22,11 @@ def tool_score(trajectory: Trajectory) -> float:
     return sum(result.ok for result in results) / len(results) if results else 0.0
 
 
+def tried_call(trajectory: Trajectory) -> bool:
+    """Return I_tool: whether at least one response is a tool call in the protocol, whatever became of it."""
+    return any(isinstance(step.action, ToolCalls) for step in trajectory.steps)
+
+
 class FormatReward(Reward):
     """R = I_tool * (R_format + R_tool), in [0, 2], for stage 1.
 
@@ -31,7 +36,7 @@ class FormatReward(Reward):
 
     @override
     def __call__(self, trajectory: Trajectory) -> RewardBreakdown:
-        tried = float(any(isinstance(step.action, ToolCalls) for step in trajectory.steps))
+        tried = float(tried_call(trajectory))
         return RewardBreakdown(
             (
                 RewardPart("format", format_score(trajectory), tried),

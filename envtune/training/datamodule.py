@@ -27,7 +27,7 @@ from envtune.task import Split
 from envtune.training.distributed.devices import require_same_device_count
 from envtune.training.hindsight import Hindsight, TaughtCalls, taught_calls
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, train_batch
-from envtune.training.task_stream import TaskStream
+from envtune.training.task_stream import Draw, Stream, StreamFactory, TaskStream
 from envtune.trajectory import Trajectory
 
 
@@ -35,9 +35,11 @@ from envtune.trajectory import Trajectory
 class EnvironmentDataModule(LightningDataModule):
     """Play the episodes of an update or a validation, and make batches of them.
 
-    A training epoch draws every task once. Validation plays every validation task once, greedily and without hints. All
-    randomness derives from ``seed`` and the number of drawn tasks. Checkpoints hold that number and the state of
-    annealed hints; without such a state every hint is given at first.
+    Updates draw an endless stream of training tasks. A Lightning epoch has as many updates as draw each task at least
+    once if the sampler is uniform, so its last update may begin the next pass over the tasks. Validation plays every
+    validation task once, greedily and without hints. All randomness derives from ``seed``, the number of drawn tasks
+    and the sampler's state. Checkpoints hold these and the state of annealed hints; without such a state every hint is
+    given at first.
 
     Args:
         tasks: the source of tasks.
@@ -47,6 +49,7 @@ class EnvironmentDataModule(LightningDataModule):
         seed: the seed of the order of tasks and of sampling.
         advantage: estimates the advantages of a group; the method's by default.
         distill: hindsight distillation; None for none.
+        sampler: makes the stream from which training tasks are drawn, once the number of ranks is known.
     """
 
     def __init__(
@@ -58,12 +61,15 @@ class EnvironmentDataModule(LightningDataModule):
         seed: Seed = 0,
         advantage: Advantage | None = None,
         distill: Hindsight | None = None,
+        sampler: StreamFactory = TaskStream,
     ) -> None:
         super().__init__()
         self.source, self.collector, self.reward, self.grpo, self._seed = tasks, collector, reward, grpo, seed
         self.advantage, self._distill = advantage or GroupRelative(), distill
-        self._stream: TaskStream | None = None
+        self._make_stream = sampler
+        self._stream: Stream | None = None
         self._drawn_before = 0
+        self._sampler_before: dict[str, Any] = {}
         self._members_with_hints = (True,) * grpo.group_size
         if isinstance(collector.augmentation, Mixed):
             self._members_with_hints = collector.augmentation.members_with_hints(grpo.group_size)
@@ -73,9 +79,10 @@ class EnvironmentDataModule(LightningDataModule):
         tasks = self.source.tasks(Split.TRAIN)
         rank, world_size = self._rank_and_world_size()
         # A second fit, or the loader that Lightning makes for the next epoch, continues the stream.
-        self._drawn_before = self._drawn
-        self._stream = TaskStream(tasks, self._seed, rank, world_size)
+        self._drawn_before, self._sampler_before = self._drawn, self._sampler_state
+        self._stream = self._make_stream(tasks, self._seed, rank, world_size)
         self._stream.drawn = self._drawn_before
+        self._stream.load_state_dict(self._sampler_before)
         self._tasks_per_rank = _share(self.grpo.tasks_per_update, world_size)
         return RolloutLoader(lambda _: self._rollout(), length=math.ceil(len(tasks) / self.grpo.tasks_per_update))
 
@@ -90,9 +97,19 @@ class EnvironmentDataModule(LightningDataModule):
         def play(chunk: int) -> ValidationBatch:
             chosen = enumerate(own[chunk * size : (chunk + 1) * size])
             requests = [EpisodeRequest(task, derived_seed(self._seed, index, 0)) for index, task in chosen]
-            return ValidationBatch(tuple(self.collector.play(requests, greedy=True, hints=False)))
+            played = tuple(self.collector.play(requests, greedy=True, hints=False))
+            return ValidationBatch(played, tuple(judge(self.reward, trajectory) for trajectory in played))
 
         return RolloutLoader(play, length=chunks)
+
+    def updates_of(self, passes: int | None) -> float:
+        """Return the smallest number of updates that train on as many groups as ``passes`` over all training tasks.
+
+        None and -1, which a Trainer has without a limit of epochs, are infinitely many.
+        """
+        if passes in (None, -1):
+            return math.inf
+        return math.ceil(passes * len(self.source.tasks(Split.TRAIN)) / self.grpo.tasks_per_update)
 
     def check_devices(self, devices: int) -> None:
         """Raise UserError if the tasks of an update cannot be divided evenly among so many ``devices``."""
@@ -106,15 +123,18 @@ class EnvironmentDataModule(LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         # A collective. The ranks may differ in how many tasks they have drawn, because they refill separately.
         state: dict[str, Any] = {"drawn": gather(self._drawn)}
+        if sampler := self._sampler_state:
+            state["sampler"] = sampler
         return state | {"hints": self._annealed.state_dict()} if self._annealed else state
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         rank, world_size = self._rank_and_world_size()
         require_same_device_count(len(state_dict["drawn"]), world_size)
-        self._drawn_before = state_dict["drawn"][rank]
+        self._drawn_before, self._sampler_before = state_dict["drawn"][rank], state_dict.get("sampler", {})
         if self._stream:
             self._stream.drawn = self._drawn_before
+            self._stream.load_state_dict(self._sampler_before)
         if self._annealed:
             self._annealed.load_state_dict(state_dict.get("hints", {"recent": []}))
 
@@ -123,28 +143,38 @@ class EnvironmentDataModule(LightningDataModule):
         return self._stream.drawn if self._stream else self._drawn_before
 
     @property
+    def _sampler_state(self) -> dict[str, Any]:
+        return self._stream.state_dict() if self._stream else self._sampler_before
+
+    @property
     def _annealed(self) -> Annealed | None:
         augmentation = self.collector.augmentation
         return augmentation if isinstance(augmentation, Annealed) else None
 
     def _rollout(self) -> RolloutBatch:
+        assert self._stream is not None
         if self.trainer:
             announce_rollout(self.trainer)
         started, environment_before = time.perf_counter(), self.collector.environment_seconds
         fed_before = self.collector.generator.fed_tokens
         hint_probability = self._annealed.probability if self._annealed else None
-        groups = self._play_groups(self._tasks_per_rank)
+        draws = self._stream.draw(self._tasks_per_rank)
+        groups = self._play_groups(draws)
         refills = 0
         while self.grpo.filter_zero_variance and refills < self.grpo.max_refills:
             missing = self._tasks_per_rank - sum(group.teaches for group in groups)
             if missing <= 0:
                 break
-            groups += self._play_groups(missing)
+            refilled = self._stream.draw(missing)
+            draws += refilled
+            groups += self._play_groups(refilled)
             refills += 1
         if self._annealed:
             # Gathered, so that hints are annealed equally on all ranks.
             levels = [self._annealed.measured(t) for group in groups for t in group.trajectories]
             self._annealed.observe(level for rank in gather(levels) for level in rank)
+        variances = [(draw.index, group.variance) for draw, group in zip(draws, groups, strict=True)]
+        sampler = self._stream.observe(variances)
         trained = groups
         if self.grpo.filter_zero_variance:
             trained = sorted(groups, key=lambda group: not group.teaches)
@@ -158,6 +188,7 @@ class EnvironmentDataModule(LightningDataModule):
             fed_tokens=self.collector.generator.fed_tokens - fed_before,
             hint_probability=hint_probability,
             taught=self._taught(trained),
+            sampler=sampler,
         )
 
     def _taught(self, groups: Sequence[RewardedGroup]) -> TaughtCalls | None:
@@ -167,10 +198,9 @@ class EnvironmentDataModule(LightningDataModule):
         temperature, max_tokens = self.collector.generator.temperature, self.collector.max_tokens
         return taught_calls(trajectories, self._distill.guard, self.collector.template, temperature, max_tokens)
 
-    def _play_groups(self, count: int) -> list[RewardedGroup]:
-        assert self._stream is not None
+    def _play_groups(self, draws: Sequence[Draw]) -> list[RewardedGroup]:
         size = self.grpo.group_size
-        members = itertools.product(self._stream.draw(count), enumerate(self._members_with_hints))
+        members = itertools.product(draws, enumerate(self._members_with_hints))
         digests = self.advantage.reads_states
         requests = [
             EpisodeRequest(draw.task, derived_seed(self._seed, draw.position, number), hints, digests)

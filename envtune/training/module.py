@@ -147,7 +147,7 @@ class GRPOModule(LightningModule):
 
     @override
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
-        self._val_aggregates.add(metrics.validation_samples(batch.trajectories))
+        self._val_aggregates.add(metrics.validation_samples(batch))
 
     @override
     def on_validation_epoch_end(self) -> None:
@@ -233,6 +233,7 @@ class GRPOModule(LightningModule):
         deviation = max(0.0, squares / max(1, count) - mean**2) ** 0.5
         self._train_aggregates.add({"advantage/mean": [mean], "advantage/std": [deviation]})
         self._train_aggregates.add({"reward/refills": [float(batch.refills)]})
+        self._train_aggregates.add(batch.sampler)
         if batch.hint_probability is not None:
             self._train_aggregates.add({"env/hint_probability": [batch.hint_probability]})
         measured = self._publish(self._train_aggregates)

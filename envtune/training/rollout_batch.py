@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import pvariance
 
 import torch
 
@@ -37,6 +38,11 @@ class RewardedGroup:
         """Whether any advantage differs from zero."""
         return any(advantage for turns in self.advantages for advantage in turns)
 
+    @property
+    def variance(self) -> float:
+        """The population variance of the rewards; exactly 0 if all are equal."""
+        return pvariance(self.rewards)
+
 
 @dataclass(frozen=True, slots=True)
 class RolloutBatch:
@@ -58,6 +64,8 @@ class RolloutBatch:
     """Probability of annealed hints in this rollout; None if hints are not annealed."""
     taught: TaughtCalls | None = None
     """Failed calls after their hints, for hindsight distillation; None without it, or without such calls."""
+    sampler: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """What the sampler logs of this rank's draws: samples by name."""
 
     def to(self, device: torch.device | str, **_: object) -> RolloutBatch:
         """Return the batch with its tensors on ``device``; Lightning's transfer calls this."""
@@ -66,9 +74,10 @@ class RolloutBatch:
 
 @dataclass(frozen=True, slots=True)
 class ValidationBatch:
-    """The trajectories of validation tasks."""
+    """The trajectories of validation tasks, with the rewards of the stage."""
 
     trajectories: tuple[Trajectory, ...]
+    breakdowns: tuple[RewardBreakdown, ...]
 
     def to(self, device: torch.device | str, **_: object) -> ValidationBatch:
         """Return the batch unchanged: it holds no tensors."""

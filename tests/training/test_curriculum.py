@@ -34,6 +34,7 @@ class Script:
             before={"val/success/overall": 0.25},
             after={"val/success/overall": 0.375},
             curve=[(start.updates_before, 0.25), (start.updates_before + 2, 0.375)],
+            best_metric="val/reward/overall",
         )
 
 
@@ -70,6 +71,7 @@ def test_the_record_holds_one_entry_for_each_stage(tmp_path: Path):
         "before": {"val/success/overall": 0.25},
         "after": {"val/success/overall": 0.375},
         "curve": [[0, 0.25], [2, 0.375]],
+        "metric": "val/reward/overall",
     }
     assert (second["stage"], second["first_update"], second["last_update"]) == ("2", 3, 4)
 

@@ -18,6 +18,8 @@ from envtune.grpo.settings import GRPOSettings
 from envtune.reward import ProgressReward, RewardBreakdown, RewardPart
 from envtune.training.datamodule import EnvironmentDataModule, RolloutLoader, _share
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
+from envtune.training.task_stream import TaskStream
+from envtune.training.variance_stream import VarianceStream
 from envtune.trajectory import Trajectory
 
 
@@ -28,12 +30,13 @@ def datamodule_of(
     val: int = 2,
     seed: int = 0,
     augmentation: Any = None,
+    sampler: Any = TaskStream,
     **grpo: Any,
 ) -> EnvironmentDataModule:
     generator = ScriptedGenerator(tokenizer, script or always(PERFECT))
     collector = toy_collector(tokenizer, generator, augmentation, max_episodes=3)
     settings = GRPOSettings(**({"group_size": 2, "tasks_per_update": 2} | grpo))
-    return EnvironmentDataModule(ToyTasks(train, val), collector, ProgressReward(), settings, seed)
+    return EnvironmentDataModule(ToyTasks(train, val), collector, ProgressReward(), settings, seed, sampler=sampler)
 
 
 class Unbounded:
@@ -101,6 +104,20 @@ def test_a_reward_that_is_not_a_number_is_reported_with_task_and_part(tokenizer:
         r"number of at most 1e\+30",
         str(error.value),
     )
+
+
+def test_validation_has_the_reward_of_the_stage(tokenizer: Any):
+    datamodule = datamodule_of(tokenizer)
+    datamodule.reward = lambda trajectory: RewardBreakdown((RewardPart("seed", trajectory.seed / 2**64),))
+    (batch,) = datamodule.val_dataloader()
+    assert [breakdown.total for breakdown in batch.breakdowns] == [t.seed / 2**64 for t in batch.trajectories]
+
+
+def test_passes_are_counted_in_groups_and_not_in_whole_epochs(tokenizer: Any):
+    # Five tasks, two in each update: 2.5, 5 and 7.5 updates.
+    datamodule = datamodule_of(tokenizer, train=5)
+    assert [datamodule.updates_of(passes) for passes in (1, 2, 3)] == [3, 5, 8]
+    assert datamodule.updates_of(None) == datamodule.updates_of(-1) == float("inf")
 
 
 def test_an_epoch_draws_every_task_at_least_once(tokenizer: Any):
@@ -359,3 +376,55 @@ def test_without_augmentation_no_hint_could_be_given(tokenizer: Any):
 def test_a_group_too_small_for_both_kinds_is_refused_before_anything_is_played(tokenizer: Any):
     with pytest.raises(UserError, match=r"grpo\.group_size=3 makes 2 members without hints and 1 with them"):
         datamodule_of(tokenizer, augmentation=Mixed(Actionable(), 0.5), group_size=3)
+
+
+def halved(users: Sequence[str], seed: int) -> str:
+    """In every task, about half of the episodes make the folder."""
+    return varied(range(40))(users, seed)
+
+
+def test_the_sampler_records_the_variance_of_every_group_that_was_played(tokenizer: Any):
+    # Of two rewards, 0 and 0.5, the population variance is 1/16; of two equal ones it is 0.
+    datamodule = datamodule_of(tokenizer, halved, train=40, sampler=VarianceStream, tasks_per_update=8)
+    batch = next(iter(datamodule.train_dataloader()))
+    variances = {}
+    for task, group in zip(task_ids(batch.groups), batch.groups, strict=True):
+        variances[task] = 1 / 16 if sorted(group.rewards) == [0.0, 0.5] else 0.0
+    state = datamodule.state_dict()["sampler"]
+    assert {f"toy_{index}": v for index, v in zip(state["seen"], state["variance"], strict=True)} == variances
+    assert set(variances.values()) == {0.0, 1 / 16}
+    assert batch.sampler == {"sampler/aged": [0.0] * 8, "sampler/new": [1.0] * 8, "sampler/variance": []}
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+def test_a_restored_run_draws_the_same_tasks_by_their_variance(tokenizer: Any, filtered: bool):
+    def datamodule() -> EnvironmentDataModule:
+        settings = {"train": 40, "sampler": VarianceStream, "tasks_per_update": 4, "filter_zero_variance": filtered}
+        return datamodule_of(tokenizer, halved, **settings)
+
+    saved, before, behind = datamodule(), datamodule(), datamodule()
+    batches = iter(saved.train_dataloader())
+    next(batches), next(batches)
+    state = saved.state_dict()
+    before.load_state_dict(state)
+    assert before.state_dict() == state
+    loader = behind.train_dataloader()
+    behind.load_state_dict(state)
+    expected = [next(batches) for _ in range(4)]
+    assert any(0.0 < sum(batch.sampler["sampler/new"]) < len(batch.groups) for batch in expected)
+    for one, other, again in zip(expected, before.train_dataloader(), loader, strict=False):
+        assert one.groups == other.groups == again.groups
+        assert one.sampler == other.sampler == again.sampler
+    # A second fit continues as well.
+    assert next(iter(saved.train_dataloader())).groups == next(iter(before.train_dataloader())).groups
+
+
+def test_a_checkpoint_of_another_sampler_is_read(tokenizer: Any):
+    uniform, varying = datamodule_of(tokenizer), datamodule_of(tokenizer, sampler=VarianceStream)
+    next(iter(varying.train_dataloader()))
+    uniform.load_state_dict(varying.state_dict())
+    next(iter(uniform.train_dataloader()))
+    assert uniform.state_dict() == {"drawn": [4]}
+    varying.load_state_dict(uniform.state_dict())
+    assert varying.state_dict()["sampler"]["seen"] == []
+    assert next(iter(varying.train_dataloader())).sampler["sampler/new"] == [1.0, 1.0]

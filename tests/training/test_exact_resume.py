@@ -24,7 +24,9 @@ COIN = "reward._target_=interrupted_run.CoinReward"
 
 
 def settings(toy_folder: Path) -> list[str]:
-    """Small, with all that has a state: refills, annealed hints, a rule that ends the stage after update 6."""
+    """Small, with all that has a state: refills, draws by variance and age, annealed hints, a rule that ends the stage
+    after update 6.
+    """
     return [
         "model=hf",
         f"model.path={toy_folder}",
@@ -36,6 +38,9 @@ def settings(toy_folder: Path) -> list[str]:
         "data.categories=[base]",
         "data.val_categories=[base]",
         "data.val_size=2",
+        "data.max_tasks=8",
+        "sampler=variance",
+        "sampler.max_age=2",
         "reward=format",
         COIN,
         "augmentation=annealed",
@@ -151,6 +156,8 @@ def test_the_run_has_everything_that_must_be_restored(folders: dict[str, Path]):
     assert len({row["env/hint_probability"] for row in rows} - {""}) > 3
     assert len({row["reward/refills"] for row in rows} - {""}) > 1
     assert len({row["grad_norm"] for row in rows} - {""}) == 6
+    for name in ("new", "aged", "variance"):
+        assert len({row[f"sampler/{name}"] for row in rows} - {""}) > 1
     assert set(trajectories_of(folders["whole"])) == {
         *(f"train/update_00000{update}.jsonl" for update in range(1, 7)),
         *(f"val/update_00000{update}.jsonl" for update in (0, 2, 4, 6)),

@@ -23,7 +23,7 @@ from envtune.training.reporting.metrics import (
     trajectory_samples,
     validation_samples,
 )
-from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
+from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch
 from envtune.trajectory import (
     Action,
     EpisodeEnd,
@@ -75,6 +75,9 @@ def episode(
     sampled = tuple(mark == "x" for mark in mask)
     tokens = TokenRecord((0,) * len(mask), sampled, (0.0,) * len(mask), mask.index("x")) if mask else None
     return Trajectory("t", facts.get("category", Category.BASE), count, played, end, tokens=tokens)
+
+
+WORTHLESS = RewardBreakdown((RewardPart("progress", 0.0),))
 
 
 def group(rewards: Sequence[float], *trajectories: Trajectory) -> RewardedGroup:
@@ -131,6 +134,7 @@ def test_what_happened_in_episodes():
     assert samples["turns/mean"] == [2, 2, 1]
     assert samples["steps/mean"] == [3, 2, 1]
     assert samples["episode/truncated"] == [0, 0, 1]
+    assert samples["episode/tried"] == [1, 0, 0]
     assert samples["tools/call_frequency"] == [1, 0, 0]
     # One of the six steps is clipped and breaks the protocol.
     assert mean(samples["completions/clipped_ratio"]) == pytest.approx(1 / 6)
@@ -175,15 +179,34 @@ def test_a_hint_helped_if_the_tools_next_attempt_succeeds_and_not_if_there_is_no
 
 
 def test_validation_is_reported_overall_and_by_category():
-    other = episode([ANSWER], [ANSWER], passed=[True, True], category=Category.MISS_FUNC)
-    samples = validation_samples([PERFECT, HALF, other])
+    # Three of four completions in the protocol, one of two calls successful; no call, one of two in the protocol.
+    tries = episode(
+        [calls(result("ls"), result("add", ok=False)), SLIP],
+        [calls(), ANSWER],
+        passed=[True, False],
+    )
+    silent = episode([SLIP], [ANSWER], passed=[True, True], category=Category.MISS_FUNC)
+    rewards = tuple(RewardBreakdown((RewardPart("format", r), RewardPart("tool", 1.0, weight=0.5))) for r in (1.0, 0.0))
+    samples = validation_samples(ValidationBatch((tries, silent), rewards))
     assert {name: values for name, values in samples.items() if not name.startswith("val/diagnosis/")} == {
-        "val/success/overall": [1, 0, 1],
-        "val/progress/overall": [1, 0.5, 1],
-        "val/success/base": [1, 0],
-        "val/progress/base": [1, 0.5],
+        "val/success/overall": [0, 1],
+        "val/progress/overall": [0.5, 1],
+        "val/reward/overall": [1.5, 0.5],
+        "val/format/overall": [0.75, 0.5],
+        "val/tool/overall": [0.5, 0],
+        "val/tried/overall": [1, 0],
+        "val/success/base": [0],
+        "val/progress/base": [0.5],
+        "val/reward/base": [1.5],
+        "val/format/base": [0.75],
+        "val/tool/base": [0.5],
+        "val/tried/base": [1],
         "val/success/miss_func": [1],
         "val/progress/miss_func": [1],
+        "val/reward/miss_func": [0.5],
+        "val/format/miss_func": [0.5],
+        "val/tool/miss_func": [0],
+        "val/tried/miss_func": [0],
     }
 
 
@@ -191,7 +214,7 @@ def test_validation_is_reported_overall_and_by_category():
     ("samples", "prefix"),
     [
         (trajectory_samples([PERFECT, HALF, FAILED], TOOLBOX_OF.get), "diagnosis"),
-        (validation_samples([PERFECT, HALF, FAILED]), "val/diagnosis"),
+        (validation_samples(ValidationBatch((PERFECT, HALF, FAILED), (WORTHLESS,) * 3)), "val/diagnosis"),
     ],
     ids=["training", "validation"],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -71,8 +72,11 @@ def test_brackets_in_a_setting_are_shown_as_they_are():
 def test_a_stage_is_a_row_with_overall_validation_and_its_checkpoint():
     before = {"val/success/overall": 0.125, "val/progress/overall": 0.5, "val/success/base": 1.0}
     after = {"val/success/overall": 0.25, "val/progress/overall": 0.75}
-    record = StageRecord("2", 21, 60, "it is over", "stage_2/best.ckpt", 0.8, before=before, after=after)
-    assert rows_of(printed(stages_table([record]))) == {"2": ["21-60", "12.5", "25.0", "50.0", "75.0", "80.0", "best"]}
+    record = StageRecord("2", 21, 60, "it is over", "stage_2/best.ckpt", 1.25, before=before, after=after)
+    record = replace(record, metric="val/reward/overall")
+    assert rows_of(printed(stages_table([record]))) == {
+        "2": ["21-60", "12.5", "25.0", "50.0", "75.0", "1.250", "reward", "best"]
+    }
 
 
 def test_changed_settings_are_new_ones_and_those_with_another_value():

@@ -35,7 +35,7 @@ def ended(tokenizer: Any, folder: Path, after: dict[str, float], **arguments: An
 
 def test_the_best_is_that_of_the_callback_that_keeps_it(tokenizer: Any, tmp_path: Path) -> None:
     end = ended(tokenizer, tmp_path, {METRIC: 0.125})
-    assert (end.best, end.best_value) == (tmp_path / "best.ckpt", 0.25)
+    assert (end.best, end.best_value, end.best_metric) == (tmp_path / "best.ckpt", 0.25, METRIC)
     assert (end.last, end.last_update, end.collapsed) == (LAST, 2, False)
 
 
@@ -43,7 +43,8 @@ def test_the_best_is_that_of_the_callback_that_keeps_it(tokenizer: Any, tmp_path
     ("limits", "reason"),
     [
         ({"max_steps": 2}, "2 updates are the most that it may take"),
-        ({"max_steps": -1, "max_epochs": 1}, "every task was drawn trainer.max_epochs=1 times"),
+        ({"max_steps": -1, "max_epochs": 1}, "2 updates are trainer.max_epochs=1 passes over the training tasks"),
+        ({"max_steps": 1, "max_epochs": 1}, "1 updates are the most that it may take"),
     ],
 )
 def test_the_reason_is_the_limit_that_was_reached(

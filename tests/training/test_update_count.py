@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from lightning.pytorch.loggers import CSVLogger
 from toy_training import toy_datamodule, toy_module, toy_trainer
+from toy_world import ToyTasks
 
-from envtune.training.reporting.update_axis import continue_update_count, last_update, logging_disabled
+from envtune.training.reporting.update_axis import continue_update_count, last_update, limit_updates, logging_disabled
 from envtune.training.run_folder.csv_log import read_rows
 
 
@@ -39,6 +40,28 @@ def test_the_last_update_is_that_of_the_nearest_limit(
     trainer, module = toy_trainer(tmp_path, **limits), toy_module()
     continue_update_count(trainer, module, 40)
     trainer.fit(module, toy_datamodule(tokenizer))
+    assert last_update(trainer, module) == last == trainer.global_step
+
+
+@pytest.mark.parametrize(
+    ("limits", "last"),
+    [
+        # Three tasks, two in each update: three passes are nine groups, which five updates train on. Three of
+        # Lightning's epochs have two updates each.
+        ({"max_steps": -1, "max_epochs": 3}, 45),
+        ({"max_steps": 2, "max_epochs": 3}, 42),
+        ({"max_steps": 6, "max_epochs": -1}, 46),
+    ],
+)
+def test_a_run_ends_after_its_passes_over_the_tasks_and_not_after_whole_epochs(
+    tokenizer: Any, tmp_path: Path, limits: dict[str, int], last: int
+) -> None:
+    trainer, module, datamodule = toy_trainer(tmp_path, **limits), toy_module(), toy_datamodule(tokenizer)
+    datamodule.source = ToyTasks(train=3)
+    assert len(datamodule.train_dataloader()) == 2
+    limit_updates(trainer, datamodule.updates_of(trainer.max_epochs))
+    continue_update_count(trainer, module, 40)
+    trainer.fit(module, datamodule)
     assert last_update(trainer, module) == last == trainer.global_step
 
 

@@ -23,7 +23,7 @@ class BestCheckpoint(Checkpoint):
     Unlike Lightning's ``ModelCheckpoint``, it also counts validations outside of ``fit``: before training, so that a
     stage that only gets worse passes on the weights it started from, and after it, so that a run that is shorter than
     the validation interval has a best checkpoint. Of equal validations the first counts, except that any later one
-    replaces the start: a stage may learn what ``monitor`` does not measure.
+    replaces the start: a few validation tasks may not show what a stage has learned.
 
     Args:
         folder: the folder of the checkpoint.
@@ -38,7 +38,7 @@ class BestCheckpoint(Checkpoint):
         self, folder: str, monitor: ValidationName = "val/progress/overall", mode: Literal["max", "min"] = "max"
     ) -> None:
         self.path = Path(folder) / BEST_CHECKPOINT
-        self._monitor, self._mode = monitor, mode
+        self.monitor, self._mode = monitor, mode
         self.value: float | None = None
         """The best result of ``monitor``."""
         self.update = -1
@@ -59,10 +59,10 @@ class BestCheckpoint(Checkpoint):
 
     def _measure(self, trainer: Trainer) -> float:
         metrics = trainer.callback_metrics
-        if self._monitor not in metrics:
+        if self.monitor not in metrics:
             names = ", ".join(sorted(name for name in metrics if name.startswith("val/")))
-            raise UserError(f"callbacks.best.monitor={self._monitor} is not a result of validation; use one of {names}")
-        return float(metrics[self._monitor])
+            raise UserError(f"callbacks.best.monitor={self.monitor} is not a result of validation; use one of {names}")
+        return float(metrics[self.monitor])
 
     @override
     def state_dict(self) -> dict[str, Any]:

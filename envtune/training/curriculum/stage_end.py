@@ -25,12 +25,15 @@ class StageEnd:
     best: Path | None
     """Checkpoint of its best validation; None without a callback that keeps it."""
     best_value: float | None
+    """Result of that validation."""
     before: Mapping[str, float]
     """Results of the validation at its start."""
     after: Mapping[str, float]
     """Results of the validation at its end."""
     curve: Sequence[tuple[int, float]] = ()
     """Update and overall success of each validation."""
+    best_metric: str | None = None
+    """Name of the result by which the best validation was chosen."""
 
 
 def stage_end(trainer: Trainer, updates_before: int, last: Path, history: ValidationHistory) -> StageEnd:
@@ -38,10 +41,11 @@ def stage_end(trainer: Trainer, updates_before: int, last: Path, history: Valida
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     transition = next((callback for callback in callbacks if isinstance(callback, StageTransition)), None)
     best = next((callback for callback in callbacks if isinstance(callback, BestCheckpoint)), None)
-    if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
-        limit = f"{trainer.global_step - updates_before} updates are the most that it may take"
+    updates = trainer.global_step - updates_before
+    if updates >= trainer.datamodule.updates_of(trainer.max_epochs):  # type: ignore[attr-defined]
+        limit = f"{updates} updates are trainer.max_epochs={trainer.max_epochs} passes over the training tasks"
     else:
-        limit = f"every task was drawn trainer.max_epochs={trainer.max_epochs} times"
+        limit = f"{updates} updates are the most that it may take"
     return StageEnd(
         last_update=trainer.global_step,
         reason=(transition and transition.reason) or limit,
@@ -52,4 +56,5 @@ def stage_end(trainer: Trainer, updates_before: int, last: Path, history: Valida
         before=history.before,
         after=history.after,
         curve=tuple(history.curve),
+        best_metric=best.monitor if best else None,
     )

@@ -152,6 +152,7 @@ class Curriculum:
             # Both resolved: Lightning follows links in the folders that it saves to.
             checkpoint=os.path.relpath(checkpoint.resolve(), self.folder.resolve()),
             best=end.best_value,
+            metric=end.best_metric,
             collapsed=end.collapsed,
             before=end.before,
             after=end.after,

@@ -23,7 +23,7 @@ class Signals:
     """The measurements of the rule, None where there are too few, and its decision."""
 
     gain: float | None
-    """Best of the newest validations minus the best before them."""
+    """Best of the newest validations minus the best of those right before them; negative for a fall."""
     spread: float | None
     """Distance of the first and last decile of the newest gradient norms, divided by their median."""
     reason: str | None
@@ -35,9 +35,14 @@ class Signals:
 class TransitionRule:
     """A stage is over when validation has plateaued and the gradient norm is stable, or after ``max_updates``.
 
+    Validation has plateaued when the best of the newest ``window`` results differs by at most ``tolerance`` from the
+    best of up to ``window`` results before them. A fall is not a plateau: a validation that keeps falling ends a stage
+    only through ``max_updates``, the trainer's limits or ``CollapseGuard``. One that has fallen and then stands still
+    for so long that the higher results have left both windows is a plateau at its new level.
+
     Args:
-        window: the newest validations that are compared with the earlier ones.
-        tolerance: the greatest gain of a plateau.
+        window: the newest validations, which are compared with as many before them.
+        tolerance: the greatest rise or fall on a plateau, in units of the metric.
         gradient_window: the newest gradient norms whose spread is measured.
         max_spread: the greatest spread of stable norms, as a multiple of their median.
         min_updates: updates before which a stage is not over.
@@ -60,16 +65,16 @@ class TransitionRule:
 
     def judge(self, updates: int, validations: Sequence[float], gradient_norms: Sequence[float]) -> Signals:
         """Judge the stage after ``updates`` updates, from all of its validations and gradient norms so far."""
-        newest, before = validations[-self.window :], validations[: -self.window]
+        newest, before = validations[-self.window :], validations[-2 * self.window : -self.window]
         gain, spread = max(newest) - max(before) if before else None, self._spread(gradient_norms)
         if self.max_updates is not None and updates >= self.max_updates:
             return Signals(gain, spread, f"{updates} updates are the most that this stage may take")
         if updates < self.min_updates or gain is None or spread is None:
             return Signals(gain, spread, None)
-        if gain > self.tolerance or spread > self.max_spread:
+        if abs(gain) > self.tolerance or spread > self.max_spread:
             return Signals(gain, spread, None)
         reason = (
-            f"validation gained {gain:.3f} in its last {self.window} rounds (at most {self.tolerance} counts as a "
+            f"validation changed by {gain:+.3f} in its last {self.window} rounds (up to ±{self.tolerance} is a "
             f"plateau), and the gradient norm spreads over {spread:.2f} of its median (at most {self.max_spread} "
             "counts as stable)"
         )
@@ -77,10 +82,10 @@ class TransitionRule:
 
     def describe(self, updates: int, signals: Signals) -> str:
         """Return the signals and their thresholds in words."""
-        gain = "unknown yet" if signals.gain is None else f"{signals.gain:.3f}"
+        gain = "unknown yet" if signals.gain is None else f"{signals.gain:+.3f}"
         spread = "unknown yet" if signals.spread is None else f"{signals.spread:.2f}"
         return (
-            f"gain of validation {gain} (plateau: at most {self.tolerance}), spread of the gradient norm {spread} "
+            f"gain of validation {gain} (plateau: within ±{self.tolerance}), spread of the gradient norm {spread} "
             f"(stable: at most {self.max_spread}), {updates} updates (at least {self.min_updates})"
         )
 

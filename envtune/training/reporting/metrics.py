@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from statistics import stdev
 from typing import Annotated
@@ -16,15 +16,16 @@ import torch
 from pydantic import Field
 
 from envtune.diagnosis import Diagnosis, diagnosis_shares
+from envtune.reward.format import format_score, tool_score, tried_call
 from envtune.training.reporting.aggregates import Samples
-from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
+from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch
 from envtune.trajectory import FormatError, TokenRecord, Trajectory
 
 # A result of validation: overall, or of one of the task source's groups.
 ValidationName = Annotated[
     str,
     Field(
-        pattern=r"^val/(success|progress)/\S+$",
+        pattern=r"^val/(success|progress|reward|format|tool|tried)/\S+$",
         json_schema_extra={"examples": ["val/success/overall", "val/progress/base"]},
     ),
 ]
@@ -65,6 +66,7 @@ def trajectory_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[
         "turns/mean": [float(len(trajectory.turns)) for trajectory in trajectories],
         "steps/mean": [float(len(trajectory.steps)) for trajectory in trajectories],
         "episode/truncated": [float(trajectory.truncated) for trajectory in trajectories],
+        "episode/tried": [float(tried_call(trajectory)) for trajectory in trajectories],
         "completions/clipped_ratio": [float(step.clipped) for step in steps],
         "format/valid_rate": [float(not isinstance(step.action, FormatError)) for step in steps],
         "tools/call_frequency": [float(len(trajectory.results)) for trajectory in trajectories],
@@ -75,14 +77,24 @@ def trajectory_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[
     return samples | _hint_samples(trajectories) | _tool_samples(trajectories, domain_of)
 
 
-def validation_samples(trajectories: Iterable[Trajectory]) -> Samples:
-    """Return samples of success and progress, overall and by group of tasks, and of the turns' labels overall."""
-    trajectories = tuple(trajectories)
-    samples = defaultdict(list, _diagnosis_samples(trajectories, "val/diagnosis"))
-    for trajectory in trajectories:
-        for group in ("overall", trajectory.group):
-            samples[f"val/success/{group}"].append(float(trajectory.success))
-            samples[f"val/progress/{group}"].append(trajectory.progress)
+def validation_samples(batch: ValidationBatch) -> Samples:
+    """Return samples of each measure of validation, overall and by group of tasks, and of the turns' labels overall.
+
+    ``reward`` is the stage's own. The other measures are the same in every stage, so that stages can be compared.
+    """
+    samples = defaultdict(list, _diagnosis_samples(batch.trajectories, "val/diagnosis"))
+    for trajectory, breakdown in zip(batch.trajectories, batch.breakdowns, strict=True):
+        measures = {
+            "success": float(trajectory.success),
+            "progress": trajectory.progress,
+            "reward": breakdown.total,
+            "format": format_score(trajectory),
+            "tool": tool_score(trajectory),
+            "tried": float(tried_call(trajectory)),
+        }
+        for measure, value in measures.items():
+            samples[f"val/{measure}/overall"].append(value)
+            samples[f"val/{measure}/{trajectory.group}"].append(value)
     return samples
 
 

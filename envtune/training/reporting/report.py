@@ -64,15 +64,18 @@ def changed(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any
 
 
 def stages_table(records: Sequence[StageRecord]) -> Table:
-    """Return a table of finished stages: updates, validation at start, end and best in percent, chosen checkpoint."""
+    """Return a table of finished stages: updates, validation at start and end in percent, best one, checkpoint."""
     title = "the curriculum, % of validation tasks passed (success) and of turns passed (progress)"
-    table = empty_table(title, ["stage"], ("updates", *_BEFORE_AFTER, "best progress"))
+    table = empty_table(title, ["stage"], ("updates", *_BEFORE_AFTER, "best"))
+    table.add_column("by")
     table.add_column("checkpoint")
     for record in records:
         names = [f"val/{measure}/overall" for measure in ("success", "progress")]
         cells = [percent(side.get(name)) for name in names for side in (record.before, record.after)]
         updates = f"{record.first_update}-{record.last_update}"
-        table.add_row(Text(record.stage), updates, *cells, percent(record.best), Path(record.checkpoint).stem)
+        best = "-" if record.best is None else f"{record.best:.3f}"
+        metric = (record.metric or "-").removeprefix("val/").removesuffix("/overall")
+        table.add_row(Text(record.stage), updates, *cells, best, metric, Path(record.checkpoint).stem)
     return table
 
 

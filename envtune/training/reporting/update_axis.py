@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,16 @@ def continue_update_count(trainer: Trainer, module: Any, updates: int) -> None:
     loop.manual_optimization.optim_step_progress.total.completed = updates
     if loop.max_steps != -1:
         loop.max_steps += updates
+
+
+def limit_updates(trainer: Trainer, updates: float) -> None:
+    """Stop the next fit after at most so many ``updates``, beside the limits that it has; infinity adds none.
+
+    Call it before `continue_update_count`.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    if updates < math.inf:
+        loop.max_steps = int(updates) if loop.max_steps == -1 else min(int(updates), loop.max_steps)
 
 
 def last_update(trainer: Trainer, module: Any) -> float:

@@ -25,7 +25,7 @@ class StageRecord:
     checkpoint: str
     """The checkpoint from which the next stage starts, relative to the run's folder."""
     best: float | None
-    """Best result of the monitored validation metric; None without a callback that keeps it."""
+    """Best result of ``metric``; None without a callback that keeps it."""
     collapsed: bool = False
     before: Mapping[str, float] = field(default_factory=dict)
     """Results of the validation at its start, in [0, 1] by name (`val/success/base` …)."""
@@ -33,6 +33,8 @@ class StageRecord:
     """Results of the validation at its end."""
     curve: Sequence[tuple[int, float]] = ()
     """Update and overall success of each validation."""
+    metric: str | None = "val/progress/overall"
+    """The result of validation by which the best checkpoint was chosen; older records lack it."""
 
 
 def read_stage_records(folder: Path) -> list[StageRecord]:
