@@ -92,7 +92,7 @@ def comparison_table(before: Sequence[Trajectory], after: Sequence[Trajectory], 
     for row in ROWS:
         old, new = ([of[row][task] for task in tasks] for of in (turns_before, turns_after))
         change = paired_difference(new, old)
-        low, high = (percent(bound, signed=True) for bound in (change.low, change.high))
+        low, high = (percent(bound, digits=0, signed=True) for bound in (change.low, change.high))
         firsts = [percent(fmean(of[row].values()) if row in of else None) for of in (first_before, first_after)]
         moved = f"{percent(change.mean, signed=True)} ({low} to {high})"
         shown.add_row(row, percent(fmean(old)), percent(fmean(new)), moved, *firsts)

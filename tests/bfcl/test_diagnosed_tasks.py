@@ -115,3 +115,8 @@ def test_a_withheld_tool_cannot_be_called_validly_before_it_is_handed_over():
     withheld = next(made for made in turns[handed_over] if made.name in MISS_FUNC.turns[handed_over].new_tools)
     results = played(MISS_FUNC, [[withheld], *turns[1:]]).turns[0].steps[0].results
     assert [(result.ok, result.valid) for result in results] == [(False, False)]
+
+
+def test_a_call_that_succeeded_is_valid_whatever_its_document_says():
+    results = played(BASE, [[call("ls", a="yes")], *truth(BASE)[1:]]).turns[0].steps[0].results
+    assert [(result.ok, result.valid) for result in results] == [(True, True)]

@@ -70,7 +70,7 @@ def test_a_table_fits_80_columns(which: str):
 
 
 def test_a_comparison_pairs_the_tasks_that_both_have():
-    before = [_played("a", False), _played("b", False), _played("only_before", False)]
+    before = [_played("a", False), _played("b", False), _played("only_before", True)]
     after = [_played("b", False), _played("a", True)]
     table = comparison_table(before, after, ["a", "b"])
     rows = {label: cells for label, *cells in zip(*(column.cells for column in table.columns), strict=True)}
