@@ -17,7 +17,7 @@ from pydantic import Field
 
 from envtune.training.reporting.aggregates import Samples
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
-from envtune.trajectory import FormatError, TokenRecord, Trajectory
+from envtune.trajectory import FormatError, TokenRecord, Trajectory, TurnEnd
 
 # A result of validation: overall, or of one of the task source's groups.
 ValidationName = Annotated[
@@ -58,6 +58,7 @@ def trajectory_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[
         "turns/mean": [float(len(trajectory.turns)) for trajectory in trajectories],
         "steps/mean": [float(len(trajectory.steps)) for trajectory in trajectories],
         "episode/truncated": [float(trajectory.truncated) for trajectory in trajectories],
+        "turns/step_limit": [float(turn.end is TurnEnd.STEP_LIMIT) for t in trajectories for turn in t.turns],
         "completions/clipped_ratio": [float(step.clipped) for step in steps],
         "format/valid_rate": [float(not isinstance(step.action, FormatError)) for step in steps],
         "tools/call_frequency": [float(len(trajectory.results)) for trajectory in trajectories],
