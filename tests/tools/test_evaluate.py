@@ -28,7 +28,7 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 MODELS = sorted(path.stem for path in (CONFIG_FOLDER / "model").glob("*.yaml"))
-# One step of at most eight tokens a task: a random model says nothing that is worth more.
+# Two steps of at most eight tokens a task: a random model says nothing that is worth more.
 SHORT = (
     "rollout.max_prompt_tokens=20000",
     "rollout.max_response_tokens=512",
