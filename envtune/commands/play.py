@@ -38,9 +38,7 @@ HELP = "A line is a call or the answer. ? lists the tools, ?NAME shows one, Tab 
 
 
 @checked
-def require_valid_play(
-    split: str, task: int | str, step_limit: Count, at_step_limit: AtStepLimit, seed: Seed
-) -> None:
+def require_valid_play(split: str, task: int | str, step_limit: Count, at_step_limit: AtStepLimit, seed: Seed) -> None:
     """Raise UserError for a setting that is not allowed."""
 
 

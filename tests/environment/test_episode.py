@@ -160,9 +160,7 @@ def test_after_the_step_beyond_the_limit_the_agent_reads_its_results_and_the_nex
     episode = _episode(step_limit=1)
     episode.reset()
     assert episode.step("noise") == Observation("Think first.", (), False)
-    assert episode.step("mkdir a") == Observation(
-        f"[1] mkdir: None\n\n{NEXT_MESSAGE}\nDelete the internet.", (), False
-    )
+    assert episode.step("mkdir a") == Observation(f"[1] mkdir: None\n\n{NEXT_MESSAGE}\nDelete the internet.", (), False)
     assert episode.step("ls") == Observation(f"[1] ls: {LISTING}", (), False)
     assert episode.step("noise") == Observation(f"Think first.\n\n{NEXT_MESSAGE}\nWhat is here?", (), False)
     assert episode.turns[1].steps[1].observation == f"Think first.\n\n{NEXT_MESSAGE}\nWhat is here?"

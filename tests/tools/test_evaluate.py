@@ -123,6 +123,16 @@ def test_every_model_composes_without_the_settings_of_training(model: str) -> No
     assert config.augmentation._target_ == "envtune.environment.augmentation.none.NoAugmentation"
 
 
+@pytest.mark.parametrize("rollout", ["hf", "vllm", "vllm_server"])
+def test_an_evaluation_has_bfcls_step_limit_and_training_the_methods(rollout: str) -> None:
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        evaluated, trained = (
+            hydra.compose(name, overrides=[f"rollout={rollout}"]).rollout for name in ("evaluate", "train")
+        )
+    assert (evaluated.step_limit, evaluated.at_step_limit) == (20, "end")
+    assert (trained.step_limit, trained.at_step_limit) == (5, "next_turn")
+
+
 @pytest.mark.parametrize(("model", "group_size", "lr"), [("tiny", 8, 5e-5), ("qwen2.5-7b", 16, 1e-6)])
 def test_training_gets_the_budget_of_its_model_or_the_papers(model: str, group_size: int, lr: float) -> None:
     with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):

@@ -29,8 +29,15 @@ def scores(model: PreTrainedModel, tokenizer: Any, tasks: Sequence[Task], greedy
     generator = HFGenerator(temperature=1.0)
     generator.update_weights(model, policy_version=0)
     template = Template(tokenizer, STYLE, MAX_OBSERVATION_TOKENS)
-    limits = {"step_limit": STEP_LIMIT, "at_step_limit": AT_STEP_LIMIT, **BUDGET}
-    collector = Collector(generator, template, BFCL_ENVIRONMENT, NoAugmentation(), **limits)
+    collector = Collector(
+        generator,
+        template,
+        BFCL_ENVIRONMENT,
+        NoAugmentation(),
+        STEP_LIMIT,
+        **BUDGET,
+        at_step_limit=AT_STEP_LIMIT,
+    )
     requests = [EpisodeRequest(task, seed) for seed, task in enumerate(tasks)]
     played = collector.play(requests, greedy=greedy)
     return summary(played)
