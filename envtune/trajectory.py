@@ -174,7 +174,7 @@ class Turn:
 
 
 class EpisodeEnd(TextEnum):
-    """How an episode ended: all turns were played (``terminated``), or a limit stopped it (truncation)."""
+    """How an episode ended: its last turn ended (``terminated``), or a limit stopped it before (truncation)."""
 
     TERMINATED = "terminated"
     STEP_LIMIT = "step_limit"
@@ -256,7 +256,7 @@ class Trajectory:
 
     @property
     def truncated(self) -> bool:
-        """True if a limit stopped the episode."""
+        """True if a limit stopped the episode: tokens in any turn, steps only before the last one."""
         return self.end is not EpisodeEnd.TERMINATED
 
     @property

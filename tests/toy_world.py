@@ -134,7 +134,8 @@ def toy_collector(
     tokenizer: Any, generator: Generator, augmentation: Augmentation | None = None, **settings: Any
 ) -> Collector:
     limits = {
-        "step_limit": 3,
+        "step_limit": 2,
+        "at_step_limit": "end",
         "max_prompt_tokens": 1024,
         "max_response_tokens": 512,
         "max_completion_tokens": 96,

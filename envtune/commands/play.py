@@ -25,7 +25,7 @@ from envtune.chat.prompt import compact_document, full_document
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.checked import Count, Seed, checked
 from envtune.command_line.command import command
-from envtune.environment.episode import Episode
+from envtune.environment.episode import AtStepLimit, Episode
 from envtune.environment.interface import TaskSource
 from envtune.errors import UserError
 from envtune.report_text import without_control
@@ -38,13 +38,13 @@ HELP = "A line is a call or the answer. ? lists the tools, ?NAME shows one, Tab 
 
 
 @checked
-def require_valid_play(split: str, task: int | str, step_limit: Count, seed: Seed) -> None:
+def require_valid_play(split: str, task: int | str, step_limit: Count, at_step_limit: AtStepLimit, seed: Seed) -> None:
     """Raise UserError for a setting that is not allowed."""
 
 
 def require_valid_settings(config: DictConfig) -> None:
     """Validate the settings at the top of conf/play.yaml."""
-    require_valid_play(config.split, config.task, config.step_limit, config.seed)
+    require_valid_play(config.split, config.task, config.step_limit, config.at_step_limit, config.seed)
 
 
 @command("play", require_valid_settings, records=False)
@@ -53,7 +53,7 @@ def play(config: DictConfig) -> None:
     environment, augmentation = instantiate(config.environment), instantiate(config.augmentation)
     task = find_task(instantiate(config.data, _convert_="all"), config.split, config.task)
     hints = augmentation.for_episode(environment, task, config.seed)
-    episode = Episode(environment, task, parse, hints, config.step_limit)
+    episode = Episode(environment, task, parse, hints, config.step_limit, config.at_step_limit)
     Terminal(Console(highlight=False), task).play(episode)
 
 
@@ -101,9 +101,10 @@ class Terminal:
                 episode.truncate()
                 self.console.print()
                 break
+            turns = len(episode.turns)
             observation = episode.step(completion)
             opens_turn = completion.endswith("</answer>")
-            if opens_turn or observation.done:
+            if len(episode.turns) > turns:
                 self._show_verdict(episode.turns[-1])
         self._show_outcome(episode.finish())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from envtune.environment.augmentation import Hints
 from envtune.environment.augmentation.document_fault import first_fault
@@ -32,9 +33,14 @@ from envtune.trajectory import (
 )
 
 MORE_TOOLS = "You now have more tools than before. Use them to do what could not be done with the earlier ones."
+NEXT_MESSAGE = "There are no more steps for this request. The user's next message:"
 CUT_OFF = "Your response reached its length limit before it was complete: think and act more briefly."
 
-_EPISODE_END = {TurnEnd.STEP_LIMIT: EpisodeEnd.STEP_LIMIT, TurnEnd.TOKEN_LIMIT: EpisodeEnd.TOKEN_LIMIT}
+AtStepLimit = Literal["next_turn", "end"]
+"""What a turn's step limit ends: the turn, after which the next user message comes, or the whole episode."""
+
+# The digest of a state that cannot be read.
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,9 @@ class Episode:
         task: the task to play.
         parse: reads a completion as an action.
         hints: adds hints to results, and cues to documents.
-        step_limit: the largest number of steps per turn, at least 1.
+        step_limit: steps per turn, at least 1. Answers are not counted. One step more is run, and ends the turn.
+        at_step_limit: what the step beyond the limit ends. In the last turn both are the same: the turn is judged as
+            it stands, and the episode is over.
         state_digests: record the digest of the world's state at the start of each turn.
     """
 
@@ -68,12 +76,13 @@ class Episode:
         parse: Callable[[str], Action],
         hints: Hints,
         step_limit: int,
+        at_step_limit: AtStepLimit = "next_turn",
         state_digests: bool = False,
     ) -> None:
         if step_limit < 1:
             raise ValueError(f"step_limit is {step_limit}: a turn needs at least 1 step")
         self._environment, self._task, self._parse, self._hints = environment, task, parse, hints
-        self._step_limit, self._state_digests = step_limit, state_digests
+        self._step_limit, self._at_step_limit, self._state_digests = step_limit, at_step_limit, state_digests
         self._end: EpisodeEnd | None = None
         self._started = False
 
@@ -95,7 +104,7 @@ class Episode:
         return self._opening(0)
 
     def step(self, completion: str, clipped: bool = False) -> Observation:
-        """Run the calls of one completion, or end the turn if it is an answer.
+        """Run the calls of one completion; end the turn if it is an answer or the step beyond the limit.
 
         Args:
             completion: the text that the agent sampled.
@@ -113,7 +122,7 @@ class Episode:
         self._steps.append(Step(completion, action, results, observation.text, clipped))
         if isinstance(action, FinalAnswer):
             self._close_turn(TurnEnd.ANSWERED, action.text)
-        elif observation.done:
+        elif len(self._steps) > self._step_limit:
             self._close_turn(TurnEnd.STEP_LIMIT)
         return observation
 
@@ -175,7 +184,13 @@ class Episode:
         if isinstance(action, FinalAnswer):
             return self._opening(len(self._turns) + 1)
         text = action.message if isinstance(action, FormatError) else render_results(results)
-        return Observation(text, (), done=len(self._steps) + 1 == self._step_limit)
+        if len(self._steps) < self._step_limit:
+            return Observation(text, (), done=False)
+        following = len(self._turns) + 1
+        if self._at_step_limit == "end" or following == len(self._task.turns):
+            return Observation(text, (), done=True)
+        opening = self._opening(following)
+        return replace(opening, text=f"{text}\n\n{NEXT_MESSAGE}\n{opening.text}")
 
     def _opening(self, turn_index: int) -> Observation:
         """Return the first observation of a turn; after the last turn, the one that ends the episode."""
@@ -188,7 +203,10 @@ class Episode:
         return self._task.turns[turn_index].message or MORE_TOOLS
 
     def _digest_now(self) -> str | None:
-        return digest_of(self._agent.view) if self._state_digests else None
+        try:
+            return digest_of(self._agent.view) if self._state_digests else None
+        except LimitExceeded:  # an isolated world whose state cannot be read
+            return UNREADABLE
 
     def _offer_tools(self) -> None:
         self._documents = {tool.name: tool for tool in self._task.tools_offered_at(len(self._turns))}
@@ -201,11 +219,14 @@ class Episode:
         verdict = self._judge.verdict(index, called, answer)
         self._turns.append(Turn(self._message(index), ground_truth, tuple(self._steps), end, verdict, self._digest))
         self._steps, self._digest = [], self._digest_now()
-        if end is TurnEnd.ANSWERED and len(self._turns) < len(self._task.turns):
-            if self._task.turns[index + 1].new_tools:
-                self._offer_tools()
-        else:
-            self._end = _EPISODE_END.get(end, EpisodeEnd.TERMINATED)
+        if end is TurnEnd.TOKEN_LIMIT:
+            self._end = EpisodeEnd.TOKEN_LIMIT
+        elif index + 1 == len(self._task.turns):
+            self._end = EpisodeEnd.TERMINATED
+        elif end is TurnEnd.STEP_LIMIT and self._at_step_limit == "end":
+            self._end = EpisodeEnd.STEP_LIMIT
+        elif self._task.turns[index + 1].new_tools:
+            self._offer_tools()
 
 
 def render_results(results: tuple[ToolResult, ...]) -> str:

@@ -13,7 +13,7 @@ from envtune.checked import Count, checked
 from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.none import CuesOnly, NoAugmentation
-from envtune.environment.episode import Episode
+from envtune.environment.episode import AtStepLimit, Episode
 from envtune.environment.interface import Environment
 from envtune.errors import UserError
 from envtune.rollout.generator import Completion, Generator, Request
@@ -44,7 +44,7 @@ class Collector:
     environment: Environment
     augmentation: Augmentation
     step_limit: Count
-    """Steps per turn."""
+    """Steps per turn, as in ``Episode``."""
     max_prompt_tokens: Count
     """Tokens before the first completion."""
     max_response_tokens: Count
@@ -53,6 +53,8 @@ class Collector:
     """Tokens of one completion."""
     max_episodes: Count = 64
     """Episodes in flight."""
+    at_step_limit: AtStepLimit = "next_turn"
+    """What the step beyond the limit ends."""
     environment_seconds: float = field(default=0.0, init=False)
     """Wall time spent in the environment since construction, in seconds."""
 
@@ -98,7 +100,8 @@ class Collector:
         hints = augmentation.for_episode(self.environment, request.task, request.seed)
         if not request.hints:
             hints = CuesOnly(hints)
-        episode = Episode(self.environment, request.task, parse, hints, self.step_limit, request.state_digests)
+        limits = self.step_limit, self.at_step_limit
+        episode = Episode(self.environment, request.task, parse, hints, *limits, request.state_digests)
         opening = episode.reset()
         prompt = self.template.open(opening.text, opening.new_tools)
         if len(prompt) > self.max_prompt_tokens:

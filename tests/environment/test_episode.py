@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from envtune.bfcl.benchmark import load_bfcl_tasks
 from envtune.bfcl.category import Category
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.scenario import Scenario
 from envtune.bfcl.toolbox import Toolbox
+from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation.none import NoAugmentation
-from envtune.environment.episode import MORE_TOOLS, Episode, Observation
+from envtune.environment.episode import MORE_TOOLS, NEXT_MESSAGE, AtStepLimit, Episode, Observation
 from envtune.task import Task, ToolCall, ToolDocument, UserTurn
 from envtune.trajectory import (
     Action,
@@ -62,8 +64,11 @@ class Always:
         return None if result.ok else Hint("test.always", HintKind.CONSTRAINT, f"Look at {result.call.name}.")
 
 
-def _episode(task: Task = TASK, augmentation: Any = None, step_limit: int = 5) -> Episode:
-    return Episode(BFCL_ENVIRONMENT, task, SCRIPT.__getitem__, augmentation or NoAugmentation(), step_limit)
+def _episode(
+    task: Task = TASK, augmentation: Any = None, step_limit: int = 5, at_step_limit: AtStepLimit = "next_turn"
+) -> Episode:
+    hints = augmentation or NoAugmentation()
+    return Episode(BFCL_ENVIRONMENT, task, SCRIPT.__getitem__, hints, step_limit, at_step_limit)
 
 
 def _play(*completions: str, **settings: Any) -> Trajectory:
@@ -136,23 +141,79 @@ def test_a_call_where_only_an_answer_is_due_fails_the_turn_but_not_officially() 
     assert trajectory.success
 
 
-def test_the_step_that_reaches_the_limit_is_executed_and_judged() -> None:
-    trajectory = _play("noise", "mkdir a", step_limit=2)
+def test_the_step_beyond_the_limit_is_run_and_ends_the_turn_which_is_judged_as_it_stands() -> None:
+    trajectory = _play("noise", "mkdir a", "answer", "ls", "answer", step_limit=1)
+    assert [turn.end for turn in trajectory.turns] == [TurnEnd.STEP_LIMIT, TurnEnd.ANSWERED, TurnEnd.ANSWERED]
+    assert [len(turn.steps) for turn in trajectory.turns] == [2, 1, 2]
+    assert trajectory.turns[0].verdict == TurnVerdict(True, True, True, expects_answer=False, answered=False)
+    assert (trajectory.end, trajectory.truncated) == (EpisodeEnd.TERMINATED, False)
+    assert (trajectory.progress, trajectory.success) == (1.0, True)
+
+
+def test_a_turn_that_the_limit_ends_unfinished_has_failed_and_the_next_one_can_pass() -> None:
+    trajectory = _play("noise", "noise", "answer", "mkdir a, ls", "answer", step_limit=1)
+    assert [turn.verdict.passed for turn in trajectory.turns] == [False, True, True]
+    assert (trajectory.end, trajectory.success) == (EpisodeEnd.TERMINATED, False)
+
+
+def test_after_the_step_beyond_the_limit_the_agent_reads_its_results_and_the_next_message() -> None:
+    episode = _episode(step_limit=1)
+    episode.reset()
+    assert episode.step("noise") == Observation("Think first.", (), False)
+    assert episode.step("mkdir a") == Observation(f"[1] mkdir: None\n\n{NEXT_MESSAGE}\nDelete the internet.", (), False)
+    assert episode.step("ls") == Observation(f"[1] ls: {LISTING}", (), False)
+    assert episode.step("noise") == Observation(f"Think first.\n\n{NEXT_MESSAGE}\nWhat is here?", (), False)
+    assert episode.turns[1].steps[1].observation == f"Think first.\n\n{NEXT_MESSAGE}\nWhat is here?"
+
+
+def test_with_end_the_step_beyond_the_limit_is_run_and_ends_the_episode() -> None:
+    trajectory = _play("noise", "mkdir a", step_limit=1, at_step_limit="end")
     assert (trajectory.end, trajectory.turns[0].end) == (EpisodeEnd.STEP_LIMIT, TurnEnd.STEP_LIMIT)
     assert (len(trajectory.turns), trajectory.turn_count) == (1, 3)
     assert trajectory.turns[0].verdict == TurnVerdict(True, True, True, expects_answer=False, answered=False)
     assert trajectory.turns[0].steps[1].observation == "[1] mkdir: None"
-    assert (trajectory.progress, trajectory.success) == (pytest.approx(1 / 3), False)
+    assert (trajectory.progress, trajectory.truncated, trajectory.success) == (pytest.approx(1 / 3), True, False)
 
 
-def test_an_answer_as_the_last_allowed_step_closes_the_turn() -> None:
-    assert _play("mkdir a", "answer", "answer", "ls", "answer", step_limit=2).end is EpisodeEnd.TERMINATED
+@pytest.mark.parametrize("at_step_limit", ["next_turn", "end"])
+def test_in_the_last_turn_the_limit_ends_the_episode_without_truncation(at_step_limit: AtStepLimit) -> None:
+    passed = _play("mkdir a", "answer", "answer", "noise", "ls", step_limit=1, at_step_limit=at_step_limit)
+    assert (passed.end, passed.turns[2].end) == (EpisodeEnd.TERMINATED, TurnEnd.STEP_LIMIT)
+    assert (passed.steps[-1].observation, passed.truncated) == (f"[1] ls: {LISTING}", False)
+    assert (passed.progress, passed.success) == (1.0, True)
+    failed = _play("mkdir a", "answer", "answer", "pwd", "pwd", step_limit=1, at_step_limit=at_step_limit)
+    assert (failed.end, failed.turns_passed, failed.success) == (EpisodeEnd.TERMINATED, 2, False)
 
 
-def test_step_limit_counts_anew_in_every_turn() -> None:
-    trajectory = _play("mkdir a", "answer", "noise", "noise", step_limit=2)
-    assert [len(turn.steps) for turn in trajectory.turns] == [2, 2]
-    assert trajectory.turns[1].verdict.passed is False
+@pytest.mark.parametrize("at_step_limit", ["next_turn", "end"])
+def test_an_answer_is_not_a_step_of_the_limit(at_step_limit: AtStepLimit) -> None:
+    trajectory = _play(
+        "mkdir a", "answer", "noise", "answer", "ls", "answer", step_limit=1, at_step_limit=at_step_limit
+    )
+    assert [turn.end for turn in trajectory.turns] == [TurnEnd.ANSWERED] * 3
+    assert trajectory.progress == 1
+
+
+def test_a_turn_that_is_to_be_answered_fails_at_the_limit_with_and_without_a_call() -> None:
+    noisy = _play("mkdir a", "answer", "noise", "noise", "ls", "answer", step_limit=1)
+    assert noisy.turns[1].verdict == TurnVerdict(True, True, False, expects_answer=True, answered=False)
+    called = _play("mkdir a", "answer", "pwd", "pwd", "ls", "answer", step_limit=1)
+    assert called.turns[1].verdict == TurnVerdict(True, True, True, expects_answer=True, answered=False)
+    for trajectory in (noisy, called):
+        assert [turn.verdict.passed for turn in trajectory.turns] == [True, False, True]
+        # BFCL does not judge such a turn.
+        assert trajectory.success
+
+
+def test_truncation_by_tokens_after_the_limit_leaves_a_turn_without_steps() -> None:
+    episode = _episode(step_limit=1)
+    episode.reset()
+    episode.step("mkdir a")
+    episode.step("noise")
+    episode.truncate()
+    trajectory = episode.finish()
+    assert [turn.end for turn in trajectory.turns] == [TurnEnd.STEP_LIMIT, TurnEnd.TOKEN_LIMIT]
+    assert (trajectory.end, trajectory.turns[1].steps) == (EpisodeEnd.TOKEN_LIMIT, ())
 
 
 def test_truncation_from_outside_judges_the_running_turn() -> None:
@@ -214,6 +275,50 @@ def test_a_withheld_tool_is_handed_over_with_a_sentence_and_cannot_be_called_bef
     trajectory = episode.finish()
     assert trajectory.turns[1].user_message == MORE_TOOLS
     assert [turn.verdict.passed for turn in trajectory.turns] == [False, True]
+
+
+def test_tools_handed_over_at_the_limit_come_with_the_observation_and_can_be_called() -> None:
+    episode = _episode(WITHHELD, step_limit=1)
+    episode.reset()
+    assert not episode.step("ls").new_tools
+    observation = episode.step("pwd")
+    assert observation.text.endswith(f"\n\n{NEXT_MESSAGE}\n{MORE_TOOLS}")
+    assert (observation.new_tools, observation.done) == ((DOCUMENTS[1],), False)
+    assert episode.step("ls").text == '[1] ls: {"current_directory_content": []}'
+
+
+# Turns of 5 and 1 calls; 6 and 3; 7 and 2.
+# What a turn lacks is lacking in the world of the next one too.
+LONG = ("multi_turn_base_41", "multi_turn_base_70", "multi_turn_base_65")
+
+
+@pytest.mark.parametrize(
+    ("step_limit", "at_step_limit", "progress"),
+    [
+        (5, "next_turn", [1, 1, 0]),
+        (5, "end", [1, 1 / 2, 0]),
+        (4, "next_turn", [1, 0, 0]),
+        (20, "end", [1, 1, 1]),
+    ],
+)
+def test_a_perfect_agent_with_one_call_a_step_passes_turns_of_one_call_more_than_the_limit(
+    step_limit: int, at_step_limit: AtStepLimit, progress: list[float]
+) -> None:
+    tasks = {task.id: task for task in load_bfcl_tasks(["base"])}
+    assert [_perfect(tasks[name], step_limit, at_step_limit).progress for name in LONG] == progress
+
+
+def _perfect(task: Task, step_limit: int, at_step_limit: AtStepLimit) -> Trajectory:
+    """Play the ground-truth calls of each turn in a step each, then answer."""
+    hints = NoAugmentation()
+    episode = Episode(BFCL_ENVIRONMENT, task, parse, hints, step_limit, at_step_limit)
+    done, turn, left = episode.reset().done, -1, list[ToolCall]()
+    while not done:
+        if turn < len(episode.turns):
+            turn = len(episode.turns)
+            left = list(task.turns[turn].ground_truth)
+        done = episode.step(render_calls("", [left.pop(0)]) if left else render_answer("", "Done.")).done
+    return episode.finish()
 
 
 def test_reset_begins_afresh() -> None:

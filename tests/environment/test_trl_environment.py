@@ -134,9 +134,9 @@ def test_get_reward_is_the_share_of_the_turn(tmp_path: Path):
     task, environment = tasks.tasks(Split.TRAIN)[0], TRLEnvironment(Counter)
     assert play(environment, task, increment(1), increment(2), ANSWER).success
     assert not play(environment, task, increment(1), increment(-2), ANSWER).success
-    # TRL scores an episode that a limit ends as well; a success is one that the agent ends.
-    stopped = play(environment, task, *[increment(1)] * 3, *[increment(0)] * 2)
-    assert (stopped.turns[0].verdict.checked, stopped.success) == (1.0, False)
+    # TRL scores an episode that its limit of steps ends as well.
+    stopped = play(environment, task, *[increment(1)] * 3, *[increment(0)] * 3)
+    assert (stopped.turns[0].verdict.checked, stopped.success) == (1.0, True)
     assert tasks.describe()["environment"] == "Counter"
 
 

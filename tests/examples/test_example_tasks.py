@@ -92,7 +92,7 @@ def tasks_of(name: str, split: Split) -> Sequence[Task]:
 
 def played(name: str, task: Task, responses: Sequence[str]) -> Trajectory:
     environment = environment_of(name)
-    episode = Episode(environment, task, parse, Actionable().for_episode(environment, task, seed=0), step_limit=2)
+    episode = Episode(environment, task, parse, Actionable().for_episode(environment, task, seed=0), step_limit=1)
     episode.reset()
     for response in responses:
         if episode.step(response).done:

@@ -18,7 +18,13 @@ TINY = ROOT / "envtune/models/tiny/model.safetensors"
 SMALL = (
     *("debug=fast", "trainer=cpu", "model.dtype=float32", "logger=csv", "grpo.importance=token", "data.val_size=2"),
     *("data.categories=[base]", "callbacks.last.every=1", "callbacks.trajectories.with_tokens=true"),
-    *("rollout.max_response_tokens=512", "rollout.step_limit=2", "reward=format", "grpo.group_size=4"),
+    *(
+        "rollout.max_response_tokens=512",
+        "rollout.step_limit=1",
+        "rollout.at_step_limit=end",
+        "reward=format",
+        "grpo.group_size=4",
+    ),
 )
 ENGINE = tuple(
     f"+rollout.generator.engine.{setting}"

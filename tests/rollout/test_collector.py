@@ -26,6 +26,7 @@ from toy_world import (
 from envtune.chat.template import Template
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.annealed import Annealed
+from envtune.environment.episode import NEXT_MESSAGE
 from envtune.errors import UserError
 from envtune.rollout.collector import EpisodeRequest
 from envtune.rollout.generator import Request
@@ -107,11 +108,29 @@ def test_an_observation_that_exhausts_the_token_budget_truncates_the_episode(tok
     assert len(trajectory.tokens.ids) == trajectory.tokens.prompt_length + said
 
 
-def test_the_step_limit_ends_an_episode(tokenizer: Any):
-    generator = ScriptedGenerator(tokenizer, always((LS, LS, LS)))
-    trajectory = toy_collector(tokenizer, generator, step_limit=2).play([EpisodeRequest(toy_task(), 3)])[0]
+def test_the_step_limit_ends_an_episode_if_so_chosen(tokenizer: Any):
+    collector = toy_collector(tokenizer, ScriptedGenerator(tokenizer, always((LS, LS, LS))), at_step_limit="end")
+    (trajectory,) = collector.play([EpisodeRequest(toy_task(), 3)])
     assert trajectory.end is EpisodeEnd.STEP_LIMIT
-    assert len(trajectory.steps) == len(generator.calls) == 2
+    assert len(trajectory.steps) == 3
+
+
+def test_the_step_limit_ends_a_turn_and_the_next_message_follows_the_results(tokenizer: Any):
+    generator = ScriptedGenerator(tokenizer, always((LS, LS, MKDIR, LS, ANSWER)))
+    collector = toy_collector(tokenizer, generator, at_step_limit="next_turn")
+    (trajectory,) = collector.play([EpisodeRequest(toy_task(), 3)])
+    assert [turn.end for turn in trajectory.turns] == [TurnEnd.STEP_LIMIT, TurnEnd.ANSWERED]
+    assert [len(turn.steps) for turn in trajectory.turns] == [3, 2]
+    assert trajectory.success
+    read = tokenizer.decode(generator.calls[3][0].ids)
+    assert read.endswith(
+        f"<|im_start|>user\n[1] mkdir: None\n\n{NEXT_MESSAGE}\nWhat is here?<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_what_the_step_limit_ends_is_one_of_two_choices(tokenizer: Any):
+    with pytest.raises(UserError, match="at_step_limit='stop' must be one of next_turn, end"):
+        toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(IDLE)), at_step_limit="stop")
 
 
 def test_a_prompt_that_is_too_long_is_refused(tokenizer: Any):

@@ -11,6 +11,7 @@ from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.scenario import Scenario
 from envtune.chat.template import Template
 from envtune.environment.augmentation.none import NoAugmentation
+from envtune.environment.episode import NEXT_MESSAGE
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Task, ToolCall, UserTurn
 from envtune.trajectory import Trajectory
@@ -21,7 +22,7 @@ TASK = Task(
     "long",
     Category.BASE,
     Scenario(0, ("GorillaFileSystem",), STATE),
-    (UserTurn("List.", (ToolCall("ls", {}),)),),
+    (UserTurn("List.", (ToolCall("ls", {}),)), UserTurn("Thanks.", ())),
     DOCUMENTS,
 )
 
@@ -29,11 +30,11 @@ TASK = Task(
 def play(tokenizer: Any, max_observation_tokens: int | None) -> tuple[Trajectory, str]:
     """Return the trajectory and the text of all its tokens."""
     collector = Collector(
-        ScriptedGenerator(tokenizer, always((LS, ANSWER))),
+        ScriptedGenerator(tokenizer, always((LS, LS, ANSWER))),
         Template(tokenizer, STYLE, max_observation_tokens),
         BFCL_ENVIRONMENT,
         NoAugmentation(),
-        step_limit=3,
+        step_limit=1,
         max_prompt_tokens=1024,
         max_response_tokens=4096,
         max_completion_tokens=96,
@@ -51,8 +52,13 @@ def test_the_cut_changes_neither_verdict_nor_record(tokenizer: Any) -> None:
     assert "file_000" in read_cut
     assert "file_030" not in read_cut
     assert "file_059" in read_cut
-    assert read_cut.count("[... the middle is left out, it is too long ...]") == 1
+    assert read_cut.count("[... the middle is left out, it is too long ...]") == 2
     assert "file_030" in cut.steps[0].observation
     assert cut.turns == whole.turns
     assert cut.success
     assert cut.turns[0].verdict.response
+
+
+def test_the_message_after_a_turn_at_its_step_limit_is_not_cut(tokenizer: Any) -> None:
+    _, read = play(tokenizer, 120)
+    assert f"{NEXT_MESSAGE}\nThanks.<|im_end|>" in read

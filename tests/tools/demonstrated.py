@@ -24,7 +24,7 @@ def stories(count: int, category: str | None = None) -> list[Story]:
 
 def outcome(story: Story, habits: Habits, hints=PLAIN, seed: int = 0):
     """The trajectory of a demonstrator."""
-    episode = Episode(BFCL_ENVIRONMENT, story.task, parse, hints, demonstrators.STEP_LIMIT)
+    episode = Episode(BFCL_ENVIRONMENT, story.task, parse, hints, demonstrators.STEP_LIMIT, demonstrators.AT_STEP_LIMIT)
     episode.reset()
     done = False
     for _, completion in play(story, habits, hints, random.Random(seed)):

@@ -29,7 +29,7 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 MODELS = sorted(path.stem for path in (CONFIG_FOLDER / "model").glob("*.yaml"))
-# One step of at most eight tokens a task: a random model says nothing that is worth more.
+# Two steps of at most eight tokens a task: a random model says nothing that is worth more.
 SHORT = (
     "rollout.max_prompt_tokens=20000",
     "rollout.max_response_tokens=512",
@@ -126,6 +126,16 @@ def test_every_model_composes_without_the_settings_of_training(model: str) -> No
         config = hydra.compose("evaluate", overrides=[f"model={model}"])
     require_known_keys(config, "evaluate")
     assert config.augmentation._target_ == "envtune.environment.augmentation.none.NoAugmentation"
+
+
+@pytest.mark.parametrize("rollout", ["hf", "vllm", "vllm_server"])
+def test_an_evaluation_has_bfcls_step_limit_and_training_the_methods(rollout: str) -> None:
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        evaluated, trained = (
+            hydra.compose(name, overrides=[f"rollout={rollout}"]).rollout for name in ("evaluate", "train")
+        )
+    assert (evaluated.step_limit, evaluated.at_step_limit) == (20, "end")
+    assert (trained.step_limit, trained.at_step_limit) == (5, "next_turn")
 
 
 @pytest.mark.parametrize(("model", "group_size", "lr"), [("tiny", 8, 5e-5), ("qwen2.5-7b", 16, 1e-6)])

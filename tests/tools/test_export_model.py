@@ -41,6 +41,7 @@ SMALL_RUN = (
     "grpo.tasks_per_update=1",
     "optimizer.lr=0.05",
     "rollout.step_limit=1",
+    "rollout.at_step_limit=end",
     "rollout.max_completion_tokens=6",
     "rollout.max_response_tokens=1024",
     "trainer=cpu",

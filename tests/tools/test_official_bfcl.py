@@ -25,7 +25,7 @@ from envtune.bfcl.toolbox import PARAMETERS
 from envtune.call_text import parse_call
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation.none import NoAugmentation
-from envtune.environment.episode import Episode
+from envtune.environment.episode import AtStepLimit, Episode
 from envtune.task import Task
 from envtune.trajectory import Trajectory
 
@@ -104,9 +104,10 @@ def episodes(category: Category) -> Iterator[Trajectory]:
 
 def played(task: Task, turns: Turns, draw: random.Random) -> Trajectory:
     """Now and then with broken text, a call that cannot run, or more steps than the limit allows."""
-    episode = Episode(BFCL_ENVIRONMENT, task, parse, NoAugmentation(), step_limit=25)
+    at_step_limit: AtStepLimit = draw.choice(("next_turn", "end"))
+    episode = Episode(BFCL_ENVIRONMENT, task, parse, NoAugmentation(), 25, at_step_limit)
     episode.reset()
-    for steps in turns:
+    for index, steps in enumerate(turns):
         for calls in filter(None, steps):
             said = [render_calls("I act.", [parse_call(call, PARAMETERS) for call in calls])]
             if draw.random() < 0.1:
@@ -118,10 +119,12 @@ def played(task: Task, turns: Turns, draw: random.Random) -> Trajectory:
             for completion in said:
                 if episode.step(completion).done:
                     return episode.finish()
-        for _ in range(30 if draw.random() < 0.02 else 0):
+        repeats = draw.random() < 0.05
+        while repeats and len(episode.turns) == index:
             if episode.step("Again?").done:
                 return episode.finish()
-        episode.step(render_answer("I am done.", "Done."))
+        if len(episode.turns) == index:
+            episode.step(render_answer("I am done.", "Done."))
     return episode.finish()
 
 

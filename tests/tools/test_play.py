@@ -12,7 +12,7 @@ from envtune.chat.protocol import parse
 from envtune.commands.play import Terminal, find_task, split_calls
 from envtune.environment import PythonEnvironment, Rule, Task, UserTurn, call
 from envtune.environment.augmentation.actionable import Actionable
-from envtune.environment.episode import Episode
+from envtune.environment.episode import NEXT_MESSAGE, Episode
 from envtune.errors import UserError
 
 
@@ -51,7 +51,7 @@ TURNS = (
 TASK = Task("lamp_0", "base", {}, TURNS, LAMP.documents)
 
 
-def typed(monkeypatch: pytest.MonkeyPatch, *lines: str) -> str:
+def typed(monkeypatch: pytest.MonkeyPatch, *lines: str, step_limit: int = 5) -> str:
     """What is printed when these lines are typed, and then the end of the input."""
     waiting: Iterator[str] = iter(lines)
 
@@ -64,7 +64,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, *lines: str) -> str:
     monkeypatch.setattr("builtins.input", read)
     printed = io.StringIO()
     console = Console(file=printed, width=80, highlight=False)
-    Terminal(console, TASK).play(Episode(LAMP, TASK, parse, Actionable().for_episode(LAMP, TASK, 0), 5))
+    Terminal(console, TASK).play(Episode(LAMP, TASK, parse, Actionable().for_episode(LAMP, TASK, 0), step_limit))
     return printed.getvalue()
 
 
@@ -82,6 +82,12 @@ def test_a_failed_call_prints_its_hint_and_a_failed_turn_its_ground_truth(monkey
     assert "[1] switch: Error during execution: no change\nHint: It is so already. `look` shows it.\n" in printed
     assert "turn failed: state wrong, results missing\n  ground truth: switch(on=True)\n" in printed
     assert printed.endswith("no success: 0 of 3 turns passed, progress 0.00\n")
+
+
+def test_at_the_step_limit_the_verdict_is_printed_and_the_next_message_follows(monkeypatch: pytest.MonkeyPatch):
+    printed = typed(monkeypatch, "look()", "look()", "look()", "It is dark.", "", step_limit=1)
+    verdict = "turn failed: state wrong, results missing\n  ground truth: switch(on=True)\n"
+    assert f"{verdict}[1] look: lamp dark\n\n{NEXT_MESSAGE}\nIs it lit?\n[1] look: lamp dark\nturn failed" in printed
 
 
 def test_what_is_not_a_call_prints_why_and_costs_no_step(monkeypatch: pytest.MonkeyPatch):

@@ -135,6 +135,9 @@ def test_what_happened_in_episodes():
     assert samples["steps/mean"] == [3, 2, 1]
     assert samples["episode/truncated"] == [0, 0, 1]
     assert samples["episode/tried"] == [1, 0, 0]
+    assert samples["turns/step_limit"] == [0] * 5
+    stopped = replace(PERFECT, turns=(replace(PERFECT.turns[0], end=TurnEnd.STEP_LIMIT), *PERFECT.turns[1:]))
+    assert trajectory_samples([stopped], TOOLBOX_OF.get)["turns/step_limit"] == [1, 0]
     assert samples["tools/call_frequency"] == [1, 0, 0]
     # One of the six steps is clipped and breaks the protocol.
     assert mean(samples["completions/clipped_ratio"]) == pytest.approx(1 / 6)

@@ -28,6 +28,7 @@ SETTINGS = (
     "grpo.tasks_per_update=2",
     "optimizer.lr=0.05",
     "rollout.step_limit=1",
+    "rollout.at_step_limit=end",
     "rollout.max_completion_tokens=6",
     "rollout.max_response_tokens=1024",
     "trainer=fsdp",

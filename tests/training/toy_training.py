@@ -26,7 +26,7 @@ SGD = partial(torch.optim.SGD, lr=1.0)
 
 def toy_datamodule(tokenizer: Any, reward: Reward | None = None, **grpo: Any) -> EnvironmentDataModule:
     """Four training tasks, two in each update, and two validation tasks; episodes of at most two short steps."""
-    collector = toy_collector(tokenizer, HFGenerator(), max_completion_tokens=8, step_limit=2)
+    collector = toy_collector(tokenizer, HFGenerator(), max_completion_tokens=8, step_limit=1)
     return EnvironmentDataModule(ToyTasks(), collector, reward or SeedReward(), settings_of(**grpo))
 
 

@@ -35,7 +35,7 @@ from envtune.bfcl.benchmark import load_bfcl_tasks
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.chat.protocol import parse
 from envtune.environment.augmentation.actionable import Actionable
-from envtune.environment.episode import Episode, Observation
+from envtune.environment.episode import AtStepLimit, Episode, Observation
 from envtune.program import run_program
 from envtune.task import Task
 from envtune.trajectory import FormatError, Trajectory
@@ -130,19 +130,18 @@ def _play(task: Task, rng: random.Random, texts: list[str], tally: Tally) -> Non
     truncated_after = rng.choice((None, None, None, rng.randint(1, 30)))
     traced = rng.random() < TRACED_SHARE
     hints = Actionable().for_episode(BFCL_ENVIRONMENT, task, seed=0)
-    episode = Episode(BFCL_ENVIRONMENT, task, parse, hints, step_limit=rng.choice((5, 20, 60)))
+    at_step_limit: AtStepLimit = rng.choice(("next_turn", "end"))
+    episode = Episode(BFCL_ENVIRONMENT, task, parse, hints, rng.choice((5, 20, 60)), at_step_limit)
     episode.reset()
     step = _traced_step if traced else _timed_step
-    done, turn = False, 0
+    done = False
     while not done:
         kind = rng.choices(tuple(temper), tuple(temper.values()))[0]
-        texts.append(response(kind, rng, task, turn))
+        texts.append(response(kind, rng, task, len(episode.turns)))
         tally.counts["responses"][kind] += 1
         observation = step(episode, texts[-1], task, tally)
         observation.text.encode("utf-8")
         done = observation.done
-        if kind in ("answer", "ground truth") and "<answer>" in texts[-1]:
-            turn += 1
         if not done and len(texts) == truncated_after:
             episode.truncate()
             done = True

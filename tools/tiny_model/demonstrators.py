@@ -19,7 +19,7 @@ from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.toolbox import Toolbox
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation import Hints
-from envtune.environment.episode import Episode, Observation
+from envtune.environment.episode import AtStepLimit, Episode, Observation
 from envtune.environment.interface import World
 from envtune.playground import values
 from envtune.playground.phrase import stands_in
@@ -27,7 +27,9 @@ from envtune.playground.source import Story
 from envtune.task import Task, ToolCall, ToolDocument, leaves
 from envtune.trajectory import Hint, ToolResult
 
-STEP_LIMIT = 5
+# A fifth step that is not an answer ends the episode: the rule under which the embedded model's dialogues were made.
+STEP_LIMIT: int = 4
+AT_STEP_LIMIT: AtStepLimit = "end"
 
 CALL_THOUGHTS = ("I use {}.", "Now {}.")
 RETRY_THOUGHTS = ("That failed, so {}.", "It needs {} first.")
@@ -99,7 +101,7 @@ def values_from_results(task: Task) -> list[list[Any]]:
 def play(story: Story, habits: Habits, hints: Hints, rng: random.Random) -> Iterator[tuple[Observation, str]]:
     """Play the task of a story and yield each observation with the completion that follows it."""
     recorded = RecordingHints(hints)
-    episode = Episode(BFCL_ENVIRONMENT, story.task, parse, recorded, STEP_LIMIT)
+    episode = Episode(BFCL_ENVIRONMENT, story.task, parse, recorded, STEP_LIMIT, AT_STEP_LIMIT)
     demonstrator = Demonstrator(story, habits, rng)
     observation = episode.reset()
     for index in range(len(story.task.turns)):

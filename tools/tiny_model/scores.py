@@ -16,7 +16,7 @@ from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.task import Task, ToolCall
 from envtune.trajectory import FormatError, Trajectory, Turn
-from tools.tiny_model.demonstrators import STEP_LIMIT
+from tools.tiny_model.demonstrators import AT_STEP_LIMIT, STEP_LIMIT
 
 STYLE = PromptStyle("compact", "long")
 # In tokens: first prompt, everything after it, one completion; below, one observation.
@@ -29,7 +29,15 @@ def scores(model: PreTrainedModel, tokenizer: Any, tasks: Sequence[Task], greedy
     generator = HFGenerator(temperature=1.0)
     generator.update_weights(model, policy_version=0)
     template = Template(tokenizer, STYLE, MAX_OBSERVATION_TOKENS)
-    collector = Collector(generator, template, BFCL_ENVIRONMENT, NoAugmentation(), STEP_LIMIT, **BUDGET)
+    collector = Collector(
+        generator,
+        template,
+        BFCL_ENVIRONMENT,
+        NoAugmentation(),
+        STEP_LIMIT,
+        **BUDGET,
+        at_step_limit=AT_STEP_LIMIT,
+    )
     requests = [EpisodeRequest(task, seed) for seed, task in enumerate(tasks)]
     played = collector.play(requests, greedy=greedy)
     return summary(played)

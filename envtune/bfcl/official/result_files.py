@@ -8,8 +8,8 @@ The program builds source code from a call and evaluates it, and has neither env
 that the environment refused before it ran is therefore written as a call of ``not_run``, which is an error there and
 changes nothing.
 
-A turn that a limit stopped is left out: the number of turns then differs from the task's, and the program counts the
-task as force-terminated, in accordance with ``success``.
+The turn in which a limit stopped the episode is left out: the number of turns then differs from the task's, and the
+program counts the task as force-terminated, in accordance with ``success``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from envtune.bfcl.toolbox import PARAMETERS
 from envtune.environment.limits import LimitExceeded, check_arguments
 from envtune.errors import UserError
 from envtune.task import Task, ToolCall
-from envtune.trajectory import ToolCalls, Trajectory, TurnEnd
+from envtune.trajectory import ToolCalls, Trajectory
 
 NOT_RUN = "not_run"
 # The program makes the name part of a Python identifier and of a path, and reads "_" as "/" in some places.
@@ -83,18 +83,17 @@ def result_entry(trajectory: Trajectory, task: Task) -> dict[str, Any]:
 
 
 def _turns(trajectory: Trajectory, task: Task) -> Iterator[list[Any]]:
-    for index, turn in enumerate(trajectory.turns):
-        if turn.end is TurnEnd.ANSWERED:
-            offered = {tool.name for tool in task.tools_offered_at(index)}
-            yield [
-                [
-                    {call.name: json.dumps(call.arguments)} if _ran(call, offered) else {NOT_RUN: "{}"}
-                    for call in step.action.calls
-                ]
-                if isinstance(step.action, ToolCalls)
-                else step.completion
-                for step in turn.steps
+    for index, turn in enumerate(trajectory.turns[:-1] if trajectory.truncated else trajectory.turns):
+        offered = {tool.name for tool in task.tools_offered_at(index)}
+        yield [
+            [
+                {call.name: json.dumps(call.arguments)} if _ran(call, offered) else {NOT_RUN: "{}"}
+                for call in step.action.calls
             ]
+            if isinstance(step.action, ToolCalls)
+            else step.completion
+            for step in turn.steps
+        ]
 
 
 def _ran(call: ToolCall, offered: set[str]) -> bool:

@@ -19,7 +19,7 @@ from envtune.diagnosis import Diagnosis, diagnosis_shares
 from envtune.reward.format import format_score, tool_score, tried_call
 from envtune.training.reporting.aggregates import Samples
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch
-from envtune.trajectory import FormatError, TokenRecord, Trajectory
+from envtune.trajectory import FormatError, TokenRecord, Trajectory, TurnEnd
 
 # A result of validation: overall, or of one of the task source's groups.
 ValidationName = Annotated[
@@ -67,6 +67,7 @@ def trajectory_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[
         "steps/mean": [float(len(trajectory.steps)) for trajectory in trajectories],
         "episode/truncated": [float(trajectory.truncated) for trajectory in trajectories],
         "episode/tried": [float(tried_call(trajectory)) for trajectory in trajectories],
+        "turns/step_limit": [float(turn.end is TurnEnd.STEP_LIMIT) for t in trajectories for turn in t.turns],
         "completions/clipped_ratio": [float(step.clipped) for step in steps],
         "format/valid_rate": [float(not isinstance(step.action, FormatError)) for step in steps],
         "tools/call_frequency": [float(len(trajectory.results)) for trajectory in trajectories],

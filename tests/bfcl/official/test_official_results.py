@@ -14,7 +14,7 @@ from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.official.result_files import check_name, result_entry, write_results
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.environment.augmentation.none import NoAugmentation
-from envtune.environment.episode import Episode
+from envtune.environment.episode import AtStepLimit, Episode
 from envtune.errors import UserError
 from envtune.task import Task, ToolCall
 from envtune.trajectory import Trajectory
@@ -23,9 +23,9 @@ DONE = render_answer("I am done.", "Done.")
 TASKS = {task.id: task for task in load_bfcl_tasks(["base", "miss_func"])}
 
 
-def played(task: Task, *completions: str, step_limit: int = 5) -> Trajectory:
+def played(task: Task, *completions: str, step_limit: int = 5, at_step_limit: AtStepLimit = "end") -> Trajectory:
     """The episode in which the agent says these, and after them answers until the end."""
-    episode = Episode(BFCL_ENVIRONMENT, task, parse, NoAugmentation(), step_limit)
+    episode = Episode(BFCL_ENVIRONMENT, task, parse, NoAugmentation(), step_limit, at_step_limit)
     done = episode.reset().done
     for completion in completions:
         done = episode.step(completion).done
@@ -72,13 +72,26 @@ def test_a_withheld_tool_is_written_as_called_only_from_the_turn_that_hands_it_o
     ]
 
 
-def test_a_turn_that_a_limit_cut_off_is_left_out() -> None:
+def test_the_turn_in_which_a_limit_ended_the_episode_is_left_out() -> None:
     task = TASKS["multi_turn_base_0"]
-    assert len(exported(task, "one", DONE, "two", "three", step_limit=2)) == 1
-    last = played(task, DONE, DONE, DONE, "one", "two", step_limit=2)
+    assert len(exported(task, "one", DONE, "two", "three", step_limit=1)) == 1
+    episode = Episode(BFCL_ENVIRONMENT, task, parse, NoAugmentation(), 5)
+    episode.reset()
+    for completion in (DONE, DONE, DONE, "one"):
+        episode.step(completion)
+    episode.truncate()
+    last = episode.finish()
     assert len(last.turns) == last.turn_count == 4
     assert not last.success
     assert len(result_entry(last, task)["result"]) == 3
+
+
+def test_a_turn_at_its_step_limit_is_written_if_all_turns_were_played() -> None:
+    task = TASKS["multi_turn_base_0"]
+    last = played(task, DONE, DONE, DONE, "one", "two", step_limit=1)
+    assert result_entry(last, task)["result"] == [[DONE], [DONE], [DONE], ["one", "two"]]
+    first = played(task, "one", "two", step_limit=1, at_step_limit="next_turn")
+    assert result_entry(first, task)["result"] == [["one", "two"], [DONE], [DONE], [DONE]]
 
 
 def test_each_category_has_a_file_of_its_own(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def _config(work: Work, folder: str) -> GRPOConfig:
         max_steps=work.updates + 1,
         max_completion_length=work.plain_tokens or work.max_response_tokens,
         # The tool loop generates once more after the last tool.
-        max_tool_calling_iterations=work.step_limit - 1,
+        max_tool_calling_iterations=work.step_limit,
         learning_rate=work.learning_rate,
         lr_scheduler_type="constant",
         seed=work.seed,

@@ -37,7 +37,8 @@ class Work:
     updates: int = 4
     """Updates that count, after a first one that warms up."""
     learning_rate: float = 5e-5
-    step_limit: int = 5
+    step_limit: int = 4
+    """Steps of an episode before its last one."""
     max_completion_tokens: int = 160
     max_response_tokens: int = 1024
     """Longest sum of completions and observations of an episode."""
