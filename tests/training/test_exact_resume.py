@@ -55,7 +55,6 @@ def settings(toy_folder: Path) -> list[str]:
         "callbacks.transition.rule.min_updates=6",
         "callbacks.transition.rule.max_updates=6",
         "callbacks.last.every=3",
-        "callbacks.hint_dependence.enabled=true",
         "callbacks.trajectories.with_tokens=true",
         "logger=both",
     ]
