@@ -207,7 +207,8 @@ def dependence_table(numbers: dict[str, Any], measure: str) -> Table:
     shown.caption = "difference: with hints minus without, paired by task; recovered: % of tries; with 95% intervals"
     for row in ({"rule": "all", "kind": "", **numbers}, *numbers["rules"]):
         value = row[measure]
-        ends = [percent(value[name], signed=True) for name in ("difference", "low", "high")]
+        # Rounded, so that a difference of zero has no sign of its rounding error.
+        ends = [percent(round(value[name], 9) + 0.0, signed=True) for name in ("difference", "low", "high")]
         shares = [percent(value[name]) for name in ("with_hints", "without")]
         recovered = [_recovered(row[name]) for name in ("recovery_with_hints", "recovery_without")]
         difference = f"{ends[0]} ({ends[1]} to {ends[2]})"

@@ -100,8 +100,10 @@ class Collector:
         hints = augmentation.for_episode(self.environment, request.task, request.seed)
         if not request.hints:
             hints = CuesOnly(hints)
-        limits = self.step_limit, self.at_step_limit
-        episode = Episode(self.environment, request.task, parse, hints, *limits, request.state_digests)
+        at_limit = self.at_step_limit
+        episode = Episode(
+            self.environment, request.task, parse, hints, self.step_limit, at_limit, request.state_digests
+        )
         opening = episode.reset()
         prompt = self.template.open(opening.text, opening.new_tools)
         if len(prompt) > self.max_prompt_tokens:

@@ -14,7 +14,7 @@ from typing_extensions import override
 from envtune.checked import Seed, checked
 from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation.annealed import Annealed
-from envtune.environment.augmentation.mixed import Mixed
+from envtune.environment.augmentation.mixed_groups import Mixed
 from envtune.environment.interface import TaskSource
 from envtune.errors import UserError
 from envtune.grpo.advantage import Advantage, compared_by_kind

@@ -11,7 +11,7 @@ from toy_world import ANSWER, MKDIR, PERFECT, TWICE, ScriptedGenerator, ToyTasks
 
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.annealed import Annealed
-from envtune.environment.augmentation.mixed import Mixed
+from envtune.environment.augmentation.mixed_groups import Mixed
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.errors import UserError
 from envtune.grpo.settings import GRPOSettings

@@ -13,7 +13,7 @@ from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.annealed import Annealed
 from envtune.environment.augmentation.cues import cued
-from envtune.environment.augmentation.mixed import Mixed
+from envtune.environment.augmentation.mixed_groups import Mixed
 from envtune.environment.augmentation.none import CuesOnly, NoAugmentation
 from envtune.environment.augmentation.schema import SchemaHints
 from envtune.errors import UserError
