@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 from lightning import LightningDataModule, LightningModule, Trainer
+from transformers import PreTrainedModel
 from typing_extensions import override
 
 from envtune.checked import Seed, checked
@@ -34,8 +35,8 @@ PAD_ID = 0
 class EnvironmentDataModule(LightningDataModule):
     """Play the episodes of an update or a validation, and make batches of them.
 
-    A training epoch draws every task once. Validation plays every validation task once, greedily and without hints. All
-    randomness derives from ``seed`` and the number of drawn tasks. Checkpoints hold that number and the state of
+    A training epoch draws every task once. Validation plays every validation task once, greedily and without hints; so
+    do ``trainer.test`` and ``trainer.predict`` with the test tasks. All randomness derives from ``seed`` and the number of drawn tasks. Checkpoints hold that number and the state of
     annealed hints; without such a state every hint is given at first.
 
     Args:
@@ -67,8 +68,19 @@ class EnvironmentDataModule(LightningDataModule):
 
     @override
     def val_dataloader(self) -> RolloutLoader:
+        return self._every_task(Split.VAL)
+
+    @override
+    def test_dataloader(self) -> RolloutLoader:
+        return self._every_task(Split.TEST)
+
+    @override
+    def predict_dataloader(self) -> RolloutLoader:
+        return self._every_task(Split.TEST)
+
+    def _every_task(self, split: Split) -> RolloutLoader:
         rank, world_size = self._rank_and_world_size()
-        tasks, size = self.source.tasks(Split.VAL), self.collector.max_episodes
+        tasks, size = self.source.tasks(split), self.collector.max_episodes
         own = tasks[rank::world_size]
         # The same number on every rank, maybe of an empty last one, because metrics are reduced in collectives.
         chunks = math.ceil(math.ceil(len(tasks) / world_size) / size)
@@ -83,6 +95,10 @@ class EnvironmentDataModule(LightningDataModule):
     def check_devices(self, devices: int) -> None:
         """Raise UserError if the tasks of an update cannot be divided evenly among so many ``devices``."""
         _share(self.grpo.tasks_per_update, devices)
+
+    def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
+        """Sample from ``model`` from now on. A collective."""
+        self.collector.generator.update_weights(model, policy_version)
 
     def domain_of(self, tool: str) -> str | None:
         """Return the domain that a tool's failures are reported under; None for an unknown tool."""

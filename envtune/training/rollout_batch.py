@@ -57,7 +57,7 @@ class RolloutBatch:
 
 @dataclass(frozen=True, slots=True)
 class ValidationBatch:
-    """The trajectories of validation tasks."""
+    """The trajectories of validation or test tasks."""
 
     trajectories: tuple[Trajectory, ...]
 

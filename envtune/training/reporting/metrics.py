@@ -15,6 +15,7 @@ import psutil
 import torch
 from pydantic import Field
 
+from envtune.task import Split
 from envtune.training.reporting.aggregates import Samples
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch
 from envtune.trajectory import FormatError, TokenRecord, Trajectory
@@ -67,13 +68,13 @@ def trajectory_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[
     return samples | _hint_samples(trajectories) | _tool_samples(trajectories, domain_of)
 
 
-def validation_samples(trajectories: Iterable[Trajectory]) -> Samples:
-    """Return samples of success and progress, overall and by group of tasks."""
+def split_samples(split: Split, trajectories: Iterable[Trajectory]) -> Samples:
+    """Return samples of success and progress on the tasks of a split, overall and by group."""
     samples: dict[str, list[float]] = defaultdict(list)
     for trajectory in trajectories:
         for group in ("overall", trajectory.group):
-            samples[f"val/success/{group}"].append(float(trajectory.success))
-            samples[f"val/progress/{group}"].append(trajectory.progress)
+            samples[f"{split}/success/{group}"].append(float(trajectory.success))
+            samples[f"{split}/progress/{group}"].append(trajectory.progress)
     return samples
 
 

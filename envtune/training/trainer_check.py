@@ -1,0 +1,43 @@
+"""What a `GRPOModule` cannot do for a Trainer, each in one sentence, before the first episode is played."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch.callbacks import BatchSizeFinder, LearningRateFinder
+
+from envtune.errors import UserError
+from envtune.training.weight_sync import PolicyPlayer
+
+
+def check_trainer(trainer: Any) -> None:
+    """Validate the datamodule and the options of a Trainer.
+
+    Raises:
+        UserError: one of them cannot be used.
+    """
+    if not isinstance(trainer.datamodule, PolicyPlayer):
+        raise UserError(
+            "GRPOModule needs the datamodule itself, which plays every batch with its newest weights and whose state "
+            "belongs to a checkpoint: give the Trainer datamodule=EnvironmentDataModule(…), not dataloaders"
+        )
+    if trainer.overfit_batches:
+        raise UserError(
+            f"overfit_batches={trainer.overfit_batches} cannot repeat batches, because each is played anew: give a "
+            "source with a few tasks instead (data.max_tasks, debug=overfit)"
+        )
+    if trainer.precision not in PRECISIONS:
+        raise UserError(
+            f"trainer.precision={trainer.precision} is not supported: use one of {', '.join(PRECISIONS)} (float16 "
+            "gradients are scaled, and their norm would be clipped and logged at that scale)"
+        )
+    for callback in trainer.callbacks:
+        if isinstance(callback, LearningRateFinder | BatchSizeFinder):
+            raise UserError(
+                f"{type(callback).__name__} searches by a loss that falls as the policy improves, which that of GRPO "
+                "does not: compare val/progress/overall of short runs (python train.py -m optimizer.lr=…)"
+            )
+
+
+# Without loss scaling.
+PRECISIONS = ("32-true", "bf16-mixed", "bf16-true", "64-true")
