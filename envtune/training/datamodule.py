@@ -36,8 +36,9 @@ class EnvironmentDataModule(LightningDataModule):
     """Play the episodes of an update or a validation, and make batches of them.
 
     A training epoch draws every task once. Validation plays every validation task once, greedily and without hints; so
-    do ``trainer.test`` and ``trainer.predict`` with the test tasks. All randomness derives from ``seed`` and the number of drawn tasks. Checkpoints hold that number and the state of
-    annealed hints; without such a state every hint is given at first.
+    do ``trainer.test`` and ``trainer.predict`` with the test tasks. All randomness derives from ``seed`` and the number
+    of drawn tasks. Checkpoints hold that number and the state of annealed hints; without such a state every hint is
+    given at first.
 
     Args:
         tasks: the source of tasks.

@@ -26,10 +26,10 @@ def check_trainer(trainer: Any) -> None:
             f"overfit_batches={trainer.overfit_batches} cannot repeat batches, because each is played anew: give a "
             "source with a few tasks instead (data.max_tasks, debug=overfit)"
         )
-    if trainer.precision not in PRECISIONS:
+    if trainer.precision == "16-mixed":
         raise UserError(
-            f"trainer.precision={trainer.precision} is not supported: use one of {', '.join(PRECISIONS)} (float16 "
-            "gradients are scaled, and their norm would be clipped and logged at that scale)"
+            "trainer.precision=16-mixed scales the gradients, whose norm would be clipped and logged at that scale: "
+            "use bf16-mixed or 32-true"
         )
     for callback in trainer.callbacks:
         if isinstance(callback, LearningRateFinder | BatchSizeFinder):
@@ -37,7 +37,3 @@ def check_trainer(trainer: Any) -> None:
                 f"{type(callback).__name__} searches by a loss that falls as the policy improves, which that of GRPO "
                 "does not: compare val/progress/overall of short runs (python train.py -m optimizer.lr=…)"
             )
-
-
-# Without loss scaling.
-PRECISIONS = ("32-true", "bf16-mixed", "bf16-true", "64-true")

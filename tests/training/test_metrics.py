@@ -11,7 +11,7 @@ import torch
 from envtune.bfcl.category import Category
 from envtune.grpo.batch import TrainBatch
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
-from envtune.task import ToolCall
+from envtune.task import Split, ToolCall
 from envtune.training.reporting.aggregates import Aggregates
 from envtune.training.reporting.metrics import (
     MAXIMA,
@@ -19,8 +19,8 @@ from envtune.training.reporting.metrics import (
     completion_lengths,
     group_samples,
     performance_samples,
+    split_samples,
     trajectory_samples,
-    validation_samples,
 )
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, reward_matrix
 from envtune.trajectory import (
@@ -167,7 +167,7 @@ def test_a_hint_helped_if_the_tools_next_attempt_succeeds_and_not_if_there_is_no
 
 def test_validation_is_reported_overall_and_by_category():
     other = episode([ANSWER], [ANSWER], passed=[True, True], category=Category.MISS_FUNC)
-    samples = validation_samples([PERFECT, HALF, other])
+    samples = split_samples(Split.VAL, [PERFECT, HALF, other])
     assert samples == {
         "val/success/overall": [1, 0, 1],
         "val/progress/overall": [1, 0.5, 1],
