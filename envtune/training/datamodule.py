@@ -21,6 +21,7 @@ from envtune.grpo.batch import TrainBatch
 from envtune.grpo.settings import GRPOSettings
 from envtune.processes.collectives import gather
 from envtune.reward.breakdown import Reward, judge
+from envtune.reward.progress import ProgressReward
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split
 from envtune.training.distributed.devices import require_same_device_count
@@ -44,12 +45,17 @@ class EnvironmentDataModule(LightningDataModule):
         tasks: the source of tasks.
         collector: plays episodes.
         reward: judges them.
-        grpo: the numbers of an update.
+        grpo: the numbers of an update; the module must have the same ones.
         seed: the seed of the order of tasks and of sampling.
     """
 
     def __init__(
-        self, tasks: TaskSource, collector: Collector, reward: Reward, grpo: GRPOSettings, seed: Seed = 0
+        self,
+        tasks: TaskSource,
+        collector: Collector,
+        reward: Reward = ProgressReward(),
+        grpo: GRPOSettings = GRPOSettings(),
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         self.source, self.collector, self.reward, self.grpo, self._seed = tasks, collector, reward, grpo, seed
@@ -96,6 +102,11 @@ class EnvironmentDataModule(LightningDataModule):
     def check_devices(self, devices: int) -> None:
         """Raise UserError if the tasks of an update cannot be divided evenly among so many ``devices``."""
         _share(self.grpo.tasks_per_update, devices)
+
+    def check_model(self, model: PreTrainedModel) -> None:
+        """Raise UserError if the longest episode or the tokenizer's ids do not fit ``model``."""
+        self.collector.check_window(model.config.max_position_embeddings)
+        self.collector.template.check_vocabulary(model.config.vocab_size)
 
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Sample from ``model`` from now on. A collective."""

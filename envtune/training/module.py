@@ -38,7 +38,6 @@ from envtune.training.rollout_batch import RolloutBatch, ValidationBatch
 from envtune.training.run_folder.checkpoint_io import hyperparameters_of
 from envtune.training.trainer_check import check_trainer
 from envtune.training.weight_sync import sync_weights
-from envtune.trajectory import Trajectory
 
 # conf/optimizer/adamw.yaml
 ADAMW: MakeOptimizer = partial(AdamW, lr=1e-6, betas=(0.9, 0.999), weight_decay=0.01)
@@ -113,6 +112,7 @@ class GRPOModule(LightningModule):
     @override
     def setup(self, stage: str) -> None:
         check_trainer(self.trainer)
+        self.trainer.datamodule.check_model(self.policy.model)  # type: ignore[attr-defined]
 
     @override
     def configure_model(self) -> None:
@@ -218,9 +218,9 @@ class GRPOModule(LightningModule):
         self._eval_aggregates.add(metrics.split_samples(Split.TEST, batch.trajectories))
 
     @override
-    def predict_step(self, batch: ValidationBatch, batch_idx: int) -> tuple[Trajectory, ...]:
-        """Return the trajectories of test tasks; `Trainer.predict` returns them as a list of such chunks."""
-        return batch.trajectories
+    def predict_step(self, batch: ValidationBatch, batch_idx: int) -> ValidationBatch:
+        """Return the trajectories of test tasks; `Trainer.predict` returns the list of such batches."""
+        return batch
 
     @override
     def on_validation_epoch_end(self) -> None:
@@ -314,7 +314,9 @@ class GRPOModule(LightningModule):
         if batch.hint_probability is not None:
             self._train_aggregates.add({"env/hint_probability": [batch.hint_probability]})
         measured = self._publish(self._train_aggregates)
-        if self.policy_version % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        # 0 logs nothing; a barebones Trainer has it.
+        if every and self.policy_version % every == 0:
             log_scalars(self.trainer, measured)
 
     def _sync_weights(self) -> None:

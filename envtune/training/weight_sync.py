@@ -15,6 +15,9 @@ from envtune.training.model.policy import Policy
 class PolicyPlayer(Protocol):
     """The datamodule of a `GRPOModule`: it plays the episodes of every batch with the policy's weights."""
 
+    def check_model(self, model: PreTrainedModel) -> None:
+        """Raise UserError if episodes cannot be played with ``model``."""
+
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Play with the weights of ``model`` from now on. A collective."""
 

@@ -99,9 +99,7 @@ def test_rollouts_of_old_weights_are_refused(tokenizer: Any, tmp_path: Path):
 
     module = Forgetful(Policy(toy_model()), settings_of(), SGD)
     trainer = toy_trainer(tmp_path, max_steps=3)
-    with pytest.raises(
-        RuntimeError, match=r"policy version \[0\] reached update 1: .* must call the hook of"
-    ):
+    with pytest.raises(RuntimeError, match=r"policy version \[0\] reached update 1: .* must call the hook of"):
         trainer.fit(module, toy_datamodule(tokenizer))
     assert trainer.global_step == 1
 
