@@ -14,6 +14,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from typing_extensions import override
 
 from envtune.errors import UserError
@@ -132,6 +133,16 @@ class GRPOModule(LightningModule):
         self.trainer.fit_loop.setup_data()
         rate = self._schedule.of(optimizer, last_update(self.trainer, self) - self.updates_before)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+    @override
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        if isinstance(scheduler, ReduceLROnPlateau):
+            raise UserError(
+                "with manual optimisation, Lightning drops what ReduceLROnPlateau monitors: override "
+                "lr_scheduler_step(scheduler, metric) in your module with scheduler.step(self.trainer.callback_metrics"
+                "[name])"
+            )
+        scheduler.step()
 
     @override
     def on_fit_start(self) -> None:
@@ -325,16 +336,9 @@ class GRPOModule(LightningModule):
 
     def _step_schedules(self, interval: str, count: int) -> None:
         """Step the schedules of an interval, "step" or "epoch": with manual optimisation, Lightning does not."""
-        measured = self.trainer.callback_metrics
         for config in self.trainer.lr_scheduler_configs:
-            if config.interval != interval or count % config.frequency:
-                continue
-            if config.reduce_on_plateau and config.monitor not in measured:
-                names = ", ".join(sorted(measured))
-                raise UserError(
-                    f"the schedule monitors {config.monitor}, which is not measured yet: use one of {names}"
-                )
-            self.lr_scheduler_step(config.scheduler, measured[config.monitor] if config.reduce_on_plateau else None)
+            if config.interval == interval and count % config.frequency == 0:
+                self.lr_scheduler_step(config.scheduler, None)
 
     def _publish(self, aggregates: Aggregates) -> dict[str, float]:
         """Return and reset the aggregates, and put them into `callback_metrics`."""
