@@ -24,7 +24,7 @@ def recorded_arguments(
     grpo: GRPOSettings, optimizer: MakeOptimizer, scheduler: RateSchedule | None
 ) -> dict[str, dict[str, Any] | None]:
     """Return the arguments as plain values; without ``optimizer`` unless a class of `torch.optim` makes it."""
-    record = {"grpo": asdict(grpo), "scheduler": scheduler and asdict(scheduler)}
+    record = {"grpo": asdict(grpo), "scheduler": asdict(scheduler) if scheduler else None}
     made = optimizer if isinstance(optimizer, partial) else partial(optimizer)
     is_plain = not made.args and all(_is_plain(value) for value in made.keywords.values())
     name = getattr(made.func, "__name__", "")
