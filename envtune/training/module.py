@@ -93,7 +93,7 @@ class GRPOModule(LightningModule):
 
     @classmethod
     @override
-    def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **given: Any) -> GRPOModule:  # type: ignore[override]
+    def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **given: Any) -> GRPOModule:
         """Return a module with the trained weights of a checkpoint: ``load_from_checkpoint(path, policy=policy)``.
 
         The policy is given, because a checkpoint has neither its architecture nor the weights of its reference, which
