@@ -37,7 +37,12 @@ class Template:
             plain text, or the limit leaves no room for the mark of the cut.
     """
 
-    def __init__(self, tokenizer: Any, style: PromptStyle, max_observation_tokens: Count | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        style: PromptStyle = PromptStyle(),
+        max_observation_tokens: Count | None = None,
+    ) -> None:
         self._tokenizer, self._style = tokenizer, style
         self.pieces = pieces = render_pieces(tokenizer)
         """The template's own text."""

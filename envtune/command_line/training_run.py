@@ -105,12 +105,12 @@ def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch
     show(describe_start(stage.stage, config.model.path, config.init_from, continued_from, previous_stage(stage.stage)))
     module = instantiate(config.module, _convert_="all")
     seed_this_rank(config.seed, trainer)
-    collector, model = datamodule.collector, module.policy.model.config
-    collector.check_window(model.max_position_embeddings)
-    collector.template.check_vocabulary(model.vocab_size)
+    datamodule.check_model(module.policy.model)
     # Record what is about to run.
     files = files_written_by(Path(config.run_folder), [*callbacks, *loggers])
-    write_run_record(config.run_folder, tasks, list(config.tags), settings, start, files, collector.template.pieces)
+    write_run_record(
+        config.run_folder, tasks, list(config.tags), settings, start, files, datamodule.collector.template.pieces
+    )
     # Lightning's epochs have whole numbers of updates, so that max_epochs of them may be more than as many passes.
     limit_updates(trainer, datamodule.updates_of(trainer.max_epochs))
     continue_update_count(trainer, module, stage.updates_before)

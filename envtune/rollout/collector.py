@@ -12,6 +12,7 @@ from envtune.chat.template import Template
 from envtune.checked import Count, checked
 from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation import Augmentation
+from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import CuesOnly, NoAugmentation
 from envtune.environment.episode import AtStepLimit, Episode
 from envtune.environment.interface import Environment
@@ -37,19 +38,19 @@ class EpisodeRequest:
 @checked
 @dataclass(eq=False)
 class Collector:
-    """Plays episodes with a generator and returns their trajectories."""
+    """Plays episodes with a generator and returns their trajectories. Defaults as in conf/rollout/hf.yaml."""
 
     generator: Generator
     template: Template
     environment: Environment
-    augmentation: Augmentation
-    step_limit: Count
+    augmentation: Augmentation = field(default_factory=Actionable)
+    step_limit: Count = 5
     """Steps per turn, as in ``Episode``."""
-    max_prompt_tokens: Count
+    max_prompt_tokens: Count = 8192
     """Tokens before the first completion."""
-    max_response_tokens: Count
+    max_response_tokens: Count = 24576
     """Tokens after the prompt, observations included."""
-    max_completion_tokens: Count
+    max_completion_tokens: Count = 2048
     """Tokens of one completion."""
     max_episodes: Count = 64
     """Episodes in flight."""

@@ -20,8 +20,9 @@ def inference(model: PreTrainedModel, attention: str) -> Iterator[None]:
     model.eval()
     model.set_attn_implementation(attention)
     try:
-        # Without autocast, keys and values have the dtype of the weights.
-        with torch.no_grad(), torch.autocast(model.device.type, enabled=False):
+        # Without autocast, keys and values have the dtype of the weights. Without inference mode, in which Lightning
+        # validates, buffers that the model replaces in a pass can be used in training.
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast(model.device.type, enabled=False):
             yield
     finally:
         model.set_attn_implementation(original)

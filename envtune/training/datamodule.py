@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from lightning import LightningDataModule, LightningModule, Trainer
+from transformers import PreTrainedModel
 from typing_extensions import override
 
 from envtune.checked import Seed, checked
@@ -22,6 +23,7 @@ from envtune.grpo.advantage.group_relative import GroupRelative
 from envtune.grpo.settings import GRPOSettings
 from envtune.processes.collectives import gather
 from envtune.reward.breakdown import Reward, judge
+from envtune.reward.progress import ProgressReward
 from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.task import Split
 from envtune.training.distributed.devices import require_same_device_count
@@ -37,15 +39,15 @@ class EnvironmentDataModule(LightningDataModule):
 
     Updates draw an endless stream of training tasks. A Lightning epoch has as many updates as draw each task at least
     once if the sampler is uniform, so its last update may begin the next pass over the tasks. Validation plays every
-    validation task once, greedily and without hints. All randomness derives from ``seed``, the number of drawn tasks
-    and the sampler's state. Checkpoints hold these and the state of annealed hints; without such a state every hint is
-    given at first.
+    validation task once, greedily and without hints; so do ``trainer.test`` and ``trainer.predict`` with the tasks of
+    the test split. All randomness derives from ``seed``, the number of drawn tasks and the sampler's state. Checkpoints
+    hold these and the state of annealed hints; without such a state every hint is given at first.
 
     Args:
         tasks: the source of tasks.
         collector: plays episodes.
         reward: judges them.
-        grpo: the numbers of an update.
+        grpo: the numbers of an update; the module must have the same ones.
         seed: the seed of the order of tasks and of sampling.
         advantage: estimates the advantages of a group; the method's by default.
         distill: hindsight distillation; None for none.
@@ -56,8 +58,8 @@ class EnvironmentDataModule(LightningDataModule):
         self,
         tasks: TaskSource,
         collector: Collector,
-        reward: Reward,
-        grpo: GRPOSettings,
+        reward: Reward = ProgressReward(),
+        grpo: GRPOSettings = GRPOSettings(),
         seed: Seed = 0,
         advantage: Advantage | None = None,
         distill: Hindsight | None = None,
@@ -88,8 +90,19 @@ class EnvironmentDataModule(LightningDataModule):
 
     @override
     def val_dataloader(self) -> RolloutLoader:
+        return self._every_task(Split.VAL)
+
+    @override
+    def test_dataloader(self) -> RolloutLoader:
+        return self._every_task(Split.TEST)
+
+    @override
+    def predict_dataloader(self) -> RolloutLoader:
+        return self._every_task(Split.TEST)
+
+    def _every_task(self, split: Split) -> RolloutLoader:
         rank, world_size = self._rank_and_world_size()
-        tasks, size = self.source.tasks(Split.VAL), self.collector.max_episodes
+        tasks, size = self.source.tasks(split), self.collector.max_episodes
         own = tasks[rank::world_size]
         # The same number on every rank, maybe of an empty last one, because metrics are reduced in collectives.
         chunks = math.ceil(math.ceil(len(tasks) / world_size) / size)
@@ -114,6 +127,15 @@ class EnvironmentDataModule(LightningDataModule):
     def check_devices(self, devices: int) -> None:
         """Raise UserError if the tasks of an update cannot be divided evenly among so many ``devices``."""
         _share(self.grpo.tasks_per_update, devices)
+
+    def check_model(self, model: PreTrainedModel) -> None:
+        """Raise UserError if the longest episode or the tokenizer's ids do not fit ``model``."""
+        self.collector.check_window(model.config.max_position_embeddings)
+        self.collector.template.check_vocabulary(model.config.vocab_size)
+
+    def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
+        """Sample from ``model`` from now on. A collective."""
+        self.collector.generator.update_weights(model, policy_version)
 
     def domain_of(self, tool: str) -> str | None:
         """Return the domain that a tool's failures are reported under; None for an unknown tool."""

@@ -4,59 +4,84 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import torch
 from lightning import LightningModule
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from typing_extensions import override
 
+from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.loss import LossParts, averaged_count, grpo_loss, token_weights
 from envtune.grpo.settings import GRPOSettings
 from envtune.processes.collectives import gather
+from envtune.task import Split
 from envtune.training.distributed.gradient_average import averaged_gradients, share_of_mean
 from envtune.training.hindsight import Hindsight, taught_advantages
 from envtune.training.model.fsdp_strategy import FSDP2Strategy
 from envtune.training.model.policy import Policy
 from envtune.training.model.sharding import full_tensor
+from envtune.training.rate_schedule import RateSchedule, ScheduledRate
+from envtune.training.recorded_arguments import MakeOptimizer, recorded_arguments, restored_arguments
 from envtune.training.reporting import metrics
 from envtune.training.reporting.aggregates import Aggregates
 from envtune.training.reporting.phase_clock import PhaseClock
 from envtune.training.reporting.scalar_log import log_scalars
+from envtune.training.reporting.update_axis import last_update
 from envtune.training.reporting.update_statistics import UpdateStatistics
 from envtune.training.rollout_batch import RolloutBatch, ValidationBatch
+from envtune.training.run_folder.checkpoint_io import hyperparameters_of
+from envtune.training.trainer_check import check_trainer
+from envtune.training.weight_sync import sync_weights
 
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+# conf/optimizer/adamw.yaml
+ADAMW: MakeOptimizer = partial(AdamW, lr=1e-6, betas=(0.9, 0.999), weight_decay=0.01)
 
 
 class GRPOModule(LightningModule):
     """The update (paper, section 3.3): clipped loss on group-relative advantages, KL to the stage's start, entropy.
 
     Optimisation is manual, because the number of micro-batches of a rollout batch depends on their lengths. A gradient
-    norm that is not finite changes no weights.
+    norm that is not finite changes no weights. The Trainer must have an `EnvironmentDataModule`, whose sampler gets the
+    new weights after every update.
 
     Args:
         policy: the trained model and its reference.
         grpo: the numbers of the update.
         optimizer: makes the optimiser from the trained parameters.
-        distill: hindsight distillation; None for none.
+        scheduler: the schedule of the learning rate; None keeps it constant. A subclass may instead override
+            `configure_optimizers` with any schedule of torch, which is stepped as its configuration says.
+        distill: hindsight distillation, the same as the data module's; None for none.
     """
 
     def __init__(
-        self, policy: Policy, grpo: GRPOSettings, optimizer: MakeOptimizer, distill: Hindsight | None = None
+        self,
+        policy: Policy,
+        grpo: GRPOSettings = GRPOSettings(),
+        optimizer: MakeOptimizer = ADAMW,
+        scheduler: RateSchedule | None = None,
+        distill: Hindsight | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
+        self.save_hyperparameters(recorded_arguments(grpo, optimizer, scheduler, distill), logger=False)
         self.policy = policy
         self.grpo, self.distill = grpo, distill
         self._make_optimizer = optimizer
+        self._schedule = scheduler
+        self._optimizer_settings: list[dict[str, Any]] = []
         self._train_aggregates = Aggregates(metrics.MINIMA, metrics.MAXIMA)
-        self._val_aggregates = Aggregates()
+        self._eval_aggregates = Aggregates()
         self.sync_seconds = 0.0
-        """Seconds of the last weight sync; set by `sync_weights`."""
+        """Seconds of the last weight sync."""
         self.updates_before = 0
         """Updates of a curriculum's earlier stages; set by `continue_update_count`."""
         self.gradient_norm = 0.0
@@ -70,20 +95,97 @@ class GRPOModule(LightningModule):
         """The number of updates so far, including those of a curriculum's earlier stages."""
         return self.trainer.global_step
 
+    @classmethod
+    @override
+    def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **given: Any) -> GRPOModule:
+        """Return a module with the trained weights of a checkpoint: ``load_from_checkpoint(path, policy=policy)``.
+
+        The policy is given, because a checkpoint has neither its architecture nor the weights of its reference, which
+        are those of the given model. Other constructor arguments that are not given come from the checkpoint.
+
+        Raises:
+            UserError: the policy is not given or does not fit, or the checkpoint does not record an argument.
+        """
+        if "policy" not in given:
+            raise UserError(
+                f"checkpoint {checkpoint_path} has neither the architecture of the model nor the weights of its "
+                "reference: give load_from_checkpoint policy=Policy(load_model(path)), with the model that was trained"
+            )
+        given |= restored_arguments(hyperparameters_of(checkpoint_path), given, str(checkpoint_path))
+        return super().load_from_checkpoint(checkpoint_path, *arguments, **given)
+
+    @override
+    def setup(self, stage: str) -> None:
+        check_trainer(self.trainer)
+        self.trainer.datamodule.check_model(self.policy.model)  # type: ignore[attr-defined]
+
     @override
     def configure_model(self) -> None:
-        if isinstance(self.trainer.strategy, FSDP2Strategy):
+        # private: `trainer` raises if there is none, as in load_from_checkpoint, which calls this hook.
+        if self._trainer and isinstance(self.trainer.strategy, FSDP2Strategy):
             self.trainer.strategy.shard(self.policy)
 
     @override
-    def configure_optimizers(self) -> Optimizer:
-        return self._make_optimizer(parameter for parameter in self.policy.parameters() if parameter.requires_grad)
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = self._make_optimizer(parameter for parameter in self.policy.parameters() if parameter.requires_grad)
+        self._optimizer_settings = [
+            {name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups
+        ]
+        if self._schedule is None:
+            return optimizer
+        # The length of a run in epochs depends on that of the data, which Lightning would set up later.
+        self.trainer.fit_loop.setup_data()
+        rate = self._schedule.of(optimizer, last_update(self.trainer, self) - self.updates_before)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
+
+    @override
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        if isinstance(scheduler, ReduceLROnPlateau):
+            raise UserError(
+                "with manual optimisation, Lightning drops what ReduceLROnPlateau monitors: override "
+                "lr_scheduler_step(scheduler, metric) in your module with scheduler.step(self.trainer.callback_metrics"
+                "[name])"
+            )
+        scheduler.step()
 
     @override
     def on_fit_start(self) -> None:
         # transformers loads models in evaluation mode, in which gradient checkpointing is off.
         self.policy.train()
         self._last_update_ended = time.perf_counter()
+
+    @override
+    def on_train_start(self) -> None:
+        # Lightning has restored those of the checkpoint, but a continued run has its own.
+        for optimizer in self.trainer.optimizers:
+            for group, settings in zip(optimizer.param_groups, self._optimizer_settings, strict=False):
+                group.update(settings)
+        for config in self.trainer.lr_scheduler_configs:
+            if isinstance(config.scheduler, ScheduledRate):
+                config.scheduler.go_to(self.policy_version - self.updates_before)
+        self._sync_weights()
+
+    @override
+    def on_train_batch_end(self, *_: Any) -> None:
+        self._sync_weights()
+
+    @override
+    def on_train_epoch_end(self) -> None:
+        self._step_schedules("epoch", self.trainer.current_epoch + 1)
+
+    @override
+    def on_validation_start(self) -> None:
+        # Within fit the weights were synced after the last update.
+        if self.trainer.state.fn == TrainerFn.VALIDATING or self.trainer.sanity_checking:
+            self._sync_weights()
+
+    @override
+    def on_test_start(self) -> None:
+        self._sync_weights()
+
+    @override
+    def on_predict_start(self) -> None:
+        self._sync_weights()
 
     @override
     def training_step(self, batch: RolloutBatch, batch_idx: int) -> None:
@@ -144,16 +246,34 @@ class GRPOModule(LightningModule):
         optimizer.zero_grad()
         self._train_aggregates.add(statistics.samples(self.grpo.beta, self.grpo.entropy_coef))
         self._train_aggregates.add({"lr": [optimizer.param_groups[0]["lr"]]})
+        self._step_schedules("step", self.policy_version)
 
     @override
     def validation_step(self, batch: ValidationBatch, batch_idx: int) -> None:
-        self._val_aggregates.add(metrics.validation_samples(batch))
+        self._eval_aggregates.add(metrics.split_samples(Split.VAL, batch))
+
+    @override
+    def test_step(self, batch: ValidationBatch, batch_idx: int) -> None:
+        self._eval_aggregates.add(metrics.split_samples(Split.TEST, batch))
+
+    @override
+    def predict_step(self, batch: ValidationBatch, batch_idx: int) -> ValidationBatch:
+        """Return the trajectories of test tasks; `Trainer.predict` returns the list of such batches."""
+        return batch
 
     @override
     def on_validation_epoch_end(self) -> None:
-        validated = self._publish(self._val_aggregates)
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            self.on_test_epoch_end()
+            return
+        measured = self._publish(self._eval_aggregates)
         if not self.trainer.sanity_checking:
-            log_scalars(self.trainer, validated)
+            log_scalars(self.trainer, measured)
+
+    @override
+    def on_test_epoch_end(self) -> None:
+        # `trainer.validate` and `trainer.test` return what is logged here; `step` is its place in the curves.
+        self.log_dict(self._eval_aggregates.pop() | {"step": float(self.policy_version)})
 
     def _losses(self, batch: TrainBatch, statistics: UpdateStatistics, clock: PhaseClock) -> Iterator[Tensor]:
         """Yield the loss of each micro-batch: the sum is the batch's loss, its mean over ranks that of all batches."""
@@ -202,7 +322,8 @@ class GRPOModule(LightningModule):
         if versions != {self.policy_version}:
             raise RuntimeError(
                 f"rollouts of policy version {sorted(versions)} reached update {self.policy_version}: the generator "
-                "did not get the newest weights (is the WeightSync callback configured?)"
+                "did not get the newest weights (a subclass that overrides on_train_start or on_train_batch_end must "
+                "call the hook of GRPOModule)"
             )
 
     def _gradient_norm(self) -> float:
@@ -237,8 +358,20 @@ class GRPOModule(LightningModule):
         if batch.hint_probability is not None:
             self._train_aggregates.add({"env/hint_probability": [batch.hint_probability]})
         measured = self._publish(self._train_aggregates)
-        if self.policy_version % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        # 0 logs nothing; a barebones Trainer has it.
+        if every and self.policy_version % every == 0:
             log_scalars(self.trainer, measured)
+
+    def _sync_weights(self) -> None:
+        player = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.sync_seconds = sync_weights(self.policy, player, self.policy_version)
+
+    def _step_schedules(self, interval: str, count: int) -> None:
+        """Step the schedules of an interval, "step" or "epoch": with manual optimisation, Lightning does not."""
+        for config in self.trainer.lr_scheduler_configs:
+            if config.interval == interval and count % config.frequency == 0:
+                self.lr_scheduler_step(config.scheduler, None)
 
     def _publish(self, aggregates: Aggregates) -> dict[str, float]:
         """Return and reset the aggregates, and put them into `callback_metrics`."""

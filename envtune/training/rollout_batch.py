@@ -74,7 +74,7 @@ class RolloutBatch:
 
 @dataclass(frozen=True, slots=True)
 class ValidationBatch:
-    """The trajectories of validation tasks, with the rewards of the stage."""
+    """The trajectories of validation or test tasks, with the rewards of the stage."""
 
     trajectories: tuple[Trajectory, ...]
     breakdowns: tuple[RewardBreakdown, ...]

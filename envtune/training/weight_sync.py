@@ -1,44 +1,34 @@
-"""Weight sync: the generator gets the policy's weights after every update."""
+"""Weight sync: whatever plays the episodes gets the policy's weights."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Protocol, runtime_checkable
 
-from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.trainer.states import TrainerFn
-from typing_extensions import override
+import torch
+from transformers import PreTrainedModel
 
-from envtune.training.datamodule import EnvironmentDataModule
-from envtune.training.module import GRPOModule
+from envtune.training.model.policy import Policy
 
 
-class WeightSync(Callback):
-    """Sync weights before training, after every update, and before a validation outside of training.
+@runtime_checkable
+class PolicyPlayer(Protocol):
+    """The datamodule of a `GRPOModule`: it plays the episodes of every batch with the policy's weights."""
 
-    Without it the module raises for off-policy rollouts.
-    """
+    def check_model(self, model: PreTrainedModel) -> None:
+        """Raise UserError if episodes cannot be played with ``model``."""
 
-    @override
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        sync_weights(trainer, module)
+    def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
+        """Play with the weights of ``model`` from now on. A collective."""
 
-    @override
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        sync_weights(trainer, module)
-
-    @override
-    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
-        # Within fit the weights were synced after the last update.
-        if trainer.state.fn == TrainerFn.VALIDATING or trainer.sanity_checking:
-            sync_weights(trainer, module)
+    def domain_of(self, tool: str) -> str | None:
+        """Return the domain that a tool's failures are reported under; None for an unknown tool."""
 
 
-def sync_weights(trainer: Trainer, module: LightningModule) -> None:
-    """Update the generator's weights to those of the policy. A collective."""
-    datamodule = trainer.datamodule  # type: ignore[attr-defined]
-    assert isinstance(module, GRPOModule)
-    assert isinstance(datamodule, EnvironmentDataModule)
+def sync_weights(policy: Policy, player: PolicyPlayer, policy_version: int) -> float:
+    """Update the player's weights to those of the policy, and return the time in seconds. A collective."""
     started = time.perf_counter()
-    datamodule.collector.generator.update_weights(module.policy.model_to_sample(), module.policy_version)
-    module.sync_seconds = time.perf_counter() - started
+    # Lightning validates in inference mode, and what is created in it cannot be updated in place during training.
+    with torch.inference_mode(False), torch.no_grad():
+        player.update_weights(policy.model_to_sample(), policy_version)
+    return time.perf_counter() - started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,15 @@ def test_check_environment_finds_no_broken_promise(project: Path, installed: Pat
     settings = ("environment=module", f"environment.module={project.name}")
     printed = run(*console_script("envtune-check-environment"), *settings, "tasks=8", cwd=project, path=installed)
     assert "11 of 11 promises are kept" in printed
+
+
+def test_a_trainer_of_ones_own_validates_trains_tests_and_reloads(installed: Path, tmp_path: Path):
+    for part in ("own_trainer.py", "library"):
+        source = ROOT / "examples" / part
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / part)
+    printed = run(sys.executable, "own_trainer.py", cwd=tmp_path, path=installed)
+    assert printed.count("Validate metric") == 1
+    assert printed.count("Test metric") == 2
+    assert printed.count("test/progress/overall") == 2
+    (checkpoint,) = tmp_path.rglob("*.ckpt")
+    assert checkpoint.name == "epoch=0-step=2.ckpt"

@@ -12,7 +12,7 @@ from envtune.bfcl.category import Category
 from envtune.diagnosis import Diagnosis
 from envtune.grpo.batch import TrainBatch
 from envtune.reward.breakdown import RewardBreakdown, RewardPart
-from envtune.task import ToolCall
+from envtune.task import Split, ToolCall
 from envtune.training.reporting.aggregates import Aggregates, Samples
 from envtune.training.reporting.metrics import (
     MAXIMA,
@@ -20,8 +20,8 @@ from envtune.training.reporting.metrics import (
     completion_lengths,
     group_samples,
     performance_samples,
+    split_samples,
     trajectory_samples,
-    validation_samples,
 )
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch
 from envtune.trajectory import (
@@ -190,7 +190,7 @@ def test_validation_is_reported_overall_and_by_category():
     )
     silent = episode([SLIP], [ANSWER], passed=[True, True], category=Category.MISS_FUNC)
     rewards = tuple(RewardBreakdown((RewardPart("format", r), RewardPart("tool", 1.0, weight=0.5))) for r in (1.0, 0.0))
-    samples = validation_samples(ValidationBatch((tries, silent), rewards))
+    samples = split_samples(Split.VAL, ValidationBatch((tries, silent), rewards))
     assert {name: values for name, values in samples.items() if not name.startswith("val/diagnosis/")} == {
         "val/success/overall": [0, 1],
         "val/progress/overall": [0.5, 1],
@@ -217,7 +217,7 @@ def test_validation_is_reported_overall_and_by_category():
     ("samples", "prefix"),
     [
         (trajectory_samples([PERFECT, HALF, FAILED], TOOLBOX_OF.get), "diagnosis"),
-        (validation_samples(ValidationBatch((PERFECT, HALF, FAILED), (WORTHLESS,) * 3)), "val/diagnosis"),
+        (split_samples(Split.VAL, ValidationBatch((PERFECT, HALF, FAILED), (WORTHLESS,) * 3)), "val/diagnosis"),
     ],
     ids=["training", "validation"],
 )

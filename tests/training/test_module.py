@@ -12,7 +12,7 @@ import pytest
 import torch
 from lightning import Callback
 from lightning.pytorch.loggers import CSVLogger
-from toy_training import SGD, BrokenGradient, toy_datamodule, toy_module, toy_trainer
+from toy_training import SGD, BrokenGradient, settings_of, toy_datamodule, toy_module, toy_trainer
 from toy_world import toy_model
 
 from envtune.grpo.settings import GRPOSettings
@@ -93,11 +93,14 @@ def test_every_update_is_made_of_episodes_of_exactly_that_policy(tokenizer: Any,
 
 
 def test_rollouts_of_old_weights_are_refused(tokenizer: Any, tmp_path: Path):
-    module, datamodule = toy_module(), toy_datamodule(tokenizer)
-    datamodule.collector.generator.update_weights(module.policy.model, 0)
-    trainer = toy_trainer(tmp_path, max_steps=3, weight_sync=False)
-    with pytest.raises(RuntimeError, match=r"policy version \[0\] reached update 1: .*is the WeightSync callback"):
-        trainer.fit(module, datamodule)
+    class Forgetful(GRPOModule):
+        def on_train_batch_end(self, *_: Any) -> None:
+            pass
+
+    module = Forgetful(Policy(toy_model()), settings_of(), SGD)
+    trainer = toy_trainer(tmp_path, max_steps=3)
+    with pytest.raises(RuntimeError, match=r"policy version \[0\] reached update 1: .* must call the hook of"):
+        trainer.fit(module, toy_datamodule(tokenizer))
     assert trainer.global_step == 1
 
 

@@ -19,7 +19,6 @@ from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.training.datamodule import EnvironmentDataModule
 from envtune.training.model.policy import Policy
 from envtune.training.module import GRPOModule
-from envtune.training.weight_sync import WeightSync
 
 SGD = partial(torch.optim.SGD, lr=1.0)
 
@@ -54,12 +53,9 @@ class BrokenGradient(Callback):
             self._hook.remove()
 
 
-def toy_trainer(
-    folder: Path, callbacks: Sequence[lightning.Callback] = (), weight_sync: bool = True, **arguments: Any
-) -> lightning.Trainer:
+def toy_trainer(folder: Path, callbacks: Sequence[lightning.Callback] = (), **arguments: Any) -> lightning.Trainer:
     """A Trainer as `conf/trainer` sets it up, without loggers unless asked for."""
     warnings.filterwarnings("ignore", module="lightning")
-    sync = [WeightSync()] if weight_sync else []
     settings: dict[str, Any] = {
         "accelerator": "cpu",
         "max_steps": 1,
@@ -75,4 +71,4 @@ def toy_trainer(
         "limit_val_batches": 0,
         "default_root_dir": folder,
     }
-    return lightning.Trainer(**(settings | {"callbacks": [*sync, *callbacks]} | arguments))
+    return lightning.Trainer(**(settings | {"callbacks": [*callbacks]} | arguments))

@@ -212,6 +212,12 @@ class _Repeated(LightningDataModule):
         super().__init__()
         self._rollout, self._updates = rollout, updates
 
+    def check_model(self, model: PreTrainedModel) -> None:
+        """Do nothing: nothing is sampled."""
+
+    def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
+        """Do nothing: nothing is sampled."""
+
     def domain_of(self, tool: str) -> None:
         """Return None: the trajectories have no calls."""
 

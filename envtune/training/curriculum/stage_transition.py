@@ -17,7 +17,6 @@ from envtune.training.curriculum.transition import CollapseGuard, TransitionRule
 from envtune.training.model.weights import load_stage_weights
 from envtune.training.reporting.metrics import ValidationName
 from envtune.training.reporting.scalar_log import log_scalars
-from envtune.training.weight_sync import sync_weights
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +112,7 @@ class StageTransition(Callback):
         load_stage_weights(module.policy.model, str(self._best))
         for optimizer in trainer.optimizers:
             optimizer.state.clear()
-        # The generator has the collapsed weights: they were synced right after the update.
-        sync_weights(trainer, module)
+        # The module syncs weights after its callbacks, so that the next rollout is sampled from the restored ones.
         # Norms from before the restore are not a baseline for the restored weights.
         self._gradient_norms.clear()
 

@@ -22,12 +22,15 @@ class Aggregates:
         self._minima, self._maxima = minima, maxima
         self._metrics: dict[str, Metric] = {}
 
+    # Not in the inference mode of Lightning's validation, because sums made there could not be added to in training.
+    @torch.inference_mode(False)
     def add(self, samples: Samples) -> None:
         """Add every sample to the aggregate of its name."""
         for name, values in samples.items():
             if values:
                 self._metric(name).update(torch.tensor(list(values), dtype=torch.float32))
 
+    @torch.inference_mode(False)
     def pop(self) -> dict[str, float]:
         """Return the finite aggregates over all ranks, by name, and reset them. A collective."""
         for name in set().union(*gather(set(self._metrics))):

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from envtune.diagnosis import Diagnosis, diagnosis_shares
 from envtune.reward.format import format_score, tool_score, tried_call
+from envtune.task import Split
 from envtune.training.reporting.aggregates import Samples
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch
 from envtune.trajectory import FormatError, TokenRecord, Trajectory, TurnEnd
@@ -78,12 +79,12 @@ def trajectory_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[
     return samples | _hint_samples(trajectories) | _tool_samples(trajectories, domain_of)
 
 
-def validation_samples(batch: ValidationBatch) -> Samples:
-    """Return samples of each measure of validation, overall and by group of tasks, and of the turns' labels overall.
+def split_samples(split: Split, batch: ValidationBatch) -> Samples:
+    """Return samples of each measure on a split's tasks, overall and by group, and of the turns' labels overall.
 
     ``reward`` is the stage's own. The other measures are the same in every stage, so that stages can be compared.
     """
-    samples = defaultdict(list, _diagnosis_samples(batch.trajectories, "val/diagnosis"))
+    samples = defaultdict(list, _diagnosis_samples(batch.trajectories, f"{split}/diagnosis"))
     for trajectory, breakdown in zip(batch.trajectories, batch.breakdowns, strict=True):
         measures = {
             "success": float(trajectory.success),
@@ -94,8 +95,8 @@ def validation_samples(batch: ValidationBatch) -> Samples:
             "tried": float(tried_call(trajectory)),
         }
         for measure, value in measures.items():
-            samples[f"val/{measure}/overall"].append(value)
-            samples[f"val/{measure}/{trajectory.group}"].append(value)
+            samples[f"{split}/{measure}/overall"].append(value)
+            samples[f"{split}/{measure}/{trajectory.group}"].append(value)
     return samples
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
+from lightning import LightningModule
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from typing_extensions import override
 
@@ -107,6 +108,19 @@ def damage_of(path: Path) -> str | None:
 def update_of(path: Path) -> int:
     """Return the number of updates of a checkpoint, without reading its tensors."""
     return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+
+def hyperparameters_of(path: str | Path) -> dict[str, Any]:
+    """Return the recorded hyperparameters of a checkpoint, without reading its tensors.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise UserError(f"checkpoint {path} cannot be read ({error}); give one that a run has saved") from error
+    return dict(checkpoint.get(LightningModule.CHECKPOINT_HYPER_PARAMS_KEY, {}))
 
 
 def _fault_of(path: Path) -> str | None:

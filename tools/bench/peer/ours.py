@@ -25,7 +25,6 @@ from envtune.training.model.policy import Policy
 from envtune.training.model.weights import load_model
 from envtune.training.module import GRPOModule
 from envtune.training.rollout_batch import RolloutBatch
-from envtune.training.weight_sync import WeightSync
 from envtune.trajectory import Trajectory
 from tools.bench.fixed_length import FixedLength
 from tools.bench.peer import work as peer_work
@@ -55,7 +54,7 @@ def main() -> None:
     reward = TextReward() if work.plain_tokens else ProgressReward()
     data = EnvironmentDataModule(FirstTurns(tasks), collector, reward, settings, work.seed)
     measured = _Measured()
-    fit(module, data, work.updates + 1, [WeightSync(), measured])
+    fit(module, data, work.updates + 1, [measured])
     prompts = [template.open(task.turns[0].message, task.tools_offered_at(0)) for task in tasks]
     Report(tuple(measured.updates), peer_work.digest(prompts)).print()
 
