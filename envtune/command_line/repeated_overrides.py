@@ -38,7 +38,7 @@ PLAIN_SETTINGS = (
     *("trainer.num_sanity_val_steps", "trainer.log_every_n_steps", "trainer.inference_mode"),
     *("trainer.enable_model_summary", "trainer.strategy.broadcast_buffers", "trainer.strategy.timeout.minutes"),
     *("callbacks.trajectories.text_every", "callbacks.trajectories.with_tokens", "callbacks.last.every"),
-    *("callbacks.best.monitor", "callbacks.best.mode"),
+    *("callbacks.best.monitor", "callbacks.best.mode", "callbacks.hint_dependence.*"),
     *("callbacks.transition.rule.*", "callbacks.transition.guard.*"),
     *("callbacks.transition.metric", "callbacks.transition.on_collapse"),
     *("curriculum.start_from", "curriculum.max_updates"),
