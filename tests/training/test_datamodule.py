@@ -419,6 +419,16 @@ def test_a_restored_run_draws_the_same_tasks_by_their_variance(tokenizer: Any, f
     assert next(iter(saved.train_dataloader())).groups == next(iter(before.train_dataloader())).groups
 
 
+def test_the_sampler_records_the_groups_of_refills_under_their_own_tasks(tokenizer: Any):
+    settings = {"tasks_per_update": 8, "filter_zero_variance": True, "max_refills": 1}
+    datamodule = datamodule_of(tokenizer, halved, train=40, sampler=VarianceStream, **settings)
+    batch = next(iter(datamodule.train_dataloader()))
+    assert len(batch.groups) > 8
+    state = datamodule.state_dict()["sampler"]
+    varied_tasks = {f"toy_{index}" for index, v in zip(state["seen"], state["variance"], strict=True) if v}
+    assert varied_tasks == {group.trajectories[0].task_id for group in batch.groups if not group.has_zero_variance}
+
+
 def test_a_checkpoint_of_another_sampler_is_read(tokenizer: Any):
     uniform, varying = datamodule_of(tokenizer), datamodule_of(tokenizer, sampler=VarianceStream)
     next(iter(varying.train_dataloader()))

@@ -57,6 +57,12 @@ def test_without_any_variance_every_task_is_as_likely():
     assert 420 < first[0] < 580
 
 
+def test_the_order_is_drawn_anew_in_each_update():
+    stream = known(EQUAL, max_age=99)
+    orders = [tuple(indices(played(stream, 7, EQUAL))) for _ in range(4)]
+    assert len(set(orders)) == 4
+
+
 def test_no_task_comes_twice_in_an_update_before_all_have_come():
     stream = known([0.25, 0.0, 0.0, 9.0, 0.0, 0.0, 0.1])
     draws = indices(stream.draw(21))
