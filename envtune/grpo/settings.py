@@ -48,5 +48,5 @@ class GRPOSettings:
     max_tokens_per_batch: Count = 65536
     importance: Annotated[str, Among(IMPORTANCES)] = "none"
     importance_cap: Annotated[float, Field(gt=1)] = 2.0
-    kl_clamp: Positive | None = 10.0
+    kl_clamp: Annotated[Positive | None, Field(description="nats; null for the plain formula")] = 10.0
     token_budget: Count = 24576
