@@ -123,7 +123,8 @@ def _unknown_key_sentence(key: str, config_name: str, overrides: Iterable[str]) 
     others = _choices_with(last, known[0], config_name, overrides) if len(known) == 1 else []
     name = "it" if key.endswith(f".{last}") else last
     elsewhere = f"; {name} is one of {' and '.join(others)}" if others else ""
-    return f"{key} is not {where}; {valid_names(last, keys) if keys else 'it has none'}{elsewhere}"
+    valid = f"; {valid_names(last, keys)}" if keys else ", which has none"
+    return f"{key} is not {where}{valid}{elsewhere}"
 
 
 def _choices_with(setting: str, group: str, config_name: str, overrides: Iterable[str]) -> list[str]:

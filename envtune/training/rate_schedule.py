@@ -56,8 +56,8 @@ class RateSchedule:
             )
         if total <= self.warmup_updates:
             raise UserError(
-                f"scheduler.warmup_updates={self.warmup_updates} must be below the {total:.0f} updates of the schedule: "
-                "give fewer, or raise scheduler.total_updates or the length of the run"
+                f"scheduler.warmup_updates={self.warmup_updates} must be below the {total:.0f} updates of the schedule"
+                ": give fewer, or raise scheduler.total_updates or the length of the run"
             )
         return int(total)
 
