@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import hydra
@@ -130,9 +131,13 @@ def _unknown_key_sentence(key: str, config_name: str, overrides: Iterable[str]) 
 def _choices_with(setting: str, group: str, config_name: str, overrides: Iterable[str]) -> list[str]:
     """Return the choices of ``group``, as overrides, that have this setting."""
     chosen = [override for override in overrides if not override.startswith(f"{group}=")]
-    choices = [f"{group}={option}" for option in (options_of(group) if is_group(group) and group != "hydra" else [])]
-    composed = {choice: _compose_choices(config_name, [*chosen, choice]).get(group) for choice in choices}
-    return [choice for choice, node in composed.items() if OmegaConf.is_dict(node) and setting in node]
+    having = []
+    for option in options_of(group) if is_group(group) and group != "hydra" else []:
+        # Another choice that cannot be composed, a user's perhaps, is not this mistake.
+        with suppress(*MISTAKES):
+            node = _compose_choices(config_name, [*chosen, f"{group}={option}"]).get(group)
+            having += [f"{group}={option}"] if OmegaConf.is_dict(node) and setting in node else []
+    return having
 
 
 def _compose_choices(config_name: str, arguments: Iterable[str]) -> DictConfig:
