@@ -43,7 +43,7 @@ def answer_to(*arguments: str, part: str = "reward") -> str:
         ("stage=4,curriculum", "stage='4','curriculum'"),
         ("stage=choice(1,2)", "stage='1','2'"),
         ("stage=range(1,4)", "stage='1','2','3'"),
-        ("stage=glob(*,exclude=curriculum)", "stage='1','2','3','4'"),
+        ("stage=glob(*,exclude=curriculum)", "stage='1','1_reference','2','3','4'"),
         ("experiment=kl_0,kl_0.001", "experiment=kl_0,kl_0.001"),
         ("reward=glob(*)", "reward='binary','format','mixed','progress','toolrl'"),
         ("data={val_size: 3}", "data={val_size: 3}"),
@@ -54,12 +54,12 @@ def test_only_numbers_that_name_a_choice_are_quoted(given: str, passed_on: str):
 
 
 def test_an_unknown_choice_lists_the_choices():
-    assert answer_to("stage=7") == "stage=7 is not a choice; choose one of: 1, 2, 3, 4, curriculum"
+    assert answer_to("stage=7") == "stage=7 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, curriculum"
 
 
 def test_an_unknown_group_lists_groups_and_guesses_what_was_meant():
     answer = answer_to("rewards=progress")
-    assert answer.startswith("rewards is not a group or setting; did you mean reward? valid are: augmentation, ")
+    assert answer.startswith("rewards is not a group or setting; did you mean reward? valid are: advantage, augm")
 
 
 def test_an_unknown_group_lists_those_too_that_leave_nothing_in_the_config():
@@ -88,6 +88,38 @@ def test_an_unknown_setting_lists_those_of_its_group():
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            "advantage.outcome_weight=0.3",
+            "advantage.outcome_weight is not a setting of advantage; valid are: eps; it is one of advantage=turn",
+        ),
+        (
+            "advantage.rho.passed=1",
+            "advantage.rho.passed is not a setting of advantage; valid are: eps; rho is one of advantage=diagnosis",
+        ),
+        (
+            "sampler.max_age=3",
+            "sampler.max_age is not a setting of sampler, which has none; it is one of sampler=variance",
+        ),
+        (
+            "scheduler.warmup_updates=5",
+            "scheduler.warmup_updates cannot be set, for scheduler is null without another choice: add "
+            "scheduler=cosine or scheduler=linear",
+        ),
+    ],
+)
+def test_a_setting_of_another_choice_names_that_choice(given: str, sentence: str):
+    assert answer_to(given) == sentence
+
+
+def test_a_setting_that_an_experiment_makes_of_another_choice_names_the_experiment():
+    answer = answer_to("data=playground", "experiment=seal", part="data")
+    assert answer.startswith("data.split is not a setting of envtune.playground.source.Playground; valid are: ")
+    assert answer.endswith("; experiment=seal sets it: leave that out, or choose another data")
+
+
 def test_a_setting_of_the_curriculum_without_one_names_the_choice_that_it_needs():
     assert answer_to("stage=3", "curriculum.max_updates=5") == (
         "curriculum.max_updates cannot be set, for curriculum is null without another choice: add stage=curriculum"
@@ -111,7 +143,7 @@ def test_a_value_out_of_range_is_answered_by_the_component():
 
 def test_a_wrong_split_name_lists_the_splits():
     answer = answer_to("data.split=random", part="data")
-    assert answer == "data.split='random' must be one of scenario, paper"
+    assert answer == "data.split='random' must be one of scenario, paper, seal"
 
 
 def test_a_value_that_must_be_given_is_named():

@@ -126,6 +126,12 @@ def test_a_wrong_setting_is_told_with_what_is_allowed_and_what_to_do(given: str,
     assert refusal(given).startswith(said)
 
 
+@pytest.mark.parametrize("augmentation", ["annealed", "mixed"])
+def test_the_hints_that_are_withheld_must_be_an_augmentation(augmentation: str):
+    said = refusal(f"augmentation={augmentation}", "augmentation.hints=none")
+    assert said.startswith("augmentation.hints='none' has no _target_ that names a class")
+
+
 def test_the_stages_of_a_curriculum_are_checked_at_its_beginning():
     assert refusal("stage=curriculum", "curriculum.stages=[1,7]").startswith("stage=7 is not a choice")
     assert refusal("stage=curriculum", "curriculum.max_updates=[1]").startswith(

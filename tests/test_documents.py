@@ -120,7 +120,7 @@ def test_commands_name_programs_and_their_options():
 def test_choices_of_commands_exist_and_their_settings_compose():
     composed = set()
     for program, words in COMMANDS.values():
-        settings = [word for word in words if re.match(r"[~+]*[a-z][\w./@]*=", word) and not OF_A_USER.search(word)]
+        settings = [word for word in words if re.match(r"[~+]*[a-z][\w./@]*=\S*$", word) and not OF_A_USER.search(word)]
         overrides = OverridesParser.create().parse_overrides(quote_numbers(settings))
         first = []
         for override in overrides:

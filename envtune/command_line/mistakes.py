@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import hydra
@@ -14,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from envtune.command_line.override_grammar import quote_value, shell_quoted, unquote
-from envtune.command_line.search_path import CONFIG_FOLDER, is_group
+from envtune.command_line.search_path import CONFIG_FOLDER, is_group, options_of
 from envtune.errors import UserError, valid_names
 from envtune.files.atomic_file import FAULTS, WriteError, write_error
 
@@ -70,7 +71,21 @@ def _sentence(error: Exception, config_name: str, overrides: Iterable[str]) -> s
     unknown = re.match(r"Could not override '([^']+)'", str(error))
     if unknown:
         return _unknown_key_sentence(unknown[1], config_name, overrides)
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    refused = re.match(r"([\w.]+) is not a setting of", text)
+    if refused and (setting := _override_that_sets(refused[1], overrides)):
+        text += f"; {setting} sets it: leave that out, or choose another {refused[1].partition('.')[0]}"
+    return text
+
+
+def _override_that_sets(key: str, overrides: Iterable[str]) -> str:
+    """Return the choice among ``overrides`` whose file in `conf/` sets ``key``; empty if there is none."""
+    for override in overrides:
+        group, _, choice = override.partition("=")
+        file = CONFIG_FOLDER / group / f"{unquote(choice)}.yaml"
+        if is_group(group) and file.is_file() and OmegaConf.select(OmegaConf.load(file), key) is not None:
+            return override
+    return ""
 
 
 def _override_sentence(override: str) -> str:
@@ -99,13 +114,30 @@ def _unknown_key_sentence(key: str, config_name: str, overrides: Iterable[str]) 
         known.append(parent)
         node = node[parent]
     if node is None and known:
-        choose = CHOSEN_BY.get(known[0], f"{known[0]}=…")
+        others = _choices_with(last, known[0], config_name, overrides)
+        choose = CHOSEN_BY.get(known[0]) or " or ".join(others) or f"{known[0]}=…"
         return f"{key} cannot be set, for {'.'.join(known)} is null without another choice: add {choose}"
-    keys = [str(name) for name in node if name != "_target_"] if OmegaConf.is_dict(node) else []
+    keys = [str(name) for name in node if not str(name).startswith("_")] if OmegaConf.is_dict(node) else []
     if not known:
         keys = top_level_keys(config_name)
     where = f"a setting of {'.'.join(known)}" if known else "a group or setting"
-    return f"{key} is not {where}; {valid_names(last, keys)}"
+    others = _choices_with(last, known[0], config_name, overrides) if len(known) == 1 else []
+    name = "it" if key.endswith(f".{last}") else last
+    elsewhere = f"; {name} is one of {' and '.join(others)}" if others else ""
+    valid = f"; {valid_names(last, keys)}" if keys else ", which has none"
+    return f"{key} is not {where}{valid}{elsewhere}"
+
+
+def _choices_with(setting: str, group: str, config_name: str, overrides: Iterable[str]) -> list[str]:
+    """Return the choices of ``group``, as overrides, that have this setting."""
+    chosen = [override for override in overrides if not override.startswith(f"{group}=")]
+    having = []
+    for option in options_of(group) if is_group(group) and group != "hydra" else []:
+        # Another choice that cannot be composed, a user's perhaps, is not this mistake.
+        with suppress(*MISTAKES):
+            node = _compose_choices(config_name, [*chosen, f"{group}={option}"]).get(group)
+            having += [f"{group}={option}"] if OmegaConf.is_dict(node) and setting in node else []
+    return having
 
 
 def _compose_choices(config_name: str, arguments: Iterable[str]) -> DictConfig:

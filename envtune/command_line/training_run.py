@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from pathlib import Path
 
@@ -98,6 +99,10 @@ def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers)
     require_processes(trainer, in_sweep())
     datamodule.check_devices(trainer.world_size)
+    # Lightning's epochs have whole numbers of updates, so that max_epochs of them may be more than as many passes.
+    limit_updates(trainer, datamodule.updates_of(trainer.max_epochs))
+    if config.scheduler:
+        instantiate(config.scheduler).length(math.inf if trainer.max_steps == -1 else trainer.max_steps)
     tasks = datamodule.source.describe()
     if not stage.in_curriculum:
         show(config_tree(settings), f"run folder: {config.run_folder}")
@@ -111,8 +116,6 @@ def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch
     write_run_record(
         config.run_folder, tasks, list(config.tags), settings, start, files, datamodule.collector.template.pieces
     )
-    # Lightning's epochs have whole numbers of updates, so that max_epochs of them may be more than as many passes.
-    limit_updates(trainer, datamodule.updates_of(trainer.max_epochs))
     continue_update_count(trainer, module, stage.updates_before)
     # Fit.
     if start:

@@ -42,11 +42,11 @@ class RateSchedule:
         done = min(1.0, (update - self.warmup_updates) / (total - self.warmup_updates))
         return 1.0 - done if self.shape == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
 
-    def of(self, optimizer: Optimizer, run_length: float) -> ScheduledRate:
-        """Return the schedule of an optimizer in a run of ``run_length`` updates, which may be infinite.
+    def length(self, run_length: float) -> int:
+        """Return the number of updates of the schedule in a run of ``run_length`` updates, which may be infinite.
 
         Raises:
-            UserError: the number of updates is unknown, or not above that of the warm-up.
+            UserError: the number is unknown, or not above that of the warm-up.
         """
         total = self.total_updates or run_length
         if math.isinf(total):
@@ -56,10 +56,15 @@ class RateSchedule:
             )
         if total <= self.warmup_updates:
             raise UserError(
-                f"scheduler.warmup_updates={self.warmup_updates} must be below the {total:.0f} updates of the schedule "
-                "(scheduler.total_updates, or the length of the run)"
+                f"scheduler.warmup_updates={self.warmup_updates} must be below the {total:.0f} updates of the schedule"
+                ": give fewer, or raise scheduler.total_updates or the length of the run"
             )
-        return ScheduledRate(optimizer, lambda update: self.share(update, int(total)))
+        return int(total)
+
+    def of(self, optimizer: Optimizer, run_length: float) -> ScheduledRate:
+        """Return the schedule of an optimizer in a run of ``run_length`` updates; raises as `length` does."""
+        total = self.length(run_length)
+        return ScheduledRate(optimizer, lambda update: self.share(update, total))
 
 
 class ScheduledRate(LambdaLR):

@@ -100,3 +100,10 @@ def test_a_corrupt_checkpoint_is_told_in_one_sentence(tmp_path: Path):
     assert result.returncode != 0
     assert f"error: checkpoint {broken} cannot be read" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_warm_up_longer_than_the_run_is_told_before_anything_is_played(tmp_path: Path):
+    result = train(tmp_path / "run", "scheduler=cosine", "scheduler.warmup_updates=5")
+    assert result.returncode != 0
+    assert "error: scheduler.warmup_updates=5 must be below the 2 updates of the schedule" in result.stderr
+    assert "validation" not in result.stdout

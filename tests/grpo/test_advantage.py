@@ -183,6 +183,30 @@ def test_episodes_with_hints_are_compared_with_each_other_only():
     assert found == [[0.0], [-0.5], [0.0], [0.5]]
 
 
+# The example of docs/credit.md: rewards 1, 1/2 and 0 (mean and sample std 1/2). To go: (1, 1/2), (1/2, 0) and (0).
+# rloo: 1 - 1/4, 1/2 - 1/2, 0 - 3/4. turn: the same at turn 0; at turn 1, 1/2 - 0 and 0 - 1/2. Their root mean square is
+# sqrt((2 * 9/16 + 2 * 1/4) / 5) = 0.5701, so half of 1.3156 and 0.8771 beside half of the outcomes 1, 0 and -1.
+# diagnosis: -1 weighted by a missing call's 1.5. state: 1, 0 and -1 beside the outcomes; at turn 1, +-0.7071.
+EXAMPLE: dict[str, tuple[Any, list[list[float]]]] = {
+    "group": (GroupRelative(), [[1, 1], [0, 0], [-1]]),
+    "rloo": (LeaveOneOut(), [[0.75, 0.75], [0, 0], [-0.75]]),
+    "turn, exact": (RewardsToGo(outcome_weight=0.0, normalize=False), [[0.75, 0.5], [0, -0.5], [-0.75]]),
+    "turn": (RewardsToGo(), [[1.1578, 0.9385], [0, -0.4385], [-1.1578]]),
+    "diagnosis": (WeightedByDiagnosis({"missing_tool_call": 1.5}), [[1, 1], [0, 0], [-1.5]]),
+    "state": (ByState(), [[2, 1.7071], [0, -0.7071], [-2]]),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLE)
+def test_estimators_agree_with_the_example_of_the_documents(name: str):
+    omitted = replace(episode(False).turns[0], ground_truth=(ToolCall("ls", {}),))
+    third = replace(episode(), turns=(replace(omitted, state_digest="s"),))
+    second = replace(episode(), turns=(*episode(True, states="s").turns, replace(omitted, state_digest="a")))
+    estimate, expected = EXAMPLE[name]
+    found = estimate([episode(True, True, states="sa"), second, third], [1.0, 0.5, 0.0])
+    assert found == [pytest.approx(of_turns, abs=1e-4) for of_turns in expected]
+
+
 # The toy: in turn 0 the agent goes on with probability p = sigmoid(a), or ends the episode. Turn 0 passes in any case;
 # turn 1, if it happens, passes with probability q = sigmoid(b). The expected progress is J = (1 + p q) / 2.
 P, Q = 0.3, 0.6

@@ -37,6 +37,12 @@ def test_the_folder_of_a_curriculum_is_what_its_last_finished_stage_chose(tmp_pa
     assert find_checkpoint(str(tmp_path / "stage_1")) == first
 
 
+def test_the_folder_of_a_model_is_to_be_given_as_a_model(tmp_path: Path):
+    touched(tmp_path / "config.json")
+    with pytest.raises(UserError, match=f"is a model and not a run: give model=hf model.path={tmp_path}"):
+        find_checkpoint(str(tmp_path))
+
+
 def test_a_missing_checkpoint_is_reported_with_the_existing_ones(tmp_path: Path):
     with pytest.raises(UserError, match=r"init_from=/nowhere does not exist; give a \.ckpt file or the folder"):
         find_checkpoint("/nowhere")

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from envtune.checked import checked
+from envtune.environment.augmentation import Augmentation
 from envtune.errors import UserError
 
 if TYPE_CHECKING:
-    from envtune.environment.augmentation import Augmentation, Hints
+    from envtune.environment.augmentation import Hints
     from envtune.environment.interface import Environment, World
     from envtune.task import Task, ToolDocument
     from envtune.trajectory import Hint, ToolResult, Trajectory

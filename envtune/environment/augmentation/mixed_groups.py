@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from envtune.checked import checked
+from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.annealed import Annealed
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.errors import UserError
 
 if TYPE_CHECKING:
-    from envtune.environment.augmentation import Augmentation, Hints
+    from envtune.environment.augmentation import Hints
     from envtune.environment.interface import Environment
     from envtune.task import Task
 

@@ -25,6 +25,8 @@ def find_checkpoint(init_from: str) -> Path:
         raise UserError(
             f"init_from={init_from} does not exist; give a .ckpt file or the folder of a run that saved one"
         )
+    if (path / "config.json").is_file():
+        raise UserError(f"init_from={init_from} is a model and not a run: give model=hf model.path={init_from}")
     found = chosen_checkpoint_of(path) or best_checkpoint_of(path)
     if found.is_file():
         return found
