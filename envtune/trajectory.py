@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 
 from envtune.task import TextEnum, ToolCall
 
+# The digest of a state that could not be read: it is equal to no other state.
+UNREADABLE = "unreadable"
+
 
 class FormatFault(TextEnum):
     """The ways to break the response protocol, which ``envtune/chat/protocol.py`` defines."""
@@ -170,7 +173,8 @@ class Turn:
     end: TurnEnd
     verdict: TurnVerdict
     state_digest: str | None = None
-    """Digest of the world's state when the turn began; None where it was not computed."""
+    """Digest of the world's state when the turn began; None where it was not computed, ``UNREADABLE`` where that
+    failed."""
 
 
 class EpisodeEnd(TextEnum):

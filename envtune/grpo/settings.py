@@ -23,7 +23,7 @@ class GRPOSettings:
         clip_low, clip_high, dual_clip, beta, entropy_coef: see ``grpo_loss``.
         aggregation: see ``token_weights``.
         gradient_clip: bound on the total 2-norm of the gradient.
-        filter_zero_variance: replace groups with equal rewards by groups of further tasks.
+        filter_zero_variance: replace groups without an advantage, whose rewards are equal, by groups of further tasks.
         max_refills: rounds of such replacements per update.
         max_tokens_per_batch: unique tokens of one forward pass, a group's prompt counted once.
         importance, importance_cap: see ``importance_weights``. Not part of the paper.
