@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, groupby
 
 from envtune.task import TextEnum, ToolCall
 
@@ -204,6 +205,13 @@ class TokenRecord:
                 f"ids ({len(self.ids)}), completion_mask ({len(self.completion_mask)}) and logprobs "
                 f"({len(self.logprobs)}) of an episode must have one length"
             )
+
+    @property
+    def completions(self) -> tuple[tuple[int, int], ...]:
+        """Start and end of each completion in ``ids``: a run of sampled tokens, which the environment's separate."""
+        runs = [(sampled, len(list(run))) for sampled, run in groupby(self.completion_mask)]
+        ends = accumulate(length for _, length in runs)
+        return tuple((end - length, end) for end, (sampled, length) in zip(ends, runs, strict=True) if sampled)
 
 
 @dataclass(frozen=True, slots=True)

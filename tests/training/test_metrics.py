@@ -17,7 +17,6 @@ from envtune.training.reporting.aggregates import Aggregates, Samples
 from envtune.training.reporting.metrics import (
     MAXIMA,
     MINIMA,
-    completion_lengths,
     group_samples,
     performance_samples,
     split_samples,
@@ -147,7 +146,7 @@ def test_what_happened_in_episodes():
 def test_a_completion_is_one_run_of_sampled_tokens():
     first, second = (episode([ANSWER], passed=[True], mask=mask) for mask in ("...xx.xxxx", ".x"))
     assert first.tokens is not None
-    assert completion_lengths(first.tokens) == [2, 4]
+    assert [end - start for start, end in first.tokens.completions] == [2, 4]
     aggregates = Aggregates(MINIMA, MAXIMA)
     aggregates.add(trajectory_samples([first, second], TOOLBOX_OF.get))
     values = aggregates.pop()
