@@ -72,7 +72,7 @@ def _inner(value: Any, of_classes: bool) -> list[Any]:
     if not slots and not hasattr(value, "__dict__"):
         return _reduced(value)
     attributes = {name: part for name, part in getattr(value, "__dict__", {}).items() if not _is_clock(name, part)}
-    inner = [{name: getattr(value, name) for name in slots if hasattr(value, name)}, attributes]
+    inner: list[Any] = [{name: getattr(value, name) for name in slots if hasattr(value, name)}, attributes]
     if of_classes:
         for base in classes:
             named = vars(base).items()

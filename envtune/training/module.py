@@ -138,6 +138,11 @@ class GRPOModule(LightningModule):
         rate = self._schedule.of(optimizer, last_update(self.trainer, self) - self.updates_before)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
+    def check_schedule(self, run_length: float) -> None:
+        """Raise UserError if the schedule of the learning rate does not fit a run of ``run_length`` updates."""
+        if self._schedule:
+            self._schedule.length(run_length)
+
     @override
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         if isinstance(scheduler, ReduceLROnPlateau):

@@ -43,7 +43,16 @@ class RateSchedule:
         return 1.0 - done if self.shape == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
 
     def of(self, optimizer: Optimizer, run_length: float) -> ScheduledRate:
-        """Return the schedule of an optimizer in a run of ``run_length`` updates, which may be infinite.
+        """Return the schedule of an optimizer in a run of ``run_length`` updates.
+
+        Raises:
+            UserError: as ``length``.
+        """
+        total = self.length(run_length)
+        return ScheduledRate(optimizer, lambda update: self.share(update, total))
+
+    def length(self, run_length: float) -> int:
+        """Return the number of updates until the rate is 0, in a run of ``run_length`` updates, which may be infinite.
 
         Raises:
             UserError: the number of updates is unknown, or not above that of the warm-up.
@@ -59,7 +68,7 @@ class RateSchedule:
                 f"scheduler.warmup_updates={self.warmup_updates} must be below the {total:.0f} updates of the schedule "
                 "(scheduler.total_updates, or the length of the run)"
             )
-        return ScheduledRate(optimizer, lambda update: self.share(update, int(total)))
+        return int(total)
 
 
 class ScheduledRate(LambdaLR):
