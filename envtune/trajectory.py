@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, groupby
 
 from envtune.task import TextEnum, ToolCall
+
+# The digest of a state that could not be read: it is equal to no other state.
+UNREADABLE = "unreadable"
 
 
 class FormatFault(TextEnum):
@@ -170,7 +174,8 @@ class Turn:
     end: TurnEnd
     verdict: TurnVerdict
     state_digest: str | None = None
-    """Digest of the world's state when the turn began; None where it was not computed."""
+    """Digest of the world's state when the turn began; None where it was not computed, ``UNREADABLE`` where that
+    failed."""
 
 
 class EpisodeEnd(TextEnum):
@@ -200,6 +205,13 @@ class TokenRecord:
                 f"ids ({len(self.ids)}), completion_mask ({len(self.completion_mask)}) and logprobs "
                 f"({len(self.logprobs)}) of an episode must have one length"
             )
+
+    @property
+    def completions(self) -> tuple[tuple[int, int], ...]:
+        """Start and end of each completion in ``ids``: a run of sampled tokens, which the environment's separate."""
+        runs = [(sampled, len(list(run))) for sampled, run in groupby(self.completion_mask)]
+        ends = accumulate(length for _, length in runs)
+        return tuple((end - length, end) for end, (sampled, length) in zip(ends, runs, strict=True) if sampled)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,20 @@ class ShakyTools:
         return 1
 
 
+class SlottedCounter:
+    """A counter whose attributes are in slots, where a view of another process does not see them."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, number: int) -> int:
+        """Add a number."""
+        self.count += number
+        return self.count
+
+
 def is_small(call: Any, match: re.Match[str], world: Any) -> bool:
     """A condition that reads the world."""
     return bool(world.view.count < 10)

@@ -111,6 +111,9 @@ def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch
     module = instantiate(config.module, _convert_="all")
     seed_this_rank(config.seed, trainer)
     datamodule.check_model(module.policy.model)
+    # Lightning's epochs have whole numbers of updates, so that max_epochs of them may be more than as many passes.
+    limit_updates(trainer, datamodule.updates_of(trainer.max_epochs))
+    module.check_schedule(trainer.max_steps if trainer.max_steps != -1 else math.inf)
     # Record what is about to run.
     files = files_written_by(Path(config.run_folder), [*callbacks, *loggers])
     write_run_record(

@@ -19,6 +19,7 @@ from envtune.environment.judge import Judge
 from envtune.environment.limits import LimitExceeded, ResultBudget
 from envtune.task import Task, ToolCall, ToolDocument
 from envtune.trajectory import (
+    UNREADABLE,
     Action,
     EpisodeEnd,
     FinalAnswer,
@@ -38,9 +39,6 @@ CUT_OFF = "Your response reached its length limit before it was complete: think 
 
 AtStepLimit = Literal["next_turn", "end"]
 """What a turn's step limit ends: the turn, after which the next user message comes, or the whole episode."""
-
-# The digest of a state that cannot be read.
-UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,15 +216,17 @@ class Episode:
         called = any(step.results for step in self._steps)
         verdict = self._judge.verdict(index, called, answer)
         self._turns.append(Turn(self._message(index), ground_truth, tuple(self._steps), end, verdict, self._digest))
-        self._steps, self._digest = [], self._digest_now()
+        self._steps = []
         if end is TurnEnd.TOKEN_LIMIT:
             self._end = EpisodeEnd.TOKEN_LIMIT
         elif index + 1 == len(self._task.turns):
             self._end = EpisodeEnd.TERMINATED
         elif end is TurnEnd.STEP_LIMIT and self._at_step_limit == "end":
             self._end = EpisodeEnd.STEP_LIMIT
-        elif self._task.turns[index + 1].new_tools:
-            self._offer_tools()
+        else:
+            self._digest = self._digest_now()
+            if self._task.turns[index + 1].new_tools:
+                self._offer_tools()
 
 
 def render_results(results: tuple[ToolResult, ...]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Mapping
+from datetime import datetime
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -14,6 +15,8 @@ from envtune.environment.python_world import STATE, state_of
 MAX_PARTS = 200_000
 _PLAIN = (str, bytes, int, float, complex, type(None))
 _NAMED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
+# The method of a view that digests the state elsewhere.
+DIGEST = "__digest__"
 
 
 def fingerprint(view: Any, of_classes: bool = True) -> list[object]:
@@ -45,8 +48,14 @@ def fingerprint(view: Any, of_classes: bool = True) -> list[object]:
 
 
 def digest_of(view: Any) -> str:
-    """Return a digest that is equal for states with equal fingerprints, of their own objects alone."""
-    return hashlib.sha256(repr(fingerprint(view, of_classes=False)).encode(errors="surrogatepass")).hexdigest()
+    """Return a digest that is equal for states with equal fingerprints, of their own objects alone.
+
+    Of a class with ``state()`` what it returns is digested: its attributes may be the name of a database.
+    """
+    if hasattr(type(view), DIGEST):
+        return str(getattr(view, DIGEST)())
+    state = state_of(view) if hasattr(type(view), STATE) else view
+    return hashlib.sha256(repr(fingerprint(state, of_classes=False)).encode(errors="surrogatepass")).hexdigest()
 
 
 def _inner(value: Any, of_classes: bool) -> list[Any]:
@@ -60,12 +69,29 @@ def _inner(value: Any, of_classes: bool) -> list[Any]:
         return []
     classes = type(value).__mro__[:-1]
     slots = [name for base in classes for name in getattr(base, "__slots__", ())]
-    inner = [{name: getattr(value, name) for name in slots if hasattr(value, name)}, getattr(value, "__dict__", {})]
+    if not slots and not hasattr(value, "__dict__"):
+        return _reduced(value)
+    attributes = {name: part for name, part in getattr(value, "__dict__", {}).items() if not _is_clock(name, part)}
+    inner: list[Any] = [{name: getattr(value, name) for name in slots if hasattr(value, name)}, attributes]
     if of_classes:
         for base in classes:
             named = vars(base).items()
             inner += [part for name, part in named if name[:2] != "__" and isinstance(part, list | dict | set | deque)]
     return inner
+
+
+def _is_clock(name: str, value: Any) -> bool:
+    """Return True for a private attribute with the time of a change, such as BFCL's files have: no two are equal."""
+    return name.startswith("_") and isinstance(value, datetime)
+
+
+def _reduced(value: Any) -> list[Any]:
+    """Return what pickle would store of an object without attributes, such as a date; nothing if it cannot."""
+    try:
+        reduced = value.__reduce_ex__(2)
+    except Exception:  # whatever the object raises
+        return []
+    return list(reduced) if isinstance(reduced, tuple) else []
 
 
 def size_of(view: Any) -> Size:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import chain, groupby
+from itertools import chain
 from typing import Any
 
 import torch
@@ -181,14 +181,14 @@ def _tokens_of(trajectory: Trajectory) -> TokenRecord:
 
 
 def _turns_of(trajectory: Trajectory) -> list[int]:
-    """Return the turn of each sampled token. A run of them is one step: environment tokens separate completions."""
-    completions = [len(list(run)) for sampled, run in groupby(_tokens_of(trajectory).completion_mask) if sampled]
+    """Return the turn of each sampled token: each step has one completion."""
+    completions = _tokens_of(trajectory).completions
     turns = [number for number, turn in enumerate(trajectory.turns) for _ in turn.steps]
     if len(turns) != len(completions):
         raise ValueError(
             f"the trajectory of task {trajectory.task_id} has {len(turns)} steps but {len(completions)} completions"
         )
-    return [turn for turn, length in zip(turns, completions, strict=True) for _ in range(length)]
+    return [turn for turn, (start, end) in zip(turns, completions, strict=True) for _ in range(start, end)]
 
 
 def _of_tokens(

@@ -1,7 +1,7 @@
 """Hindsight distillation: the policy that has read the hint teaches the call that failed without it.
 
-A hint says after a failed call what should have come before it. The same policy, given the hint at the end of the last
-message *before* the call, is the teacher of that call's tokens: it adds
+After a failed call, a hint names what should have come before it. The same policy, given the hint at the end of the
+last message *before* the call, is the teacher of that call's tokens: it adds
 
     weight * clip(log pi(token | hint) - log pi(token), -clip, clip)
 
@@ -13,9 +13,8 @@ unlearn (arXiv 2606.12634): by default only hints count after which the tool's n
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Literal
 
 import torch
@@ -80,9 +79,8 @@ def taught_calls(
     sampled = 0
     for trajectory in trajectories:
         assert trajectory.tokens is not None
-        completions = list(_completions(trajectory.tokens))
         hints = _hints(trajectory, guard)
-        for (start, end), hint in zip(completions, hints, strict=True):
+        for (start, end), hint in zip(trajectory.tokens.completions, hints, strict=True):
             taught = _taught(trajectory.tokens, start, end, hint, template) if hint else None
             if taught is not None and len(taught.ids) <= max_tokens:
                 records.append(taught)
@@ -104,15 +102,6 @@ def taught_advantages(
     """
     bounded = log_ratios.clamp(-settings.clip, settings.clip)
     return advantages.index_add(0, calls.places, settings.weight * bounded)
-
-
-def _completions(tokens: TokenRecord) -> Iterator[tuple[int, int]]:
-    """Yield start and end of each completion."""
-    end = 0
-    for sampled, run in groupby(tokens.completion_mask):
-        start, end = end, end + len(list(run))
-        if sampled:
-            yield start, end
 
 
 def _hints(trajectory: Trajectory, guard: str) -> list[str]:

@@ -138,6 +138,11 @@ class GRPOModule(LightningModule):
         rate = self._schedule.of(optimizer, last_update(self.trainer, self) - self.updates_before)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
+    def check_schedule(self, run_length: float) -> None:
+        """Raise UserError if the schedule of the learning rate does not fit a run of ``run_length`` updates."""
+        if self._schedule:
+            self._schedule.length(run_length)
+
     @override
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         if isinstance(scheduler, ReduceLROnPlateau):
@@ -210,12 +215,14 @@ class GRPOModule(LightningModule):
         calls = batch.taught
         micro_batches = calls.tensors.micro_batches(self.grpo.max_tokens_per_batch) if calls else []
         teacher = torch.zeros_like(calls.tensors.behaviour_logprobs) if calls else batch.tensors.advantages.new_zeros(0)
+        # Gathered before the first pass, because during the passes ranks with sharded weights exchange only those.
+        idle = max(gather(len(micro_batches))) - len(micro_batches)
         with clock.phase("policy"):
             for rows in micro_batches:
                 assert calls is not None
                 teacher[calls.tensors.sampled_of(rows)] = self.policy(calls.tensors.select(rows)).logprobs
             # With sharded weights all ranks must make the same number of passes.
-            for _ in range(max(gather(len(micro_batches))) - len(micro_batches)):
+            for _ in range(idle):
                 self.policy(batch.tensors.select(batch.tensors.lengths.argmin()[None]))
         self._train_aggregates.add({"distill/tokens": [len(teacher) / max(1, len(batch.tensors.sampled))]})
         if calls is None:

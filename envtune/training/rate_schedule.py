@@ -42,8 +42,17 @@ class RateSchedule:
         done = min(1.0, (update - self.warmup_updates) / (total - self.warmup_updates))
         return 1.0 - done if self.shape == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
 
+    def of(self, optimizer: Optimizer, run_length: float) -> ScheduledRate:
+        """Return the schedule of an optimizer in a run of ``run_length`` updates.
+
+        Raises:
+            UserError: as ``length``.
+        """
+        total = self.length(run_length)
+        return ScheduledRate(optimizer, lambda update: self.share(update, total))
+
     def length(self, run_length: float) -> int:
-        """Return the number of updates of the schedule in a run of ``run_length`` updates, which may be infinite.
+        """Return the number of updates until the rate is 0, in a run of ``run_length`` updates, which may be infinite.
 
         Raises:
             UserError: the number is unknown, or not above that of the warm-up.
@@ -60,11 +69,6 @@ class RateSchedule:
                 ": give fewer, or raise scheduler.total_updates or the length of the run"
             )
         return int(total)
-
-    def of(self, optimizer: Optimizer, run_length: float) -> ScheduledRate:
-        """Return the schedule of an optimizer in a run of ``run_length`` updates; raises as `length` does."""
-        total = self.length(run_length)
-        return ScheduledRate(optimizer, lambda update: self.share(update, total))
 
 
 class ScheduledRate(LambdaLR):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import pvariance
+from statistics import fmean, pvariance
 
 import torch
 
@@ -40,8 +40,13 @@ class RewardedGroup:
 
     @property
     def variance(self) -> float:
-        """The population variance of the rewards; exactly 0 if all are equal."""
-        return pvariance(self.rewards)
+        """The population variance of the rewards, exactly 0 if all are equal.
+
+        With mixed hints, the mean of the variances of the two kinds, which are not compared with each other.
+        """
+        rewards = list(zip(self.trajectories, self.rewards, strict=True))
+        kinds = ([reward for played, reward in rewards if played.hints is hints] for hints in (True, False))
+        return fmean(pvariance(kind) for kind in kinds if kind)
 
 
 @dataclass(frozen=True, slots=True)

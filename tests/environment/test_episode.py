@@ -321,6 +321,18 @@ def _perfect(task: Task, step_limit: int, at_step_limit: AtStepLimit) -> Traject
     return episode.finish()
 
 
+def test_a_state_is_digested_once_at_the_start_of_each_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = iter(range(9))
+    monkeypatch.setattr("envtune.environment.episode.digest_of", lambda view: str(next(digests)))
+    hints = NoAugmentation()
+    episode = Episode(BFCL_ENVIRONMENT, TASK, SCRIPT.__getitem__, hints, 5, state_digests=True)
+    episode.reset()
+    for _ in TASK.turns:
+        episode.step("answer")
+    assert [turn.state_digest for turn in episode.finish().turns] == list(map(str, range(len(TASK.turns))))
+    assert next(digests) == len(TASK.turns)
+
+
 def test_reset_begins_afresh() -> None:
     episode = _episode()
     records = []

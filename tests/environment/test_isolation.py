@@ -22,11 +22,13 @@ import shaky_tools
 from envtune.chat.protocol import parse
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode
+from envtune.environment.fingerprint import digest_of
 from envtune.environment.isolation import IsolatedEnvironment
 from envtune.environment.isolation.isolated_world import IsolatedWorld
 from envtune.environment.judge import Judge
 from envtune.environment.limits import ResultBudget
 from envtune.environment.python_module import environment_of
+from envtune.environment.python_world import PythonEnvironment
 from envtune.environment.selected_tasks import SelectedTasks
 from envtune.errors import UserError
 from envtune.task import Check, Task, ToolCall, UserTurn, call
@@ -103,6 +105,22 @@ def test_worlds_of_a_task_are_equal_until_one_changes_and_copies_share_nothing(i
     assert not world.same_as(other)
     copied.call(call("add", number=1))
     assert (count_of(copied), count_of(world)) == (2, 1)
+
+
+def test_a_state_has_the_digest_that_it_has_in_the_process_itself():
+    make = partial(PythonEnvironment, shaky_tools.SlottedCounter)
+    here = make()
+    isolated = IsolatedEnvironment(make, workers=1)
+    played = Task("one", "base", {}, (UserTurn("Do it."),), here.documents)
+    digests = []
+    for environment in (here, isolated):
+        world = environment.open(played)
+        digests.append(digest_of(world.view))
+        assert world.call(call("add", number=1)).ok
+        digests.append(digest_of(world.view))
+    isolated.close()
+    assert digests[:2] == digests[2:]
+    assert digests[0] != digests[1]
 
 
 def test_arguments_that_no_message_can_hold_fail_as_a_result(isolated: IsolatedEnvironment):

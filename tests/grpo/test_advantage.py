@@ -20,7 +20,7 @@ from envtune.grpo.advantage.leave_one_out import LeaveOneOut
 from envtune.grpo.advantage.rewards_to_go import RewardsToGo, returns_to_go
 from envtune.grpo.advantage.weighted_by_diagnosis import WeightedByDiagnosis
 from envtune.task import ToolCall
-from envtune.trajectory import EpisodeEnd, Trajectory, Turn, TurnEnd, TurnRule, TurnVerdict
+from envtune.trajectory import UNREADABLE, EpisodeEnd, Trajectory, Turn, TurnEnd, TurnRule, TurnVerdict
 
 
 def episode(*passed: bool, turn_count: int = 2, states: Sequence[str | None] = ()) -> Trajectory:
@@ -138,6 +138,11 @@ def test_the_state_is_weighted_beside_the_outcome():
 def test_equal_states_at_different_turns_are_not_compared():
     group = [episode(True, False, states="ab"), episode(False, True, states="ba")]
     assert ByState()(group, [0.0, 0.0]) == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_states_that_could_not_be_read_are_equal_to_no_other():
+    group = [episode(ok, states=[UNREADABLE]) for ok in (True, False)]
+    assert ByState()(group, [0.0, 0.0]) == [[0.0], [0.0]]
 
 
 def test_a_turn_without_a_state_is_refused():

@@ -17,7 +17,6 @@ from envtune.training.reporting.aggregates import Aggregates, Samples
 from envtune.training.reporting.metrics import (
     MAXIMA,
     MINIMA,
-    completion_lengths,
     group_samples,
     performance_samples,
     split_samples,
@@ -147,7 +146,7 @@ def test_what_happened_in_episodes():
 def test_a_completion_is_one_run_of_sampled_tokens():
     first, second = (episode([ANSWER], passed=[True], mask=mask) for mask in ("...xx.xxxx", ".x"))
     assert first.tokens is not None
-    assert completion_lengths(first.tokens) == [2, 4]
+    assert [end - start for start, end in first.tokens.completions] == [2, 4]
     aggregates = Aggregates(MINIMA, MAXIMA)
     aggregates.add(trajectory_samples([first, second], TOOLBOX_OF.get))
     values = aggregates.pop()
@@ -277,3 +276,12 @@ def test_mixed_hints_are_logged_by_kind_and_a_run_of_one_kind_logs_neither():
     assert (samples["reward/with_hints"], samples["reward/without_hints"]) == ([1.0, 0.5, 0.0], [0.25, 0.75])
     for kind in (one, two):
         assert not {name for name in group_samples([group([1.0, 0.0], kind, kind)]) if "hints" in name}
+
+
+def test_the_variance_of_a_mixed_group_is_that_within_its_kinds():
+    one = episode([ANSWER], passed=[True])
+    two = replace(one, hints=False)
+    # With hints 1 and 1/2, a variance of 1/16; without 1/4 and 1/4. The difference of the kinds does not count.
+    assert group([1.0, 0.5, 0.25, 0.25], one, one, two, two).variance == 1 / 32
+    assert group([1.0, 1.0, 0.0, 0.0], one, one, two, two).variance == 0.0
+    assert group([1.0, 1.0, 0.0, 0.0], one, one, one, one).variance == 1 / 4

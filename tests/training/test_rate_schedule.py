@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from interrupted_run import run
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger
+from test_exact_resume import settings as settings_of_run
 from test_plain_trainer import plain_trainer
 from toy_training import SGD, settings_of, toy_datamodule, toy_module
 from toy_world import toy_model
@@ -111,6 +113,14 @@ def test_a_run_of_unknown_length_is_refused_before_an_episode_is_played(tokenize
     datamodule.collector.play = lambda *_: pytest.fail("played")  # type: ignore[method-assign]
     with pytest.raises(UserError, match=r"whose length is not limited"):
         plain_trainer(tmp_path, max_steps=-1, max_epochs=-1, limit_val_batches=0).fit(scheduled(LINEAR), datamodule)
+
+
+def test_a_warm_up_as_long_as_the_run_is_refused_before_the_start_is_validated(toy_folder: Path, tmp_path: Path):
+    long = ["scheduler=cosine", "scheduler.warmup_updates=8"]
+    assert run([*settings_of_run(toy_folder), *long, f"hydra.run.dir={tmp_path / 'run'}"], tmp_path / "said.txt") == 1
+    said = " ".join((tmp_path / "said.txt").read_text().split())
+    assert "error: scheduler.warmup_updates=8 must be below the 8 updates of the schedule" in said
+    assert not (tmp_path / "run/run.json").exists()
 
 
 def test_every_stage_of_a_curriculum_has_its_own_schedule(tokenizer: Any, tmp_path: Path):

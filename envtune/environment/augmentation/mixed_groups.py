@@ -1,7 +1,7 @@
 """Mixed hints: in every group, a fixed number of members plays without hints.
 
-The rewards of the two kinds are not to be compared with each other: a member with hints is no better than one without
-because the hints helped it. ``Trajectory.hints`` tells the kinds apart.
+The rewards of the two kinds are not compared with each other: hints raise the reward of a member without making its
+policy a better one. ``Trajectory.hints`` is the kind of an episode.
 """
 
 from __future__ import annotations

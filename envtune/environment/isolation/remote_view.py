@@ -53,5 +53,9 @@ class RemoteView:
     def __str__(self) -> str:
         return str(self.__read("str"))
 
+    def __digest__(self) -> str:
+        """Return the digest of the state in the worker, whose attributes are not read here."""
+        return str(self.__read("digest"))
+
     def __reduce__(self) -> Any:
         raise TypeError("a view of an isolated world cannot be copied or pickled: read plain values from it")

@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from envtune.environment.fingerprint import digest_of
 from envtune.environment.interface import Environment, World
 from envtune.environment.limits import ResultBudget
 from envtune.task import Task, ToolCall
@@ -33,6 +34,7 @@ READS: Mapping[str, Callable[..., Any]] = {
     "list": list,
     "bool": bool,
     "str": str,
+    "digest": digest_of,
 }
 """What a view can do with an object, by the name of the operation."""
 

@@ -35,9 +35,9 @@ def spread(trajectories: Sequence[Trajectory], advantages: Sequence[float]) -> l
 def compared_by_kind(
     estimate: Advantage, trajectories: Sequence[Trajectory], rewards: Sequence[float]
 ) -> list[list[float]]:
-    """Return the advantages of a group, in which episodes with hints are compared with each other, and others too.
+    """Return the advantages of a group whose episodes with hints, and those without, are compared among themselves.
 
-    Otherwise the advantage of an episode would contain that of having been given hints.
+    Otherwise the advantage of an episode would contain that of having hints.
     """
     advantages: dict[int, list[float]] = {}
     for hints in {trajectory.hints for trajectory in trajectories}:

@@ -10,7 +10,7 @@ import torch
 from envtune.checked import NotNegative, checked
 from envtune.grpo.advantage.group_relative import group_relative_advantages
 from envtune.grpo.advantage.rewards_to_go import returns_to_go
-from envtune.trajectory import Trajectory, TurnRule
+from envtune.trajectory import UNREADABLE, Trajectory, TurnRule
 
 
 @checked
@@ -18,8 +18,8 @@ class ByState:
     """A = A_episode + state_weight * A_state.
 
     Members that begin the same turn in equal states of the world differ only in what they do from there on. A_state is
-    the group-relative advantage, among them, of the progress from this turn on; 0 for a member alone in its state.
-    A_episode is the group-relative advantage of the reward.
+    the group-relative advantage, among them, of the progress from this turn on; 0 for a member alone in its state,
+    or in one that could not be read. A_episode is the group-relative advantage of the reward.
 
     Args:
         state_weight: the weight of the advantage among equal states; 1 in the paper.
@@ -42,8 +42,8 @@ class ByState:
                 together[index, _state(trajectory, index)].append((member, to_go))
         outcomes = group_relative_advantages(torch.tensor(rewards)).tolist()
         advantages = [[outcome] * len(t.turns) for t, outcome in zip(trajectories, outcomes, strict=True)]
-        for (index, _), members in together.items():
-            if len(members) > 1:
+        for (index, state), members in together.items():
+            if len(members) > 1 and state != UNREADABLE:
                 among = group_relative_advantages(torch.tensor([to_go for _, to_go in members])).tolist()
                 for (member, _), advantage in zip(members, among, strict=True):
                     advantages[member][index] += self._state_weight * advantage

@@ -3,9 +3,9 @@
 A turn is credited with what it and later turns earn, not with what earlier turns have earned. The policy decides how
 many turns an episode has, since a limit can end it early. Subtracting a baseline from each turn's own reward and then
 summing, as turn-level normalisation does, subtracts the average reward of a further turn from every episode that plays
-one: whoever ends early is paid for it (https://github.com/verl-project/verl/issues/7244). Here the baseline is
-subtracted from the sum, and comes from the other episodes alone. It does not depend on the actions it is compared with,
-so the expected gradient is that of the expected progress.
+one, which rewards an early end (https://github.com/verl-project/verl/issues/7244). Here the baseline is subtracted from
+the sum, and comes from the other episodes alone. It does not depend on the actions it is compared with, so the expected
+gradient is that of the expected progress.
 """
 
 from __future__ import annotations

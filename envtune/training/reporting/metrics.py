@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
 from statistics import stdev
 from typing import Annotated
 
@@ -20,7 +19,7 @@ from envtune.reward.format import format_score, tool_score, tried_call
 from envtune.task import Split
 from envtune.training.reporting.aggregates import Samples
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch
-from envtune.trajectory import FormatError, TokenRecord, Trajectory, TurnEnd
+from envtune.trajectory import FormatError, Trajectory, TurnEnd
 
 # A result of validation: overall, or of one of the task source's groups.
 ValidationName = Annotated[
@@ -73,7 +72,7 @@ def trajectory_samples(trajectories: Sequence[Trajectory], domain_of: Callable[[
         "format/valid_rate": [float(not isinstance(step.action, FormatError)) for step in steps],
         "tools/call_frequency": [float(len(trajectory.results)) for trajectory in trajectories],
     }
-    lengths = [length for t in trajectories if t.tokens for length in completion_lengths(t.tokens)]
+    lengths = [float(end - start) for t in trajectories if t.tokens for start, end in t.tokens.completions]
     samples |= {f"completions/{kind}_length": lengths for kind in ("mean", "min", "max")}
     samples |= _diagnosis_samples(trajectories, "diagnosis")
     return samples | _hint_samples(trajectories) | _tool_samples(trajectories, domain_of)
@@ -135,11 +134,6 @@ def performance_samples(batch: RolloutBatch, phases: Mapping[str, float], sync: 
         "perf/peak_memory": peak_device_memory(),
     }
     return {name: [value] for name, value in values.items()}
-
-
-def completion_lengths(tokens: TokenRecord) -> list[float]:
-    """Return the length of each completion in tokens: each is one run of the mask, separated by observations."""
-    return [float(sum(1 for _ in run)) for sampled, run in groupby(tokens.completion_mask) if sampled]
 
 
 def _diagnosis_samples(trajectories: Sequence[Trajectory], prefix: str) -> dict[str, list[float]]:
