@@ -47,7 +47,7 @@ def main() -> None:
         BFCL_ENVIRONMENT,
         NoAugmentation(),
         step_limit=1 if work.plain_tokens else work.step_limit,
-        max_prompt_tokens=8192,
+        max_prompt_tokens=4096,
         max_response_tokens=work.plain_tokens or work.max_response_tokens,
         max_completion_tokens=work.plain_tokens or work.max_completion_tokens,
     )
