@@ -69,10 +69,10 @@ def _inner(value: Any, of_classes: bool) -> list[Any]:
         return []
     classes = type(value).__mro__[:-1]
     slots = [name for base in classes for name in getattr(base, "__slots__", ())]
-    if not slots and not hasattr(value, "__dict__"):
-        return _reduced(value)
     attributes = {name: part for name, part in getattr(value, "__dict__", {}).items() if not _is_clock(name, part)}
     inner: list[Any] = [{name: getattr(value, name) for name in slots if hasattr(value, name)}, attributes]
+    if not slots and not hasattr(value, "__dict__"):
+        inner = _reduced(value)
     if of_classes:
         for base in classes:
             named = vars(base).items()

@@ -19,12 +19,15 @@ from toy_training import settings_of, toy_datamodule, toy_module
 from toy_world import ANSWER, IDLE, PERFECT, ScriptedGenerator, ToyTasks, toy_collector, toy_task
 
 from envtune.bfcl.category import Category
+from envtune.diagnosis import Diagnosis
 from envtune.errors import UserError
 from envtune.task import Split
 from envtune.training.datamodule import EnvironmentDataModule
 from envtune.training.run_folder.csv_log import read_rows
 
-VALIDATED = {f"val/{kind}/{group}" for kind in ("success", "progress") for group in ("base", "overall")}
+MEASURES = ("success", "progress", "reward", "format", "tool", "tried")
+VALIDATED = {f"val/{kind}/{group}" for kind in MEASURES for group in ("base", "overall")}
+VALIDATED |= {f"val/diagnosis/{label}" for label in Diagnosis}
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +105,10 @@ def test_test_gives_success_and_progress_of_the_test_tasks_by_group(tokenizer: A
     logger = CSVLogger(tmp_path, name="csv", version="")
     trainer = plain_trainer(tmp_path, logger=logger)
     (tested,) = trainer.test(toy_module(), scripted_datamodule(tokenizer), verbose=False)
-    assert tested == {
+    assert len(tested) == 3 * len(MEASURES) + len(Diagnosis) + 1
+    assert {
+        name: value for name, value in tested.items() if name.startswith(("test/success", "test/progress", "s"))
+    } == {
         **{f"test/{kind}/overall": pytest.approx(1 / 3) for kind in ("success", "progress")},
         **{f"test/{kind}/base": pytest.approx(1 / 2) for kind in ("success", "progress")},
         **{f"test/{kind}/miss_param": 0.0 for kind in ("success", "progress")},

@@ -67,7 +67,12 @@ def test_the_reference_is_that_of_the_given_policy(tokenizer: Any, tmp_path: Pat
 
 def test_arguments_that_are_given_replace_the_recorded_ones(tokenizer: Any, tmp_path: Path):
     trained(tokenizer, tmp_path, toy_model(), scheduler=SCHEDULE)
-    given = {"grpo": settings_of(beta=0.5), "optimizer": partial(torch.optim.SGD, lr=0.5), "scheduler": None}
+    given = {
+        "grpo": settings_of(beta=0.5),
+        "optimizer": partial(torch.optim.SGD, lr=0.5),
+        "scheduler": None,
+        "distill": None,
+    }
     again = GRPOModule.load_from_checkpoint(tmp_path / "end.ckpt", policy=Policy(toy_model()), **given)
     assert again.grpo.beta == 0.5
     optimizer = again.configure_optimizers()
@@ -100,9 +105,9 @@ def test_a_checkpoint_of_an_earlier_version_needs_all_arguments(tokenizer: Any, 
     checkpoint = torch.load(path, weights_only=True)
     del checkpoint["hyper_parameters"], checkpoint["hparams_name"]
     torch.save(checkpoint, path)
-    with pytest.raises(UserError, match=r"does not record grpo and optimizer and scheduler"):
+    with pytest.raises(UserError, match=r"does not record grpo and optimizer and scheduler and distill"):
         GRPOModule.load_from_checkpoint(path, policy=Policy(toy_model()))
-    given = {"grpo": settings_of(), "optimizer": ADAMW, "scheduler": None}
+    given = {"grpo": settings_of(), "optimizer": ADAMW, "scheduler": None, "distill": None}
     again = GRPOModule.load_from_checkpoint(path, policy=Policy(toy_model()), **given)
     assert next(again.policy.parameters()).equal(next(module.policy.parameters()))
 
