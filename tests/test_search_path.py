@@ -118,7 +118,7 @@ def test_help_lists_the_choices_of_the_project(run: Run, capsys: pytest.CaptureF
     assert ended.value.code == 0
     lines = capsys.readouterr().out.splitlines()
     assert "reward: binary, brief, format, mixed, progress, toolrl" in lines
-    assert "stage: 1, 2, 3, 4, 5, curriculum, warmup" in lines
+    assert "stage: 1, 1_reference, 2, 3, 4, 5, curriculum, warmup" in lines
     assert "  envtune-train stage=3 reward=progress" in lines
 
 
@@ -129,14 +129,14 @@ def test_help_lists_the_choices_of_the_project(run: Run, capsys: pytest.CaptureF
             ["reward=brefi"],
             "reward=brefi is not a choice; choose one of: binary, brief, format, mixed, progress, toolrl",
         ),
-        (["stage=6"], "stage=6 is not a choice; choose one of: 1, 2, 3, 4, 5, curriculum, warmup"),
-        (["-m", "stage=5,6"], "stage=6 is not a choice; choose one of: 1, 2, 3, 4, 5, curriculum, warmup"),
+        (["stage=6"], "stage=6 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, 5, curriculum, warmup"),
+        (["-m", "stage=5,6"], "stage=6 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, 5, curriculum, warmup"),
         (
             ["reward=brief", "reward.cots=1"],
             "reward.cots is not a setting of reward; did you mean cost? valid are: cost",
         ),
         (["reward=brief", "reward.cost=x"], "reward.cost='x' must be a number"),
-        (["stage=curriculum", "curriculum.stages=[5,6]"], "stage=6 is not a choice; choose one of: 1, 2, 3, 4, 5, "),
+        (["stage=curriculum", "curriculum.stages=[5,6]"], "stage=6 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, 5, "),
     ],
 )
 def test_a_mistake_is_answered_with_the_choices_of_the_project(run: Run, arguments: list[str], sentence: str):
