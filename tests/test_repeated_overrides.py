@@ -23,6 +23,7 @@ ASKED = {
     "ckpt_path",
     "curriculum",
     "curriculum.folder",
+    "distill",  # of a group, choices are repeated
     "environment.factory",
     "logger.csv.folder",
     "model.attn_implementation",
@@ -36,6 +37,7 @@ ASKED = {
     "rollout.template.tokenizer.path",
     "rollout.template.tokenizer.trust_remote_code",
     "run_folder",
+    "scheduler",
     "trainer.default_root_dir",
     "trainer.plugins",
 }

@@ -136,7 +136,10 @@ def test_help_lists_the_choices_of_the_project(run: Run, capsys: pytest.CaptureF
             "reward.cots is not a setting of reward; did you mean cost? valid are: cost",
         ),
         (["reward=brief", "reward.cost=x"], "reward.cost='x' must be a number"),
-        (["stage=curriculum", "curriculum.stages=[5,6]"], "stage=6 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, 5, "),
+        (
+            ["stage=curriculum", "curriculum.stages=[5,6]"],
+            "stage=6 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, 5, ",
+        ),
     ],
 )
 def test_a_mistake_is_answered_with_the_choices_of_the_project(run: Run, arguments: list[str], sentence: str):

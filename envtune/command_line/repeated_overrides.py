@@ -25,7 +25,7 @@ from envtune.files.record_file import read_record
 
 # Settings by name; `*` stands for any name, of any depth, without one that begins with an underscore.
 PLAIN_SETTINGS = (
-    *("seed", "tags", "init_from", "optimized_metric", "stage_metric", "scheduler", "distill"),
+    *("seed", "tags", "init_from", "optimized_metric", "stage_metric"),
     *("data.*", "prompt.*", "reward.*", "augmentation.*", "advantage.*", "distill.*", "sampler.*"),
     *("grpo.*", "optimizer.*", "scheduler.*"),
     *("model.path", "model.dtype", "model.gradient_checkpointing", "model.init_from", "model.lora.*"),
