@@ -40,6 +40,7 @@ module = GRPOModule(Policy(load_model(MODEL)), grpo, partial(AdamW, lr=5e-5), Ra
 
 best = ModelCheckpoint(monitor="val/progress/overall", mode="max")
 trainer = Trainer(
+    default_root_dir="runs/own_trainer",
     max_steps=2,
     val_check_interval=2,
     log_every_n_steps=1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from envtune.checked import Seed, checked
 from envtune.derived_seed import derived_seed
 from envtune.environment.augmentation.annealed import Annealed
 from envtune.environment.augmentation.mixed_groups import Mixed
+from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.interface import TaskSource
 from envtune.errors import UserError
 from envtune.grpo.advantage import Advantage, compared_by_kind
@@ -31,6 +33,8 @@ from envtune.training.hindsight import Hindsight, TaughtCalls, taught_calls
 from envtune.training.rollout_batch import RewardedGroup, RolloutBatch, ValidationBatch, train_batch
 from envtune.training.task_stream import Draw, Stream, StreamFactory, TaskStream
 from envtune.trajectory import Trajectory
+
+log = logging.getLogger(__name__)
 
 
 @checked
@@ -85,6 +89,8 @@ class EnvironmentDataModule(LightningDataModule):
         self._stream = self._make_stream(tasks, self._seed, rank, world_size)
         self._stream.drawn = self._drawn_before
         self._stream.load_state_dict(self._sampler_before)
+        if self._distill and isinstance(self.collector.augmentation, NoAugmentation):
+            log.warning("distill=hindsight teaches nothing with augmentation=none: there are no hints")
         self._tasks_per_rank = _share(self.grpo.tasks_per_update, world_size)
         return RolloutLoader(lambda _: self._rollout(), length=math.ceil(len(tasks) / self.grpo.tasks_per_update))
 
@@ -157,6 +163,8 @@ class EnvironmentDataModule(LightningDataModule):
         if self._stream:
             self._stream.drawn = self._drawn_before
             self._stream.load_state_dict(self._sampler_before)
+        if self._distill and isinstance(self.collector.augmentation, NoAugmentation):
+            log.warning("distill=hindsight teaches nothing with augmentation=none: there are no hints")
         if self._annealed:
             self._annealed.load_state_dict(state_dict.get("hints", {"recent": []}))
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from toy_training import SGD, settings_of, toy_trainer
 from toy_world import ANSWER, LS, MKDIR, ScriptedGenerator, ToyTasks, always, toy_collector, toy_model, toy_task
@@ -136,3 +137,9 @@ def test_an_update_with_equal_rewards_follows_the_teacher_alone(tokenizer: Any, 
     assert (float(untaught["distill/tokens"]), float(logged["distill/clipped"])) == (0.0, 0.0)
     assert 0 < float(logged["distill/tokens"]) < 0.5
     assert "distill/log_ratio" not in untaught
+
+
+def test_distillation_without_hints_is_warned_of(tokenizer: Any, caplog: pytest.LogCaptureFixture):
+    collector = toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(RECOVERS)))
+    EnvironmentDataModule(ToyTasks(), collector, distill=Hindsight(), grpo=settings_of()).train_dataloader()
+    assert "distill=hindsight teaches nothing with augmentation=none" in caplog.text
