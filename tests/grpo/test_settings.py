@@ -56,7 +56,7 @@ def test_the_bounds_of_a_range_are_allowed(edge: dict[str, Any]):
         ({"beta": nan}, "finite number of at least 0"),
         ({"entropy_coef": -1.0}, "number of at least 0"),
         ({"gradient_clip": 0.0}, "number above 0: the total 2-norm"),
-        ({"kl_clamp": 0.0}, "number above 0 or null"),
+        ({"kl_clamp": 0.0}, "number above 0 or null: nats; null for the plain formula"),
         ({"max_refills": -1}, "whole number of at least 0"),
         ({"max_tokens_per_batch": 0}, "whole number of at least 1"),
         ({"importance_cap": 1.0}, "number above 1"),
