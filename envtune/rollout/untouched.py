@@ -31,8 +31,8 @@ Result = TypeVar("Result")
 TOLERANCE = 1e-3
 # The rounding of either side is that of one sample of passes, and the greatest difference of few tokens scatters.
 _ROUNDINGS, _SAMPLES = 4.0, 2
-# Parameters times tokens of a row as long as a sliding window, so that its passes take some seconds at most.
-_AFFORDABLE = {"cpu": 1e11, "cuda": 1e14}
+# The longest window that is crossed, in tokens, so that the passes take some seconds at most.
+_LONGEST_WINDOW = {"cpu": 256, "cuda": 1024}
 
 
 class NotEqual(Exception):
@@ -98,8 +98,8 @@ def crossed_window(model: PreTrainedModel) -> int | None:
     """Return the tokens of the model's sliding window or attention chunk, None without one or if it is too long."""
     config = model.config.get_text_config(decoder=True)
     sizes = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
-    affordable = _AFFORDABLE.get(model.device.type, 0.0) / max(1, model.num_parameters())
-    windows = [size for size in sizes if isinstance(size, int) and 0 < size <= affordable]
+    longest = _LONGEST_WINDOW.get(model.device.type, 0)
+    windows = [size for size in sizes if isinstance(size, int) and 0 < size <= longest]
     return min(windows, default=None)
 
 
