@@ -11,12 +11,13 @@ from envtune.errors import UserError
 from envtune.rollout.generator import BrokenPolicy, Request
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.rollout.hf.sampler_choice import EQUAL_LENGTHS, PADDED, SHARED
+from envtune.rollout.inference import end_tokens
 
 
 def assert_plain_talk(model, talk: Talk) -> None:
     for requests, found in zip(talk.requests, talk.found, strict=True):
         for request, completion in zip(requests, found, strict=True):
-            expected = plain_completion(model, request, 0.8)
+            expected = plain_completion(model, request, 0.8, end_tokens(model))
             assert completion.ids == expected.ids
             assert completion.logprobs == pytest.approx(expected.logprobs, abs=1e-4)
 

@@ -34,7 +34,8 @@ def test_values_and_gradients_are_those_of_each_row_alone(monkeypatch, name, che
     torch.testing.assert_close(policy.reference_logprobs(GROUPS), logprobs.detach(), atol=1e-4, rtol=0)
     for (name, ours), theirs in zip(policy.model.named_parameters(), alone.parameters(), strict=True):
         if theirs.grad is not None:
-            difference = float((ours.grad - theirs.grad).norm() / theirs.grad.norm().clamp(min=1e-4))
+            # The gradients of some biases of keys are zero but for rounding.
+            difference = float((ours.grad - theirs.grad).norm() / theirs.grad.norm().clamp(min=1e-2))
             assert difference < 1e-3, (name, difference)
 
 

@@ -1,8 +1,8 @@
 """Samples from the trainer's transformers model on any device.
 
-On the shared path all episodes are in one running batch, and every token is fed once: sequences with equal prompts share
-the prompt's KV cache, and a sequence's next request feeds only its new tokens. The cache is dropped after a run. Models
-to which that is not equal (sliding windows, recurrent states) are sampled on the plain path (`plain_rows.py`).
+On the shared path all episodes are in one running batch, and every token is fed once: sequences with equal prompts
+share the prompt's KV cache, and a sequence's next request feeds only its new tokens. The cache is dropped after a run.
+Models to which that is not equal (sliding windows, recurrent states) take the plain path (`plain_rows.py`).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, PreTrainedModel, StoppingCriteria
 from typing_extensions import override
 
-from envtune.rollout.generator import Advance, Completion, Request
+from envtune.rollout.generator import Advance, Request
 from envtune.rollout.hf.running_batch import BatchLimits, TokenSequence
 from envtune.rollout.hf.sampling import Sampling
 
@@ -115,9 +115,7 @@ class _Steps(LogitsProcessor):
         tokens = [0] * len(self._batch)
         if going_on:
             uniforms = [self._batch[row].next_uniform for row in going_on]
-            for row, token, logprob in zip(
-                going_on, *self._sampling.choose(scores[going_on], uniforms), strict=True
-            ):
+            for row, token, logprob in zip(going_on, *self._sampling.choose(scores[going_on], uniforms), strict=True):
                 self._batch[row].append(token, logprob, self._stop_ids)
                 tokens[row] = token
         only = torch.full_like(scores, -torch.inf)

@@ -49,7 +49,7 @@ _COST = {
 
 
 def choose_way(model: PreTrainedModel, path: PathChoice, ways: Mapping[str, Play], remedy: str) -> str:
-    """Return the name of the first of ``ways`` that is equal to the untouched model, in the order that ``path`` permits.
+    """Return the name of the first of the ``ways`` of ``path`` that is equal to the untouched model.
 
     Raises:
         UserError: none is equal; the sentence ends with ``remedy``.

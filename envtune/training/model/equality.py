@@ -61,7 +61,9 @@ def choose_pass(model: PreTrainedModel, path: PathChoice) -> UpdatePass:
     _disable_dropout(model)
     batch = TrainBatch.from_records(records, temperature=1.0).to(model.device)
     head = _head(model, untouched, batch)
-    chosen, reasons = first_equal({kind: partial(_prepare, model, kind, head, untouched, batch) for kind in _PATHS[path]})
+    chosen, reasons = first_equal(
+        {kind: partial(_prepare, model, kind, head, untouched, batch) for kind in _PATHS[path]}
+    )
     name = type(model).__name__
     if chosen is None:
         raise UserError(
@@ -111,9 +113,7 @@ def _prepare(
     try:
         with attempt(model):
             first, second = (update.statistics(model, batch).logprobs for _ in range(2))
-        difference = float((first - second).abs().max())
-        if difference > untouched.tolerance:
-            raise NotEqual(f"two of its passes in training mode differ by {difference:.2g} nats (dropout or noise)")
+        untouched.require_small(first - second, "dropout or noise makes two of its passes in training mode differ")
         untouched.require_equal(first, "the log-probs of the update")
     except NotEqual:
         model.set_attn_implementation(own_attention(model))
