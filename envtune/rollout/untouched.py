@@ -29,8 +29,8 @@ Result = TypeVar("Result")
 
 # In nats.
 TOLERANCE = 1e-3
-# Passes that are rounded at random. On small models, the mean effect of this rounding was 1.5 to 2 times that of bfloat16
-# itself, and 4 times the difference of two ways to compute the same. The greatest effect scatters.
+# Passes that are rounded at random. On small models, the mean effect of this rounding was 1.5 to 2 times that of
+# bfloat16 itself, and 4 times the difference of two ways to compute the same. The greatest effect scatters.
 _SAMPLES, _GREATEST = 2, 2.0
 # The longest window that is crossed, in tokens, so that the passes take some seconds at most.
 _LONGEST_WINDOW = {"cpu": 256, "cuda": 1024}

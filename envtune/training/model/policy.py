@@ -1,7 +1,7 @@
 """The trained language model and its frozen reference: log-probs and entropies of sampled tokens.
 
-How they are computed is measured when a policy is made (`equality.py`). Where the model permits it, the shared prompt of
-a group is computed once, and the [T, V] logits are never materialised (`update_pass.py`).
+How they are computed is measured when a policy is made (`equality.py`). Where the model permits it, the shared prompt
+of a group is computed once, and the [T, V] logits are never materialised (`update_pass.py`).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Policy(nn.Module):
         """Return log-probs of the frozen reference, without gradient."""
         if self._trains_adapter:
             with reference_weights(self.model):
-                return self(batch).logprobs
+                return self._update.statistics(self.model, batch).logprobs
         return self._copies[0](batch).logprobs
 
     @property
