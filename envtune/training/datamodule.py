@@ -92,7 +92,9 @@ class EnvironmentDataModule(LightningDataModule):
         if self._distill and isinstance(self.collector.augmentation, NoAugmentation):
             log.warning("distill=hindsight teaches nothing with augmentation=none: there are no hints")
         self._tasks_per_rank = _share(self.grpo.tasks_per_update, world_size)
-        return RolloutLoader(lambda _: self._training_batch(), length=math.ceil(len(tasks) / self.grpo.tasks_per_update))
+        return RolloutLoader(
+            lambda _: self._training_batch(), length=math.ceil(len(tasks) / self.grpo.tasks_per_update)
+        )
 
     @override
     def val_dataloader(self) -> RolloutLoader:

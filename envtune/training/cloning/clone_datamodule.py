@@ -36,8 +36,8 @@ class CloneDataModule(EnvironmentDataModule):
     the draws that were left out.
 
     Args:
-        arguments, settings: those of `EnvironmentDataModule`. Without rewards to compare, ``advantage``, ``distill`` and
-            ``sampler`` have no effect.
+        arguments, settings: those of `EnvironmentDataModule`. Without rewards to compare, ``advantage``, ``distill``
+            and ``sampler`` have no effect.
         demonstrator: makes the actions from the ground truth.
     """
 
@@ -85,14 +85,18 @@ class CloneDataModule(EnvironmentDataModule):
             raise
         except ValueError as error:
             raise NotDemonstrated(str(error)) from error
+        if shown.truncated or any(step.clipped for step in shown.steps):
+            raise NotDemonstrated("it exceeds rollout.max_response_tokens or rollout.max_completion_tokens")
         failed = [number for number, turn in enumerate(shown.turns) if not turn.verdict.passed]
         if failed or not shown.success:
-            raise NotDemonstrated(f"its ground truth does not pass turn {failed[0]}" if failed else "it exceeds a limit")
+            raise NotDemonstrated(f"its ground truth does not pass (failed turns: {failed})")
         return shown
 
     def _leave_out(self, draw: Draw, fault: NotDemonstrated) -> None:
         if not self._left_out_so_far:
-            log.warning("task %s is left out of cloning, because %s; clone/left_out counts such tasks", draw.task.id, fault)
+            log.warning(
+                "task %s is left out of cloning, because %s; clone/left_out counts such tasks", draw.task.id, fault
+            )
         self._left_out_so_far += 1
         self._left_out_in_a_row += 1
         if self._left_out_in_a_row == MOST_LEFT_OUT:

@@ -19,8 +19,8 @@ class CloneModule(GRPOModule):
     """Cross-entropy, in nats, averaged over the tokens of the responses in an update's demonstrations.
 
     Everything but the loss is that of `GRPOModule`: optimiser, schedule, gradient accumulation, clipping, checkpoints,
-    validation. Of its settings, ``tasks_per_update``, ``max_tokens_per_batch`` and ``gradient_clip`` have an effect. The
-    Trainer must have a `CloneDataModule`.
+    validation. Of its settings, ``tasks_per_update``, ``max_tokens_per_batch`` and ``gradient_clip`` have an effect.
+    The Trainer must have a `CloneDataModule`.
     """
 
     @override
