@@ -11,10 +11,11 @@ import pytest
 import torch
 from hand_made_batches import BATCH, LONG, SHORT, batch_of, tiny_config
 from lightning import Callback
-from toy_training import SGD, toy_trainer
+from toy_training import SGD, toy_datamodule, toy_trainer
 from toy_world import ScriptedGenerator, ToyTasks, always, toy_collector, toy_model
 from transformers import Qwen2ForCausalLM
 
+from envtune.errors import UserError
 from envtune.grpo.settings import GRPOSettings
 from envtune.training.cloning.clone_datamodule import CloneDataModule
 from envtune.training.cloning.clone_module import CloneModule
@@ -106,3 +107,8 @@ def test_the_loss_falls_and_the_validation_is_played_by_the_model(tokenizer: Any
     assert trainer.callback_metrics["val/success/overall"] == 0.0
     assert curve.metrics["clone/left_out"] == 0.0
     assert not {"reward/mean", "kl", "loss/policy", "sampling/ess"} & set(curve.metrics)
+
+
+def test_rollouts_are_not_cloned(tokenizer: Any, tmp_path: Path):
+    with pytest.raises(UserError, match=r"give the Trainer datamodule=CloneDataModule"):
+        toy_trainer(tmp_path).fit(CloneModule(Policy(toy_model())), toy_datamodule(tokenizer))

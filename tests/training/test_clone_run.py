@@ -24,14 +24,14 @@ def settings(toy_folder: Path) -> list[str]:
         "data.toolboxes=[MathAPI]",
         "data.categories=[base]",
         "data.val_categories=[base]",
-        "data.val_size=2",
+        "data.val_size=1",
         "data.max_tasks=8",
         "grpo.tasks_per_update=2",
         "optimizer.lr=0.003",
         "rollout.step_limit=1",
         "rollout.at_step_limit=end",
-        "rollout.max_completion_tokens=512",
-        "rollout.max_response_tokens=4096",
+        "rollout.max_completion_tokens=100",
+        "rollout.max_response_tokens=1024",
         "rollout.max_episodes=2",
         "trainer=cpu",
         "trainer.max_steps=6",
@@ -93,7 +93,7 @@ def test_policy_and_reference_of_a_stage_start_from_what_was_cloned(
 def test_a_curriculum_begins_with_cloning(toy_folder: Path, tmp_path: Path):
     arguments = [word for word in settings(toy_folder) if not word.startswith(("stage=", "trainer.max"))]
     arguments += ["stage=curriculum", "curriculum.stages=[clone,1]", "curriculum.max_updates=2", "grpo.group_size=2"]
-    arguments += ["rollout.max_completion_tokens=256", f"hydra.run.dir={tmp_path / 'all'}"]
+    arguments += [f"hydra.run.dir={tmp_path / 'all'}"]
     output = tmp_path / "output.txt"
     assert run(arguments, output) == 0, output.read_text()[-3000:]
     stages = [row["curriculum/stage"] for row in metrics_of(tmp_path / "all") if row["curriculum/stage"]]

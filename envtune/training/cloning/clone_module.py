@@ -8,8 +8,10 @@ from math import log
 from torch import Tensor
 from typing_extensions import override
 
+from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.grpo.loss import TOKEN_MEAN
+from envtune.training.cloning.clone_datamodule import CloneDataModule
 from envtune.training.module import GRPOModule
 from envtune.training.reporting.phase_clock import PhaseClock
 from envtune.training.rollout_batch import RolloutBatch
@@ -22,6 +24,15 @@ class CloneModule(GRPOModule):
     validation. Of its settings, ``tasks_per_update``, ``max_tokens_per_batch`` and ``gradient_clip`` have an effect.
     The Trainer must have a `CloneDataModule`.
     """
+
+    @override
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if not isinstance(self.trainer.datamodule, CloneDataModule):  # type: ignore[attr-defined]
+            raise UserError(
+                "CloneModule would learn to repeat whatever a sampler wrote: give the Trainer "
+                "datamodule=CloneDataModule(…), whose episodes are written from ground truths"
+            )
 
     @override
     def _losses(self, batch: TrainBatch, clock: PhaseClock) -> Iterator[Tensor]:
