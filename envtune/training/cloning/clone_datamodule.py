@@ -44,7 +44,7 @@ class CloneDataModule(EnvironmentDataModule):
     def __init__(self, *arguments: Any, demonstrator: Demonstrator = Demonstrator(), **settings: Any) -> None:
         super().__init__(*arguments, **settings | {"sampler": TaskStream, "distill": None})
         self._demonstrator = demonstrator
-        self._left_out_so_far = self._left_out_in_a_row = 0
+        self._warned, self._left_out_in_a_row = False, 0
 
     @override
     def _training_batch(self) -> RolloutBatch:
@@ -93,11 +93,11 @@ class CloneDataModule(EnvironmentDataModule):
         return shown
 
     def _leave_out(self, draw: Draw, fault: NotDemonstrated) -> None:
-        if not self._left_out_so_far:
+        if not self._warned:
             log.warning(
                 "task %s is left out of cloning, because %s; clone/left_out counts such tasks", draw.task.id, fault
             )
-        self._left_out_so_far += 1
+        self._warned = True
         self._left_out_in_a_row += 1
         if self._left_out_in_a_row == MOST_LEFT_OUT:
             raise UserError(
