@@ -124,6 +124,26 @@ def test_a_large_model_keeps_the_stages_lengths_and_the_tiny_one_shortens_them()
     assert resolved("model=tiny")["prompt"]["tool_documents"] == "compact"
 
 
+def test_cloning_has_a_rate_of_its_own_in_place_of_that_of_model_and_budget():
+    rates = {
+        words: resolved(*words)["optimizer"]["lr"]
+        for words in [
+            ("stage=clone", "budget=playground"),
+            ("stage=clone", "model=qwen2.5-7b"),
+            ("stage=clone", "optimizer.lr=0.5"),
+            ("stage=1",),
+        ]
+    }
+    assert list(rates.values()) == [3e-4, 1e-5, 0.5, 5e-5]
+
+
+def test_supervised_fine_tuning_clones_the_tasks_of_stage_4_with_its_prompt():
+    cloned, usual = resolved("experiment=sft", "model=qwen2.5-7b"), resolved("stage=4", "model=qwen2.5-7b")
+    assert cloned["module"]["_target_"].endswith(".CloneModule")
+    for name in ("data", "prompt", "rollout", "augmentation", "reward"):
+        assert cloned[name] == usual[name]
+
+
 @pytest.mark.parametrize(
     ("experiment", "reward", "augmentation", "beta"),
     [

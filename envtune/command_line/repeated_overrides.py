@@ -27,6 +27,7 @@ from envtune.files.record_file import read_record
 PLAIN_SETTINGS = (
     *("seed", "tags", "init_from", "optimized_metric", "stage_metric"),
     *("data.*", "prompt.*", "reward.*", "augmentation.*", "advantage.*", "distill.*", "sampler.*"),
+    "demonstrator.*",
     *("grpo.*", "optimizer.*", "scheduler.*"),
     *("model.path", "model.dtype", "model.gradient_checkpointing", "model.init_from", "model.lora.*"),
     *("rollout.step_limit", "rollout.at_step_limit", "rollout.max_*", "rollout.template.max_observation_tokens"),

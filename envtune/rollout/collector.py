@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from envtune.chat.protocol import parse
+from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.chat.template import Template
 from envtune.checked import Count, checked
 from envtune.derived_seed import derived_seed
@@ -19,7 +19,7 @@ from envtune.environment.interface import Environment
 from envtune.errors import UserError
 from envtune.rollout.generator import Completion, Generator, Request
 from envtune.task import Task
-from envtune.trajectory import TokenRecord, Trajectory
+from envtune.trajectory import FinalAnswer, TokenRecord, ToolCalls, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,22 @@ class Collector:
         self.generator.run(play.begin(self.max_episodes), play.advance, greedy)
         self.environment_seconds += play.environment_seconds
         return [play.trajectories[index] for index in range(len(requests))]
+
+    def recite(self, request: EpisodeRequest, actions: Iterable[ToolCalls | FinalAnswer]) -> Trajectory:
+        """Play one episode with known actions, in the ids that the model would have to sample, with log-probs of 0.
+
+        The limits are those of ``play``: a response that a sampler could not complete is cut off.
+
+        Raises:
+            ValueError: the response protocol cannot express an action.
+            UserError: as ``play``.
+        """
+        started = time.perf_counter()
+        episode = self._start(request, self.augmentation)
+        if not any(episode.advance(episode.recited(action)) for action in actions):
+            episode.episode.truncate()
+        self.environment_seconds += time.perf_counter() - started
+        return episode.finish(self.generator.policy_version)
 
     def _start(self, request: EpisodeRequest, augmentation: Augmentation) -> _EpisodeInFlight:
         hints = augmentation.for_episode(self.environment, request.task, request.seed)
@@ -189,6 +205,16 @@ class _EpisodeInFlight:
             return False
         self.episode.truncate()
         return True
+
+    def recited(self, action: ToolCalls | FinalAnswer) -> Completion:
+        """Return the completion that writes an action, cut off at the limit of the next request."""
+        if isinstance(action, ToolCalls):
+            text = render_calls(action.thought, action.calls)
+        else:
+            text = render_answer(action.thought, action.text)
+        ids = self.template.reply(text)
+        kept = tuple(ids[: self.request().max_new_tokens])
+        return Completion(kept, (0.0,) * len(kept), ended=len(kept) == len(ids))
 
     def finish(self, policy_version: int) -> Trajectory:
         return self.episode.finish().with_tokens(self.transcript.record(), self.seed, policy_version)

@@ -93,7 +93,9 @@ class EnvironmentDataModule(LightningDataModule):
         if self._distill and isinstance(self.collector.augmentation, NoAugmentation):
             log.warning("distill=hindsight teaches nothing with augmentation=none: there are no hints")
         self._tasks_per_rank = _share(self.grpo.tasks_per_update, world_size)
-        return RolloutLoader(lambda _: self._rollout(), length=math.ceil(len(tasks) / self.grpo.tasks_per_update))
+        return RolloutLoader(
+            lambda _: self._training_batch(), length=math.ceil(len(tasks) / self.grpo.tasks_per_update)
+        )
 
     @override
     def val_dataloader(self) -> RolloutLoader:
@@ -184,7 +186,7 @@ class EnvironmentDataModule(LightningDataModule):
         augmentation = self.collector.augmentation
         return augmentation if isinstance(augmentation, Annealed) else None
 
-    def _rollout(self) -> RolloutBatch:
+    def _training_batch(self) -> RolloutBatch:
         assert self._stream is not None
         if self.trainer:
             announce_rollout(self.trainer)

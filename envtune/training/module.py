@@ -236,9 +236,8 @@ class GRPOModule(LightningModule):
     def _update(self, batch: TrainBatch, clock: PhaseClock) -> None:
         optimizer = self.optimizers()
         assert isinstance(optimizer, Optimizer)
-        statistics = UpdateStatistics(self.grpo.importance, self.grpo.importance_cap)
         with averaged_gradients(self.trainer.strategy, self.policy.parameters()):
-            for loss in self._losses(batch, statistics, clock):
+            for loss in self._losses(batch, clock):
                 with clock.phase("backward"):
                     self.manual_backward(loss)
         self.gradient_norm = self._gradient_norm()
@@ -251,7 +250,6 @@ class GRPOModule(LightningModule):
         optimizer.step()
         # Frees their memory for the next rollout.
         optimizer.zero_grad()
-        self._train_aggregates.add(statistics.samples(self.grpo.beta, self.grpo.entropy_coef))
         self._train_aggregates.add({"lr": [optimizer.param_groups[0]["lr"]]})
         self._step_schedules("step", self.policy_version)
 
@@ -282,23 +280,31 @@ class GRPOModule(LightningModule):
         # `trainer.validate` and `trainer.test` return what is logged here; `step` is its place in the curves.
         self.log_dict(self._eval_aggregates.pop() | {"step": float(self.policy_version)})
 
-    def _losses(self, batch: TrainBatch, statistics: UpdateStatistics, clock: PhaseClock) -> Iterator[Tensor]:
+    def _losses(self, batch: TrainBatch, clock: PhaseClock) -> Iterator[Tensor]:
         """Yield the loss of each micro-batch: the sum is the batch's loss, its mean over ranks that of all batches."""
-        aggregation = self.grpo.aggregation
+        statistics = UpdateStatistics(self.grpo.importance, self.grpo.importance_cap)
+        for micro, weights, counted in self._micro_batches(batch, self.grpo.aggregation):
+            parts, logprobs = self._loss(micro, weights, clock)
+            if counted:
+                statistics.add(parts, logprobs, micro.behaviour_logprobs, weights, micro.episodes, micro.turns)
+            yield parts.total
+        self._train_aggregates.add(statistics.samples(self.grpo.beta, self.grpo.entropy_coef))
+
+    def _micro_batches(self, batch: TrainBatch, aggregation: str) -> Iterator[tuple[TrainBatch, Tensor, bool]]:
+        """Yield each micro-batch, the weights of its tokens in the loss, and whether it counts.
+
+        One that does not is of weight 0: with sharded weights all ranks must make the same number of passes.
+        """
         weights = token_weights(batch.episodes, aggregation, self.grpo.token_budget)
         weights *= share_of_mean(averaged_count(batch.episodes, aggregation))
         micro_batches = self.policy.micro_batches(batch, self.grpo.max_tokens_per_batch)
         # Gathered before the first pass, because during the passes ranks with sharded weights exchange only those.
         idle = max(gather(len(micro_batches))) - len(micro_batches)
         for rows in micro_batches:
-            micro, micro_weights = batch.select(rows), weights[batch.sampled_of(rows)]
-            parts, logprobs = self._loss(micro, micro_weights, clock)
-            statistics.add(parts, logprobs, micro.behaviour_logprobs, micro_weights, micro.episodes, micro.turns)
-            yield parts.total
+            yield batch.select(rows), weights[batch.sampled_of(rows)], True
         for _ in range(idle):
-            # Zero, from the shortest row: with sharded weights all ranks must make the same number of passes.
-            micro = batch.select(batch.lengths.argmin()[None])
-            yield self._loss(micro, torch.zeros_like(micro.behaviour_logprobs), clock)[0].total
+            shortest = batch.select(batch.lengths.argmin()[None])
+            yield shortest, torch.zeros_like(shortest.behaviour_logprobs), False
 
     def _loss(self, micro: TrainBatch, weights: Tensor, clock: PhaseClock) -> tuple[LossParts, Tensor]:
         with clock.phase("policy"):
@@ -364,6 +370,10 @@ class GRPOModule(LightningModule):
         self._train_aggregates.add(batch.sampler)
         if batch.hint_probability is not None:
             self._train_aggregates.add({"env/hint_probability": [batch.hint_probability]})
+        self._log_update()
+
+    def _log_update(self) -> None:
+        """Publish what the update has measured, and log it."""
         measured = self._publish(self._train_aggregates)
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         # 0 logs nothing; a barebones Trainer has it.

@@ -104,13 +104,15 @@ def performance_samples(batch: RolloutBatch, phases: Mapping[str, float], sync: 
 
     Args:
         batch: the rollout of the update.
-        phases: seconds of the phases "wait" and "update", and within that "policy", "reference" and "backward".
+        phases: seconds of the phases "wait" and "update", and within that "policy", "backward" and, with a reference,
+            "reference".
         sync: seconds of the weight sync.
         other: seconds since the previous update outside weight sync, rollout, wait and update.
     """
     step_time = sync + batch.rollout_seconds + phases["wait"] + phases["update"]
     tokens, unique_tokens = len(batch.tensors.ids), batch.tensors.unique_tokens
     records = [t.tokens for group in batch.groups for t in group.trajectories if t.tokens]
+    reference = phases.get("reference", 0.0)
     sampled = sum(sum(record.completion_mask) for record in records)
     prompts = {record.ids[: record.prompt_length] for record in records}
     played = sum(len(record.ids) - record.prompt_length for record in records) + sum(map(len, prompts))
@@ -119,8 +121,8 @@ def performance_samples(batch: RolloutBatch, phases: Mapping[str, float], sync: 
         "time/rollout": batch.rollout_seconds,
         "time/env": batch.environment_seconds,
         "time/wait": phases["wait"],
-        "time/logprob": phases["policy"] + phases["reference"],
-        "time/reference": phases["reference"],
+        "time/logprob": phases["policy"] + reference,
+        "time/reference": reference,
         "time/backward": phases["backward"],
         "time/update": phases["update"],
         "time/other": other,

@@ -22,6 +22,8 @@ _SHOWN = {
     "reward/mean": ("reward", "{:.3f}"),
     "success": ("success", "{:.1%}"),
     "kl": ("KL", "{:.2g}"),
+    "clone/loss": ("loss", "{:.3f}"),
+    "clone/accuracy": ("accuracy", "{:.1%}"),
     "perf/step_time": ("seconds per update", "{:.1f}"),
 }
 _VALIDATED = {"val/success/overall": ("success", "{:.1%}"), "val/progress/overall": ("progress", "{:.1%}")}
