@@ -23,8 +23,9 @@ _EXCHANGES = (
     ("And in plans?", write_calls("It needs\na second look.", [ToolCall("ls", {"path": "plans"})])),
 )
 _LAST = "[1] ls: 2024.txt"
-# Characters of a difference that are shown.
+# Characters, or tokens, of a difference that are shown.
 _SHOWN = 24
+_SHOWN_TOKENS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,15 @@ def trained_conversation(template: Template) -> TrainedConversation:
 def differences_from_own(template: Template) -> list[str]:
     """Return a line for each way in which training departs from the tokenizer's own chat template; none if in none."""
     tokenizer, trained, lines = template.rendering.tokenizer, trained_conversation(template), []
-    segments = Segments(tokenizer)
+    segments, tokens = Segments(tokenizer), tokenizer.convert_ids_to_tokens
     if template.rendering.folds_system:
         lines.append("the chat template has no system role: the system prompt is put before the first user message")
     in_one_go = segments.first(trained.text)
     if in_one_go != list(trained.ids):
         lines.append(
             f"{_count(trained.ids, in_one_go)} of the {len(trained.ids)} tokens of a test conversation would differ if "
-            f"it were encoded in one go ({_excerpts(*(_tokens(tokenizer, ids) for ids in (trained.ids, in_one_go)))})"
+            f"it were encoded in one go ({_excerpts(*map(tokens, (trained.ids, in_one_go)))}): the tokenizer joins "
+            "characters of the chat template with those of messages"
         )
     try:
         own = template.rendering.text(trained.contents)
@@ -76,15 +78,11 @@ def differences_from_own(template: Template) -> list[str]:
         return [*lines, f"the chat template refuses messages that training appends piece by piece: {error}"]
     if own != trained.text:
         lines.append(
-            f"the chat template would rewrite earlier messages, to {len(segments.first(own))} tokens instead of "
-            f"{len(trained.ids)} in a test conversation ({_excerpts(trained.text, own)}): training keeps what was "
-            "sampled, and an exported folder gets a template that does so too"
+            f"the chat template itself would render a test conversation as {len(segments.first(own))} tokens instead "
+            f"of {len(trained.ids)} ({_excerpts(trained.text, own)}): training appends to what was sampled, and an "
+            "exported folder gets a template that does so too"
         )
     return lines
-
-
-def _tokens(tokenizer: Any, ids: Sequence[int]) -> list[str]:
-    return list(tokenizer.convert_ids_to_tokens(list(ids)))
 
 
 def _count(ids: Sequence[int], others: Sequence[int]) -> int:
@@ -93,9 +91,10 @@ def _count(ids: Sequence[int], others: Sequence[int]) -> int:
     return sum(max(end - start, stop - begin) for kind, start, end, begin, stop in changes if kind != "equal")
 
 
-def _excerpts(trained: Sequence[str], other: Sequence[str]) -> str:
+def _excerpts(trained: str | list[str], other: str | list[str]) -> str:
     """Return what follows the common beginning, and the end of that."""
     start = len(commonprefix([trained, other]))
-    before = "".join(trained[:start])[-_SHOWN:]
-    ours, theirs = ("".join(texts[start : start + _SHOWN])[:_SHOWN] for texts in (trained, other))
-    return f"behind {before!r}, {ours!r} became {theirs!r}"
+    shown = _SHOWN if isinstance(trained, str) else _SHOWN_TOKENS
+    before = trained[max(0, start - shown) : start]
+    ours, theirs = (texts[start : start + shown] for texts in (trained, other))
+    return f"{theirs!r} instead of {ours!r} behind {before!r}"
