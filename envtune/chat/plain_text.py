@@ -41,17 +41,18 @@ class PlainText:
     """
 
     def __init__(self, tokenizer: Any, template_text: str) -> None:
-        self._tokenizer, self._segments = tokenizer, Segments(tokenizer)
-        control = _control_tokens(tokenizer, frozenset(self._segments.first(template_text)), template_text)
+        self._tokenizer, self.segments = tokenizer, Segments(tokenizer)
+        """Encodes trusted text."""
+        control = _control_tokens(tokenizer, frozenset(self.segments.first(template_text)), template_text)
         self.control_ids = frozenset(control.values())
         """Ids of the control tokens."""
         # Characters outside the vocabulary may become the unknown token, unless it has another role.
         others = {token for role, token in tokenizer.special_tokens_map.items() if role != "unk_token"}
         unknown = {id_ for text, id_ in control.items() if text == tokenizer.unk_token and text not in others}
-        self._refused_ids = self.control_ids - unknown.intersection(self._segments.first(_IN_NO_VOCABULARY))
+        self._refused_ids = self.control_ids - unknown.intersection(self.segments.first(_IN_NO_VOCABULARY))
         self._names = tuple(control)
         self._inside_control_token = re.compile(f"(?={'|'.join(map(re.escape, control))})" if control else "(?!)")
-        for id_ in self._segments.first("plain text"):
+        for id_ in self.segments.first("plain text"):
             if id_ in self._refused_ids:
                 name = tokenizer.convert_ids_to_tokens(id_)
                 raise UserError(f"this tokenizer encodes plain text as the control token {name!r}: choose another one")
@@ -98,7 +99,7 @@ class PlainText:
                 raise TooLong
 
     def _without_control(self, text: str, begins: bool) -> Iterator[int]:
-        ids = self._segments.first(text) if begins else self._segments.further(text)
+        ids = self.segments.first(text) if begins else self.segments.further(text)
         if self._refused_ids.isdisjoint(ids):
             yield from ids
         elif len(text) > 1:

@@ -1,8 +1,9 @@
 """Encodes messages with a tokenizer's chat template, piece by piece, so that no text is tokenised again.
 
 The template is rendered once, with placeholders for the messages; episodes append the text between them. Sampled ids
-stay as they are, also where the template would rewrite them (``compared_with_own``). Observations are ``user`` messages, since every template supports that role. Only the template's own
-text becomes control tokens; all other text is encoded by ``PlainText``.
+stay as they are, also where the template would rewrite them (envtune/chat/trained_conversation.py). Observations are
+``user`` messages, since every template supports that role. Only the template's own text becomes control tokens; all
+other text is encoded by ``PlainText``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from envtune.chat.pieces import read_template
 from envtune.chat.plain_text import PlainText
 from envtune.chat.prefilled import behind_prefix, require_response
 from envtune.chat.prompt import PromptStyle
-from envtune.chat.segments import Segments
 from envtune.checked import Count, checked
 from envtune.errors import UserError
 from envtune.task import ToolDocument
@@ -61,8 +61,8 @@ class Template:
         self._tokenizer, self.style = tokenizer, style
         self.rendering, pieces = read_template(tokenizer, style.thinks)
         """The way in which the tokenizer's chat template renders conversations."""
-        self._text, self._segments = PlainText(tokenizer, pieces.text), Segments(tokenizer)
-        self._plain = self._text.encode
+        self._text = PlainText(tokenizer, pieces.text)
+        self._plain, self._segments = self._text.encode, self._text.segments
         self.prefix = self._text.behind_control(pieces.prefix)
         """The beginning of the response that the template writes for the policy, such as ``<think>\\n``."""
         require_response(self.prefix)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from os.path import commonprefix
-from typing import Any
 
 from envtune.chat.prefilled import behind_prefix
 from envtune.chat.protocol import write_answer, write_calls
@@ -93,8 +91,8 @@ def _count(ids: Sequence[int], others: Sequence[int]) -> int:
 
 def _excerpts(trained: str | list[str], other: str | list[str]) -> str:
     """Return what follows the common beginning, and the end of that."""
-    start = len(commonprefix([trained, other]))
+    pairs = enumerate(zip(trained, other, strict=False))
+    start = next((place for place, (ours, theirs) in pairs if ours != theirs), min(len(trained), len(other)))
     shown = _SHOWN if isinstance(trained, str) else _SHOWN_TOKENS
     before = trained[max(0, start - shown) : start]
-    ours, theirs = (texts[start : start + shown] for texts in (trained, other))
-    return f"{theirs!r} instead of {ours!r} behind {before!r}"
+    return f"{other[start : start + shown]!r} instead of {trained[start : start + shown]!r} behind {before!r}"

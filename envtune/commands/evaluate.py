@@ -28,8 +28,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from envtune import trajectory_file
-from envtune.checked import Among, checked
 from envtune.chat.trained_conversation import differences_from_own
+from envtune.checked import Among, checked
 from envtune.command_line.command import command
 from envtune.command_line.composed_config import require_component
 from envtune.environment.interface import AuditedSource

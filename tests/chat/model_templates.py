@@ -38,9 +38,8 @@ R1 = """\
 {%- if add_generation_prompt -%}{{- '<|assistant|><think>\\n' -}}{%- endif -%}
 """
 # DeepSeek-V3.1: every generation prompt begins or ends a thought, earlier messages begin behind an ended one.
-V31 = (
-    R1.replace("'<|assistant|>' + message", "'<|assistant|></think>' + message")
-    .replace("'<|assistant|><think>\\n'", "'<|assistant|>' + ('<think>' if thinking else '</think>')")
+V31 = R1.replace("'<|assistant|>' + message", "'<|assistant|></think>' + message").replace(
+    "'<|assistant|><think>\\n'", "'<|assistant|>' + ('<think>' if thinking else '</think>')"
 )
 # GLM: earlier messages without a thought get an empty one, with which a generation prompt without thoughts ends, too.
 GLM = """\

@@ -11,7 +11,7 @@ from toy_world import ANSWER, CHATML, MKDIR, STYLE
 
 from envtune.chat.prefilled import behind_prefix
 from envtune.chat.prompt import PromptStyle
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, render_calls
 from envtune.chat.template import Template
 from envtune.chat.trained_conversation import differences_from_own, trained_conversation
 from envtune.errors import UserError
@@ -132,7 +132,9 @@ def test_a_template_that_keeps_responses_gives_no_line() -> None:
 
 
 def test_a_template_that_refuses_the_protocols_responses_trains_on_pieces_and_a_line_says_so() -> None:
-    check = "{% for m in messages %}{% if '<tool_call>' in m.content and m.role != 'system' %}{{ raise_exception('no') }}"
+    check = (
+        "{% for m in messages %}{% if '<tool_call>' in m.content and m.role != 'system' %}{{ raise_exception('no') }}"
+    )
     (line,) = differences_from_own(template_of(f"{check}{{% endif %}}{{% endfor %}}{CHATML}"))
     assert line.startswith("the chat template refuses messages that training appends piece by piece: ")
 
@@ -176,7 +178,9 @@ def test_thinking_sets_the_switch_that_the_template_has(
 
 def test_a_template_without_a_switch_refuses_thinking() -> None:
     for setting, shown in (("on", "on"), (False, "off")):
-        with pytest.raises(UserError, match=f"^prompt.thinking={shown} needs a chat template with a switch for it, but"):
+        with pytest.raises(
+            UserError, match=f"^prompt.thinking={shown} needs a chat template with a switch for it, but"
+        ):
             template_of(CHATML, setting)
 
 
@@ -187,5 +191,5 @@ def test_a_switch_that_changes_nothing_beside_a_system_message_is_none() -> None
 
 
 def test_a_wrong_position_of_the_switch_is_refused() -> None:
-    with pytest.raises(UserError, match="^thinking='maybe' must be one of on, off or true or false or null$"):
+    with pytest.raises(UserError, match=r"^thinking='maybe' must be one of on, off or true or false or null$"):
         PromptStyle(thinking="maybe")  # type: ignore[arg-type]

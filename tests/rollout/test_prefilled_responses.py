@@ -8,7 +8,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from toy_world import ANSWER, CHATML, DOCUMENTS, LS, MKDIR, ScriptedGenerator, always, toy_collector, toy_task, toy_tokenizer
+from toy_world import (
+    ANSWER,
+    CHATML,
+    DOCUMENTS,
+    LS,
+    MKDIR,
+    ScriptedGenerator,
+    always,
+    toy_collector,
+    toy_task,
+    toy_tokenizer,
+)
 
 from envtune import trajectory_file
 from envtune.chat.prefilled import behind_prefix
@@ -36,7 +47,9 @@ def play(tokenizer: Any, responses: Sequence[str]) -> tuple[Collector, Trajector
     """Sample only what the template has not written."""
     sampled = [behind_prefix(BEGUN, response) for response in responses]
     assert not any("<think>" in text for text in sampled)
-    collector = toy_collector(tokenizer, ScriptedGenerator(tokenizer, always(sampled)), step_limit=5, max_response_tokens=2000)
+    collector = toy_collector(
+        tokenizer, ScriptedGenerator(tokenizer, always(sampled)), step_limit=5, max_response_tokens=2000
+    )
     collector = replace(collector, augmentation=Actionable())
     (trajectory,) = collector.play([EpisodeRequest(toy_task(), 0)])
     return collector, trajectory
