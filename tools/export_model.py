@@ -4,8 +4,9 @@
     python tools/export_model.py runs/<time>/checkpoints/last.ckpt exported --dtype bfloat16
     vllm serve exported
 
-A low-rank adapter is merged into the weights (docs/lora.md), so that peft is not needed to load them. Tokenizer, chat
-template and generation config are those of the trained model. The export runs on the CPU, in float32.
+A low-rank adapter is merged into the weights (docs/lora.md), so that peft is not needed to load them. Tokenizer and
+generation config are those of the trained model, and so is the chat template if it renders conversations as they were
+trained (docs/templates.md). The export runs on the CPU, in float32.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ from envtune.bearer_key import is_loopback, key_from  # noqa: E402
 from envtune.chat.prompt import INSTRUCTIONS, TOOL_DOCUMENTS  # noqa: E402
 from envtune.chat.template import Template  # noqa: E402
 from envtune.chat.tokenizer import load_tokenizer  # noqa: E402
+from envtune.chat.trained_conversation import differences_from_own  # noqa: E402
 from envtune.errors import UserError  # noqa: E402
 from envtune.rollout.vllm.guard import GUARD  # noqa: E402
 from envtune.serving.chat_request import Limits  # noqa: E402
@@ -95,7 +96,8 @@ def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedMod
             warning = f"all clients that reach {options.host} have access: set ENVTUNE_API_KEY to require a key"
             print(f"serve: {warning}", file=sys.stderr)
         address = f"http://{options.host}:{options.port}/v1"
-        print(f"{options.served}: {model.prompting}\n{options.name} is served at {address}", flush=True)
+        print(f"{options.served}: {model.prompting}", *differences_from_own(template), sep="\n")
+        print(f"{options.name} is served at {address}", flush=True)
         try:
             await server.serve(sockets=[listening])
         finally:
@@ -158,6 +160,7 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
     prompt.add_argument("--tool-documents", choices=TOOL_DOCUMENTS)
     prompt.add_argument("--instructions", choices=INSTRUCTIONS)
     prompt.add_argument("--max-observation-tokens", type=int, help="the middle of a longer one is cut out")
+    prompt.add_argument("--thinking", choices=("on", "off"), help="the chat template's own switch for thoughts")
     prompt.add_argument("--max-completion-tokens", type=int, help="the limit for a request")
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-running", type=int, default=64, help="requests in progress at a time")

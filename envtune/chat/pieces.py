@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
-from jinja2.exceptions import TemplateError
-
+from envtune.chat.rendering import Rendering
 from envtune.errors import UserError
 
-# The date for templates that write one: the fixed time of the tools' world (envtune/bfcl/clock.py), so that
-# prompts do not depend on the day of a run, its continuation or its evaluation.
-NOW = datetime(2024, 9, 1, 10, 30, tzinfo=timezone.utc)
-# Codes that strftime_now supports, each also without leading zeros (%-d).
-_CODES = "aAbBcCdDeFgGhHIjmMprRSTuUVwWxXyYzZ"
+# Begins a thought. Generation prompts that end in it have begun the response.
+_THOUGHT = "<think>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,66 +24,96 @@ class Pieces:
     """Between a user message and the completion."""
     closing: str
     """Between a completion and the next user message."""
+    prefix: str = ""
+    """The end of ``generation`` that begins the response, such as ``<think>\\n``."""
+    lead: str = ""
+    """White space that the template writes before an assistant's message, but not before a completion."""
 
     @property
     def text(self) -> str:
         """All pieces."""
         return self.before_system + self.before_user + self.generation + self.closing
 
+    @property
+    def header(self) -> str:
+        """Between a user message and the response."""
+        return self.generation.removesuffix(self.prefix)
 
-def render_pieces(tokenizer: Any) -> Pieces:
-    """Render conversations of placeholders, split them, and verify that the pieces reproduce a longer conversation.
+    @property
+    def record(self) -> dict[str, str]:
+        """The texts between the messages, which imply the others."""
+        return {name: getattr(self, name) for name in ("before_system", "before_user", "generation", "closing")}
+
+
+def read_template(tokenizer: Any, thinking: bool | None = None) -> tuple[Rendering, Pieces]:
+    """Return the way to render conversations with a tokenizer's chat template, and the pieces of that.
+
+    A template that has no place for a system message gets it at the beginning of the first user message.
+
+    Args:
+        tokenizer: a ``transformers`` tokenizer.
+        thinking: the value of the template's own switch for thoughts; None leaves it alone.
 
     Raises:
-        UserError: the chat template is missing, fails, or cannot be continued by appending.
+        UserError: the chat template is missing, fails, cannot be continued by appending, or lacks the switch.
     """
-    template = getattr(tokenizer, "chat_template", None)
-    if not template:
-        raise UserError("the tokenizer has no chat template: choose a chat model's tokenizer, or set its chat_template")
-    if isinstance(template, dict) and "default" not in template:
-        raise UserError(
-            f"the tokenizer has the chat templates {', '.join(map(str, template))} but not one named default: set its "
-            "chat_template to one of them"
-        )
+    rendering = Rendering(tokenizer)
+    try:
+        pieces = _render_pieces(rendering)
+    except UserError as error:
+        rendering = Rendering(tokenizer, folds_system=True)
+        try:
+            pieces = _render_pieces(rendering)
+        except UserError:
+            raise error from None
+    if thinking is None:
+        return rendering, pieces
+    rendering = rendering.with_thinking(thinking)
+    return rendering, _render_pieces(rendering)
+
+
+def _render_pieces(rendering: Rendering) -> Pieces:
+    """Render conversations of placeholders, split them, and verify that the pieces reproduce a longer conversation."""
     names = [f"PLACEHOLDER{number}" for number in range(6)]
     system, user, reply, second, second_reply, third = names
-    first_text, second_text, third_text = (_render(tokenizer, names[:count]) for count in (2, 4, 6))
+    first_text, second_text, third_text = (rendering.text(names[:count]) for count in (2, 4, 6))
     before_system, found_system, rest = first_text.partition(system)
     before_user, found_user, generation = rest.partition(user)
-    closing, found_second, _ = second_text.removeprefix(first_text + reply).partition(second)
-    tail = f"{closing}{second}{generation}{second_reply}{closing}{third}{generation}"
-    found = found_system and found_user and found_second
-    if not found or second_text != first_text + reply + closing + second + generation:
+    opening = first_text.removesuffix(generation)
+    header, found_reply, rest = second_text.removeprefix(opening).partition(reply)
+    closing, found_second, end = rest.partition(second)
+    found = found_system and found_user and found_reply and found_second
+    if not found or not second_text.startswith(opening) or end != generation:
         raise _not_appendable(second_text)
-    if third_text != first_text + reply + tail:
+    if third_text != f"{opening}{header}{reply}{closing}{second}{header}{second_reply}{closing}{third}{generation}":
         raise _not_appendable(third_text)
-    return Pieces(before_system, before_user, generation, closing)
+    begun = _begin_response(generation, header)
+    if begun is None:
+        raise _not_appendable(second_text)
+    generation, prefix, lead = begun
+    return Pieces(before_system, before_user, generation, closing, prefix, lead)
 
 
-def _render(tokenizer: Any, contents: Sequence[str]) -> str:
-    roles = ["system", *(["user", "assistant"] * len(contents))]
-    messages = [{"role": role, "content": content} for role, content in zip(roles, contents, strict=False)]
-    try:
-        template = tokenizer.get_chat_template()
-        dated = {"chat_template": _clock() + template} if "strftime_now" in template else {}
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **dated))
-    # A template is a program of the model's authors and may raise any exception.
-    except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        # raise_exception in a template raises exactly this class; syntax and other errors are subclasses.
-        if type(error) is TemplateError:
-            reason = f"it refuses a system message, or a user's message after an assistant's: {error}"
-        raise UserError(
-            f"the chat template cannot be rendered ({reason}): choose another model or set its chat_template"
-        ) from error
+def _begin_response(generation: str, header: str) -> tuple[str, str, str] | None:
+    """Compare the text before a completion with that before an assistant's message.
 
-
-def _clock() -> str:
-    """Return Jinja source of a ``strftime_now`` that formats ``NOW`` instead of the machine's time."""
-    codes = [f"%{flag}{code}" for flag in ("-", "") for code in _CODES]
-    filled = "".join(f"|replace('{code}', '{NOW.strftime(code)}')" for code in codes)
-    # Jinja trims the newline with the tag, so the template still starts at the beginning of a line.
-    return f"{{% macro strftime_now(format) %}}{{{{ format{filled} }}}}{{% endmacro %}}\n"
+    Returns:
+        The text before a completion, the end of it that begins the response, and the white space that only an
+        assistant's message begins with; None if the texts have nothing to do with each other.
+    """
+    role, thought, rest = generation.partition(_THOUGHT)
+    if thought and header.startswith(role):
+        return generation, thought + rest, ""
+    if generation.startswith(header):
+        return generation, generation.removeprefix(header), ""
+    if not header.startswith(generation):
+        return None
+    missing = header.removeprefix(generation)
+    if not missing.strip():
+        return generation, "", missing
+    # Some templates write an empty thought into messages without one: the policy writes its own. Further text
+    # selects what follows, such as the channel of the final answer.
+    return (generation if _THOUGHT in missing else header), "", ""
 
 
 def _not_appendable(rendering: str) -> UserError:

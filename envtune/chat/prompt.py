@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from envtune.checked import Among, checked
 from envtune.task import REQUIRED_CUE, ToolDocument
@@ -48,6 +48,8 @@ class PromptStyle:
     Args:
         tool_documents: ``full`` for each tool's JSON document, ``compact`` for one line with signature and purpose.
         instructions: ``short`` for protocol and rules of a turn, ``long`` with notes.
+        thinking: the position of the chat template's own switch for thoughts, ``on`` or ``off`` (YAML reads both as
+            booleans); None leaves the switch alone.
 
     Raises:
         UserError: a value is not one of these.
@@ -55,6 +57,12 @@ class PromptStyle:
 
     tool_documents: Annotated[str, Among(TOOL_DOCUMENTS)] = "full"
     instructions: Annotated[str, Among(INSTRUCTIONS)] = "long"
+    thinking: Literal["on", "off"] | bool | None = None
+
+    @property
+    def thinks(self) -> bool | None:
+        """The value of the chat template's switch for thoughts; None leaves it alone."""
+        return self.thinking == "on" if isinstance(self.thinking, str) else self.thinking
 
     def system_prompt(self, tools: Sequence[ToolDocument], further: str = "") -> str:
         """Return the system message of an episode that starts with ``tools``, followed by ``further`` text."""

@@ -81,6 +81,10 @@ def render_answer(thought: str, text: str) -> str:
     return _checked(f"<think>{thought.strip()}</think>\n<answer>{text.strip()}</answer>")
 
 
+# Names by which a protocol's writers are called.
+write_calls, write_answer = render_calls, render_answer
+
+
 def _checked(completion: str) -> str:
     action = parse(completion)
     if isinstance(action, FormatError):

@@ -1,17 +1,20 @@
 """Encodes messages with a tokenizer's chat template, piece by piece, so that no text is tokenised again.
 
 The template is rendered once, with placeholders for the messages; episodes append the text between them. Sampled ids
-stay as they are. Observations are ``user`` messages, since every template supports that role. Only the template's own
-text becomes control tokens; all other text is encoded by ``PlainText``.
+stay as they are, also where the template would rewrite them (envtune/chat/trained_conversation.py). Observations are
+``user`` messages, since every template supports that role. Only the template's own text becomes control tokens; all
+other text is encoded by ``PlainText``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from envtune.chat.pieces import render_pieces
-from envtune.chat.plain_text import PlainText, encode
+from envtune.chat.pieces import read_template
+from envtune.chat.plain_text import PlainText
+from envtune.chat.prefilled import behind_prefix, require_response
 from envtune.chat.prompt import PromptStyle
 from envtune.checked import Count, checked
 from envtune.errors import UserError
@@ -20,6 +23,18 @@ from envtune.task import ToolDocument
 _MARK = "\n[... the middle is left out, it is too long ...]\n"
 # Characters to encode at first of each end of a text without its middle; at least 8 per remaining token.
 _END = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The place of a message behind the template's text."""
+
+    before: str
+    """The template's text before it."""
+    lead: str
+    """Spaces of the template that are encoded with the message, because they are part of its first word."""
+    begins: bool
+    """Whether the message is encoded like the first text of a conversation."""
 
 
 @checked
@@ -43,15 +58,29 @@ class Template:
         style: PromptStyle = PromptStyle(),
         max_observation_tokens: Count | None = None,
     ) -> None:
-        self._tokenizer, self._style = tokenizer, style
-        self.pieces = pieces = render_pieces(tokenizer)
-        """The template's own text."""
+        self._tokenizer, self.style = tokenizer, style
+        self.rendering, pieces = read_template(tokenizer, style.thinks)
+        """The way in which the tokenizer's chat template renders conversations."""
         self._text = PlainText(tokenizer, pieces.text)
-        self._plain = self._text.encode
-        self._before_system, self._before_user = self._control(pieces.before_system), self._control(pieces.before_user)
-        self.generation_ids = self._control(pieces.generation)
+        self._plain, self._segments = self._text.encode, self._text.segments
+        self.prefix = self._text.behind_control(pieces.prefix)
+        """The beginning of the response that the template writes for the policy, such as ``<think>\\n``."""
+        require_response(self.prefix)
+        closing = self._closing(pieces.closing)
+        self.pieces = pieces = replace(pieces, closing=closing, prefix=self.prefix)
+        """The template's own text."""
+        self._next, system = self._place(closing), self._place(pieces.before_system)
+        self._system = replace(system, begins=system.begins or not system.before)
+        self._before_system = self._segments.first(system.before)
+        # Plain text is encoded with the system prompt, of whose last word its first characters may be part.
+        self._is_plain = self._text.control_ids.isdisjoint(self._segments.first(pieces.before_user))
+        self._user = self._place(pieces.before_user)
+        self._before_user = [] if self._is_plain else self._segments.further(self._user.before)
+        self.generation_ids = self._segments.further(pieces.generation)
         """Ids between a user message and the completion."""
-        self.end_ids, self._next_message = self._split_closing(pieces.closing)
+        self._response = _Place(pieces.generation, pieces.lead, self._segments.begins_at(pieces.generation))
+        end, *self._next_message = self._segments.further(self._next.before)
+        self.end_ids = (end, *{tokenizer.eos_token_id} - {None, end})
         """Ids that end a completion: the end token of the template, then the end-of-text token if it differs."""
         self._mark = self._plain(_MARK)
         if max_observation_tokens is not None and max_observation_tokens < 2 * len(self._mark):
@@ -73,8 +102,9 @@ class Template:
         Raises:
             TooLong: a text has more than ``room`` ids.
         """
-        system = self._plain(self._style.system_prompt(tools, further), room)
-        return [*self._before_system, *system, *self._before_user, *self._observation(text, room), *self.generation_ids]
+        system = self._system.lead + self.style.system_prompt(tools, further) + self._user.before * self._is_plain
+        ids = [*self._before_system, *self._plain(system, room, self._system.begins), *self._before_user]
+        return [*ids, *self._observation(text, self._user, room), *self.generation_ids]
 
     def append(self, text: str, new_tools: Sequence[ToolDocument] = (), room: int | None = None) -> list[int]:
         """Return the ids between the end token of a completion and the next completion: new documents and ``text``.
@@ -82,8 +112,11 @@ class Template:
         Raises:
             TooLong: a text has more than ``room`` ids.
         """
-        documents = self._plain(self._style.handed_over(new_tools) + "\n\n", room) if new_tools else []
-        return [*self._next_message, *documents, *self._observation(text, room), *self.generation_ids]
+        documents, place = [], self._next
+        if new_tools:
+            introduced = f"{place.lead}{self.style.handed_over(new_tools)}\n\n"
+            documents, place = self._plain(introduced, room, place.begins), _Place(introduced, "", begins=False)
+        return [*self._next_message, *documents, *self._observation(text, place, room), *self.generation_ids]
 
     def with_note(self, ids: Sequence[int], note: str) -> list[int]:
         """Return the ids before a completion with ``note`` on a line of its own at the end of the last message.
@@ -96,13 +129,14 @@ class Template:
             raise ValueError("the ids do not end where the template lets a completion begin")
         return [*ids[:end], *self._plain("\n" + note), *self.generation_ids]
 
-    def reply(self, completion: str, room: int | None = None) -> list[int]:
-        """Return the ids of a completion from its text, with end token.
+    def reply(self, response: str, room: int | None = None) -> list[int]:
+        """Return the ids of a response from its text, behind the pre-filled part of it, with end token.
 
         Raises:
             TooLong: the text has more than ``room`` ids.
         """
-        return [*self._plain(completion, room), self.end_ids[0]]
+        completion = self._response.lead + behind_prefix(self.prefix, response)
+        return [*self._plain(completion, room, self._response.begins), self.end_ids[0]]
 
     def close_clipped(self, completion: Sequence[int]) -> list[int]:
         """Return the template's end token if ``completion`` lacks it, to insert before ``append``.
@@ -122,38 +156,43 @@ class Template:
             )
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of sampled ids without control tokens. The protocol's tags are never control tokens."""
+        """Return the response: the pre-filled text, and that of sampled ids without control tokens.
+
+        The protocol's tags are never control tokens.
+        """
         visible = [id_ for id_ in ids if id_ not in self._text.control_ids]
-        return str(self._tokenizer.decode(visible, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        text = self._tokenizer.decode(visible, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return f"{self.prefix}{text}"
 
-    def _control(self, text: str) -> list[int]:
-        return encode(self._tokenizer, text)
+    def _place(self, before: str) -> _Place:
+        """Return the place of a message behind a piece."""
+        kept = before.rstrip(" ")
+        return _Place(kept, before.removeprefix(kept), self._segments.begins_at(kept))
 
-    def _observation(self, text: str, room: int | None = None) -> list[int]:
-        limit = self._max_observation_tokens
+    def _observation(self, text: str, place: _Place, room: int | None = None) -> list[int]:
+        limit, text, begins = self._max_observation_tokens, place.lead + text, place.begins
         if limit is None:
-            return self._plain(text, room)
+            return self._plain(text, room, begins)
         kept = limit - len(self._mark)
         length = max(_END, 8 * limit)
         # Encode only the ends, once each has more tokens than may stay: tokens at the cut do not matter then.
         while len(text) > 2 * length:
-            head, tail = self._plain(text[:length]), self._plain(text[-length:])
+            head, tail = self._plain(text[:length], begins=begins), self._plain(text[-length:])
             if min(len(head), len(tail)) >= limit:
                 return self._joined(head, tail, kept)
             length *= 4
-        ids = self._plain(text)
+        ids = self._plain(text, begins=begins)
         return ids if len(ids) <= limit else self._joined(ids, ids, kept)
 
     def _joined(self, head: Sequence[int], tail: Sequence[int], kept: int) -> list[int]:
         return [*head[: kept - kept // 2], *self._mark, *tail[len(tail) - kept // 2 :]]
 
-    def _split_closing(self, closing: str) -> tuple[tuple[int, ...], list[int]]:
-        """The end ids, and the ids from behind the end token to the next user message."""
-        ids = self._control(closing)
-        if not ids or ids[0] not in self._text.control_ids:
-            raise UserError(
-                f"the chat template closes an assistant message with {closing!r}, which does not begin with a control "
-                "token that could end a completion: choose a chat model's tokenizer"
-            )
-        others = {self._tokenizer.eos_token_id} - {None, ids[0]}
-        return (ids[0], *others), ids[1:]
+    def _closing(self, closing: str) -> str:
+        """Return the text between completion and next user message, without white space before the end token."""
+        for text in (closing, closing.lstrip()):
+            if not self._text.control_ids.isdisjoint(self._segments.further(text)[:1]):
+                return text
+        raise UserError(
+            f"the chat template closes an assistant message with {closing!r}, which does not begin with a control "
+            "token that could end a completion: choose a chat model's tokenizer"
+        )

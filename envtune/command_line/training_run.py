@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 
+from envtune.chat.trained_conversation import differences_from_own
 from envtune.command_line.command import settings_of_this_run
 from envtune.command_line.override_grammar import shell_quoted
 from envtune.command_line.search_path import folders_of_this_job
@@ -111,6 +112,7 @@ def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch
     module = instantiate(config.module, _convert_="all")
     seed_this_rank(config.seed, trainer)
     datamodule.check_model(module.policy.model)
+    show(*differences_from_own(datamodule.collector.template))
     # Lightning's epochs have whole numbers of updates, so that max_epochs of them may be more than as many passes.
     limit_updates(trainer, datamodule.updates_of(trainer.max_epochs))
     module.check_schedule(trainer.max_steps if trainer.max_steps != -1 else math.inf)

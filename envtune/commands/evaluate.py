@@ -28,6 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from envtune import trajectory_file
+from envtune.chat.trained_conversation import differences_from_own
 from envtune.checked import Among, checked
 from envtune.command_line.command import command
 from envtune.command_line.composed_config import require_component
@@ -41,7 +42,7 @@ from envtune.rollout.collector import Collector, EpisodeRequest
 from envtune.statistics.intervals import LEVEL, METHODS
 from envtune.task import Split
 from envtune.training.reporting.library_logging import silence_libraries
-from envtune.training.reporting.report import config_tree
+from envtune.training.reporting.report import config_tree, show
 from envtune.training.run_folder.run_record import read_run_record, write_run_record
 from envtune.training.run_folder.starting_point import find_checkpoint
 from envtune.trajectory import Trajectory
@@ -108,6 +109,7 @@ def evaluate(config: DictConfig) -> None:
         raise UserError(f"split={config.split} has no tasks: choose another split or a larger data.val_size")
     collector = _collector(config)
     write_run_record(config.run_folder, source.describe(), list(config.tags), template=collector.template.pieces)
+    show(*differences_from_own(collector.template))
     started = time.perf_counter()
     trajectories = _play(plan, collector, requests)
     seconds = time.perf_counter() - started

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 from transformers import AutoConfig, GenerationConfig
 
@@ -26,11 +26,14 @@ class Prompting:
     max_observation_tokens: int | None = 4096
     """Longer observations lose their middle; None sets no limit."""
     max_completion_tokens: int = 2048
+    thinking: Literal["on", "off"] | None = None
+    """Position of the chat template's own switch. None leaves it alone: the template of a folder that was exported from
+    a run with a switch has no switch, and writes what was trained."""
 
     @property
     def style(self) -> PromptStyle:
         """The style of the system prompt."""
-        return PromptStyle(self.tool_documents, self.instructions)
+        return PromptStyle(self.tool_documents, self.instructions, self.thinking)
 
     def __str__(self) -> str:
         return ", ".join(f"{field.name}={getattr(self, field.name)}" for field in fields(self))

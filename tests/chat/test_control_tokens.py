@@ -62,6 +62,13 @@ def pieces(normalizer: Any) -> Tokenizer:
     return with_control(unigram, normalizer)
 
 
+def first_piece(normalizer: Any) -> Tokenizer:
+    """Return the same with ``▁`` before the first text of a conversation only."""
+    tokenizer = pieces(normalizer)
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    return tokenizer
+
+
 def with_control(tokenizer: Tokenizer, normalizer: Any) -> Tokenizer:
     if normalizer is not None:
         tokenizer.normalizer = normalizer
@@ -85,9 +92,9 @@ def hostile_texts(seed: int, count: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("normalizer", NORMALIZERS)
-@pytest.mark.parametrize("kind", [byte_level, pieces])
+@pytest.mark.parametrize("kind", [byte_level, pieces, first_piece])
 def test_no_text_is_encoded_as_a_control_token(kind: Any, normalizer: str):
-    fast = chat_tokenizer(kind(NORMALIZERS[normalizer]), **({"unk_token": "<unk>"} if kind is pieces else {}))
+    fast = chat_tokenizer(kind(NORMALIZERS[normalizer]), **({} if kind is byte_level else {"unk_token": "<unk>"}))
     template = Template(fast, STYLE)
     control = set(fast.convert_tokens_to_ids(list(CONTROL)))
 
@@ -142,3 +149,13 @@ def test_a_tokenizer_that_adds_control_tokens_to_every_text_is_refused():
     fast.__class__ = Eager
     with pytest.raises(UserError, match=r"encodes plain text as the control token '<\|end\|>'"):
         Template(fast, STYLE)
+
+
+@pytest.mark.parametrize("begun", ["<think>\n", "<think>\n\n</think>\n\n"])
+def test_a_response_that_the_template_has_begun_holds_no_control_tokens(begun: str):
+    fast = chat_tokenizer(byte_level(NORMALIZERS["nfkc"]))
+    fast.chat_template = CHATML.replace("assistant\n{% endif %}", f"assistant\n{begun}{{% endif %}}")
+    template = Template(fast, STYLE)
+    control = set(fast.convert_tokens_to_ids(list(CONTROL)))
+    for text in hostile_texts(seed=1, count=50):
+        assert control.isdisjoint(template.reply(f"<think>{text}</think>\n<answer>{text}</answer>")[:-1])

@@ -31,8 +31,8 @@ FORGETFUL = (
     "{{ message.content.split('</think>')[-1].lstrip() }}{% else %}{{ message.content }}{% endif %}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-THINKS_FOR_IT = CHATML.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}")
-NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}" + CHATML
+COUNTS = "{{ messages | length }}" + CHATML
+ONE_QUESTION = "{% if messages | length > 2 %}{{ raise_exception('no history') }}{% endif %}" + CHATML
 NO_END = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}assistant: "
 
 SPECIAL = ["<|end|>", "<|im_start|>", "<|im_end|>", "<|start|>", "<|stop|>", "<|eot|>", "<|begin|>"]
@@ -198,8 +198,8 @@ def test_a_limit_without_room_for_its_mark_is_refused():
     ("chat_template", "message"),
     [
         (None, "has no chat template"),
-        (THINKS_FOR_IT, "cannot be continued by appending"),
-        (NO_SYSTEM, r"cannot be rendered \(it refuses a system message"),
+        (COUNTS, "cannot be continued by appending"),
+        (ONE_QUESTION, r"cannot be rendered \(it refuses a system message, or a user's message after .*: no history\)"),
         (NO_END, "does not begin with a control token that could end a completion"),
         ({"tool_use": CHATML, "rag": CHATML}, "has the chat templates tool_use, rag but not one named default"),
         (

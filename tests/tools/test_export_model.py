@@ -15,6 +15,9 @@ from ended_command import status
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, dynamic_module_utils
 from transformers.utils import hub
 
+from envtune.chat.prompt import PromptStyle
+from envtune.chat.template import Template
+from envtune.chat.tokenizer import load_tokenizer
 from envtune.errors import UserError
 from envtune.serving.model_folder import find_model
 from envtune.training.model.export import Trained, export, find_trained
@@ -119,6 +122,29 @@ def test_the_model_is_where_the_run_found_it_unless_told_otherwise(run: Path, to
         UserError, match=r"best\.ckpt is not in a run.s folder whose run\.json names .*: add --model PATH"
     ):
         find_trained(str(run))
+
+
+@pytest.mark.parametrize("setting", ["off", False])
+def test_the_folder_of_a_run_without_thinking_renders_what_was_trained_and_is_served_without_the_switch(
+    tmp_path: Path, run: Path, toy_folder: Path, setting: Any
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(toy_folder, model)
+    switched = (model / "chat_template.jinja").read_text(encoding="utf-8") + (
+        "{% if add_generation_prompt and enable_thinking is false %}<think></think>{% endif %}"
+    )
+    (model / "chat_template.jinja").write_text(switched, encoding="utf-8")
+    record = {"settings": {"model": {"path": str(model), "dtype": "float32"}, "prompt": {"thinking": setting}}}
+    record["settings"]["prompt"] |= {"tool_documents": "compact", "instructions": "short"}
+    record["settings"]["rollout"] = {"max_completion_tokens": 9, "template": {"max_observation_tokens": None}}
+    (run / "run.json").write_text(json.dumps(record))
+    assert find_trained(str(run)).thinking == setting
+    served = find_model(str(run), {}, tmp_path / "staged", None, "auto", trust_remote_code=False)
+    exported, trained = load_tokenizer(served.folder), load_tokenizer(str(model))
+    assert exported.chat_template["original"] == switched
+    ids = Template(exported, served.prompting.style).open("Hello.", [])
+    assert ids == Template(trained, PromptStyle("compact", "short", setting)).open("Hello.", [])
+    assert exported.decode(ids).endswith("<|im_start|>assistant\n<think></think>")
 
 
 CODE = """

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
+from envtune.chat.exported_template import template_to_export
+from envtune.chat.prompt import PromptStyle
+from envtune.chat.template import Template
 from envtune.chat.tokenizer import load_tokenizer
 from envtune.errors import UserError
 from envtune.files.atomic_file import atomic_folder
@@ -29,6 +32,8 @@ class Trained:
     """Name of the run's dtype, to which frozen weights were rounded."""
     trust_remote_code: bool = False
     """Set by the user's command only, not by the record of the run, which may come from elsewhere."""
+    thinking: Literal["on", "off"] | bool | None = None
+    """The run's ``prompt.thinking``."""
 
 
 def find_trained(trained: str, model: str | None = None, trust_remote_code: bool = False) -> Trained:
@@ -43,7 +48,8 @@ def find_trained(trained: str, model: str | None = None, trust_remote_code: bool
         UserError: There is no checkpoint; or no ``model`` is given and the run's record lacks it or is broken.
     """
     checkpoint = find_checkpoint(trained).resolve()
-    settings = run_settings(checkpoint).get("model", {})
+    recorded = run_settings(checkpoint)
+    settings, thinking = recorded.get("model", {}), recorded.get("prompt", {}).get("thinking")
     path = model or settings.get("path")
     if path is None:
         raise UserError(
@@ -51,7 +57,7 @@ def find_trained(trained: str, model: str | None = None, trust_remote_code: bool
         )
     # The adapter of a run whose frozen weights were rounded was trained on the rounded weights.
     dtype = settings.get("dtype", "float32")
-    return Trained(checkpoint, path, dtype, trust_remote_code)
+    return Trained(checkpoint, path, dtype, trust_remote_code, thinking)
 
 
 def run_settings(checkpoint: Path) -> Settings:
@@ -67,7 +73,8 @@ def run_settings(checkpoint: Path) -> Settings:
 def export(trained: Trained, folder: Path, dtype: str) -> None:
     """Write weights and tokenizer to ``folder``, atomically.
 
-    Weights of a low-rank adapter are merged (docs/lora.md).
+    Weights of a low-rank adapter are merged (docs/lora.md). The chat template is the model's own, or one that renders
+    conversations as they were trained (docs/templates.md).
 
     Args:
         trained: The checkpoint, and its model.
@@ -80,6 +87,7 @@ def export(trained: Trained, folder: Path, dtype: str) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and is not an empty folder: give another name, or remove it")
     tokenizer = load_tokenizer(trained.model, trained.trust_remote_code)
+    tokenizer.chat_template = template_to_export(Template(tokenizer, PromptStyle(thinking=trained.thinking)))
     model: Any = load_trained(trained.model, str(trained.checkpoint), trained.dtype, trained.trust_remote_code)
     with atomic_folder(folder) as staged:
         model.to(DTYPES[dtype]).save_pretrained(staged)

@@ -7,10 +7,9 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from typing_extensions import TypedDict
@@ -45,6 +44,7 @@ class PromptSettings(TypedDict, total=False):
 
     tool_documents: str
     instructions: str
+    thinking: Literal["on", "off"] | bool | None
 
 
 class TemplateSettings(TypedDict, total=False):
@@ -126,7 +126,7 @@ def write_run_record(
         "settings": {name: value for name, value in (settings or {}).items() if name not in WIRING},
         "tasks": dict(tasks),
         "files": list(files),
-        "chat_template": asdict(template) if template else None,
+        "chat_template": template.record if template else None,
     }
     begun = read_run_record(path.parent, _REMEDY) if start else None
     if start and begun is not None:
