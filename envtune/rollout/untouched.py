@@ -54,9 +54,16 @@ class Untouched:
         """Compute the log-probs of ``records``, each of them alone.
 
         Raises:
-            UserError: the logits of the model are NaN or infinite.
+            UserError: the model fails on rows of token ids, or its logits are NaN or infinite.
         """
-        logprobs = _logprobs(model, records)
+        try:
+            with attempt(model):
+                logprobs = _logprobs(model, records)
+        except NotEqual as reason:
+            raise UserError(
+                f"{type(model).__name__} cannot be used, because {reason} on rows of token ids; choose a causal "
+                "language model such as Qwen or Llama"
+            ) from reason
         if not logprobs.isfinite().all():
             raise UserError(
                 f"the logits of {type(model).__name__} are NaN or infinite: its weights are damaged or overflow "
