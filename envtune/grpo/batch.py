@@ -118,6 +118,25 @@ class TrainBatch:
             room[index] -= size
         return [torch.tensor(group, device=self.ids.device) for group in groups]
 
+    def padded_micro_batches(self, max_tokens: int) -> list[Int[Tensor, "_"]]:
+        """Partition the trajectories into micro-batches of at most ``max_tokens`` tokens if all are padded to the longest.
+
+        A longer trajectory is a micro-batch of its own. Trajectories of similar length are together.
+        """
+        lengths = self.lengths.tolist()
+        groups: list[list[int]] = []
+        for row in sorted(range(len(self)), key=lambda row: -lengths[row]):
+            if groups and lengths[groups[-1][0]] * (len(groups[-1]) + 1) <= max_tokens:
+                groups[-1].append(row)
+            else:
+                groups.append([row])
+        return [torch.tensor(group, device=self.ids.device) for group in groups]
+
+    def padded(self) -> Int[Tensor, "B longest"]:
+        """Return the ids with one trajectory per row, padded behind its end with its first id."""
+        places = torch.arange(int(self.lengths.max()), device=self.ids.device)
+        return self.ids[self.starts[:, None] + torch.where(places < self.lengths[:, None], places, 0)]
+
     def _portions(self, max_tokens: int) -> list[tuple[int, list[int]]]:
         """Return (unique tokens, rows) of rows that share a prompt and fit a micro-batch; longest rows first."""
         lengths, prompt_lengths, prompts = (t.tolist() for t in (self.lengths, self.prompt_lengths, self.prompts))

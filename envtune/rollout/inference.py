@@ -1,22 +1,40 @@
-"""What samplers need of a trainer's model: the mode of inference, its end tokens, and full attention."""
+"""What samplers need of a trainer's model: the mode of inference, its own attention, its end tokens, obstacles."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 from transformers.cache_utils import get_layer_types_and_kwargs
 
-from envtune.errors import UserError
+# The attribute of a model with the name of its own attention, while another one is installed. Copies have it as well.
+_OWN_ATTENTION = "envtune_own_attention"
+# Arguments of transformers' attention functions, besides the mask, that change its weights: caps, sinks, windows, biases.
+_CHANGES_ATTENTION = ("softcap", "s_aux", "sliding_window", "position_bias", "alibi")
+
+
+def own_attention(model: PreTrainedModel) -> str:
+    """Return the attention implementation with which ``model`` was loaded."""
+    # private: set_attn_implementation is public but has no public getter, which would replace it.
+    return getattr(model, _OWN_ATTENTION, model.config._attn_implementation)
+
+
+def replace_attention(model: PreTrainedModel, attention: str) -> None:
+    """Install an attention implementation; `own_attention` remains that with which ``model`` was loaded."""
+    setattr(model, _OWN_ATTENTION, own_attention(model))
+    model.set_attn_implementation(attention)
 
 
 @contextmanager
 def inference(model: PreTrainedModel, attention: str) -> Iterator[None]:
     """Disable gradients, dropout and autocast, and use an attention implementation; restore the model at the end."""
     # private: set_attn_implementation is public but has no public getter, which would replace it.
-    training, original = model.training, model.config._attn_implementation
+    original = model.config._attn_implementation
+    # Of every module: a policy may train some of them in evaluation mode.
+    training = [module for module in model.modules() if module.training]
     model.eval()
     model.set_attn_implementation(attention)
     try:
@@ -26,20 +44,25 @@ def inference(model: PreTrainedModel, attention: str) -> Iterator[None]:
             yield
     finally:
         model.set_attn_implementation(original)
-        model.train(training)
+        for module in training:
+            module.training = True
 
 
-def require_full_attention(model: PreTrainedModel, why: str, alternative: str = "") -> None:
-    """Raise UserError unless all layers have full causal attention that can be replaced; the sentence holds ``why``."""
+def attention_obstacle(model: PreTrainedModel) -> str | None:
+    """Return why the attention of ``model`` cannot be replaced by a full causal one, None if no reason is known."""
     kinds, _ = get_layer_types_and_kwargs(model.config.get_text_config(decoder=True))
     others = sorted(set(kinds) - {"full_attention"})
-    # private: transformers has no public query for it; a trial forward pass, as in policy.py, would replace it.
-    if others or not model._supports_attention_backend:
-        reason = f"layers of {', '.join(others)}" if others else "an attention outside of AttentionInterface"
-        raise UserError(
-            f"{type(model).__name__} has {reason}, but {why}, in full causal attention; choose a model such as Qwen or "
-            f"Llama{alternative}"
-        )
+    if others:
+        return f"it has layers of {', '.join(others)}"
+    # private: transformers has no public query for it; a trial pass would compute the model's own attention.
+    return None if model._supports_attention_backend else "it has an attention outside of AttentionInterface"
+
+
+def require_known_arguments(arguments: Mapping[str, Any]) -> None:
+    """Raise TypeError if a model's call of its attention holds an argument that full causal attention ignores."""
+    ignored = sorted(name for name in _CHANGES_ATTENTION if arguments.get(name) is not None)
+    if ignored:
+        raise TypeError(f"its attention depends on {', '.join(ignored)}")
 
 
 def end_tokens(model: PreTrainedModel) -> frozenset[int]:

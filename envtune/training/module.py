@@ -213,7 +213,7 @@ class GRPOModule(LightningModule):
         if self.distill is None:
             return batch.tensors
         calls = batch.taught
-        micro_batches = calls.tensors.micro_batches(self.grpo.max_tokens_per_batch) if calls else []
+        micro_batches = self.policy.micro_batches(calls.tensors, self.grpo.max_tokens_per_batch) if calls else []
         teacher = torch.zeros_like(calls.tensors.behaviour_logprobs) if calls else batch.tensors.advantages.new_zeros(0)
         # Gathered before the first pass, because during the passes ranks with sharded weights exchange only those.
         idle = max(gather(len(micro_batches))) - len(micro_batches)
@@ -287,7 +287,7 @@ class GRPOModule(LightningModule):
         aggregation = self.grpo.aggregation
         weights = token_weights(batch.episodes, aggregation, self.grpo.token_budget)
         weights *= share_of_mean(averaged_count(batch.episodes, aggregation))
-        micro_batches = batch.micro_batches(self.grpo.max_tokens_per_batch)
+        micro_batches = self.policy.micro_batches(batch, self.grpo.max_tokens_per_batch)
         # Gathered before the first pass, because during the passes ranks with sharded weights exchange only those.
         idle = max(gather(len(micro_batches))) - len(micro_batches)
         for rows in micro_batches:

@@ -20,7 +20,8 @@ from transformers import (
 )
 
 from envtune.errors import UserError
-from envtune.training.model.policy import Policy, token_statistics
+from envtune.training.model.policy import Policy
+from envtune.training.model.update_pass import token_statistics
 from envtune.training.model.weights import load_model
 
 

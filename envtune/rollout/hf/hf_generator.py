@@ -21,7 +21,7 @@ from envtune.rollout.generator import Advance, BrokenPolicy, Generator, Request,
 from envtune.rollout.hf.kv_attention import ATTENTION
 from envtune.rollout.hf.running_batch import BatchLimits, BatchSlot, RunningBatch
 from envtune.rollout.hf.sampling import NonFiniteLogits, Sampling
-from envtune.rollout.inference import end_tokens, inference, require_full_attention
+from envtune.rollout.inference import end_tokens, inference
 
 
 @checked
@@ -60,8 +60,6 @@ class HFGenerator(Generator):
         Raises:
             UserError: the model's attention is not supported.
         """
-        if model is not self._model:
-            require_full_attention(model, "the embedded generator feeds every token once", " or the vLLM generator")
         self._model = model
         self._stop_ids = end_tokens(model)
         self.policy_version = policy_version

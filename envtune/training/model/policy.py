@@ -1,41 +1,29 @@
 """The trained language model and its frozen reference: log-probs and entropies of sampled tokens.
 
-The shared prompt of a group is computed once. The [T, V] logits are never materialised, and only positions that predict
-a sampled token are projected.
+How they are computed is measured when a policy is made (`equality.py`). Where the model permits it, the shared prompt of
+a group is computed once, and the [T, V] logits are never materialised (`update_pass.py`).
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import register_fsdp_forward_method
 from transformers import PreTrainedModel
 from typing_extensions import override
 
-from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
-from envtune.grpo.packing import pack
+from envtune.rollout.untouched import ModelPath, PathChoice
 from envtune.training.model.adapter_checkpoint import register_state_hooks
+from envtune.training.model.equality import choose_training
 from envtune.training.model.lora import adapter_of, reference_weights
-from envtune.training.model.projection import project
-from envtune.training.model.prompt_attention import share_prompts
 from envtune.training.model.sharding import SamplingCopy, reset_after_forward, shard_model
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TokenStatistics:
-    """Statistics of the sampled tokens in nats, at the batch's temperature."""
-
-    logprobs: Float32[Tensor, "T"]
-    """Of each token given those before it in its trajectory."""
-    entropy: Float32[Tensor, "T"]
-    """Entropy of the distribution from which the token was sampled."""
+from envtune.training.model.update_pass import TokenStatistics, UpdatePass
 
 
 class Policy(nn.Module):
@@ -44,19 +32,25 @@ class Policy(nn.Module):
     If all weights are trained, the reference is a frozen copy, which moves with the module but is not among its
     parameters. If an adapter is trained (`lora.add_adapter`), it is the model without the adapter or with the reference
     adapter (`lora.add_reference_adapter`). The ``state_dict`` holds only trained weights.
+
+    Args:
+        model: a causal language model as it was loaded; its attention may be replaced.
+        path: "shared" or "plain" passes, or "auto" for the first of them that is equal to ``model`` (`equality.py`).
+
+    Raises:
+        UserError: no such pass is equal to ``model``, or it is not a causal language model.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, path: PathChoice = "auto") -> None:
         super().__init__()
-        _require_causal_linear_head(model)
-        _disable_dropout(model)
-        # Training mode, because transformers skips gradient checkpointing in evaluation mode; dropout is disabled.
-        self.model = model.train()
-        share_prompts(self.model)
+        self._training = choose_training(model, path)
+        self._training.begin(model)
+        self.model = model
         register_state_hooks(self, model)
         self._trains_adapter = adapter_of(model) is not None
         # A list hides the reference from nn.Module; `_apply` moves it.
-        self._copies = [] if self._trains_adapter else [_Reference(copy.deepcopy(model).requires_grad_(False).eval())]
+        copies = [] if self._trains_adapter else [copy.deepcopy(model).requires_grad_(False).eval()]
+        self._copies = [_Reference(model, self._training.update) for model in copies]
         self._sampled: SamplingCopy | None = None
 
     @property
@@ -64,16 +58,35 @@ class Policy(nn.Module):
         """The frozen copy. A policy with an adapter does not have one."""
         return self._copies[0].model
 
+    @property
+    def path(self) -> ModelPath:
+        """The path that was taken."""
+        return self._training.update.path
+
     def forward(self, batch: TrainBatch) -> TokenStatistics:
         """Return the statistics of the trained model, with gradient."""
-        return token_statistics(self.model, batch)
+        return self._training.update.statistics(self.model, batch)
+
+    def micro_batches(self, batch: TrainBatch, max_tokens: int) -> list[Int[Tensor, "_"]]:
+        """Partition the trajectories of ``batch`` into passes of at most ``max_tokens`` tokens each, padding included.
+
+        A longer trajectory has a pass of its own.
+        """
+        return batch.micro_batches(max_tokens) if self.path == "shared" else batch.padded_micro_batches(max_tokens)
+
+    @override
+    def train(self, mode: bool = True) -> Policy:
+        super().train(mode)
+        if mode:
+            self._training.begin(self.model)
+        return self
 
     @torch.no_grad()
     def reference_logprobs(self, batch: TrainBatch) -> Float32[Tensor, "T"]:
         """Return log-probs of the frozen reference, without gradient."""
         if self._trains_adapter:
             with reference_weights(self.model):
-                return token_statistics(self.model, batch).logprobs
+                return self(batch).logprobs
         return self._copies[0](batch).logprobs
 
     @property
@@ -109,61 +122,9 @@ class Policy(nn.Module):
 class _Reference(nn.Module):
     """A module around the reference, so that FSDP gathers a sharded ``model`` for its forward pass."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, update: UpdatePass) -> None:
         super().__init__()
-        self.model = model
+        self.model, self._update = model, update
 
     def forward(self, batch: TrainBatch) -> TokenStatistics:
-        return token_statistics(self.model, batch)
-
-
-def token_statistics(model: PreTrainedModel, batch: TrainBatch, logits_per_chunk: int | None = None) -> TokenStatistics:
-    """Return the statistics of sampled tokens under ``model``; the backward pass recomputes logits chunk by chunk."""
-    packed = pack(batch.ids, batch.lengths, batch.prompts, batch.prompt_lengths, batch.sampled)
-    hidden = model.get_decoder()(
-        input_ids=packed.ids[None], position_ids=packed.positions[None], use_cache=False, branches=packed.branches
-    ).last_hidden_state[0]
-    states, targets = hidden[packed.predictors], batch.ids[batch.sampled]
-    head = model.get_output_embeddings()
-    return TokenStatistics(*project(head, states, targets, batch.temperature, logits_per_chunk))
-
-
-@torch.no_grad()
-def _require_causal_linear_head(model: PreTrainedModel) -> None:
-    """Raise UserError unless logits are causal and a linear projection of the hidden states, tested on a few tokens."""
-    vocabulary = model.config.get_text_config().vocab_size
-    ids = (torch.arange(8, device=model.device) * 7919 + 1)[None] % vocabulary
-    training = model.training
-    model.eval()
-    own = model(input_ids=ids, use_cache=False).logits
-    projected = model.get_output_embeddings()(model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state)
-    altered = ids.clone()
-    altered[:, -1] = (altered[:, -1] + 1) % vocabulary
-    other = model(input_ids=altered, use_cache=False).logits
-    model.train(training)
-    name = type(model).__name__
-    if not own.isfinite().all():
-        raise UserError(
-            f"the logits of {name} are NaN or infinite: its weights are damaged or overflow {model.dtype}; give "
-            "another model.path or init_from, or use model.dtype=float32"
-        )
-    if not isinstance(model.get_output_embeddings(), nn.Linear):
-        raise UserError(
-            f"{name} has an output embedding that is not a linear layer; choose a model such as Qwen or Llama"
-        )
-    if not torch.allclose(own, projected, rtol=0.0, atol=1e-6 * float(own.abs().max())):
-        raise UserError(
-            f"{name} changes its logits after the output embedding (soft cap or scaling), which the chunked log-probs "
-            "do not reproduce; choose a model without that, such as Qwen or Llama"
-        )
-    if not torch.allclose(own[:, :-1], other[:, :-1], rtol=0.0, atol=1e-2 * float(own.abs().max())):
-        raise UserError(f"{name} lets a token see later ones; choose a causal language model")
-
-
-def _disable_dropout(model: nn.Module) -> None:
-    """Disable dropout: sampling runs without it, and the ratio to its log-probs must be 1 before the first update."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-        if isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = 0.0  # type: ignore[assignment]
+        return self._update.statistics(self.model, batch)

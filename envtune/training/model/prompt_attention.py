@@ -16,8 +16,9 @@ from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
+from envtune.errors import UserError
 from envtune.grpo.packing import Branches
-from envtune.rollout.inference import require_full_attention
+from envtune.rollout.inference import attention_obstacle, replace_attention, require_known_arguments
 
 ATTENTION = "envtune_shared_prompts"
 
@@ -28,8 +29,12 @@ def share_prompts(model: PreTrainedModel) -> None:
     Raises:
         UserError: a layer does not use full causal attention, or its attention cannot be replaced.
     """
-    require_full_attention(model, "the update computes a group's prompt once")
-    model.set_attn_implementation(ATTENTION)
+    obstacle = attention_obstacle(model)
+    if obstacle:
+        raise UserError(
+            f"{type(model).__name__} cannot share prompts, because {obstacle}: choose a model such as Qwen or Llama"
+        )
+    replace_attention(model, ATTENTION)
 
 
 def shared_prompt_attention(
@@ -45,10 +50,11 @@ def shared_prompt_attention(
     """Attend within ``branches``; the signature is transformers'.
 
     Raises:
-        TypeError: the model does not pass its keyword arguments to its attention.
+        TypeError: the model does not pass its keyword arguments to its attention, or that is not plain causal one.
     """
     if branches is None:
         raise TypeError(f"{type(module).__name__} got no branches: its model does not pass arguments on to attention")
+    require_known_arguments(kwargs)
     # Under autocast, rotary embeddings return float32 queries and keys, and PyTorch's masked attention needs one dtype.
     query, key = query.to(value.dtype), key.to(value.dtype)
     groups = query.shape[1] // key.shape[1]
