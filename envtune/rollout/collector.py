@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from transformers import PreTrainedModel
+
 from envtune.chat.protocol import parse
 from envtune.chat.template import Template
 from envtune.checked import Count, checked
@@ -63,6 +65,13 @@ class Collector:
     def max_tokens(self) -> int:
         """Maximum length of an episode, in tokens."""
         return self.max_prompt_tokens + self.max_response_tokens
+
+    def check_model(self, model: PreTrainedModel) -> None:
+        """Raise UserError if the longest episode or the tokenizer's ids do not fit ``model``."""
+        config = model.config.get_text_config()
+        # Some positions have no limit, such as those of Bloom.
+        self.check_window(getattr(config, "max_position_embeddings", None))
+        self.template.check_vocabulary(config.vocab_size)
 
     def check_window(self, window: int | None) -> None:
         """Raise UserError if the longest episode exceeds the model's context window of ``window`` tokens."""

@@ -136,8 +136,7 @@ class EnvironmentDataModule(LightningDataModule):
 
     def check_model(self, model: PreTrainedModel) -> None:
         """Raise UserError if the longest episode or the tokenizer's ids do not fit ``model``."""
-        self.collector.check_window(model.config.max_position_embeddings)
-        self.collector.template.check_vocabulary(model.config.vocab_size)
+        self.collector.check_model(model)
 
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Sample from ``model`` from now on. A collective."""

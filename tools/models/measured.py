@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from envtune.grpo.batch import TrainBatch
 from envtune.rollout.generator import Completion, Request
 from envtune.rollout.hf.hf_generator import HFGenerator
+from envtune.rollout.untouched import ModelPath
 from envtune.training.model.policy import Policy
 from envtune.trajectory import TokenRecord
 
@@ -26,8 +27,8 @@ _NEW_TOKENS = (6, 5)
 class Differences:
     """Largest differences of log-probs in nats."""
 
-    path: str
-    """The path on which the model is trained."""
+    path: ModelPath
+    """The path of the update."""
     sampler: float
     """Between the sampler and the untouched model in evaluation mode."""
     update: float
@@ -62,7 +63,7 @@ def measure(model: PreTrainedModel) -> Differences:
     first, second = (policy(batch).logprobs.detach() for _ in range(2))
     expected = torch.cat([_untouched_logprobs(untouched, record) for record in records])
     return Differences(
-        path="shared",
+        path=policy.path,
         sampler=_largest(batch.behaviour_logprobs, expected),
         update=_largest(first, expected),
         repeated=_largest(first, second),
