@@ -31,6 +31,7 @@ PLAIN_SETTINGS = (
     *("model.path", "model.dtype", "model.gradient_checkpointing", "model.init_from", "model.lora.*"),
     *("rollout.step_limit", "rollout.at_step_limit", "rollout.max_*", "rollout.template.max_observation_tokens"),
     *("rollout.generator.temperature", "rollout.generator.top_p", "rollout.generator.max_*"),
+    *("rollout.generator.path", "module.policy.path"),
     *("rollout.generator.dtype", "rollout.generator.gpu_memory_utilization", "rollout.generator.sleep"),
     *("rollout.generator.timeout", "rollout.generator.probe_tolerance"),
     *("trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.precision"),

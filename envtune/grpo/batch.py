@@ -119,9 +119,10 @@ class TrainBatch:
         return [torch.tensor(group, device=self.ids.device) for group in groups]
 
     def padded_micro_batches(self, max_tokens: int) -> list[Int[Tensor, "_"]]:
-        """Partition the trajectories into micro-batches of at most ``max_tokens`` tokens if all are padded to the longest.
+        """Partition the trajectories into micro-batches of at most ``max_tokens`` tokens, padding included.
 
-        A longer trajectory is a micro-batch of its own. Trajectories of similar length are together.
+        All are padded to the longest of a micro-batch. Those of similar length are together, and a trajectory of more
+        tokens is a micro-batch of its own.
         """
         lengths = self.lengths.tolist()
         groups: list[list[int]] = []

@@ -12,7 +12,7 @@ from transformers.cache_utils import get_layer_types_and_kwargs
 
 # The attribute of a model with the name of its own attention, while another one is installed. Copies have it as well.
 _OWN_ATTENTION = "envtune_own_attention"
-# Arguments of transformers' attention functions, besides the mask, that change its weights: caps, sinks, windows, biases.
+# Arguments of transformers' attention functions, besides the mask, that change the weights of attention.
 _CHANGES_ATTENTION = ("softcap", "s_aux", "sliding_window", "position_bias", "alibi")
 
 

@@ -29,7 +29,7 @@ class Sampler:
     """
 
     def __init__(self, model: PreTrainedModel, max_batch_size: int, max_cache_tokens: int) -> None:
-        HFGenerator().update_weights(model, 0)
+        HFGenerator(path="shared").update_weights(model, 0)
         self._model = model.eval()
         model.set_attn_implementation(ATTENTION)
         self._limits = BatchLimits(max_batch_size, max_cache_tokens)

@@ -1,7 +1,8 @@
-"""Samples from the trainer's transformers model on any device, with all episodes in one running batch.
+"""Samples from the trainer's transformers model on any device.
 
-Every token is fed once: sequences with equal prompts share the prompt's KV cache, and a sequence's next request feeds
-only its new tokens. The cache is dropped after a run. Sliding-window and linear attention are not supported.
+On the shared path all episodes are in one running batch, and every token is fed once: sequences with equal prompts
+share the prompt's KV cache, and a sequence's next request feeds only its new tokens. The cache is dropped after a run.
+Models to which that is not equal (sliding windows, recurrent states) take the plain path (`plain_rows.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
@@ -19,9 +22,12 @@ from typing_extensions import override
 from envtune.checked import Count, checked
 from envtune.rollout.generator import Advance, BrokenPolicy, Generator, Request, Temperature
 from envtune.rollout.hf.kv_attention import ATTENTION
+from envtune.rollout.hf.plain_rows import PlainRows
 from envtune.rollout.hf.running_batch import BatchLimits, BatchSlot, RunningBatch
+from envtune.rollout.hf.sampler_choice import PADDED, SHARED, SINGLE, WAYS, choose_way
 from envtune.rollout.hf.sampling import NonFiniteLogits, Sampling
-from envtune.rollout.inference import end_tokens, inference
+from envtune.rollout.inference import end_tokens, inference, own_attention
+from envtune.rollout.untouched import PathChoice
 
 
 @checked
@@ -36,6 +42,7 @@ class HFGenerator(Generator):
         max_batch_size: sequences in the batch.
         max_cache_tokens: size of the KV cache in tokens; a single sequence may exceed it. If the cache is full,
             sequences are preempted when they continue, and recomputed later.
+        path: "shared" or "plain", or "auto" for the first that is equal to the model; measured for each model.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class HFGenerator(Generator):
         top_p: Annotated[float, Field(gt=0, le=1, description="1 samples from the whole vocabulary")] = 1.0,
         max_batch_size: Annotated[int, Field(ge=1, description="completions decoded together")] = 64,
         max_cache_tokens: Count = 262_144,
+        path: PathChoice = "auto",
     ) -> None:
         self.temperature, self.top_p = temperature, top_p
         self.policy_version, self.fed_tokens = -1, 0
@@ -52,14 +60,17 @@ class HFGenerator(Generator):
         self._limits = BatchLimits(max_batch_size, max_cache_tokens)
         self._model: PreTrainedModel | None = None
         self._stop_ids: frozenset[int] = frozenset()
+        self._path, self._way = path, SHARED
 
     @override
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Share ``model`` without a copy.
 
         Raises:
-            UserError: the model's attention is not supported.
+            UserError: no way to sample is equal to a model that is given for the first time.
         """
+        if model is not self._model:
+            self._way = self._measured_way(model)
         self._model = model
         self._stop_ids = end_tokens(model)
         self.policy_version = policy_version
@@ -68,18 +79,57 @@ class HFGenerator(Generator):
     def run(self, first: Sequence[Request], advance: Advance, greedy: bool = False) -> None:
         if self._model is None:
             raise RuntimeError("the generator has no weights; call update_weights first")
-        batch = RunningBatch(self._model, Sampling(self.temperature, self.top_p, greedy), self._limits, self._stop_ids)
-        for number, request in enumerate(first):
-            batch.enter(number, request)
-        with inference(self._model, ATTENTION), EnvironmentThread(advance) as environment:
-            try:
-                while batch.busy or environment.busy:
-                    for slot, following in environment.submit(batch.step()):
-                        batch.resume(slot, following)
-            except NonFiniteLogits as error:
-                raise BrokenPolicy(self.policy_version) from error
-        self.fed_tokens += batch.fed_tokens
-        self.waiting_seconds += environment.waiting_seconds
+        sampling = Sampling(self.temperature, self.top_p, greedy)
+        try:
+            played = self._played(self._model, self._way, sampling, self._stop_ids, first, advance)
+        except NonFiniteLogits as error:
+            raise BrokenPolicy(self.policy_version) from error
+        self.fed_tokens += played.fed_tokens
+        self.waiting_seconds += played.waiting_seconds
+
+    def _measured_way(self, model: PreTrainedModel) -> str:
+        def play(way: str, first: Sequence[Request], advance: Advance) -> None:
+            self._played(model, way, Sampling(1.0, 1.0, greedy=False), frozenset(), first, advance)
+
+        remedy = "choose a model such as Qwen or Llama, or the vLLM generator"
+        return choose_way(model, self._path, {way: partial(play, way) for way in WAYS}, remedy)
+
+    def _played(
+        self,
+        model: PreTrainedModel,
+        way: str,
+        sampling: Sampling,
+        stop_ids: frozenset[int],
+        first: Sequence[Request],
+        advance: Advance,
+    ) -> Played:
+        if way == SHARED:
+            with inference(model, ATTENTION), EnvironmentThread(advance) as environment:
+                return _play_shared(RunningBatch(model, sampling, self._limits, stop_ids), first, environment)
+        limits = replace(self._limits, max_sequences=1) if way == SINGLE else self._limits
+        rows = PlainRows(model, sampling, limits, stop_ids, padded=way == PADDED)
+        with inference(model, own_attention(model)):
+            rows.run(first, advance)
+        return Played(rows.fed_tokens, rows.waiting_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a run did."""
+
+    fed_tokens: int
+    """Tokens that went through the model."""
+    waiting_seconds: float
+    """Time for which sampling waited for ``advance``, in seconds."""
+
+
+def _play_shared(batch: RunningBatch, first: Sequence[Request], environment: EnvironmentThread) -> Played:
+    for number, request in enumerate(first):
+        batch.enter(number, request)
+    while batch.busy or environment.busy:
+        for slot, following in environment.submit(batch.step()):
+            batch.resume(slot, following)
+    return Played(batch.fed_tokens, environment.waiting_seconds)
 
 
 class EnvironmentThread(AbstractContextManager["EnvironmentThread"]):

@@ -19,6 +19,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from envtune.rollout.hf.kv_rows import KvRows, Packed, States
+from envtune.rollout.inference import require_known_arguments
 
 # No mask function is registered under this name, so transformers does not create a mask.
 ATTENTION = "envtune_kv_rows"
@@ -208,10 +209,11 @@ def kv_rows_attention(
     """Return the attention output of a layer during a pass, with the signature of transformers' AttentionInterface.
 
     Raises:
-        TypeError: the model does not pass keyword arguments on to its attention.
+        TypeError: the model does not pass keyword arguments on to its attention, or that is not plain causal one.
     """
     if kv_pass is None:
         raise TypeError(f"{type(module).__name__} got no kv_pass: its model does not pass arguments on to attention")
+    require_known_arguments(kwargs)
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     out = kv_pass.attend(module, query, key, value, scaling).to(query.dtype)
     return out.transpose(1, 2).contiguous(), None

@@ -2,13 +2,12 @@
 
 A short group (a shared prompt, completions of different lengths, some with an observation in between; longer than the
 sliding window where that is affordable) is computed by the untouched model, and twice by the update in training mode:
-dropout and noise in a router show as a difference between the two.
+dropout and noise that evaluation mode does not end show as a difference between the two.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
@@ -40,26 +39,18 @@ _PATHS: dict[str, tuple[ModelPath, ...]] = {"auto": ("shared", "plain"), "shared
 _HEADS: tuple[Head, ...] = ("linear", "own", "logits")
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
-    """A pass of the update that was measured to be equal, and the mode of the modules in it."""
+def begin_training(model: nn.Module) -> None:
+    """Put ``model`` into evaluation mode, without dropout and noise, but for the modules that checkpoint gradients.
 
-    update: UpdatePass
-    calm: bool
-    """Whether modules train in evaluation mode, but for those that decide on gradient checkpointing."""
-
-    def begin(self, model: nn.Module) -> None:
-        """Put ``model`` into the mode of training."""
-        # Training mode, because transformers skips gradient checkpointing in evaluation mode.
-        model.train()
-        if self.calm:
-            for module in model.modules():
-                module.training = bool(getattr(module, "gradient_checkpointing", False))
+    transformers skips gradient checkpointing in evaluation mode, and these modules ask only their own mode.
+    """
+    for module in model.modules():
+        module.training = bool(getattr(module, "gradient_checkpointing", False))
 
 
 @torch.no_grad()
-def choose_training(model: PreTrainedModel, path: PathChoice) -> Training:
-    """Measure the paths of the update, prepare ``model`` for the first that is equal, and return it.
+def choose_pass(model: PreTrainedModel, path: PathChoice) -> UpdatePass:
+    """Measure the paths of the update, prepare ``model`` for the first that is equal, and return its pass.
 
     Raises:
         UserError: the model is not causal or its weights are damaged, or no path of ``path`` is equal.
@@ -70,7 +61,9 @@ def choose_training(model: PreTrainedModel, path: PathChoice) -> Training:
     _disable_dropout(model)
     batch = TrainBatch.from_records(records, temperature=1.0).to(model.device)
     head = _head(model, untouched, batch)
-    chosen, reasons = first_equal({kind: partial(_prepare, model, kind, head, untouched, batch) for kind in _PATHS[path]})
+    chosen, reasons = first_equal(
+        {kind: partial(_prepare, model, kind, head, untouched, batch) for kind in _PATHS[path]}
+    )
     name = type(model).__name__
     if chosen is None:
         raise UserError(
@@ -108,32 +101,24 @@ def _record(tokens: Tokens, prompt: tuple[int, ...], turns: tuple[tuple[int, int
 
 def _prepare(
     model: PreTrainedModel, path: ModelPath, head: Head, untouched: Untouched, batch: TrainBatch
-) -> Training:
-    """Prepare ``model`` for ``path`` and return its training; raise NotEqual and undo it if it is not equal."""
+) -> UpdatePass:
+    """Prepare ``model`` for ``path`` and return its pass; raise NotEqual and undo it if it is not equal."""
     if path == "shared":
         obstacle = attention_obstacle(model) or ("its hidden states do not give its logits" if head == "logits" else "")
         if obstacle:
             raise NotEqual(obstacle)
         share_prompts(model)
-    calm, reasons = Training(UpdatePass(path, head), calm=True), []
-    for training in (replace(calm, calm=False), calm):
-        try:
-            _require_equal(model, training, untouched, batch)
-            return training
-        except NotEqual as reason:
-            reasons.append(reason)
-    model.set_attn_implementation(own_attention(model))
-    raise reasons[0]
-
-
-def _require_equal(model: PreTrainedModel, training: Training, untouched: Untouched, batch: TrainBatch) -> None:
-    training.begin(model)
-    with attempt(model):
-        first, second = (training.update.statistics(model, batch).logprobs for _ in range(2))
-    difference = float((first - second).abs().max())
-    if difference > untouched.tolerance:
-        raise NotEqual(f"two passes in training mode differ by {difference:.2g} nats (dropout or noise)")
-    untouched.require_equal(first, "the log-probs of the update")
+    update = UpdatePass(path, head)
+    begin_training(model)
+    try:
+        with attempt(model):
+            first, second = (update.statistics(model, batch).logprobs for _ in range(2))
+        untouched.require_small(first - second, "dropout or noise makes two of its passes in training mode differ")
+        untouched.require_equal(first, "the log-probs of the update")
+    except NotEqual:
+        model.set_attn_implementation(own_attention(model))
+        raise
+    return update
 
 
 def _head(model: PreTrainedModel, untouched: Untouched, batch: TrainBatch) -> Head:

@@ -1,7 +1,7 @@
 """The trained language model and its frozen reference: log-probs and entropies of sampled tokens.
 
-How they are computed is measured when a policy is made (`equality.py`). Where the model permits it, the shared prompt of
-a group is computed once, and the [T, V] logits are never materialised (`update_pass.py`).
+How they are computed is measured when a policy is made (`equality.py`). Where the model permits it, the shared prompt
+of a group is computed once, and the [T, V] logits are never materialised (`update_pass.py`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ from torch.distributed.fsdp import register_fsdp_forward_method
 from transformers import PreTrainedModel
 from typing_extensions import override
 
+from envtune.checked import checked
 from envtune.grpo.batch import TrainBatch
 from envtune.rollout.untouched import ModelPath, PathChoice
 from envtune.training.model.adapter_checkpoint import register_state_hooks
-from envtune.training.model.equality import choose_training
+from envtune.training.model.equality import begin_training, choose_pass
 from envtune.training.model.lora import adapter_of, reference_weights
 from envtune.training.model.sharding import SamplingCopy, reset_after_forward, shard_model
 from envtune.training.model.update_pass import TokenStatistics, UpdatePass
 
 
+@checked
 class Policy(nn.Module):
     """The trained ``model``, and as the reference its weights at construction (paper, section 3.2).
 
@@ -43,14 +45,14 @@ class Policy(nn.Module):
 
     def __init__(self, model: PreTrainedModel, path: PathChoice = "auto") -> None:
         super().__init__()
-        self._training = choose_training(model, path)
-        self._training.begin(model)
+        self._update = choose_pass(model, path)
+        begin_training(model)
         self.model = model
         register_state_hooks(self, model)
         self._trains_adapter = adapter_of(model) is not None
         # A list hides the reference from nn.Module; `_apply` moves it.
         copies = [] if self._trains_adapter else [copy.deepcopy(model).requires_grad_(False).eval()]
-        self._copies = [_Reference(model, self._training.update) for model in copies]
+        self._copies = [_Reference(model, self._update) for model in copies]
         self._sampled: SamplingCopy | None = None
 
     @property
@@ -61,11 +63,11 @@ class Policy(nn.Module):
     @property
     def path(self) -> ModelPath:
         """The path that was taken."""
-        return self._training.update.path
+        return self._update.path
 
     def forward(self, batch: TrainBatch) -> TokenStatistics:
         """Return the statistics of the trained model, with gradient."""
-        return self._training.update.statistics(self.model, batch)
+        return self._update.statistics(self.model, batch)
 
     def micro_batches(self, batch: TrainBatch, max_tokens: int) -> list[Int[Tensor, "_"]]:
         """Partition the trajectories of ``batch`` into passes of at most ``max_tokens`` tokens each, padding included.
@@ -78,7 +80,7 @@ class Policy(nn.Module):
     def train(self, mode: bool = True) -> Policy:
         super().train(mode)
         if mode:
-            self._training.begin(self.model)
+            begin_training(self.model)
         return self
 
     @torch.no_grad()
@@ -86,7 +88,7 @@ class Policy(nn.Module):
         """Return log-probs of the frozen reference, without gradient."""
         if self._trains_adapter:
             with reference_weights(self.model):
-                return self(batch).logprobs
+                return self._update.statistics(self.model, batch).logprobs
         return self._copies[0](batch).logprobs
 
     @property
