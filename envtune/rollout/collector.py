@@ -20,6 +20,7 @@ from envtune.environment.episode import AtStepLimit, Episode
 from envtune.environment.interface import Environment
 from envtune.errors import UserError
 from envtune.rollout.generator import Completion, Generator, Request
+from envtune.rollout.position_switch import require_constant_positions
 from envtune.task import Task
 from envtune.trajectory import TokenRecord, Trajectory
 
@@ -69,8 +70,9 @@ class Collector:
     def check_model(self, model: PreTrainedModel) -> None:
         """Raise UserError if the longest episode or the tokenizer's ids do not fit ``model``."""
         config = model.config.get_text_config()
-        # Some positions have no limit, such as those of Bloom.
+        # Models without position embeddings, such as Bloom, have no window.
         self.check_window(getattr(config, "max_position_embeddings", None))
+        require_constant_positions(model, self.max_tokens)
         self.template.check_vocabulary(config.vocab_size)
 
     def check_window(self, window: int | None) -> None:

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from envtune.grpo.batch import TrainBatch
 from envtune.rollout.generator import Completion, Request
 from envtune.rollout.hf.hf_generator import HFGenerator
+from envtune.rollout.position_switch import require_constant_positions
 from envtune.rollout.untouched import ModelPath
 from envtune.training.model.policy import Policy
 from envtune.trajectory import TokenRecord
@@ -21,6 +22,8 @@ TOLERANCE = 1e-3
 _TEMPERATURE = 0.8
 _NEW_TOKENS = (6, 5)
 """Limits of the completions of a sequence; an observation of some tokens lies between them."""
+_LONGEST = 20 + sum(_NEW_TOKENS) + 4
+"""Tokens of the longest row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Differences:
 
     path: ModelPath
     """The path of the update."""
+    way: str
+    """How the sampler plays."""
     sampler: float
     """Between the sampler and the untouched model in evaluation mode."""
     update: float
@@ -54,6 +59,7 @@ def measure(model: PreTrainedModel) -> Differences:
         UserError: the model is refused.
     """
     untouched = copy.deepcopy(model).eval()
+    require_constant_positions(model, _LONGEST)
     policy = Policy(model)
     generator = HFGenerator(_TEMPERATURE)
     generator.update_weights(policy.model_to_sample(), 0)
@@ -64,6 +70,7 @@ def measure(model: PreTrainedModel) -> Differences:
     expected = torch.cat([_untouched_logprobs(untouched, record) for record in records])
     return Differences(
         path=policy.path,
+        way=generator.way,
         sampler=_largest(batch.behaviour_logprobs, expected),
         update=_largest(first, expected),
         repeated=_largest(first, second),

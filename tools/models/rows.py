@@ -50,15 +50,15 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """Name, verdict, path, three differences in nats, seconds and the reason."""
+        """Name, verdict, path of the update, way of the sampler, three differences in nats, seconds and the reason."""
         found = self.differences
-        numbers = ("-", *["-"] * 3) if found is None else (found.path, *map("{:.0e}".format, found.values))
+        numbers = ["-"] * 5 if found is None else [found.path, found.way, *map("{:.0e}".format, found.values)]
         return (self.name, self.verdict, *numbers, f"{self.seconds:.1f}", self.reason)
 
     @property
     def line(self) -> str:
         """The cells in columns."""
-        return "{:28} {:9} {:6} {:>6} {:>6} {:>6} {:>5} {}".format(*self.cells)
+        return "{:28} {:9} {:6} {:13} {:>6} {:>6} {:>6} {:>5} {}".format(*self.cells)
 
 
 def architectures() -> list[Case]:

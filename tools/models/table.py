@@ -15,7 +15,7 @@ from envtune.report_text import markdown_table
 from tools.models.rows import VERDICTS, Row
 
 BEGIN, END = "<!-- table: python -m tools.models --markdown -->", "<!-- end of the table -->"
-_HEADER = ("model", "outcome", "path", "sampler", "update", "repeated", "seconds", "reason")
+_HEADER = ("model", "outcome", "path", "sampled", "sampler", "update", "repeated", "seconds", "reason")
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -28,7 +28,7 @@ def report(rows: Sequence[Row]) -> str:
     """Return versions, counts and the table in Markdown."""
     versions = f"transformers {transformers.__version__}, torch {torch.__version__.partition('+')[0]}"
     header = f"{len(rows)} models, {versions}, float32 on a CPU: {summary(rows)}."
-    return f"{header}\n\n{markdown_table(_HEADER, [row.cells for row in rows], texts=3)}\n"
+    return f"{header}\n\n{markdown_table(_HEADER, [row.cells for row in rows], texts=4)}\n"
 
 
 def replace_table(document: Path, table: str) -> None:
