@@ -18,7 +18,8 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
     Raises:
         UserError: the tokenizer does not exist or cannot be read.
     """
-    require_model(path)
+    if not Path(path).is_dir():
+        require_model(path)
     try:
         return AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     # For a fault in a file, the tokenizers library raises plain Exception.

@@ -22,6 +22,7 @@ from envtune.training.reporting.metrics import ValidationName
 from envtune.training.run_folder.checkpoint_names import LAST
 from envtune.training.run_folder.run_record import read_run_record
 from envtune.training.run_folder.starting_point import find_checkpoint
+from envtune.training.trainer_check import require_precision
 
 _COMPONENTS = ("module", "datamodule", "trainer", "model", "optimizer", "sampler")
 
@@ -74,6 +75,7 @@ def require_valid_run(config: DictConfig) -> None:
                 require_component(part, f"{group}.{name}")
     if config.model._target_ == f"{load_model.__module__}.{load_model.__name__}":
         require_weights(config.model.path)
+    require_precision(config.trainer.get("precision"))
     if config.ckpt_path == LAST:
         _require_same_kind(config)
     if runs_on_this_machine():

@@ -72,8 +72,8 @@ def load_causal_lm(path: str, dtype: Dtype, attention: str | None, trust_remote_
     Raises:
         UserError: the path, configuration or a weight file cannot be used.
     """
-    require_weights(path)
     causal_config(path, trust_remote_code)
+    require_weights(path)
     options = {"dtype": dtype, "attn_implementation": attention, "trust_remote_code": trust_remote_code}
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(path, **options, output_loading_info=True)
