@@ -27,6 +27,7 @@ import envtune.process_start
 
 from envtune.bearer_key import is_loopback, key_from
 from envtune.errors import UserError
+from envtune.model_path import require_weights
 from envtune.program import run_program
 from envtune.rollout.vllm.guard import GUARD, KEY_VARIABLE
 from envtune.rollout.vllm.own_engine import WORKER, whole_prompts
@@ -57,6 +58,7 @@ def main() -> None:
     )
     given, further = parser.parse_known_args()
     check(given.host, further)
+    require_weights(given.model)
     start(given, further)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer
 
 from envtune.errors import UserError
+from envtune.model_path import require_model
 from envtune.remote_code import require_trust
-
-_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
@@ -20,11 +18,8 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
     Raises:
         UserError: the tokenizer does not exist or cannot be read.
     """
-    if not Path(path).is_dir() and not _HUB_NAME.fullmatch(path):
-        raise UserError(
-            f"model.path={path} does not exist: give the folder of a causal language model, or its name on the Hugging "
-            "Face hub"
-        )
+    if not Path(path).is_dir():
+        require_model(path)
     try:
         return AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     # For a fault in a file, the tokenizers library raises plain Exception.

@@ -15,12 +15,14 @@ from envtune.command_line.composed_config import require_component, require_vali
 from envtune.command_line.stage_config import compose_stages, is_resumed, resolve
 from envtune.command_line.sweep import runs_on_this_machine
 from envtune.errors import UserError
+from envtune.model_path import require_weights
 from envtune.training.distributed.devices import require_accelerator
-from envtune.training.model.weights import load_model, require_model
+from envtune.training.model.weights import load_model
 from envtune.training.reporting.metrics import ValidationName
 from envtune.training.run_folder.checkpoint_names import LAST
 from envtune.training.run_folder.run_record import read_run_record
 from envtune.training.run_folder.starting_point import find_checkpoint
+from envtune.training.trainer_check import require_precision
 
 _COMPONENTS = ("module", "datamodule", "trainer", "model", "optimizer", "sampler")
 
@@ -72,7 +74,8 @@ def require_valid_run(config: DictConfig) -> None:
             if part:
                 require_component(part, f"{group}.{name}")
     if config.model._target_ == f"{load_model.__module__}.{load_model.__name__}":
-        require_model(config.model.path)
+        require_weights(config.model.path)
+    require_precision(config.trainer.get("precision"))
     if config.ckpt_path == LAST:
         _require_same_kind(config)
     if runs_on_this_machine():

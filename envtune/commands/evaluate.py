@@ -130,8 +130,7 @@ def _collector(config: DictConfig) -> Collector:
     device = _device(config.device)
     collector = instantiate(config.rollout, _convert_="all")
     model = instantiate(config.model, _convert_="all").to(device)
-    collector.check_window(model.config.max_position_embeddings)
-    collector.template.check_vocabulary(model.config.vocab_size)
+    collector.check_model(model)
     collector.generator.update_weights(model, policy_version=0)
     return collector
 

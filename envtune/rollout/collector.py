@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from transformers import PreTrainedModel
+
 from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.chat.template import Template
 from envtune.checked import Count, checked
@@ -18,6 +20,7 @@ from envtune.environment.episode import AtStepLimit, Episode
 from envtune.environment.interface import Environment
 from envtune.errors import UserError
 from envtune.rollout.generator import Completion, Generator, Request
+from envtune.rollout.position_switch import require_constant_positions
 from envtune.task import Task
 from envtune.trajectory import FinalAnswer, TokenRecord, ToolCalls, Trajectory
 
@@ -63,6 +66,14 @@ class Collector:
     def max_tokens(self) -> int:
         """Maximum length of an episode, in tokens."""
         return self.max_prompt_tokens + self.max_response_tokens
+
+    def check_model(self, model: PreTrainedModel) -> None:
+        """Raise UserError if the longest episode or the tokenizer's ids do not fit ``model``."""
+        config = model.config.get_text_config()
+        # Models without position embeddings, such as Bloom, have no window.
+        self.check_window(getattr(config, "max_position_embeddings", None))
+        require_constant_positions(model, self.max_tokens)
+        self.template.check_vocabulary(config.vocab_size)
 
     def check_window(self, window: int | None) -> None:
         """Raise UserError if the longest episode exceeds the model's context window of ``window`` tokens."""

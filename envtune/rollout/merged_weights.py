@@ -13,6 +13,12 @@ from transformers import PreTrainedModel
 from envtune.rollout.weight_sums import sums_by_layer, weight_sum
 
 
+def plain_name(name: str) -> str:
+    """Return the name that a layer or weight has in the model without adapters."""
+    # peft's layers contain the adapted layer as base_layer; those around experts contain each other.
+    return ".".join(part for part in name.split(".") if part != "base_layer")
+
+
 @torch.no_grad()
 def merged_weights(model: PreTrainedModel, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
     """Yield names and weights on the model's device, with the names of the model without adapters.
@@ -20,12 +26,14 @@ def merged_weights(model: PreTrainedModel, dtype: torch.dtype) -> Iterator[tuple
     PEFT adapters are added to the weights in float32, before the sum is rounded to ``dtype``.
     """
     adapted: dict[str, Any] = {
-        f"{name}.weight": layer for name, layer in model.named_modules() if hasattr(layer, "get_delta_weight")
+        f"{plain_name(name)}.{getattr(layer, 'parameter_name', 'weight')}": layer
+        for name, layer in model.named_modules()
+        if hasattr(layer, "get_delta_weight")
     }
     for name, tensor in model.state_dict().items():
         if ".lora_" in name:
             continue
-        plain = name.replace(".base_layer.", ".")
+        plain = plain_name(name)
         if plain in adapted:
             layer = adapted[plain]
             for adapter in layer.active_adapters:
@@ -40,7 +48,7 @@ def write_merged_weights(model: PreTrainedModel, dtype: torch.dtype, folder: Pat
         folder: None computes only the checksums, for all ranks but the one that writes.
     """
     # named_parameters lists tied weights once, state_dict under each name.
-    parameters = {name.replace(".base_layer.", ".") for name, _ in model.named_parameters()}
+    parameters = {plain_name(name) for name, _ in model.named_parameters()}
     sums, written = [], {}
     for name, tensor in merged_weights(model, dtype):
         if name in parameters:

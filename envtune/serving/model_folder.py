@@ -12,6 +12,7 @@ from transformers import AutoConfig, GenerationConfig
 
 from envtune.chat.prompt import PromptStyle
 from envtune.errors import UserError
+from envtune.model_path import require_weights
 from envtune.remote_code import require_trust
 from envtune.rollout.inference import end_tokens
 from envtune.training.model.export import Trained, export, find_trained, run_settings
@@ -75,6 +76,7 @@ def find_model(
         trained = find_trained(given, model, trust_remote_code)
         export(trained, staged, "bfloat16" if dtype == "bfloat16" else "float32")
         prompting, folder = _prompting_of(trained), str(staged)
+    require_weights(folder)
     window, vocabulary, end_ids = _facts_of(folder, trust_remote_code)
     return ServedModel(folder, replace(prompting, **chosen), window, vocabulary, end_ids)
 

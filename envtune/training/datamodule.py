@@ -27,7 +27,6 @@ from envtune.processes.collectives import gather
 from envtune.reward.breakdown import Reward, judge
 from envtune.reward.progress import ProgressReward
 from envtune.rollout.collector import Collector, EpisodeRequest
-from envtune.rollout.position_switch import require_constant_positions
 from envtune.task import Split
 from envtune.training.distributed.devices import require_same_device_count
 from envtune.training.hindsight import Hindsight, TaughtCalls, taught_calls
@@ -139,10 +138,7 @@ class EnvironmentDataModule(LightningDataModule):
 
     def check_model(self, model: PreTrainedModel) -> None:
         """Raise UserError if the longest episode or the tokenizer's ids do not fit ``model``."""
-        # Models without positions have no window.
-        self.collector.check_window(getattr(model.config, "max_position_embeddings", None))
-        require_constant_positions(model, self.collector.max_tokens)
-        self.collector.template.check_vocabulary(model.config.vocab_size)
+        self.collector.check_model(model)
 
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Sample from ``model`` from now on. A collective."""

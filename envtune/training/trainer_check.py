@@ -9,8 +9,19 @@ from lightning.pytorch.callbacks import LearningRateFinder
 from envtune.errors import UserError
 from envtune.training.weight_sync import PolicyPlayer
 
-# The batches of other precisions would be converted, or their gradients scaled.
+# The batches of other precisions would be converted, or their gradients scaled: an update clips gradients itself, and
+# would clip those of 16-mixed before they are divided by the scale, so that a step is up to 65,536 times too short.
 PRECISIONS = ("32-true", "bf16-mixed")
+_ABBREVIATED = {"None": "32-true", "32": "32-true", "bf16": "bf16-mixed"}
+
+
+def require_precision(precision: str | int | None) -> None:
+    """Raise UserError unless an update can compute in ``precision``, as Lightning's Trainer takes it."""
+    if _ABBREVIATED.get(str(precision), str(precision)) not in PRECISIONS:
+        raise UserError(
+            f"trainer.precision={precision} is not supported: use {' or '.join(PRECISIONS)}, and model.dtype for the "
+            "type of the weights"
+        )
 
 
 def check_trainer(trainer: Any) -> None:
@@ -24,11 +35,7 @@ def check_trainer(trainer: Any) -> None:
             "GRPOModule needs the datamodule itself, which plays every batch with the newest weights and whose state "
             "belongs to a checkpoint: give the Trainer datamodule=EnvironmentDataModule(…) instead of dataloaders"
         )
-    if trainer.precision not in PRECISIONS:
-        raise UserError(
-            f"trainer.precision={trainer.precision} is not supported: use {' or '.join(PRECISIONS)}, and model.dtype "
-            "for the type of the weights"
-        )
+    require_precision(trainer.precision)
     if trainer.overfit_batches:
         raise UserError(
             f"overfit_batches={trainer.overfit_batches} cannot repeat batches, because each is played anew: use a "

@@ -11,7 +11,7 @@ from envtune.errors import UserError
 
 
 def test_a_folder_that_does_not_exist_is_named():
-    with pytest.raises(UserError, match=r"^model.path=/no/such/folder does not exist: give the folder of "):
+    with pytest.raises(UserError, match=r"^model path /no/such/folder does not exist: give the folder of "):
         load_tokenizer("/no/such/folder")
 
 

@@ -168,7 +168,7 @@ def test_the_fullest_micro_batch_holds_whole_groups_or_one_row_that_is_longer():
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        (["model=hf", "model.path=nowhere/at/all"], "is not a folder with a config.json"),
+        (["model=hf", "model.path=nowhere/at/all"], "model path nowhere/at/all does not exist: give"),
         (["stage=curriculum"], "stage=curriculum is several stages of different lengths: give one"),
         (["trainer.precision=64-true"], "trainer.precision=64-true is unknown here; choose one of 32-true"),
         (["trainer.devices=2", "+trainer.strategy=deepspeed"], "trainer.strategy=deepspeed is unknown here"),

@@ -272,7 +272,8 @@ def test_a_checkpoint_that_does_not_fit_is_refused_in_a_sentence(
         ({"r": 2, "targets": []}, r"targets=\[\] must be all-linear or"),
         (
             {"r": 2, "targets": ["q_proj", "lm_head"]},
-            r"model\.lora\.targets: lm_head is not a linear layer of Qwen2ForCausalLM; valid are: all-linear, down_pr",
+            r"model\.lora\.targets: lm_head is not a linear layer or an expert weight of "
+            r"Qwen2ForCausalLM; valid are: all-linear, down_pr",
         ),
     ],
 )

@@ -5,12 +5,18 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import lightning
 import pytest
 import torch
+from lightning.fabric.plugins.precision.precision import (
+    _PRECISION_INPUT_INT,
+    _PRECISION_INPUT_STR,
+    _PRECISION_INPUT_STR_ALIAS,
+)
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateFinder, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.tuner import Tuner
@@ -24,6 +30,7 @@ from envtune.errors import UserError
 from envtune.task import Split
 from envtune.training.datamodule import EnvironmentDataModule
 from envtune.training.run_folder.csv_log import read_rows
+from envtune.training.trainer_check import require_precision
 
 MEASURES = ("success", "progress", "reward", "format", "tool", "tried")
 VALIDATED = {f"val/{kind}/{group}" for kind in MEASURES for group in ("base", "overall")}
@@ -194,6 +201,17 @@ def test_an_option_that_cannot_be_followed_is_refused_in_a_sentence(
     datamodule.collector.play = lambda *_: pytest.fail("played")  # type: ignore[method-assign]
     with pytest.raises(UserError, match=words):
         plain_trainer(tmp_path, **arguments).fit(toy_module(), datamodule)
+
+
+def test_of_all_precisions_of_lightning_two_are_accepted():
+    kinds = (*get_args(_PRECISION_INPUT_INT), *get_args(_PRECISION_INPUT_STR), *get_args(_PRECISION_INPUT_STR_ALIAS))
+    accepted = set()
+    for precision in kinds:
+        with suppress(UserError):
+            require_precision(precision)
+            accepted.add(precision)
+    assert accepted == {32, "32", "32-true", "bf16", "bf16-mixed"}
+    assert {16, "16", "16-mixed", "16-true", "bf16-true", "64-true", "transformer-engine"} < set(kinds)
 
 
 @pytest.mark.parametrize("arguments", [{"gradient_clip_val": 1.0}, {"accumulate_grad_batches": 2}])

@@ -205,7 +205,7 @@ def test_dropout_is_switched_off(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"path": "/nowhere/model"}, "model path /nowhere/model is not a folder with a config.json; give the folder"),
+        ({"path": "/nowhere/model"}, "model path /nowhere/model does not exist: give the folder"),
         ({"dtype": "float8"}, "dtype='float8' must be one of auto, float32, bfloat16"),
         ({"init_from": "/nowhere/last.ckpt"}, "init_from=/nowhere/last.ckpt does not exist; give a .ckpt file"),
     ],

@@ -32,7 +32,7 @@ GIB = 2**30
 SAMPLING, PROJECTION, LAYERS, STEP = PHASES = ("sampling", "projection", "layers", "optimiser step")
 UPDATE = (PROJECTION, LAYERS, STEP)
 # Lightning's names of precisions, and the dtype of autocast in them.
-PRECISIONS = {"32-true": None, "32": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+PRECISIONS = {"32-true": None, "32": None, "bf16-mixed": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True)

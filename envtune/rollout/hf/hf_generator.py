@@ -62,6 +62,11 @@ class HFGenerator(Generator):
         self._stop_ids: frozenset[int] = frozenset()
         self._path, self._way = path, SHARED
 
+    @property
+    def way(self) -> str:
+        """How the model of the last ``update_weights`` is sampled, one of `sampler_choice.WAYS`."""
+        return self._way
+
     @override
     def update_weights(self, model: PreTrainedModel, policy_version: int) -> None:
         """Share ``model`` without a copy.

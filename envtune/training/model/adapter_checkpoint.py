@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from envtune.errors import UserError
-from envtune.training.model.lora import LoRA, adapter_of, adapter_tensors
+from envtune.training.model.lora import LoRA, adapted_experts, adapter_of, adapter_tensors
 
 log = logging.getLogger(__name__)
 
-# The key beside the adapter's tensors: settings that their names do not imply, and the path of the frozen weights.
-RECORD = "adapter"
+# The key beside the adapter's tensors: settings that their names do not imply, the path of the frozen weights, and, if
+# experts are adapted, the name of each one's weight by the name of its layer.
+RECORD, _EXPERTS = "adapter", "experts"
 _MODEL = "model."
 _FIRST_MATRIX = ".lora_A.policy.weight"
 
@@ -68,7 +69,8 @@ def adapter_in(state: Mapping[str, Any], prefix: str) -> LoRA | None:
         return None
     start = prefix + _MODEL
     names = [name.removeprefix(start).removesuffix(_FIRST_MATRIX) for name in state if name.endswith(_FIRST_MATRIX)]
-    return LoRA(record["r"], record["alpha"], names)
+    experts = record.get(_EXPERTS, {})
+    return LoRA(record["r"], record["alpha"], [experts.get(name, name) for name in names])
 
 
 def _after_saving(policy: Any, state: dict[str, Any], prefix: str, metadata: Any) -> None:
@@ -76,7 +78,9 @@ def _after_saving(policy: Any, state: dict[str, Any], prefix: str, metadata: Any
         del state[prefix + _MODEL + name]
     adapter = adapter_of(policy.model)
     assert adapter is not None
-    state[prefix + RECORD] = {"r": adapter.r, "alpha": adapter.alpha, "beside": policy.model.name_or_path}
+    experts = adapted_experts(policy.model)
+    record = {"r": adapter.r, "alpha": adapter.alpha, "beside": policy.model.name_or_path}
+    state[prefix + RECORD] = record | ({_EXPERTS: experts} if experts else {})
 
 
 def _before_loading(policy: Any, state: dict[str, Any], prefix: str, *_: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from envtune.checked import Among, checked
 from envtune.errors import UserError
+from envtune.model_path import require_model, require_weights
 from envtune.remote_code import require_trust
 from envtune.rollout.merged_weights import merged_weights
 from envtune.training.model.adapter_checkpoint import adapter_in, full_state
@@ -26,8 +26,6 @@ DTYPES = ("auto", "float32", "bfloat16")
 Dtype = Annotated[str, Among(DTYPES)]
 # The prefix of the policy in a LightningModule's state dict.
 POLICY_PREFIX = "policy."
-
-_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 @checked
@@ -75,6 +73,7 @@ def load_causal_lm(path: str, dtype: Dtype, attention: str | None, trust_remote_
         UserError: the path, configuration or a weight file cannot be used.
     """
     causal_config(path, trust_remote_code)
+    require_weights(path)
     options = {"dtype": dtype, "attn_implementation": attention, "trust_remote_code": trust_remote_code}
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(path, **options, output_loading_info=True)
@@ -157,16 +156,6 @@ def load_trained(path: str, checkpoint: str, dtype: str, trust_remote_code: bool
     for name, weight in merged_weights(model, torch.float32):
         state[name].copy_(weight)
     return merged
-
-
-def require_model(path: str) -> None:
-    """Raise UserError if ``path`` is neither the folder of a model nor a possible name on the Hugging Face hub."""
-    folder = Path(path)
-    if not (folder / "config.json").is_file() and (folder.exists() or not _HUB_NAME.fullmatch(path)):
-        raise UserError(
-            f"model path {path} is not a folder with a config.json; give the folder of a causal language model or its "
-            "name on the Hugging Face hub"
-        )
 
 
 def causal_config(path: str, trust_remote_code: bool) -> PreTrainedConfig:
