@@ -45,7 +45,7 @@ test-vllm: $(VLLM_SETUP) ## run tests/real_vllm with a real vLLM on the CPU, in 
 pretrained: $(SMOLLM2)/config.json ## download SmolLM2-135M-Instruct (93 MB) for model=smollm2-135m: docs/pretrained.md
 
 test-pretrained: $(SMOLLM2)/config.json ## run tests/pretrained with that model: three minutes on two cores
-	$(BIN)/python -m pytest tests/pretrained $(ARGS)
+	$(BIN)/python -m pytest --timeout 1200 tests/pretrained $(ARGS)
 
 bfcl: $(BFCL_SETUP) ## install BFCL's own program into .venv-bfcl: docs/official_bfcl.md
 

@@ -1,7 +1,9 @@
-"""The parts of a training run's memory on one device, from a composed config of train.py; estimate.py prints them.
+"""The parts of a training run's memory on one device, from a composed config of train.py.
+
+`python -m tools.memory.estimate` prints them; memory_check.py compares them with the device.
 
 Weights, gradients and states are counted from shapes and dtypes; activations and working memory are measured by running
-the update's own code on tensors without data (simulated.py). Not counted: the CUDA context, gaps in the allocator,
+the update's own code on tensors without data (envtune/training/memory/). Not counted: the CUDA context, gaps in the allocator,
 workspaces of kernels, a few numbers per token of the loss, a decoding step's scores.
 """
 
@@ -21,11 +23,11 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from envtune.errors import UserError
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.rollout.hf.prefix_cache import PASS_TOKENS
+from envtune.training.memory import simulated_update as simulated
+from envtune.training.memory.sharded_memory import in_dtype, sharded_memory
 from envtune.training.model.lora import add_adapter, add_reference_adapter
 from envtune.training.model.projection import CPU_CHUNK, GPU_CHUNK
 from envtune.training.model.weights import DTYPES, causal_config
-from tools.memory import simulated
-from tools.memory.sharded import in_dtype, sharded_memory
 
 GIB = 2**30
 
@@ -131,8 +133,10 @@ def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
 
 
 def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None) -> list[Part]:
-    """Return the parts of the generator beside the trainer's weights."""
+    """Return the parts of the generator beside the trainer's weights; a server has a device of its own."""
     target = config.rollout.generator._target_
+    if target.endswith("on_server"):
+        return []
     tokens = min(config.rollout.max_prompt_tokens, PASS_TOKENS)
     peak, slot = simulated.prompt_pass_memory(model, tokens, masks=not _on_gpu(config.trainer))
     if target.endswith("HFGenerator"):
@@ -145,7 +149,7 @@ def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | No
             Part(f"working memory of a prompt of {tokens:,} tokens", peak - tokens * slot, (SAMPLING,)),
         ]
     if not target.endswith("colocated"):
-        raise UserError(f"rollout.generator={target} is unknown here: estimate rollout=hf or rollout=vllm")
+        raise UserError(f"rollout.generator={target} is unknown here: estimate rollout=hf, vllm or vllm_server")
     return _vllm_parts(config, model, capacity, slot)
 
 
