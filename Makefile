@@ -36,7 +36,7 @@ train: $(SETUP) ## train the embedded model on generated tasks: ten minutes on t
 	$(BIN)/python train.py experiment=quickstart $(ARGS)
 
 test: lint $(BFCL_SETUP) ## run the linters and all tests, one process per core
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --ignore tests/pretrained --numprocesses auto --maxprocesses 8 --dist loadfile $(ARGS)
 
 test-vllm: $(VLLM_SETUP) ## run tests/real_vllm with a real vLLM on the CPU, in .venv-vllm (Python 3.11)
 	PYTHONDONTWRITEBYTECODE= VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \

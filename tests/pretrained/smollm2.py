@@ -55,7 +55,9 @@ def played_group(model: PreTrainedModel) -> list[TokenRecord]:
     generator = HFGenerator(temperature=TEMPERATURE)
     generator.update_weights(model, 0)
     generator.run([request(row) for row in range(ROWS)], take)
-    return [TokenRecord(tuple(i), tuple(m), tuple(p), len(prompt)) for i, m, p in zip(ids, masks, logprobs, strict=True)]
+    return [
+        TokenRecord(tuple(i), tuple(m), tuple(p), len(prompt)) for i, m, p in zip(ids, masks, logprobs, strict=True)
+    ]
 
 
 def bare_model(dtype: torch.dtype, folder: Path = FOLDER) -> PreTrainedModel:

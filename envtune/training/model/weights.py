@@ -14,6 +14,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from envtune.checked import Among, checked
 from envtune.errors import UserError
+from envtune.prepared_model import require_prepared
 from envtune.remote_code import require_trust
 from envtune.rollout.merged_weights import merged_weights
 from envtune.training.model.adapter_checkpoint import adapter_in, full_state
@@ -161,6 +162,7 @@ def load_trained(path: str, checkpoint: str, dtype: str, trust_remote_code: bool
 
 def require_model(path: str) -> None:
     """Raise UserError if ``path`` is neither the folder of a model nor a possible name on the Hugging Face hub."""
+    require_prepared(path)
     folder = Path(path)
     if not (folder / "config.json").is_file() and (folder.exists() or not _HUB_NAME.fullmatch(path)):
         raise UserError(
