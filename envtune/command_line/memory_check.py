@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -104,7 +105,7 @@ def _micro_batches(most: int) -> list[int]:
 
 def _fitting(config: DictConfig, settings: tuple[str, ...], capacity: int) -> tuple[str, ...] | None:
     """Return ``settings``, with a limit on the KV cache if it is needed, if they fit; else None."""
-    changed = OmegaConf.merge(config, OmegaConf.from_dotlist(list(settings)))
+    changed: Any = OmegaConf.merge(config, OmegaConf.from_dotlist(list(settings)))
     parts = estimate(changed, capacity)
     sampling = sum(part.size for part in parts if SAMPLING in part.phases)
     if max(_totals(parts)[phase] for phase in UPDATE) > capacity:
