@@ -46,9 +46,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return folder, LoRA(r=4 if request.param == "adapter" else 0)
 
 
-def test_two_updates_train_it_and_its_export_continues_as_it_does(
-    run: tuple[Path, LoRA], tmp_path: Path
-):
+def test_two_updates_train_it_and_its_export_continues_as_it_does(run: tuple[Path, LoRA], tmp_path: Path):
     folder, lora = run
     updates = [row for row in read_rows(folder / "csv" / METRICS_FILE) if row["loss/total"]]
     assert len(updates) == 2
