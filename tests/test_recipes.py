@@ -23,7 +23,8 @@ CARD_24, CARD_80 = 0.9 * 24, 0.9 * 80
 def peak(choice: str, folder: Path, *settings: str) -> float:
     """Return the estimated peak in GiB.
 
-    Sizes are linear in the number of layers, so two small models give that of the large one in a second.
+    Sizes are linear in the number of layers, so two small models give that of the large one in a second. Only the
+    working memory of a prompt grows less than that, by some 2 GiB of a 7B model.
     """
     shape: dict[str, Any] = SHAPES[choice][1]
     one, two = (_phases(choice, folder, {**shape, "num_hidden_layers": layers}, settings) for layers in (1, 2))
