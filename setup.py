@@ -53,6 +53,7 @@ setup(
     extras_require={
         # BFCL's tasks and tools, with all that bfcl-eval depends on. `make` installs bfcl-eval without that.
         "bfcl": ["bfcl-eval>=2026.3.23,<2026.4"],
+        # In an environment of its own, which `make vllm` installs: its pins contradict constraints.txt.
         "vllm": ["vllm>=0.32,<0.34"],
         # model.lora.r=16.
         "lora": ["peft>=0.18"],

@@ -12,6 +12,8 @@ HUB_SECONDS = 10.0
 """Limit on the one request to the hub. transformers repeats requests for half a minute where there is no network."""
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _WEIGHTS = ("*.safetensors", "*.bin", "*.index.json")
+# Folders that a command of this project prepares, relative to the working folder: the paths of choices of `model=`.
+_PREPARED = {"models/smollm2-135m": "make pretrained"}
 _GIVE = "give the folder of a causal language model or its name on the Hugging Face hub"
 
 
@@ -23,6 +25,8 @@ def require_model(path: str) -> None:
     if place.is_dir():
         if not (place / "config.json").is_file():
             raise UserError(_without_config(place))
+    elif path in _PREPARED:
+        raise UserError(f"model.path={path} does not exist yet: `{_PREPARED[path]}` in a clone of envtune prepares it")
     elif _is_local(path):
         raise UserError(f"model path {path} does not exist: {_GIVE}")
     else:

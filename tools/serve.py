@@ -123,7 +123,9 @@ def _start(options: argparse.Namespace, for_backend: list[str], folder: str, sta
     try:
         return Child([*program, *common, *for_backend], port, secrets.token_urlsafe(), stack)
     except FileNotFoundError as error:
-        raise UserError(f"{program[0]} does not exist: pip install -e '.[vllm]', or add --backend hf") from error
+        raise UserError(
+            f"{program[0]} does not exist: run this with the Python of `make vllm`, or add --backend hf"
+        ) from error
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """Start vLLM as a sampling server for `rollout=vllm_server`, until it is interrupted.
 
-    python tools/serve_rollouts.py path/to/model --max-model-len 32768
+    make vllm                                                 # vLLM in an environment of its own, .venv-vllm-gpu
+    .venv-vllm-gpu/bin/python tools/serve_rollouts.py path/to/model --max-model-len 32768
     python train.py rollout=vllm_server model=hf model.path=path/to/model
 
 The model is a folder in Hugging Face's format or a name on its hub, and must be the trained model; the trainer replaces
@@ -18,7 +19,6 @@ machine only, unless --host is given, which requires a key; set a key as well on
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +31,7 @@ from envtune.model_path import require_weights
 from envtune.program import run_program
 from envtune.rollout.vllm.guard import GUARD, KEY_VARIABLE
 from envtune.rollout.vllm.own_engine import WORKER, whole_prompts
+from envtune.rollout.vllm.vllm_python import require_vllm
 
 # Options of `vllm serve` that would bypass the key.
 REFUSED = {
@@ -76,8 +77,7 @@ def start(given: argparse.Namespace, further: Sequence[str]) -> None:
 
 def check(host: str, further: Sequence[str]) -> None:
     """Raise UserError if vLLM is not installed, or if other machines could reach the server without a key."""
-    if importlib.util.find_spec("vllm") is None:
-        raise UserError("the package vllm is not installed: pip install -e '.[vllm]'")
+    require_vllm("the server", "sample with rollout=hf")
     if key_from(KEY_VARIABLE) is None and not is_loopback(host):
         raise UserError(
             f"--host {host} is open to other machines, which could replace the weights: set {KEY_VARIABLE} to a key, "

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from envtune.chat.trained_conversation import differences_from_own
 from envtune.command_line.command import settings_of_this_run
+from envtune.command_line.memory_check import warn_of_memory
 from envtune.command_line.override_grammar import shell_quoted
 from envtune.command_line.search_path import folders_of_this_job
 from envtune.command_line.stage_config import (
@@ -109,6 +110,7 @@ def train_stage(config: DictConfig, loggers: list[Logger], rank_watch: RankWatch
         show(config_tree(settings), f"run folder: {config.run_folder}")
     continued_from = str(start) if start else None
     show(describe_start(stage.stage, config.model.path, config.init_from, continued_from, previous_stage(stage.stage)))
+    warn_of_memory(config)
     module = instantiate(config.module, _convert_="all")
     seed_this_rank(config.seed, trainer)
     datamodule.check_model(module.policy.model)

@@ -18,22 +18,27 @@ from envtune.training.model.policy import Policy
 from envtune.training.model.weights import load_model
 
 TINY = ROOT / "envtune/models/tiny"
+# By model: the scale of the adapter's random change. `make pretrained` prepares the second one.
+MODELS = {TINY: 0.1, ROOT / "models/smollm2-135m": 0.01}
 IDS = list(range(100, 140))
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=MODELS, ids=lambda path: path.name)
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The export of a checkpoint with a large adapter."""
+    model = request.param
+    if not (model / "config.json").is_file():
+        pytest.skip(f"{model} does not exist: `make pretrained` prepares it")
     folder = tmp_path_factory.mktemp("run")
-    policy = Policy(load_model(str(TINY), dtype="float32", lora=LoRA(r=4)))
+    policy = Policy(load_model(str(model), dtype="float32", lora=LoRA(r=4)))
     torch.manual_seed(1)
     for parameter in policy.parameters():
         if parameter.requires_grad:
-            parameter.data += 0.1 * torch.randn_like(parameter)
+            parameter.data += MODELS[model] * torch.randn_like(parameter)
     (folder / "checkpoints").mkdir()
     state = {f"policy.{name}": value for name, value in policy.state_dict().items()}
     torch.save({"state_dict": state, "global_step": 2}, folder / "checkpoints/best.ckpt")
-    record = {"settings": {"model": {"path": str(TINY), "dtype": "float32", "trust_remote_code": False}}}
+    record = {"settings": {"model": {"path": str(model), "dtype": "float32", "trust_remote_code": False}}}
     (folder / "run.json").write_text(json.dumps(record))
     export(find_trained(str(folder)), folder / "exported", "float32")
     return folder / "exported"

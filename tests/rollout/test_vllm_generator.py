@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import math
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,18 @@ def differences(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return differences
 
 
-def test_a_missing_vllm_is_refused_with_the_command_to_install_it(monkeypatch):
+def test_a_missing_vllm_is_refused_with_the_python_that_has_it_or_the_command_that_installs_one(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=re.escape("needs the package vllm: pip install -e '.[vllm]', or sample with")):
+    monkeypatch.chdir(tmp_path)
+    lacks = f"rollout=vllm needs the package vllm, which {sys.executable} lacks: "
+    otherwise = ", or sample with rollout=vllm_server or rollout=hf"
+    made = "`make vllm` installs it for .venv-vllm-gpu/bin/python, with which to run the command"
+    with pytest.raises(UserError, match=re.escape(lacks + made + otherwise)):
+        colocated(**BUDGETS)
+    (tmp_path / ".venv-vllm-gpu/bin").mkdir(parents=True)
+    (tmp_path / ".venv-vllm-gpu/bin/python").touch()
+    there = "run the command with .venv-vllm-gpu/bin/python, which has it"
+    with pytest.raises(UserError, match=re.escape(lacks + there + otherwise)):
         colocated(**BUDGETS)
 
 

@@ -14,14 +14,14 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from envtune.bfcl.category import Category
+from envtune.command_line.memory_estimate import PHASES, Part, cache_slots, estimate, micro_batch, sharding
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
+from envtune.training.memory.simulated_update import MicroBatch, fullest_micro_batch
 from envtune.training.model.policy import Policy
 from envtune.trajectory import EpisodeEnd, TokenRecord, Trajectory
 from tools.bench.random_update import ONE_STEP
 from tools.memory.estimate import compose, main, table
-from tools.memory.parts import PHASES, Part, cache_slots, estimate, micro_batch, sharding
-from tools.memory.simulated import MicroBatch, fullest_micro_batch
 
 SMALL = {
     "architectures": ["Qwen2ForCausalLM"],

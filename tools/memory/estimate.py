@@ -5,7 +5,7 @@
 
 Settings are those of train.py; of the model only config.json is read. The phases are the peaks of memory: sampling;
 log-probs of the fullest micro-batch and their gradients (projection); forward and backward pass of the layers; the
-optimiser's step. parts.py lists what is counted and what is not.
+optimiser's step. envtune/command_line/memory_estimate.py lists what is counted and what is not.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from envtune.command_line.command import quote_numbers, require_known_choices, require_known_keys
+from envtune.command_line.memory_estimate import GIB, PHASES, Part, estimate, micro_batch
 from envtune.command_line.mistakes import sentence
 from envtune.command_line.search_path import CONFIG_FOLDER, with_search_path
 from envtune.errors import UserError
 from envtune.program import run_program
 from envtune.report_text import table as empty_table
 from envtune.training.reporting.library_logging import silence_libraries
-from tools.memory.parts import GIB, PHASES, Part, estimate, micro_batch
 
 CONFIG = "train"
 WIDTH = 140

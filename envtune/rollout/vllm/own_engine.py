@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
-import importlib.util
 import itertools
 import os
 from collections.abc import Coroutine, Iterator, Mapping
@@ -18,9 +17,9 @@ from transformers import PreTrainedModel
 from typing_extensions import override
 
 from envtune.checked import Among, checked
-from envtune.errors import UserError
 from envtune.rollout.vllm.engine import Engine, EngineCompletion, EngineError, Timeout
 from envtune.rollout.vllm.event_loop import Answer, LoopThread
+from envtune.rollout.vllm.vllm_python import require_vllm
 from envtune.rollout.vllm.weight_probe import TOLERANCES
 
 Dtype = Annotated[str, Among(("auto", *TOLERANCES))]
@@ -53,8 +52,7 @@ class OwnEngine(Engine):
     _newest: ClassVar[OwnEngine | None] = None
 
     def __init__(self, arguments: Mapping[str, Any], dtype: Dtype, sleep: bool | None, timeout: Timeout) -> None:
-        if importlib.util.find_spec("vllm") is None:
-            raise UserError("rollout=vllm needs the package vllm: pip install -e '.[vllm]', or sample with rollout=hf")
+        require_vllm("rollout=vllm", "sample with rollout=vllm_server or rollout=hf")
         self._arguments, self._dtype, self._sleep, self._timeout = arguments, dtype, sleep, timeout
         self._numbers = itertools.count()
         self._loop: LoopThread | None = None

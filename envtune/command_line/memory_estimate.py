@@ -1,8 +1,10 @@
-"""The parts of a training run's memory on one device, from a composed config of train.py; estimate.py prints them.
+"""The parts of a training run's memory on one device, from a composed config of train.py.
 
-Weights, gradients and states are counted from shapes and dtypes; activations and working memory are measured by running
-the update's own code on tensors without data (simulated.py). Not counted: the CUDA context, gaps in the allocator,
-workspaces of kernels, a few numbers per token of the loss, a decoding step's scores.
+`python -m tools.memory.estimate` prints them; memory_check.py compares them with the device.
+
+Weights, gradients and states are counted from shapes and dtypes; activations and working memory are measured by
+running the update's own code on tensors without data (envtune/training/memory/). Not counted: the CUDA context, gaps
+in the allocator, workspaces of kernels, a few numbers per token of the loss, a decoding step's scores.
 """
 
 from __future__ import annotations
@@ -21,16 +23,18 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from envtune.errors import UserError
 from envtune.rollout.hf.hf_generator import HFGenerator
 from envtune.rollout.hf.prefix_cache import PASS_TOKENS
+from envtune.training.memory import simulated_update as simulated
+from envtune.training.memory.sharded_memory import in_dtype, sharded_memory
 from envtune.training.model.lora import add_adapter, add_reference_adapter
 from envtune.training.model.projection import CPU_CHUNK, GPU_CHUNK
 from envtune.training.model.weights import DTYPES, causal_config
-from tools.memory import simulated
-from tools.memory.sharded import in_dtype, sharded_memory
 
 GIB = 2**30
 
 SAMPLING, PROJECTION, LAYERS, STEP = PHASES = ("sampling", "projection", "layers", "optimiser step")
 UPDATE = (PROJECTION, LAYERS, STEP)
+# The name of the KV cache of `rollout=hf`, before its number of slots.
+KEYS_AND_VALUES = "keys and values"
 # Lightning's names of precisions, and the dtype of autocast in them.
 PRECISIONS = {"32-true": None, "32": None, "bf16-mixed": torch.bfloat16}
 
@@ -114,7 +118,7 @@ def sharded_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
 
 def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
     """Return the parts of the fullest micro-batch."""
-    micro, autocast, gpu = micro_batch(config), _autocast(config.trainer), _on_gpu(config.trainer)
+    micro, autocast, gpu = micro_batch(config), _autocast(config.trainer), on_gpu(config.trainer)
     projection = simulated.projection_memory(model, micro, autocast, GPU_CHUNK if gpu else CPU_CHUNK)
     if autocast and sharding(config.trainer) > 1:
         # The layers of a sharded model are gathered in that dtype.
@@ -131,27 +135,29 @@ def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
 
 
 def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None) -> list[Part]:
-    """Return the parts of the generator beside the trainer's weights."""
+    """Return the parts of the generator beside the trainer's weights; a server has a device of its own."""
     target = config.rollout.generator._target_
+    if target.endswith("on_server"):
+        return []
     tokens = min(config.rollout.max_prompt_tokens, PASS_TOKENS)
-    peak, slot = simulated.prompt_pass_memory(model, tokens, masks=not _on_gpu(config.trainer))
+    peak, slot = simulated.prompt_pass_memory(model, tokens, masks=not on_gpu(config.trainer))
     if target.endswith("HFGenerator"):
         slots = cache_slots(config)
         if sharding(config.trainer) > 1 and (dtype := _autocast(config.trainer)):
             # The copy to sample from is in the layers' dtype.
             peak, slot = (size * dtype.itemsize // model.dtype.itemsize for size in (peak, slot))
         return [
-            Part(f"keys and values, {slots:,} slots", slots * slot, (SAMPLING,)),
+            Part(f"{KEYS_AND_VALUES}, {slots:,} slots", slots * slot, (SAMPLING,)),
             Part(f"working memory of a prompt of {tokens:,} tokens", peak - tokens * slot, (SAMPLING,)),
         ]
     if not target.endswith("colocated"):
-        raise UserError(f"rollout.generator={target} is unknown here: estimate rollout=hf or rollout=vllm")
+        raise UserError(f"rollout.generator={target} is unknown here: estimate rollout=hf, vllm or vllm_server")
     return _vllm_parts(config, model, capacity, slot)
 
 
 def _vllm_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None, slot: int) -> list[Part]:
     """Return the parts of vLLM's share; ``slot`` is the bytes of a KV cache slot in the trainer's dtype."""
-    generator, gpu = config.rollout.generator, _on_gpu(config.trainer)
+    generator, gpu = config.rollout.generator, on_gpu(config.trainer)
     if capacity is None:
         raise UserError("rollout=vllm takes a share of the device's memory: add --gpu-memory GIB")
     auto = torch.bfloat16 if gpu else model.dtype
@@ -202,11 +208,12 @@ def sharding(trainer: DictConfig) -> int:
         return 1
     if not name.startswith(("fsdp", "modelparallel")):
         raise UserError(f"trainer.strategy={name} is unknown here: estimate auto, ddp, fsdp or a ModelParallelStrategy")
-    if not isinstance(trainer.devices, int) or trainer.devices < 1:
+    devices = (trainer.devices == "auto" and torch.cuda.device_count()) or trainer.devices
+    if not isinstance(devices, int) or devices < 1:
         raise UserError(
             f"trainer.devices={trainer.devices} is not a number of devices, which a sharded model needs: give one"
         )
-    return trainer.devices * trainer.get("num_nodes", 1)
+    return devices * trainer.get("num_nodes", 1)
 
 
 def _name(dtype: torch.dtype) -> str:
@@ -216,7 +223,7 @@ def _name(dtype: torch.dtype) -> str:
 def _optimizer(config: DictConfig) -> Any:
     """Return the run's optimiser. On a GPU, PyTorch updates all weights at once by default, which needs more memory."""
     make: partial[Any] = instantiate(config.optimizer, _convert_="all")
-    at_once = _on_gpu(config.trainer) and "foreach" in inspect.signature(make.func).parameters
+    at_once = on_gpu(config.trainer) and "foreach" in inspect.signature(make.func).parameters
     return partial(make, **{"foreach": True, **make.keywords}) if at_once else make
 
 
@@ -226,5 +233,6 @@ def _autocast(trainer: DictConfig) -> torch.dtype | None:
     return PRECISIONS[str(trainer.precision)]
 
 
-def _on_gpu(trainer: DictConfig) -> bool:
+def on_gpu(trainer: DictConfig) -> bool:
+    """Return whether a run with these settings of its Trainer uses a GPU."""
     return trainer.accelerator in ("gpu", "cuda") or (trainer.accelerator == "auto" and torch.cuda.is_available())
