@@ -1,12 +1,12 @@
-"""The response protocol: parses completions into actions and renders actions as completions."""
+"""Response protocols: how a completion says what to call or to answer. The paper's is the default.
 
-from envtune.chat.protocol.environment_tuning import (
-    MAX_CALLS,
-    MAX_CHARACTERS,
-    parse,
-    render_answer,
-    render_calls,
-    start_of_calls,
-)
+Below are the functions of the paper's protocol; the choices of ``protocol=`` are classes, one in each module.
+"""
 
-__all__ = ["MAX_CALLS", "MAX_CHARACTERS", "parse", "render_answer", "render_calls", "start_of_calls"]
+from envtune.chat.protocol.environment_tuning import EnvironmentTuning
+from envtune.chat.protocol.response_protocol import MAX_CALLS, MAX_CHARACTERS
+
+PAPERS = EnvironmentTuning()
+parse, render_calls, render_answer = PAPERS.parse, PAPERS.write_calls, PAPERS.write_answer
+
+__all__ = ["MAX_CALLS", "MAX_CHARACTERS", "PAPERS", "parse", "render_answer", "render_calls"]

@@ -18,6 +18,8 @@ MAX_DEPTH = 20
 MAX_DIGITS = 300
 
 SURROGATE = re.compile("[\ud800-\udfff]")
+# Between JSON texts, and after the last one.
+_GAP = re.compile(r"\s*;\s*|[ \t\r]*\n\s*|\s*$")
 # One bracket, or a string; an unclosed string also matches, which keeps the scan linear.
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
@@ -44,20 +46,57 @@ def read_json(text: str, place: str, shape: str) -> Any:
     try:
         value = json.loads(text, **_HOOKS)
     except json.JSONDecodeError as error:
-        raise Violation(
-            FormatFault.INVALID_JSON,
-            f"{place} is not valid JSON ({error.msg} at character {error.pos}): write {shape}.",
-        ) from None
-    if "\\u" in text and SURROGATE.search(json.dumps(value, ensure_ascii=False)):
-        raise Violation(
-            FormatFault.INVALID_TEXT, "A JSON string contains half of a surrogate pair: write the character itself."
-        )
+        raise _invalid(error, place, shape) from None
+    _check_strings(text, value)
     return value
+
+
+def read_json_values(text: str, place: str, shape: str) -> list[Any]:
+    """Return the values of JSON texts with ``;`` or a line break between them.
+
+    Args:
+        text: one or more JSON texts, without white space around them.
+        place: what the error message calls the text.
+        shape: what the agent should write instead.
+
+    Raises:
+        Violation: a text is not strict JSON, or something else stands between or after them.
+    """
+    _check_depth(text)
+    values, start = [], 0
+    while start < len(text):
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            raise _invalid(error, place, shape) from None
+        gap = _GAP.match(text, end)
+        if gap is None:
+            raise Violation(
+                FormatFault.TEXT_BESIDE_CALLS,
+                f"There is other text after a call: write only calls, with ; between them, such as {shape}.",
+            )
+        values.append(value)
+        start = gap.end()
+    _check_strings(text, values)
+    return values
 
 
 def short(text: str) -> str:
     """Return a one-line, encodable quotation of the agent's text."""
     return json.dumps(text[:40])[1:-1]
+
+
+def _invalid(error: json.JSONDecodeError, place: str, shape: str) -> Violation:
+    return Violation(
+        FormatFault.INVALID_JSON, f"{place} is not valid JSON ({error.msg} at character {error.pos}): write {shape}."
+    )
+
+
+def _check_strings(text: str, value: Any) -> None:
+    if "\\u" in text and SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+        raise Violation(
+            FormatFault.INVALID_TEXT, "A JSON string contains half of a surrogate pair: write the character itself."
+        )
 
 
 def _check_depth(text: str) -> None:
@@ -114,3 +153,4 @@ _HOOKS: dict[str, Any] = {
     "parse_constant": _constant,
     "object_pairs_hook": _object,
 }
+_DECODER = json.JSONDecoder(**_HOOKS)
