@@ -53,7 +53,9 @@ def render_pieces(tokenizer: Any) -> Pieces:
         )
     names = [f"PLACEHOLDER{number}" for number in range(6)]
     system, user, reply, second, second_reply, third = names
-    first_text, second_text, third_text = (_render(tokenizer, names[:count]) for count in (2, 4, 6))
+    roles = ("system", *("user", "assistant") * 3)
+    messages = [{"role": role, "content": name} for role, name in zip(roles, names, strict=False)]
+    first_text, second_text, third_text = (render_messages(tokenizer, messages[:count]) for count in (2, 4, 6))
     before_system, found_system, rest = first_text.partition(system)
     before_user, found_user, generation = rest.partition(user)
     closing, found_second, _ = second_text.removeprefix(first_text + reply).partition(second)
@@ -66,13 +68,21 @@ def render_pieces(tokenizer: Any) -> Pieces:
     return Pieces(before_system, before_user, generation, closing)
 
 
-def _render(tokenizer: Any, contents: Sequence[str]) -> str:
-    roles = ["system", *(["user", "assistant"] * len(contents))]
-    messages = [{"role": role, "content": content} for role, content in zip(roles, contents, strict=False)]
+def render_messages(tokenizer: Any, messages: Sequence[Any], tools: Sequence[Any] | None = None) -> str:
+    """Return the text of a conversation up to the next completion, with the documents of ``tools`` if there are any.
+
+    Raises:
+        UserError: the chat template fails.
+    """
     try:
         template = tokenizer.get_chat_template()
         dated = {"chat_template": _clock() + template} if "strftime_now" in template else {}
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **dated))
+        documents = {"tools": list(tools)} if tools else {}
+        return str(
+            tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=True, **documents, **dated
+            )
+        )
     # A template is a program of the model's authors and may raise any exception.
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from envtune.chat.protocol import parse
 from envtune.chat.template import Template
 from envtune.checked import Count, checked
 from envtune.derived_seed import derived_seed
@@ -101,7 +100,7 @@ class Collector:
         hints = augmentation.for_episode(self.environment, request.task, request.seed)
         if not request.hints:
             hints = CuesOnly(hints)
-        at_limit = self.at_step_limit
+        at_limit, parse = self.at_step_limit, self.template.protocol.parse
         episode = Episode(
             self.environment, request.task, parse, hints, self.step_limit, at_limit, request.state_digests
         )
@@ -184,7 +183,8 @@ class _EpisodeInFlight:
         if observation.done:
             return True
         self.transcript.feed(self.template.close_clipped(completion.ids))
-        self.transcript.feed(self.template.append(observation.text, observation.new_tools))
+        text, new_tools, results = observation.text, observation.new_tools, observation.results
+        self.transcript.feed(self.template.append(text, new_tools, results=results, behind=observation.behind))
         if self.tokens_left > 0:
             return False
         self.episode.truncate()

@@ -15,17 +15,8 @@ from envtune.task import ToolCall
 from envtune.trajectory import FinalAnswer, FormatError, FormatFault, ToolCalls
 
 PROTOCOLS = [EnvironmentTuning(), Hermes(), Llama3Json(), PlainJson()]
-MARKS = [
-    "<think>",
-    "</think>",
-    "<tool_call>",
-    "</tool_call>",
-    "<answer>",
-    "</answer>",
-    "<|python_tag|>",
-    "```json",
-    ";",
-]
+TAGS = ["<think>", "</think>", "<tool_call>", "</tool_call>", "<answer>", "</answer>"]
+MARKS = [*TAGS, "<|python_tag|>", "```json", ";"]
 each_protocol = pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: type(protocol).__name__)
 
 encodable = st.text(st.characters(codec="utf-8"))

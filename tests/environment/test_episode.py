@@ -102,7 +102,8 @@ def test_a_perfect_episode_is_terminated_and_passes_every_turn() -> None:
 def test_observations_are_messages_results_and_format_errors() -> None:
     episode = _episode()
     assert episode.reset() == Observation("Make a.", DOCUMENTS, False)
-    assert episode.step("mkdir a, ls") == Observation(f"[1] mkdir: None\n[2] ls: {LISTING}", (), False)
+    both = ("None", LISTING)
+    assert episode.step("mkdir a, ls") == Observation(f"[1] mkdir: None\n[2] ls: {LISTING}", (), False, both)
     assert episode.step("noise") == Observation("Think first.", (), False)
     assert episode.step("answer") == Observation("Delete the internet.", (), False)
     assert episode.step("answer") == Observation("What is here?", (), False)
@@ -160,8 +161,9 @@ def test_after_the_step_beyond_the_limit_the_agent_reads_its_results_and_the_nex
     episode = _episode(step_limit=1)
     episode.reset()
     assert episode.step("noise") == Observation("Think first.", (), False)
-    assert episode.step("mkdir a") == Observation(f"[1] mkdir: None\n\n{NEXT_MESSAGE}\nDelete the internet.", (), False)
-    assert episode.step("ls") == Observation(f"[1] ls: {LISTING}", (), False)
+    behind = f"{NEXT_MESSAGE}\nDelete the internet."
+    assert episode.step("mkdir a") == Observation(f"[1] mkdir: None\n\n{behind}", (), False, ("None",), behind)
+    assert episode.step("ls") == Observation(f"[1] ls: {LISTING}", (), False, (LISTING,))
     assert episode.step("noise") == Observation(f"Think first.\n\n{NEXT_MESSAGE}\nWhat is here?", (), False)
     assert episode.turns[1].steps[1].observation == f"Think first.\n\n{NEXT_MESSAGE}\nWhat is here?"
 
