@@ -75,9 +75,9 @@ def render_messages(tokenizer: Any, messages: Sequence[Any], tools: Sequence[Any
         UserError: the chat template fails.
     """
     try:
-        template = tokenizer.get_chat_template()
-        dated = {"chat_template": _clock() + template} if "strftime_now" in template else {}
         documents = {"tools": list(tools)} if tools else {}
+        template = tokenizer.get_chat_template(**documents)
+        dated = {"chat_template": _clock() + template} if "strftime_now" in template else {}
         return str(
             tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=True, **documents, **dated

@@ -9,7 +9,7 @@ from typing import Any
 from envtune.chat.pieces import Pieces, render_messages
 from envtune.errors import UserError
 
-_RESULT, _OTHER_RESULT, _REPLY, _USER = (f"PLACEHOLDER{name}" for name in ("A", "B", "C", "D"))
+_RESULT, _OTHER_RESULT, _REPLY, _USER = (f"Placeholder{name}" for name in ("A", "B", "C", "D"))
 # A quotation mark shows whether the template writes results as JSON strings.
 _QUOTED = 'PLACE"HOLDER'
 # Some templates require an id of nine letters and digits.
