@@ -54,6 +54,8 @@ class Template:
         max_observation_tokens: Count | None = None,
         protocol: ResponseProtocol = PAPERS,
     ) -> None:
+        if not isinstance(protocol, ResponseProtocol):
+            raise UserError(f"protocol={protocol!r} is not a ResponseProtocol: choose a file of conf/protocol/")
         self._tokenizer, self._style = tokenizer, style
         self.protocol = protocol
         """The format of responses."""

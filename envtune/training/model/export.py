@@ -14,6 +14,7 @@ from envtune.files.atomic_file import atomic_folder
 from envtune.training.model.weights import load_trained
 from envtune.training.run_folder.run_record import Settings, read_run_record
 from envtune.training.run_folder.starting_point import find_checkpoint
+from envtune.training.run_folder.trained_protocol import protocol_of_settings, write_protocol
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -29,6 +30,8 @@ class Trained:
     """Name of the run's dtype, to which frozen weights were rounded."""
     trust_remote_code: bool = False
     """Set by the user's command only, not by the record of the run, which may come from elsewhere."""
+    protocol: str | None = None
+    """The response protocol of the run; None without a record of it."""
 
 
 def find_trained(trained: str, model: str | None = None, trust_remote_code: bool = False) -> Trained:
@@ -43,7 +46,8 @@ def find_trained(trained: str, model: str | None = None, trust_remote_code: bool
         UserError: There is no checkpoint; or no ``model`` is given and the run's record lacks it or is broken.
     """
     checkpoint = find_checkpoint(trained).resolve()
-    settings = run_settings(checkpoint).get("model", {})
+    recorded = run_settings(checkpoint)
+    settings = recorded.get("model", {})
     path = model or settings.get("path")
     if path is None:
         raise UserError(
@@ -51,7 +55,8 @@ def find_trained(trained: str, model: str | None = None, trust_remote_code: bool
         )
     # The adapter of a run whose frozen weights were rounded was trained on the rounded weights.
     dtype = settings.get("dtype", "float32")
-    return Trained(checkpoint, path, dtype, trust_remote_code)
+    protocol = protocol_of_settings(recorded) if recorded else None
+    return Trained(checkpoint, path, dtype, trust_remote_code, protocol)
 
 
 def run_settings(checkpoint: Path) -> Settings:
@@ -84,6 +89,8 @@ def export(trained: Trained, folder: Path, dtype: str) -> None:
     with atomic_folder(folder) as staged:
         model.to(DTYPES[dtype]).save_pretrained(staged)
         tokenizer.save_pretrained(staged)
+        if trained.protocol is not None:
+            write_protocol(staged, trained.protocol)
         for weights in staged.glob("*.safetensors"):
             # safetensors creates files that only their owner can read.
             weights.chmod(0o644)
