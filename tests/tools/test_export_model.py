@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +92,20 @@ def test_the_folder_holds_a_plain_model_that_computes_what_the_policy_does(
     assert set(exported.state_dict()) == set(bare.state_dict())
     assert {path.name for path in (tmp_path / "exported").iterdir()} >= {"config.json", "generation_config.json"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exported", "run"]
+
+
+def test_the_folder_is_served_with_the_protocol_of_the_run(tmp_path: Path, run: Path) -> None:
+    settings = json.loads((run / "run.json").read_text())["settings"]
+    settings |= {"protocol": {"_target_": "envtune.chat.protocol.hermes.Hermes"}}
+    (run / "run.json").write_text(json.dumps({"settings": settings}))
+    export(find_trained(str(run)), tmp_path / "exported", "float32")
+    exported = str(tmp_path / "exported")
+    assert find_model(exported, {}, tmp_path, None, "auto", False).prompting.protocol == "hermes"
+    chosen = {"protocol": "plain_json"}
+    assert find_model(exported, chosen, tmp_path, None, "auto", False).prompting.protocol == "plain_json"
+    (tmp_path / "exported/envtune.json").write_text('{"protocol": "mine.Own"}')
+    with pytest.raises(UserError, match=r"code of yours: add --protocol mine\.Own"):
+        find_model(exported, {}, tmp_path, None, "auto", False)
 
 
 def test_the_folder_speaks_as_the_model_that_was_trained(tmp_path: Path, run: Path, toy_folder: Path) -> None:
