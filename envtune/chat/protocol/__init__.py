@@ -7,6 +7,6 @@ from envtune.chat.protocol.environment_tuning import EnvironmentTuning
 from envtune.chat.protocol.response_protocol import MAX_CALLS, MAX_CHARACTERS
 
 PAPERS = EnvironmentTuning()
-parse, render_calls, render_answer = PAPERS.parse, PAPERS.write_calls, PAPERS.write_answer
+parse, write_calls, write_answer = PAPERS.parse, PAPERS.write_calls, PAPERS.write_answer
 
-__all__ = ["MAX_CALLS", "MAX_CHARACTERS", "PAPERS", "parse", "render_answer", "render_calls"]
+__all__ = ["MAX_CALLS", "MAX_CHARACTERS", "PAPERS", "parse", "write_answer", "write_calls"]
