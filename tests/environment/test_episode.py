@@ -10,7 +10,7 @@ from envtune.bfcl.category import Category
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.scenario import Scenario
 from envtune.bfcl.toolbox import Toolbox
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import MORE_TOOLS, NEXT_MESSAGE, AtStepLimit, Episode, Observation
 from envtune.task import Task, ToolCall, ToolDocument, UserTurn
@@ -319,7 +319,7 @@ def _perfect(task: Task, step_limit: int, at_step_limit: AtStepLimit) -> Traject
         if turn < len(episode.turns):
             turn = len(episode.turns)
             left = list(task.turns[turn].ground_truth)
-        done = episode.step(render_calls("", [left.pop(0)]) if left else render_answer("", "Done.")).done
+        done = episode.step(write_calls("", [left.pop(0)]) if left else write_answer("", "Done.")).done
     return episode.finish()
 
 
