@@ -13,7 +13,7 @@ UNREADABLE = "unreadable"
 
 
 class FormatFault(TextEnum):
-    """The ways to break the response protocol, which ``envtune/chat/protocol.py`` defines."""
+    """The ways to break a response protocol; those of envtune/chat/protocol/ have their own subset each."""
 
     EMPTY = "empty"
     TOO_LONG = "too_long"
@@ -26,6 +26,8 @@ class FormatFault(TextEnum):
     UNOPENED_TAG = "unopened_tag"
     WRONG_ORDER = "wrong_order"
     TEXT_OUTSIDE_TAGS = "text_outside_tags"
+    TEXT_BESIDE_CALLS = "text_beside_calls"
+    CALL_OUTSIDE_TAGS = "call_outside_tags"
     INVALID_JSON = "invalid_json"
     DUPLICATE_KEY = "duplicate_key"
     INVALID_NUMBER = "invalid_number"

@@ -33,6 +33,7 @@ ASKED = {
     "rollout.generator.engine",
     "rollout.generator.transfer_folder",
     "rollout.generator.url",
+    "rollout.template.protocol",
     "rollout.template.style",
     "rollout.template.tokenizer.path",
     "rollout.template.tokenizer.trust_remote_code",

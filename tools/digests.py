@@ -39,7 +39,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from envtune.call_text import render_call
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.episode import Episode
 from envtune.program import run_program
 from envtune.task import Split, Task, ToolCall
@@ -182,8 +182,8 @@ def play(task: Task, turns: Calls) -> dict[str, Any]:
     opening = [episode.reset().text]
     for calls in turns:
         for call in calls:
-            episode.step(render_calls("I act.", [call]))
-        opening.append(episode.step(render_answer("I am done.", "Done.")).text)
+            episode.step(write_calls("I act.", [call]))
+        opening.append(episode.step(write_answer("I am done.", "Done.")).text)
     return to_json(episode.finish()) | {"openings": opening}
 
 

@@ -37,6 +37,7 @@ import uvicorn  # noqa: E402
 
 from envtune.bearer_key import is_loopback, key_from  # noqa: E402
 from envtune.chat.prompt import INSTRUCTIONS, TOOL_DOCUMENTS  # noqa: E402
+from envtune.chat.protocol.named import PROTOCOLS, protocol_named  # noqa: E402
 from envtune.chat.template import Template  # noqa: E402
 from envtune.chat.tokenizer import load_tokenizer  # noqa: E402
 from envtune.chat.trained_conversation import differences_from_own  # noqa: E402
@@ -69,7 +70,9 @@ def main() -> None:
 def _serve(options: argparse.Namespace, for_backend: list[str], model: ServedModel, stack: ExitStack) -> None:
     api_key, upstream_key = key_from("ENVTUNE_API_KEY"), key_from("UPSTREAM_API_KEY")
     tokenizer = load_tokenizer(model.folder, options.trust_remote_code)
-    template = Template(tokenizer, model.prompting.style, model.prompting.max_observation_tokens)
+    prompting = model.prompting
+    protocol = protocol_named(prompting.protocol)
+    template = Template(tokenizer, prompting.style, prompting.max_observation_tokens, protocol)
     template.check_vocabulary(model.vocabulary)
     # Before the model is loaded, which takes minutes: early requests wait, and a port in use is an error at once.
     listening = stack.enter_context(_listen(options.host, options.port))
@@ -161,6 +164,7 @@ def _options() -> tuple[argparse.Namespace, list[str]]:
     prompt = parser.add_argument_group("prompt", "default: that of the run, otherwise that of stages 3 and 4")
     prompt.add_argument("--tool-documents", choices=TOOL_DOCUMENTS)
     prompt.add_argument("--instructions", choices=INSTRUCTIONS)
+    prompt.add_argument("--protocol", help=f"of responses: {', '.join(PROTOCOLS)}, or a class of your own")
     prompt.add_argument("--max-observation-tokens", type=int, help="the middle of a longer one is cut out")
     prompt.add_argument("--thinking", choices=("on", "off"), help="the chat template's own switch for thoughts")
     prompt.add_argument("--max-completion-tokens", type=int, help="the limit for a request")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from envtune.chat.protocol import parse, write_answer, write_calls
+from envtune.chat.protocol.response_protocol import ResponseProtocol
 from envtune.errors import UserError
 from envtune.task import ToolCall
 from envtune.trajectory import FormatError
@@ -31,10 +31,11 @@ def behind_prefix(prefix: str, response: str) -> str:
     return response
 
 
-def require_response(prefix: str) -> None:
+def require_response(prefix: str, protocol: ResponseProtocol) -> None:
     """Raise UserError if the protocol has no response that begins with the pre-filled text."""
-    for response in (write_calls("I look.", [ToolCall("ls", {})]), write_answer("I see it.", "It is here.")):
-        if isinstance(parse(prefix + behind_prefix(prefix, response)), FormatError):
+    calls = protocol.write_calls("I look.", [ToolCall("ls", {})])
+    for response in (calls, protocol.write_answer("I see it.", "It is here.")):
+        if isinstance(protocol.parse(prefix + behind_prefix(prefix, response)), FormatError):
             raise UserError(
                 f"the chat template begins every response with {prefix!r}, but no response of the protocol begins like "
                 "that: choose another model, prompt.thinking=on or prompt.thinking=off, or set its chat_template"

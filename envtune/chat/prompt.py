@@ -1,31 +1,29 @@
-"""The system prompt: role, response protocol, rules of a turn, and tool documents, before the chat template.
+"""The system prompt: role, form of a response, rules of a turn, and tool documents, before the chat template.
 
-The wording is this project's own. The paper uses a short prompt in stages 1-2 and adds notes in stages 3-4;
-``instructions`` selects one of them.
+The wording is this project's own. The protocol gives the form of a response; where the chat template explains it and
+renders the documents itself, both are left out. The paper uses a short prompt in stages 1-2 and adds notes in stages
+3-4; ``instructions`` selects one of them.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from envtune.chat.function_document import function_document, purpose
+from envtune.chat.protocol import PAPERS
+from envtune.chat.protocol.response_protocol import ResponseProtocol
 from envtune.checked import Among, checked
 from envtune.task import REQUIRED_CUE, ToolDocument
 
 TOOL_DOCUMENTS = ("full", "compact")
 INSTRUCTIONS = ("short", "long")
 
-_SHORT = """You work for a user by calling tools. The user speaks in turns; each turn asks for one thing.
+_ROLE = "You work for a user by calling tools. The user speaks in turns; each turn asks for one thing."
 
-Every response has exactly one of these two forms, with nothing outside the tags and each tag once:
-<think>your reasoning</think><tool_call>[{"name": "tool", "arguments": {"parameter": "value"}}]</tool_call>
-<think>your reasoning</think><answer>your words to the user</answer>
-
-- A tool call is a JSON list of one or more calls. They run in order and you then read their results.
-- Call tools, step by step, until the request is done; if a call fails, read why and try otherwise.
+_RULES = """- Call tools, step by step, until the request is done; if a call fails, read why and try otherwise.
 - An answer ends the turn. Answer once the request is done, or when it cannot be done."""
 
 _NOTES = """
@@ -36,8 +34,6 @@ Notes:
 - Do what was asked and no more. What earlier turns changed is still in place."""
 
 _TYPES = {"string": "str", "integer": "int", "float": "float", "number": "float", "boolean": "bool", "array": "list"}
-# In BFCL's descriptions, a sentence about the tool's class precedes this marker.
-_OWN_DESCRIPTION = "Tool description:"
 
 
 @checked
@@ -46,7 +42,8 @@ class PromptStyle:
     """The style of the system prompt.
 
     Args:
-        tool_documents: ``full`` for each tool's JSON document, ``compact`` for one line with signature and purpose.
+        tool_documents: ``full`` for each tool's JSON document, ``compact`` for one line with signature and purpose, or,
+            in protocols with documents in JSON only, for documents without descriptions of parameters and results.
         instructions: ``short`` for protocol and rules of a turn, ``long`` with notes.
         thinking: the position of the chat template's own switch for thoughts, ``on`` or ``off`` (YAML reads both as
             booleans); None leaves the switch alone.
@@ -64,18 +61,33 @@ class PromptStyle:
         """The value of the chat template's switch for thoughts; None leaves it alone."""
         return self.thinking == "on" if isinstance(self.thinking, str) else self.thinking
 
-    def system_prompt(self, tools: Sequence[ToolDocument], further: str = "") -> str:
+    def system_prompt(
+        self, tools: Sequence[ToolDocument], further: str = "", protocol: ResponseProtocol = PAPERS
+    ) -> str:
         """Return the system message of an episode that starts with ``tools``, followed by ``further`` text."""
-        notes = _NOTES if self.instructions == "long" else ""
         # Further text without tools contains their documents in its own format.
-        documents = f"\n\nTools:\n{self._documents(tools)}" if tools or not further else ""
-        return f"{_SHORT}{notes}{documents}" + (f"\n\n{further}" if further else "")
+        documents = f"\n\nTools:\n{self._documents(tools, protocol)}" if tools or not further else ""
+        rules = self._rules(protocol)
+        return f"{_ROLE}\n\n{protocol.form}\n\n{rules}{documents}" + (f"\n\n{further}" if further else "")
 
-    def handed_over(self, tools: Sequence[ToolDocument]) -> str:
+    def undocumented_prompt(self, further: str, protocol: ResponseProtocol) -> str:
+        """Return the system message for a chat template that explains calls and documents tools itself."""
+        return f"{_ROLE}\n\n{self._rules(protocol)}" + (f"\n\n{further}" if further else "")
+
+    def handed_over(self, tools: Sequence[ToolDocument], protocol: ResponseProtocol = PAPERS) -> str:
         """Return the text that introduces tools of a later turn; empty without tools."""
-        return f"New tools:\n{self._documents(tools)}" if tools else ""
+        return f"New tools:\n{self._documents(tools, protocol)}" if tools else ""
 
-    def _documents(self, tools: Sequence[ToolDocument]) -> str:
+    def native_documents(self, tools: Sequence[ToolDocument]) -> list[dict[str, Any]]:
+        """Return the documents as chat templates take them."""
+        return [function_document(tool, self.tool_documents == "compact") for tool in tools]
+
+    def _rules(self, protocol: ResponseProtocol) -> str:
+        return f"- {protocol.rule}\n{_RULES}{_NOTES if self.instructions == 'long' else ''}"
+
+    def _documents(self, tools: Sequence[ToolDocument], protocol: ResponseProtocol) -> str:
+        if protocol.is_native:
+            return "\n".join(json.dumps(document, ensure_ascii=False) for document in self.native_documents(tools))
         document = compact_document if self.tool_documents == "compact" else full_document
         return "\n".join(document(tool) for tool in tools)
 
@@ -97,9 +109,7 @@ def compact_document(tool: ToolDocument) -> str:
     required = set(tool.parameters.get("required", ()))
     properties = tool.parameters.get("properties", {})
     signature = ", ".join(_parameter(name, schema, name in required) for name, schema in properties.items())
-    description = " ".join(tool.description.split(_OWN_DESCRIPTION)[-1].split())
-    first_sentence = re.split(r"(?<=[.!?])\s", description, maxsplit=1)[0]
-    return f"{tool.name}({signature}): {first_sentence}"
+    return f"{tool.name}({signature}): {purpose(tool)}"
 
 
 def _parameter(name: str, schema: Mapping[str, Any], required: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TypeAlias
 
 from jinja2.exceptions import TemplateError
 
@@ -16,6 +16,8 @@ from envtune.errors import UserError
 NOW = datetime(2024, 9, 1, 10, 30, tzinfo=timezone.utc)
 # Names of the variables with which chat templates switch thoughts on and off.
 SWITCHES = ("enable_thinking", "thinking")
+# A message as chat templates take it.
+Message: TypeAlias = Mapping[str, Any]
 # Between the system message and the first user message, where the template has no role for the former.
 FOLD = "\n\n"
 # Codes that strftime_now supports, each also without leading zeros (%-d).
@@ -57,11 +59,24 @@ class Rendering:
         Raises:
             UserError: the template fails or refuses the conversation.
         """
+        return self.text_of([{"role": "system", "content": contents[0]}, *chat_messages(contents[1:])])
+
+    def text_of(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> str:
+        """Return the text of a conversation, with the documents of ``tools`` if there are any, up to the next completion.
+
+        Args:
+            messages: the first is the system message, the second the user's.
+            tools: as chat templates take them.
+
+        Raises:
+            UserError: the template fails or refuses the conversation.
+        """
         try:
-            template = self.tokenizer.get_chat_template()
+            documents = {"tools": list(tools)} if tools else {}
+            template = self.tokenizer.get_chat_template(**documents)
             dated = {"chat_template": _clock() + template} if "strftime_now" in template else {}
-            options = {"tokenize": False, "add_generation_prompt": True, **dated, **self.switches}
-            return str(self.tokenizer.apply_chat_template(self._messages(contents), **options))
+            options = {"tokenize": False, "add_generation_prompt": True, **documents, **dated, **self.switches}
+            return str(self.tokenizer.apply_chat_template(self._folded(messages), **options))
         # A template is a program of the model's authors and may raise any exception.
         except Exception as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -72,11 +87,11 @@ class Rendering:
                 f"the chat template cannot be rendered ({reason}): choose another model or set its chat_template"
             ) from error
 
-    def _messages(self, contents: Sequence[str]) -> list[dict[str, str]]:
-        system, first, *others = contents
-        if self.folds_system:
-            return chat_messages([f"{system}{FOLD}{first}", *others])
-        return [{"role": "system", "content": system}, *chat_messages([first, *others])]
+    def _folded(self, messages: Sequence[Message]) -> list[Message]:
+        if not self.folds_system:
+            return list(messages)
+        system, first, *others = messages
+        return [{"role": "user", "content": f"{system['content']}{FOLD}{first['content']}"}, *others]
 
     def with_thinking(self, on: bool) -> Rendering:
         """Return a rendering in which the template's own switch is set.
@@ -98,7 +113,7 @@ class Rendering:
         return replace(self, switches=found)
 
 
-def chat_messages(contents: Sequence[str]) -> list[dict[str, str]]:
+def chat_messages(contents: Sequence[str]) -> list[Message]:
     """Return the messages of the user, the assistant, the user, … with these contents."""
     return [{"role": ("user", "assistant")[i % 2], "content": content} for i, content in enumerate(contents)]
 

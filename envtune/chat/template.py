@@ -2,23 +2,32 @@
 
 The template is rendered once, with placeholders for the messages; episodes append the text between them. Sampled ids
 stay as they are, also where the template would rewrite them (envtune/chat/trained_conversation.py). Observations are
-``user`` messages, since every template supports that role. Only the template's own text becomes control tokens; all
-other text is encoded by ``PlainText``.
+``user`` messages, since every template supports that role; in native protocols, results are ``tool`` messages and the
+template renders the documents, if it can. Only the template's own text becomes control tokens; all other text is
+encoded by ``PlainText``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
-from envtune.chat.pieces import read_template
+from envtune.chat.pieces import Pieces, read_template
 from envtune.chat.plain_text import PlainText
 from envtune.chat.prefilled import behind_prefix, require_response
 from envtune.chat.prompt import PromptStyle
+from envtune.chat.protocol import PAPERS
+from envtune.chat.protocol.response_protocol import ResponseProtocol
+from envtune.chat.template_tools import PROBE, TemplateTools, rendering_of_probe
+from envtune.chat.tool_role import NoToolRole, ToolRole, find_tool_role
 from envtune.checked import Count, checked
 from envtune.errors import UserError
 from envtune.task import ToolDocument
+
+log = logging.getLogger(__name__)
 
 _MARK = "\n[... the middle is left out, it is too long ...]\n"
 # Characters to encode at first of each end of a text without its middle; at least 8 per remaining token.
@@ -45,7 +54,8 @@ class Template:
         tokenizer: a ``transformers`` tokenizer with a chat template.
         style: style of the system prompt.
         max_observation_tokens: longer user messages and observations lose their middle; None sets no limit. Tool
-            documents do not count.
+            documents do not count. Results in a role of their own share the limit, at least two marks of the cut each.
+        protocol: the format of responses.
 
     Raises:
         UserError: the chat template fails or cannot be continued by appending, the tokenizer adds control tokens to
@@ -57,16 +67,26 @@ class Template:
         tokenizer: Any,
         style: PromptStyle = PromptStyle(),
         max_observation_tokens: Count | None = None,
+        protocol: ResponseProtocol = PAPERS,
     ) -> None:
+        if not isinstance(protocol, ResponseProtocol):
+            raise UserError(f"protocol={protocol!r} is not a ResponseProtocol: choose a file of conf/protocol/")
         self._tokenizer, self.style = tokenizer, style
+        self.protocol = protocol
+        """The format of responses."""
         self.rendering, pieces = read_template(tokenizer, style.thinks)
         """The way in which the tokenizer's chat template renders conversations."""
-        self._text = PlainText(tokenizer, pieces.text)
+        documented = rendering_of_probe(self.rendering, pieces.generation) if protocol.is_native else None
+        self._text = PlainText(tokenizer, pieces.text + (documented or ""))
+        closing = self._closing(pieces.closing)
+        self.tool_role = self._find_tool_role(pieces, closing, documented is not None) if protocol.is_native else None
+        """The template's own text around results; None if results are user messages."""
+        if self.tool_role:
+            self._text = PlainText(tokenizer, pieces.text + (documented or "") + self.tool_role.text)
         self._plain, self._segments = self._text.encode, self._text.segments
         self.prefix = self._text.behind_control(pieces.prefix)
         """The beginning of the response that the template writes for the policy, such as ``<think>\\n``."""
-        require_response(self.prefix)
-        closing = self._closing(pieces.closing)
+        require_response(self.prefix, protocol)
         self.pieces = pieces = replace(pieces, closing=closing, prefix=self.prefix)
         """The template's own text."""
         self._next, system = self._place(closing), self._place(pieces.before_system)
@@ -80,8 +100,16 @@ class Template:
         """Ids between a user message and the completion."""
         self._response = _Place(pieces.generation, pieces.lead, self._segments.begins_at(pieces.generation))
         end, *self._next_message = self._segments.further(self._next.before)
-        self.end_ids = (end, *{tokenizer.eos_token_id} - {None, end})
-        """Ids that end a completion: the end token of the template, then the end-of-text token if it differs."""
+        others = {tokenizer.eos_token_id} - {None, end}
+        self.end_ids = (end, *others, *sorted(self._ids_of_tokens(protocol.end_tokens) - others - {end}))
+        """Ids that end a completion: the template's end token, the end-of-text token if it differs, the protocol's."""
+        self.tools = (
+            TemplateTools(self.rendering, pieces.generation, self._text, self._user.lead) if documented else None
+        )
+        """The template's rendering of documents; None if they are part of the system message."""
+        if protocol.is_native and self.tools is None:
+            log.warning("the chat template renders no documents of tools: they stand in the system message")
+        self._shown_ids = self._ids_of_tokens(protocol.shown_tokens)
         self._mark = self._plain(_MARK)
         if max_observation_tokens is not None and max_observation_tokens < 2 * len(self._mark):
             raise UserError(
@@ -102,21 +130,48 @@ class Template:
         Raises:
             TooLong: a text has more than ``room`` ids.
         """
-        system = self._system.lead + self.style.system_prompt(tools, further) + self._user.before * self._is_plain
-        ids = [*self._before_system, *self._plain(system, room, self._system.begins), *self._before_user]
-        return [*ids, *self._observation(text, self._user, room), *self.generation_ids]
+        message = [*self._observation(text, self._user, room), *self.generation_ids]
+        if self.tools and tools:
+            system = self.style.undocumented_prompt(further, self.protocol)
+            return [*self.tools.before_user(system, self.style.native_documents(tools), room), *message]
+        prompt = self.style.system_prompt(tools, further, self.protocol)
+        system = self._system.lead + prompt + self._user.before * self._is_plain
+        return [*self._before_system, *self._plain(system, room, self._system.begins), *self._before_user, *message]
 
-    def append(self, text: str, new_tools: Sequence[ToolDocument] = (), room: int | None = None) -> list[int]:
-        """Return the ids between the end token of a completion and the next completion: new documents and ``text``.
+    def append(
+        self,
+        text: str,
+        new_tools: Sequence[ToolDocument] = (),
+        room: int | None = None,
+        results: Sequence[str] = (),
+        behind: str = "",
+    ) -> list[int]:
+        """Return the ids between the end token of a completion and the next completion.
+
+        Args:
+            text: what the model reads in a user message, results included.
+            new_tools: documents that precede it.
+            room: limit on the ids of each text; None sets no limit.
+            results: the results in ``text``. If they have a role of their own, they are its messages, without the
+                numbers and names that ``text`` has, and only what is behind them is a user message.
+            behind: the part of ``text`` behind the results.
 
         Raises:
             TooLong: a text has more than ``room`` ids.
         """
-        documents, place = [], self._next
-        if new_tools:
-            introduced = f"{place.lead}{self.style.handed_over(new_tools)}\n\n"
-            documents, place = self._plain(introduced, room, place.begins), _Place(introduced, "", begins=False)
-        return [*self._next_message, *documents, *self._observation(text, place, room), *self.generation_ids]
+        role = self.tool_role
+        if not (role and results):
+            return [*self._next_message, *self._user_message(text, self._next, new_tools, room)]
+        first, following = self._place(role.closing), self._place(role.between)
+        places = [first, *[following] * (len(results) - 1)]
+        messages = self._results(role, results, places, room)
+        ids = [*self._segments.further(first.before)[1:], *messages[0]]
+        between = self._segments.further(following.before)
+        ids += chain.from_iterable((*between, *message) for message in messages[1:])
+        if not (behind or new_tools):
+            return [*ids, *self._segments.further(role.generation)]
+        place = self._place(role.before_user)
+        return [*ids, *self._segments.further(place.before), *self._user_message(behind, place, new_tools, room)]
 
     def with_note(self, ids: Sequence[int], note: str) -> list[int]:
         """Return the ids before a completion with ``note`` on a line of its own at the end of the last message.
@@ -147,7 +202,8 @@ class Template:
 
     def check_vocabulary(self, size: int) -> None:
         """Raise UserError if a prompt can contain an id outside of a model's ``size`` embeddings."""
-        before = (*self._before_system, *self._before_user, *self.generation_ids)
+        role = self._segments.further(self.tool_role.text) if self.tool_role else []
+        before = (*self._before_system, *self._before_user, *self.generation_ids, *role)
         largest = max(self._text.ids.union(before, self._next_message, self.end_ids[:1]))
         if largest >= size:
             raise UserError(
@@ -156,11 +212,11 @@ class Template:
             )
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the response: the pre-filled text, and that of sampled ids without control tokens.
+        """Return the response: the pre-filled text, and that of sampled ids.
 
-        The protocol's tags are never control tokens.
+        Control tokens are left out, except those that the protocol reads.
         """
-        visible = [id_ for id_ in ids if id_ not in self._text.control_ids]
+        visible = [id_ for id_ in ids if id_ not in self._text.control_ids or id_ in self._shown_ids]
         text = self._tokenizer.decode(visible, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return f"{self.prefix}{text}"
 
@@ -168,6 +224,29 @@ class Template:
         """Return the place of a message behind a piece."""
         kept = before.rstrip(" ")
         return _Place(kept, before.removeprefix(kept), self._segments.begins_at(kept))
+
+    def _user_message(
+        self, text: str, place: _Place, new_tools: Sequence[ToolDocument], room: int | None
+    ) -> Iterable[int]:
+        """Return the ids of a user message behind the place's text, and those before the next completion."""
+        documents: list[int] = []
+        if new_tools:
+            introduced = f"{place.lead}{self.style.handed_over(new_tools, self.protocol)}\n\n"
+            documents, place = self._plain(introduced, room, place.begins), _Place(introduced, "", begins=False)
+        return (*documents, *self._observation(text, place, room), *self.generation_ids)
+
+    def _results(
+        self, role: ToolRole, results: Sequence[str], places: Sequence[_Place], room: int | None
+    ) -> list[list[int]]:
+        """Return the ids of results; if they are too long together, each in its share of the limit."""
+        ids = [
+            self._observation(role.written(result), place, room) for result, place in zip(results, places, strict=True)
+        ]
+        limit = self._max_observation_tokens
+        if limit is None or sum(map(len, ids)) <= limit:
+            return ids
+        share = max(limit // len(ids), 2 * len(self._mark))
+        return [each if len(each) <= share else self._joined(each, each, share - len(self._mark)) for each in ids]
 
     def _observation(self, text: str, place: _Place, room: int | None = None) -> list[int]:
         limit, text, begins = self._max_observation_tokens, place.lead + text, place.begins
@@ -190,9 +269,23 @@ class Template:
     def _closing(self, closing: str) -> str:
         """Return the text between completion and next user message, without white space before the end token."""
         for text in (closing, closing.lstrip()):
-            if not self._text.control_ids.isdisjoint(self._segments.further(text)[:1]):
+            if not self._text.control_ids.isdisjoint(self._text.segments.further(text)[:1]):
                 return text
         raise UserError(
             f"the chat template closes an assistant message with {closing!r}, which does not begin with a control "
             "token that could end a completion: choose a chat model's tokenizer"
         )
+
+    def _find_tool_role(self, pieces: Pieces, closing: str, renders_tools: bool) -> ToolRole | None:
+        """Return the text around results; log a line and return None if the template has none."""
+        end = self._tokenizer.decode(self._text.segments.further(closing)[:1])
+        try:
+            return find_tool_role(self.rendering, pieces, end, [PROBE] if renders_tools else None)
+        except NoToolRole as reason:
+            log.warning("results of tools are user messages: the chat template has no role for them (%s)", reason)
+            return None
+
+    def _ids_of_tokens(self, tokens: Sequence[str]) -> frozenset[int]:
+        """Return the ids of the tokens that the vocabulary has."""
+        vocabulary = self._tokenizer.get_vocab() if tokens else {}
+        return frozenset(vocabulary[token] for token in tokens if token in vocabulary)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import Any
 
 from envtune.chat.prefilled import behind_prefix
-from envtune.chat.protocol import write_answer, write_calls
-from envtune.chat.rendering import chat_messages
+from envtune.chat.rendering import Message
 from envtune.chat.segments import Segments
 from envtune.chat.template import Template
+from envtune.chat.template_tools import before_user
 from envtune.errors import UserError
 from envtune.task import ToolCall, ToolDocument
 
 _LS = ToolDocument("ls", "List the folder.", {"type": "dict", "properties": {"path": {"type": "string"}}})
-_EXCHANGES = (
-    ("What is in this folder?", write_calls("I look into it.", [ToolCall("ls", {"path": "."})])),
-    ("[1] ls: notes.txt, plans", write_answer("That is all there is.", "The file notes.txt and the folder plans.")),
-    ("And in plans?", write_calls("It needs\na second look.", [ToolCall("ls", {"path": "plans"})])),
-)
-_LAST = "[1] ls: 2024.txt"
 # Characters, or tokens, of a difference that are shown.
 _SHOWN = 24
 _SHOWN_TOKENS = 3
@@ -30,31 +25,68 @@ _SHOWN_TOKENS = 3
 class TrainedConversation:
     """A conversation up to a completion."""
 
-    contents: tuple[str, ...]
-    """Of the system message, the user, the assistant, the user, …"""
+    messages: tuple[Message, ...]
+    """The messages of a chat request. Those of the assistant have the whole response as their content."""
+    tools: tuple[Mapping[str, Any], ...]
+    """The documents of a chat request; none if they are part of the system message."""
     text: str
     """The contents with the pieces of the template between them."""
     ids: tuple[int, ...]
     """The ids that training has for it."""
 
-    @property
-    def messages(self) -> list[dict[str, str]]:
-        """The messages of a chat request."""
-        return [{"role": "system", "content": self.contents[0]}, *chat_messages(self.contents[1:])]
-
 
 def trained_conversation(template: Template) -> TrainedConversation:
     """Return a conversation of several turns with calls and an answer."""
-    pieces, system = template.pieces, template.style.system_prompt([_LS])
-    text, contents, ids = pieces.before_system + system + pieces.before_user, [system], list[int]()
-    for message, response in _EXCHANGES:
+    protocol = template.protocol
+    written = _Writer(template, "What is in this folder?")
+    written.respond(protocol.write_calls("I look into it.", [ToolCall("ls", {"path": "."})]))
+    written.show("notes.txt, plans")
+    written.respond(protocol.write_answer("That is all there is.", "The file notes.txt and the folder plans."))
+    written.ask("And in plans?")
+    written.respond(protocol.write_calls("It needs\na second look.", [ToolCall("ls", {"path": "plans"})]))
+    written.show("2024.txt")
+    return TrainedConversation(
+        tuple(written.messages), tuple(written.documents), written.text + written.generation, tuple(written.ids)
+    )
+
+
+class _Writer:
+    """Writes the messages of a conversation as requests, as text and as ids."""
+
+    def __init__(self, template: Template, first: str) -> None:
+        self._template, style = template, template.style
+        self.documents = style.native_documents([_LS]) if template.tools else []
+        self.generation = template.pieces.generation
+        if template.tools:
+            system = style.undocumented_prompt("", template.protocol)
+            before = before_user(template.rendering, system, self.documents, self.generation)
+        else:
+            system = style.system_prompt([_LS], protocol=template.protocol)
+            before = template.pieces.before_system + system + template.pieces.before_user
+        self.messages: list[Message] = [{"role": "system", "content": system}, {"role": "user", "content": first}]
+        self.text, self.ids = before + first, template.open(first, [_LS])
+
+    def respond(self, response: str) -> None:
+        template = self._template
         completion = behind_prefix(template.prefix, response)
-        contents += [message, template.prefix + completion]
-        text += message + pieces.generation + pieces.lead + completion + pieces.closing
-        ids += template.append(message) if ids else template.open(message, [_LS])
-        ids += template.reply(response)
-    text += _LAST + pieces.generation
-    return TrainedConversation((*contents, _LAST), text, (*ids, *template.append(_LAST)))
+        self.messages.append({"role": "assistant", "content": template.prefix + completion})
+        self.text += self.generation + template.pieces.lead + completion
+        self.ids += template.reply(response)
+
+    def ask(self, message: str) -> None:
+        pieces = self._template.pieces
+        self.messages.append({"role": "user", "content": message})
+        self.text, self.generation = f"{self.text}{pieces.closing}{message}", pieces.generation
+        self.ids += self._template.append(message)
+
+    def show(self, result: str) -> None:
+        role, shown = self._template.tool_role, f"[1] ls: {result}"
+        if role is None:
+            self.ask(shown)
+            return
+        self.messages.append({"role": "tool", "name": "ls", "tool_call_id": "call00001", "content": result})
+        self.text, self.generation = f"{self.text}{role.closing}{role.written(result)}", role.generation
+        self.ids += self._template.append(shown, results=[result])
 
 
 def differences_from_own(template: Template) -> list[str]:
@@ -71,7 +103,7 @@ def differences_from_own(template: Template) -> list[str]:
             "characters of the chat template with those of messages"
         )
     try:
-        own = template.rendering.text(trained.contents)
+        own = template.rendering.text_of(trained.messages, trained.tools)
     except UserError as error:
         return [*lines, f"the chat template refuses messages that training appends piece by piece: {error}"]
     if own != trained.text:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
@@ -22,6 +23,7 @@ from envtune.training.reporting.metrics import ValidationName
 from envtune.training.run_folder.checkpoint_names import LAST
 from envtune.training.run_folder.run_record import read_run_record
 from envtune.training.run_folder.starting_point import find_checkpoint
+from envtune.training.run_folder.trained_protocol import require_protocol_of_the_policy
 from envtune.training.trainer_check import require_precision
 
 _COMPONENTS = ("module", "datamodule", "trainer", "model", "optimizer", "sampler")
@@ -78,6 +80,8 @@ def require_valid_run(config: DictConfig) -> None:
     require_precision(config.trainer.get("precision"))
     if config.ckpt_path == LAST:
         _require_same_kind(config)
+    else:
+        require_protocol_of_the_policy(settings, HydraConfig.get().overrides.task)
     if runs_on_this_machine():
         require_accelerator(config.trainer.accelerator)
     if config.curriculum:

@@ -45,6 +45,7 @@ from envtune.training.reporting.library_logging import silence_libraries
 from envtune.training.reporting.report import config_tree, show
 from envtune.training.run_folder.run_record import read_run_record, write_run_record
 from envtune.training.run_folder.starting_point import find_checkpoint
+from envtune.training.run_folder.trained_protocol import require_protocol_of_the_policy
 from envtune.trajectory import Trajectory
 
 log = logging.getLogger("evaluate")
@@ -62,8 +63,10 @@ def require_sound_evaluation(config: DictConfig) -> None:
         require_component(config[name], name)
     Plan(settings["greedy"], settings["samples"], settings["seed"])
     _require_sound(**{name: settings[name] for name in ("split", "device", "init_from", "tags", "run_folder")})
+    overrides = HydraConfig.get().overrides.task
     if settings["init_from"] is not None:
-        require_environment_of_the_run(settings, HydraConfig.get().overrides.task)
+        require_environment_of_the_run(settings, overrides)
+    require_protocol_of_the_policy(settings, overrides)
 
 
 def require_environment_of_the_run(settings: Mapping[str, Any], overrides: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from rich.markup import escape
 
 from envtune.call_text import parse_call, render_call
 from envtune.chat.prompt import compact_document, full_document
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.checked import Count, Seed, checked
 from envtune.command_line.command import command
 from envtune.environment.episode import AtStepLimit, Episode
@@ -150,7 +150,7 @@ class Terminal:
             except ValueError as error:
                 self.console.print(escape(str(error)), style="red")
                 continue
-            return render_calls("", calls) if calls else render_answer("", line)
+            return write_calls("", calls) if calls else write_answer("", line)
 
     def _calls(self, line: str) -> list[ToolCall]:
         """Return the calls in a line; none if it is an answer. A line that begins with a tool and ``(`` has calls."""

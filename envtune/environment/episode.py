@@ -51,6 +51,10 @@ class Observation:
     """The documents of the tools handed over with the text, with cues where augmentation adds them."""
     done: bool
     """True if the episode is over."""
+    results: tuple[str, ...] = ()
+    """The results at the start of ``text``, each with its hint, but without number and name."""
+    behind: str = ""
+    """What follows the results in ``text``."""
 
 
 class Episode:
@@ -182,13 +186,15 @@ class Episode:
         if isinstance(action, FinalAnswer):
             return self._opening(len(self._turns) + 1)
         text = action.message if isinstance(action, FormatError) else render_results(results)
+        each = tuple(map(result_text, results))
         if len(self._steps) < self._step_limit:
-            return Observation(text, (), done=False)
+            return Observation(text, (), done=False, results=each)
         following = len(self._turns) + 1
         if self._at_step_limit == "end" or following == len(self._task.turns):
-            return Observation(text, (), done=True)
+            return Observation(text, (), done=True, results=each)
         opening = self._opening(following)
-        return replace(opening, text=f"{text}\n\n{NEXT_MESSAGE}\n{opening.text}")
+        behind = f"{NEXT_MESSAGE}\n{opening.text}"
+        return replace(opening, text=f"{text}\n\n{behind}", results=each, behind=behind if each else "")
 
     def _opening(self, turn_index: int) -> Observation:
         """Return the first observation of a turn; after the last turn, the one that ends the episode."""
@@ -231,9 +237,10 @@ class Episode:
 
 def render_results(results: tuple[ToolResult, ...]) -> str:
     """Return the text of results in the order of their calls: number, tool and result, then the hint if any."""
-    return "\n".join(_render_result(number, result) for number, result in enumerate(results, start=1))
+    numbered = enumerate(results, start=1)
+    return "\n".join(f"[{number}] {result.call.name}: {result_text(result)}" for number, result in numbered)
 
 
-def _render_result(number: int, result: ToolResult) -> str:
-    text = f"[{number}] {result.call.name}: {result.text}"
-    return text if result.hint is None else f"{text}\nHint: {result.hint.text}"
+def result_text(result: ToolResult) -> str:
+    """Return the text of a result, then the hint if any."""
+    return result.text if result.hint is None else f"{result.text}\nHint: {result.hint.text}"

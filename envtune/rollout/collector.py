@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from transformers import PreTrainedModel
 
-from envtune.chat.protocol import parse, render_answer, render_calls
 from envtune.chat.template import Template
 from envtune.checked import Count, checked
 from envtune.derived_seed import derived_seed
@@ -128,7 +127,7 @@ class Collector:
         hints = augmentation.for_episode(self.environment, request.task, request.seed)
         if not request.hints:
             hints = CuesOnly(hints)
-        at_limit = self.at_step_limit
+        at_limit, parse = self.at_step_limit, self.template.protocol.parse
         episode = Episode(
             self.environment, request.task, parse, hints, self.step_limit, at_limit, request.state_digests
         )
@@ -211,7 +210,8 @@ class _EpisodeInFlight:
         if observation.done:
             return True
         self.transcript.feed(self.template.close_clipped(completion.ids))
-        self.transcript.feed(self.template.append(observation.text, observation.new_tools))
+        text, new_tools, results = observation.text, observation.new_tools, observation.results
+        self.transcript.feed(self.template.append(text, new_tools, results=results, behind=observation.behind))
         if self.tokens_left > 0:
             return False
         self.episode.truncate()
@@ -220,9 +220,9 @@ class _EpisodeInFlight:
     def recited(self, action: ToolCalls | FinalAnswer) -> Completion:
         """Return the completion that writes an action, cut off at the limit of the next request."""
         if isinstance(action, ToolCalls):
-            text = render_calls(action.thought, action.calls)
+            text = self.template.protocol.write_calls(action.thought, action.calls)
         else:
-            text = render_answer(action.thought, action.text)
+            text = self.template.protocol.write_answer(action.thought, action.text)
         ids = self.template.reply(text)
         kept = tuple(ids[: self.request().max_new_tokens])
         return Completion(kept, (0.0,) * len(kept), ended=len(kept) == len(ids))

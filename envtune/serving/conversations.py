@@ -23,9 +23,10 @@ from typing import Any
 
 from envtune.call_text import parse_call_list
 from envtune.chat.plain_text import TooLong
-from envtune.chat.protocol import render_answer, render_calls
+from envtune.chat.protocol.response_protocol import ResponseProtocol
 from envtune.chat.template import Template
-from envtune.environment.episode import render_results
+from envtune.environment.episode import render_results, result_text
+from envtune.errors import UserError
 from envtune.serving.messages import Message
 from envtune.serving.refusal import Refusal
 from envtune.task import ToolDocument
@@ -103,15 +104,20 @@ class Conversations:
             room = self._window - len(ids)
             try:
                 if ids:
-                    ids.extend(self._template.append(observation, new_tools, room))
+                    results, behind = observation.results, observation.behind
+                    ids.extend(self._template.append(observation.text, new_tools, room, results, behind))
                     new_tools = []
                 else:
                     further = "\n\n".join(message.text for message in messages if message.role == "system")
-                    ids.extend(self._template.open(observation, tools, further, room))
+                    ids.extend(self._template.open(observation.text, tools, further, room))
                 if reply:
-                    ids.extend(self._template.reply(_completion(reply, bool(tools)), room))
+                    completion = _completion(reply, bool(tools), self._template.protocol)
+                    ids.extend(self._template.reply(completion, room))
             except TooLong:
                 raise self._too_long(f"more than {self._window}") from None
+            except UserError as error:
+                # The chat template fails for these tools.
+                raise Refusal(400, str(error), "tools") from error
             if len(ids) >= self._window:
                 raise self._too_long(str(len(ids)))
         return Prompt(ids, frozenset(digests), keys[-1], bool(name), bool(name) or is_identified)
@@ -183,7 +189,16 @@ def _link(before: bytes, *further: Any) -> bytes:
     return hashlib.sha256(before + json.dumps(further, sort_keys=True).encode()).digest()
 
 
-def _exchanges(messages: Sequence[Message], start: int) -> Iterator[tuple[str, Message | None]]:
+@dataclass(frozen=True, slots=True)
+class _Observation:
+    """What stands before a reply, as in an episode."""
+
+    text: str
+    results: tuple[str, ...]
+    behind: str
+
+
+def _exchanges(messages: Sequence[Message], start: int) -> Iterator[tuple[_Observation, Message | None]]:
     """Yield observation and reply of each step in ``messages[start:]``; the last reply is None.
 
     Consecutive messages without a reply between them form one observation.
@@ -199,22 +214,24 @@ def _exchanges(messages: Sequence[Message], start: int) -> Iterator[tuple[str, M
     yield _observation(previous, pending), None
 
 
-def _observation(reply: Message, messages: Sequence[Message]) -> str:
+def _observation(reply: Message, messages: Sequence[Message]) -> _Observation:
     """Return the results of the calls of ``reply`` in their order, rendered as in an episode, then the user's text."""
     texts = {message.result_of: message.text for message in messages if message.role == "tool"}
     calls = zip(reply.call_ids, reply.calls, strict=True)
     results = tuple(ToolResult(call, True, texts[id_]) for id_, call in calls if id_ in texts)
     users = [message.text for message in messages if message.role == "user"]
-    return "\n\n".join([render_results(results), *users] if results else users)
+    behind = "\n\n".join(users)
+    text = "\n\n".join([render_results(results), *users]) if results else behind
+    return _Observation(text, tuple(map(result_text, results)), behind)
 
 
-def _completion(reply: Message, has_tools: bool) -> str:
+def _completion(reply: Message, has_tools: bool, protocol: ResponseProtocol) -> str:
     """Return the completion that an assistant's message represents."""
     calls = reply.calls if reply.calls or has_tools else parse_call_list(reply.text)
     try:
         # Without a thought, text beside calls counts as thought.
         thought = reply.thought or (reply.text if reply.calls else "")
-        return render_calls(thought, calls) if calls else render_answer(reply.thought, reply.text)
+        return protocol.write_calls(thought, calls) if calls else protocol.write_answer(reply.thought, reply.text)
     except ValueError as error:
         if reply.calls:
             raise Refusal(400, f"the tool_calls of a message are not allowed: {error}", "messages") from error

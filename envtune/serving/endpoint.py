@@ -77,7 +77,7 @@ class Endpoint:
             Refusal: the completion server failed.
         """
         sampled = await self._upstream.complete(request.completion)
-        reply = read_reply(self._template.decode(sampled.ids), request.has_tools)
+        reply = read_reply(self._template.decode(sampled.ids), request.has_tools, self._template.protocol)
         self._conversations.store(request.prompt, reply, sampled.ids)
         return chat_completion(self.served.name, reply, sampled.clipped, len(request.prompt.ids), len(sampled.ids))
 

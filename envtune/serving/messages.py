@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from envtune.call_text import render_call_list
-from envtune.chat.protocol import parse
+from envtune.chat.protocol import PAPERS
+from envtune.chat.protocol.response_protocol import ResponseProtocol
 from envtune.serving.refusal import Refusal, refuse
 from envtune.task import ToolCall
 from envtune.trajectory import FinalAnswer, ToolCalls
@@ -128,13 +129,13 @@ def _check_order(messages: Sequence[Message]) -> None:
         refuse("is the last message: its role must be user or tool", param)
 
 
-def read_reply(completion: str, has_tools: bool) -> Message:
-    """Return the assistant's message of a completion.
+def read_reply(completion: str, has_tools: bool, protocol: ResponseProtocol = PAPERS) -> Message:
+    """Return the assistant's message of a completion in a response protocol.
 
     Calls become text (``[Api(k='v')]``) if the client sent no tools. A completion with a format error becomes text as
     it is.
     """
-    action = parse(completion)
+    action = protocol.parse(completion)
     if isinstance(action, FinalAnswer):
         return Message("assistant", action.text, action.thought)
     if isinstance(action, ToolCalls):

@@ -11,11 +11,13 @@ from typing import Any, Literal
 from transformers import AutoConfig, GenerationConfig
 
 from envtune.chat.prompt import PromptStyle
+from envtune.chat.protocol.named import PROTOCOLS
 from envtune.errors import UserError
 from envtune.model_path import require_weights
 from envtune.remote_code import require_trust
 from envtune.rollout.inference import end_tokens
 from envtune.training.model.export import Trained, export, find_trained, run_settings
+from envtune.training.run_folder.trained_protocol import protocol_of_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Prompting:
     thinking: Literal["on", "off"] | None = None
     """Position of the chat template's own switch. None leaves it alone: the template of a folder that was exported from
     a run with a switch has no switch, and writes what was trained."""
+    protocol: str = "environment_tuning"
+    """The format of responses: a name of ``protocol=``, or the class of a user's own."""
 
     @property
     def style(self) -> PromptStyle:
@@ -77,6 +81,11 @@ def find_model(
         export(trained, staged, "bfloat16" if dtype == "bfloat16" else "float32")
         prompting, folder = _prompting_of(trained), str(staged)
     require_weights(folder)
+    recorded = protocol_of_folder(folder)
+    if recorded is not None and "protocol" not in chosen:
+        if recorded not in PROTOCOLS:
+            raise UserError(f"{given} was trained with {recorded}, which is code of yours: add --protocol {recorded}")
+        prompting = replace(prompting, protocol=recorded)
     window, vocabulary, end_ids = _facts_of(folder, trust_remote_code)
     return ServedModel(folder, replace(prompting, **chosen), window, vocabulary, end_ids)
 

@@ -21,7 +21,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from envtune.chat.protocol import start_of_calls
 from envtune.chat.template import Template
 from envtune.checked import Positive, checked
 from envtune.grpo.batch import TrainBatch
@@ -117,7 +116,7 @@ def _hints(trajectory: Trajectory, guard: str) -> list[str]:
 def _taught(tokens: TokenRecord, start: int, end: int, hint: str, template: Template) -> TokenRecord:
     """Return the completion after its history with the hint; the tokens of its calls count as sampled."""
     completion = tokens.ids[start:end]
-    calls = start_of_calls(template.decode(completion))
+    calls = template.protocol.start_of_calls(template.decode(completion))
     # Decoding a prefix may add a character for an incomplete one, so the length of the text does not fall.
     thought = bisect_left(range(len(completion)), calls + 1, key=lambda n: len(template.decode(completion[: n + 1])))
     history = template.with_note(tokens.ids[:start], hint)

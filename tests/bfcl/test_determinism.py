@@ -17,7 +17,7 @@ from envtune.task import Task, ToolCall
 # Every tenth scenario in all categories: each ground-truth call gone wrong, then right, and what the agent reads.
 PROGRAM = """
 import hashlib, sys
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.bfcl.benchmark import load_bfcl_tasks
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.environment.augmentation.actionable import Actionable
@@ -32,8 +32,8 @@ def observations(task):
         wrong = [ToolCall(c.name, {k: f"{value}x" for k, value in c.arguments.items()}) for c in turn.ground_truth]
         for calls in (wrong, turn.ground_truth):
             if calls:
-                texts.append(episode.step(render_calls("", calls)).text)
-        texts.append(episode.step(render_answer("", "Done.")).text)
+                texts.append(episode.step(write_calls("", calls)).text)
+        texts.append(episode.step(write_answer("", "Done.")).text)
     return texts
 
 tasks = [task for task in load_bfcl_tasks() if task.world.number % 10 == 3]

@@ -9,7 +9,7 @@ import pytest
 
 from envtune.bfcl.benchmark import load_bfcl_tasks
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.diagnosis import Diagnosis, diagnose
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
@@ -30,8 +30,8 @@ def played(task: Task, turns: Sequence[Sequence[ToolCall]]) -> Trajectory:
     episode.reset()
     for calls in turns:
         for made in calls:
-            episode.step(render_calls("I act.", [made]))
-        episode.step(render_answer("I am done.", "Done."))
+            episode.step(write_calls("I act.", [made]))
+        episode.step(write_answer("I am done.", "Done."))
     return episode.finish()
 
 

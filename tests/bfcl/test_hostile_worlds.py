@@ -16,7 +16,7 @@ from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.verl.parquet import ParquetTasks
 from envtune.bfcl.verl.verl_file import ParquetFileError, write_rows
 from envtune.bfcl.verl.verl_row import task_of_row, to_row
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode
 from envtune.errors import UserError
@@ -78,10 +78,10 @@ def play(task: Task) -> None:
     episode.reset()
     for turn in task.turns:
         for call in turn.ground_truth:
-            episode.step(render_calls("I call.", [call]))
+            episode.step(write_calls("I call.", [call]))
         for tool in task.tools:
             episode.step(f'<think>?</think><tool_call>[{{"name": "{tool.name}", "arguments": {{}}}}]</tool_call>')
-        episode.step(render_answer("Done.", "Done."))
+        episode.step(write_answer("Done.", "Done."))
     assert len(episode.finish().turns) == len(task.turns)
 
 

@@ -10,7 +10,7 @@ from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.limits import growth, tree
 from envtune.bfcl.scenario import Scenario
 from envtune.bfcl.toolbox import PARAMETERS, Toolbox
-from envtune.chat.protocol import parse, render_calls
+from envtune.chat.protocol import parse, write_calls
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.environment.limits import check_arguments, result_budget
@@ -215,7 +215,7 @@ def test_a_step_has_one_budget_for_all_its_calls(monkeypatch: pytest.MonkeyPatch
     task = Task("t", Category.BASE, Scenario(0, ("GorillaFileSystem",), {}), (UserTurn("Hello", ()),), DOCUMENTS)
     episode = Episode(BFCL_ENVIRONMENT, task, parse, NoAugmentation(), step_limit=3)
     episode.reset()
-    response = render_calls("", [ToolCall("mkdir", {"dir_name": name}) for name in "ab"])
+    response = write_calls("", [ToolCall("mkdir", {"dir_name": name}) for name in "ab"])
     assert episode.step(response).text.endswith("make this call in your next response")
     assert "File exists" in episode.step(response).text
 

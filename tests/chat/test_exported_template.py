@@ -8,12 +8,18 @@ from typing import Any
 import jinja2
 import pytest
 from model_templates import CHANNELS, GEMMA, GLM, LLAMA_2, MISTRAL, QWEN, R1, V31, ZEPHYR, byte_level, fallback
+from native_templates import LLAMA3, LOOK, QWEN2, QWEN3, native_tokenizer
 from toy_world import ANSWER, CHATML, DOCUMENTS, LS, MKDIR
 from transformers import AutoTokenizer
 
-from envtune.chat.exported_template import template_to_export
+from envtune.chat.exported_template import template_to_export, trained_template
+from envtune.chat.function_document import function_document
 from envtune.chat.prompt import PromptStyle
+from envtune.chat.protocol.hermes import Hermes
+from envtune.chat.protocol.llama3_json import Llama3Json
+from envtune.chat.protocol.response_protocol import ResponseProtocol
 from envtune.chat.template import Template
+from envtune.chat.trained_conversation import trained_conversation
 
 DATED = "{{ strftime_now('%Y') }}" + CHATML
 BEGINS = CHATML.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}")
@@ -158,3 +164,30 @@ def test_text_of_the_template_is_quoted_in_the_exported_one(tmp_path: Path) -> N
     assert "😀" in template.pieces.before_system
     loaded = exported(fast, template, tmp_path)
     assert loaded.apply_chat_template(messages, add_generation_prompt=True)["input_ids"] == ids
+
+
+@pytest.mark.parametrize(("chat_template", "protocol"), [(QWEN2, Hermes()), (QWEN3, Hermes()), (LLAMA3, Llama3Json())])
+def test_an_exported_folder_documents_tools_and_shows_results_as_in_training(
+    chat_template: str, protocol: ResponseProtocol, tmp_path: Path
+) -> None:
+    fast, style = native_tokenizer(chat_template), PromptStyle("full", "short")
+    template = Template(fast, style, protocol=protocol)
+    trained, opened = trained_conversation(template), template.open("Hi.", [LOOK])
+    fast.chat_template = {"default": trained_template(template), "original": chat_template}
+    fast.save_pretrained(tmp_path)
+    assert len(trained.tools) == 1
+    served = AutoTokenizer.from_pretrained(tmp_path)
+    said = [{"role": "system", "content": style.undocumented_prompt("", protocol)}, {"role": "user", "content": "Hi."}]
+    prompt = served.apply_chat_template(said, [function_document(LOOK)], add_generation_prompt=True)["input_ids"]
+    assert prompt == opened
+    # A run that starts from the exported folder continues in the same form.
+    again = trained_conversation(Template(served, style, protocol=protocol))
+    assert (again.text, again.ids) == (trained.text, trained.ids)
+    whole = served.apply_chat_template(list(trained.messages), list(trained.tools), add_generation_prompt=True)
+    assert whole["input_ids"] == list(trained.ids)
+
+
+def test_a_native_template_that_drops_thoughts_is_replaced_and_one_that_keeps_them_is_not() -> None:
+    kept, dropping = (Template(native_tokenizer(kind), STYLE, protocol=Hermes()) for kind in (QWEN2, QWEN3))
+    assert template_to_export(kept) == QWEN2
+    assert template_to_export(dropping) == {"default": trained_template(dropping), "original": QWEN3}

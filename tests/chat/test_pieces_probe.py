@@ -11,14 +11,14 @@ from toy_world import ANSWER, CHATML, MKDIR, STYLE
 
 from envtune.chat.prefilled import behind_prefix
 from envtune.chat.prompt import PromptStyle
-from envtune.chat.protocol import parse, render_calls
+from envtune.chat.protocol import parse, write_calls
 from envtune.chat.template import Template
 from envtune.chat.trained_conversation import differences_from_own, trained_conversation
 from envtune.errors import UserError
 from envtune.task import ToolCall
 from envtune.trajectory import FinalAnswer
 
-CALLS = render_calls("look", [ToolCall("ls", {})])
+CALLS = write_calls("look", [ToolCall("ls", {})])
 BEGUN, ENDED = "<think>\n", "<think>\n\n</think>\n\n"
 
 
@@ -115,14 +115,14 @@ def test_a_template_that_rewrites_responses_trains_on_what_was_sampled_and_a_lin
     fast, template = byte_level(chat_template), template_of(chat_template, thinking)
     (line,) = differences_from_own(template)
     trained = trained_conversation(template)
-    own = template.rendering.text(trained.contents)
+    own = template.rendering.text_of(trained.messages, trained.tools)
     lengths = [len(fast.encode(text, add_special_tokens=False)) for text in (own, trained.text)]
     assert f"test conversation as {lengths[0]} tokens instead of {lengths[1]} (" in line
     assert found in line
     assert "\n" not in line
     assert len(trained.ids) == lengths[1]
     # The thoughts and calls of all turns stay.
-    assert all(content in trained.text for content in trained.contents)
+    assert all(message["content"] in trained.text for message in trained.messages)
 
 
 def test_a_template_that_keeps_responses_gives_no_line() -> None:

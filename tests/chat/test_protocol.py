@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envtune.chat.protocol import MAX_CHARACTERS, parse, render_answer, render_calls
+from envtune.chat.protocol import MAX_CHARACTERS, parse, write_answer, write_calls
 from envtune.task import ToolCall
 from envtune.trajectory import FinalAnswer, FormatError, FormatFault, ToolCalls
 
@@ -91,7 +91,8 @@ def test_each_violation_has_its_fault_and_a_message_of_one_line(fault: FormatFau
 
 def test_every_fault_has_an_example_above():
     marks = test_each_violation_has_its_fault_and_a_message_of_one_line.pytestmark
-    assert {fault for fault, _ in marks[0].args[1]} == set(FormatFault)
+    of_others = {FormatFault.TEXT_BESIDE_CALLS, FormatFault.CALL_OUTSIDE_TAGS}
+    assert {fault for fault, _ in marks[0].args[1]} == set(FormatFault) - of_others
 
 
 def test_fifty_calls_are_read():
@@ -126,12 +127,12 @@ def test_an_integer_of_300_digits_is_kept_exactly():
 )
 def test_an_answer_that_the_protocol_cannot_express_is_refused(thought: str, text: str):
     with pytest.raises(ValueError, match="the response protocol cannot express this"):
-        render_answer(thought, text)
+        write_answer(thought, text)
 
 
 def test_an_empty_list_of_calls_is_refused():
     with pytest.raises(ValueError, match="no_calls"):
-        render_calls("t", [])
+        write_calls("t", [])
 
 
 snippets = st.lists(
@@ -164,15 +165,15 @@ calls = st.lists(
 
 @given(untagged, calls)
 def test_rendered_calls_are_read_back(thought: str, made: list[ToolCall]):
-    assert parse(render_calls(thought, made)) == ToolCalls(thought, tuple(made))
+    assert parse(write_calls(thought, made)) == ToolCalls(thought, tuple(made))
 
 
 @given(untagged, untagged)
 def test_a_rendered_answer_is_read_back(thought: str, text: str):
-    assert parse(render_answer(thought, text)) == FinalAnswer(thought, text)
+    assert parse(write_answer(thought, text)) == FinalAnswer(thought, text)
 
 
 def test_rendered_calls_are_plain_json_between_the_tags():
-    text = render_calls("Look.", [ToolCall("cd", {"folder": "naïve"})])
+    text = write_calls("Look.", [ToolCall("cd", {"folder": "naïve"})])
     assert text == '<think>Look.</think>\n<tool_call>[{"name": "cd", "arguments": {"folder": "naïve"}}]</tool_call>'
     assert json.loads(text.split("<tool_call>")[1].removesuffix("</tool_call>"))[0]["name"] == "cd"

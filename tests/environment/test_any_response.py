@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from envtune import trajectory_file
 from envtune.bfcl.benchmark import load_bfcl_tasks
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
@@ -40,7 +40,7 @@ def play(task: Task, responses: list[str], augmentation: Augmentation = Actionab
     hints = augmentation.for_episode(BFCL_ENVIRONMENT, task, 0)
     episode = Episode(BFCL_ENVIRONMENT, task, parse, hints, step_limit=20)
     episode.reset()
-    answer = render_answer("", "Done.")
+    answer = write_answer("", "Done.")
     for number, response in enumerate(responses):
         for text in (response, answer) if number % 3 == 2 else (response,):
             observation = episode.step(text)
@@ -154,7 +154,7 @@ def responses_of_calls(strategy: st.SearchStrategy[list[ToolCall]]) -> st.Search
 def render_or_text(thought: str, calls: list[ToolCall]) -> str:
     """The response; also of calls that the protocol refuses, whose refusal is then the observation."""
     try:
-        return render_calls(thought, calls)
+        return write_calls(thought, calls)
     except ValueError:
         entries = [{"name": call.name, "arguments": call.arguments} for call in calls]
         return f"<think></think><tool_call>{json.dumps(entries)}</tool_call>"

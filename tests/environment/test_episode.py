@@ -10,7 +10,7 @@ from envtune.bfcl.category import Category
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.scenario import Scenario
 from envtune.bfcl.toolbox import Toolbox
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import MORE_TOOLS, NEXT_MESSAGE, AtStepLimit, Episode, Observation
 from envtune.task import Task, ToolCall, ToolDocument, UserTurn
@@ -102,7 +102,8 @@ def test_a_perfect_episode_is_terminated_and_passes_every_turn() -> None:
 def test_observations_are_messages_results_and_format_errors() -> None:
     episode = _episode()
     assert episode.reset() == Observation("Make a.", DOCUMENTS, False)
-    assert episode.step("mkdir a, ls") == Observation(f"[1] mkdir: None\n[2] ls: {LISTING}", (), False)
+    both = ("None", LISTING)
+    assert episode.step("mkdir a, ls") == Observation(f"[1] mkdir: None\n[2] ls: {LISTING}", (), False, both)
     assert episode.step("noise") == Observation("Think first.", (), False)
     assert episode.step("answer") == Observation("Delete the internet.", (), False)
     assert episode.step("answer") == Observation("What is here?", (), False)
@@ -160,8 +161,9 @@ def test_after_the_step_beyond_the_limit_the_agent_reads_its_results_and_the_nex
     episode = _episode(step_limit=1)
     episode.reset()
     assert episode.step("noise") == Observation("Think first.", (), False)
-    assert episode.step("mkdir a") == Observation(f"[1] mkdir: None\n\n{NEXT_MESSAGE}\nDelete the internet.", (), False)
-    assert episode.step("ls") == Observation(f"[1] ls: {LISTING}", (), False)
+    behind = f"{NEXT_MESSAGE}\nDelete the internet."
+    assert episode.step("mkdir a") == Observation(f"[1] mkdir: None\n\n{behind}", (), False, ("None",), behind)
+    assert episode.step("ls") == Observation(f"[1] ls: {LISTING}", (), False, (LISTING,))
     assert episode.step("noise") == Observation(f"Think first.\n\n{NEXT_MESSAGE}\nWhat is here?", (), False)
     assert episode.turns[1].steps[1].observation == f"Think first.\n\n{NEXT_MESSAGE}\nWhat is here?"
 
@@ -317,7 +319,7 @@ def _perfect(task: Task, step_limit: int, at_step_limit: AtStepLimit) -> Traject
         if turn < len(episode.turns):
             turn = len(episode.turns)
             left = list(task.turns[turn].ground_truth)
-        done = episode.step(render_calls("", [left.pop(0)]) if left else render_answer("", "Done.")).done
+        done = episode.step(write_calls("", [left.pop(0)]) if left else write_answer("", "Done.")).done
     return episode.finish()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode
 from envtune.environment.python_module import ModuleTasks, environment_of
@@ -101,8 +101,8 @@ def played(name: str, task: Task, responses: Sequence[str]) -> Trajectory:
 
 
 def ground_truth(task: Task) -> list[str]:
-    answer = render_answer("Nothing more is due.", "Done.")
-    calls = [[render_calls("These are due.", turn.ground_truth)] if turn.ground_truth else [] for turn in task.turns]
+    answer = write_answer("Nothing more is due.", "Done.")
+    calls = [[write_calls("These are due.", turn.ground_truth)] if turn.ground_truth else [] for turn in task.turns]
     return [response for of_turn in calls for response in (*of_turn, answer)]
 
 
@@ -120,7 +120,7 @@ def test_every_ground_truth_passes_without_a_failed_call(name: str, split: Split
 @pytest.mark.parametrize("name", NAMES)
 def test_a_policy_that_only_answers_passes_no_task(name: str, split: Split):
     for task in tasks_of(name, split):
-        trajectory = played(name, task, [render_answer("I do nothing.", "Done.")] * len(task.turns))
+        trajectory = played(name, task, [write_answer("I do nothing.", "Done.")] * len(task.turns))
         assert trajectory.progress < 1, task.id
         assert not trajectory.success, task.id
 
@@ -161,7 +161,7 @@ def test_the_environment_in_the_readme_is_complete(tmp_path: Path, monkeypatch: 
     for split in Split:
         for task in tasks_of("desk", split):
             assert played("desk", task, ground_truth(task)).success
-            assert not played("desk", task, [render_answer("I do nothing.", "Done.")]).success
+            assert not played("desk", task, [write_answer("I do nothing.", "Done.")]).success
     world = environment_of("desk").open(tasks_of("desk", Split.VAL)[0])
     result = world.call(call("borrow", title="Dune"))
     hint = Actionable().for_episode(environment_of("desk"), tasks_of("desk", Split.VAL)[0], seed=0).hint(result, world)
@@ -208,8 +208,8 @@ def test_any_free_hour_of_the_field_passes_a_turn_with_a_goal_check_and_a_bookin
         ({"doctor": elsewhere[0], "time": elsewhere[2]}, False),
     ):
         wanted = ToolCall("book", {**book.arguments, **arguments})
-        answer = render_answer("It is booked.", "Done.")
-        steps = [*ground_truth(task)[:2], render_calls("I take this one.", (wanted,)), answer]
+        answer = write_answer("It is booked.", "Done.")
+        steps = [*ground_truth(task)[:2], write_calls("I take this one.", (wanted,)), answer]
         trajectory = played("clinic", task, steps)
         assert trajectory.results[-1].ok
         assert trajectory.success is passes
@@ -217,7 +217,7 @@ def test_any_free_hour_of_the_field_passes_a_turn_with_a_goal_check_and_a_bookin
 
 def test_the_tool_that_is_missing_at_first_cannot_be_called_before_it_is_handed_over():
     task = next(task for task in tasks_of("clinic", Split.TRAIN) if task.group == "miss_func")
-    calls = render_calls("I try.", task.turns[1].ground_truth)
+    calls = write_calls("I try.", task.turns[1].ground_truth)
     trajectory = played("clinic", task, [calls, *ground_truth(task)])
     assert [result.ok for result in trajectory.results[:2]] == [True, False]
     assert not trajectory.turns[0].verdict.passed
@@ -227,7 +227,7 @@ def test_the_clinics_reward_subtracts_a_cost_for_each_failed_booking():
     reward = import_module("my_rewards").CarefulProgress(cost=0.25)
     task = next(task for task in tasks_of("clinic", Split.TRAIN) if task.group == "miss_param")
     book = task.turns[1].ground_truth[-1]
-    wrong = render_calls("A guess.", (ToolCall("book", {**book.arguments, "patient": 1}),))
+    wrong = write_calls("A guess.", (ToolCall("book", {**book.arguments, "patient": 1}),))
     ask, *right, done = ground_truth(task)
     assert reward(played("clinic", task, [ask, *right, done])).total == 1
     assert reward(played("clinic", task, [ask, wrong, *right])).total == pytest.approx(1 - 0.25)

@@ -14,7 +14,7 @@ from envtune.bfcl.category import CATEGORIES
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.toolbox import PARAMETERS
 from envtune.call_text import parse_call
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
 from envtune.environment.recorded_calls import score
@@ -97,6 +97,6 @@ def played(task: Task, turns: Turns) -> Trajectory:
     episode.reset()
     for steps in turns:
         for step in steps:
-            episode.step(render_calls("I act.", [parse_call(call, PARAMETERS) for call in step]))
-        episode.step(render_answer("I am done.", "Done."))
+            episode.step(write_calls("I act.", [parse_call(call, PARAMETERS) for call in step]))
+        episode.step(write_answer("I am done.", "Done."))
     return episode.finish()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation import Hints
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
@@ -30,8 +30,8 @@ def play(task: Task, calls: Callable[[int], Sequence[ToolCall]], hints: Hints | 
     episode.reset()
     for index in range(len(task.turns)):
         if calls(index):
-            episode.step(render_calls("I act.", calls(index)))
-        episode.step(render_answer("I am done.", "Done."))
+            episode.step(write_calls("I act.", calls(index)))
+        episode.step(write_answer("I am done.", "Done."))
     return episode.finish()
 
 

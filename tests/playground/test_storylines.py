@@ -22,7 +22,7 @@ from envtune.bfcl.hints import (
     vehicle,
 )
 from envtune.bfcl.worlds import TOOLBOXES
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import Episode
@@ -47,8 +47,8 @@ def test_one_call_a_step_fits_the_step_limit(stories: list[Story]):
         episode.reset()
         for turn in story.task.turns:
             for call in turn.ground_truth:
-                assert not episode.step(render_calls("I act.", [call])).done
-            episode.step(render_answer("I am done.", "Done."))
+                assert not episode.step(write_calls("I act.", [call])).done
+            episode.step(write_answer("I am done.", "Done."))
         assert episode.finish().success
 
 

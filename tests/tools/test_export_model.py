@@ -97,6 +97,20 @@ def test_the_folder_holds_a_plain_model_that_computes_what_the_policy_does(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exported", "run"]
 
 
+def test_the_folder_is_served_with_the_protocol_of_the_run(tmp_path: Path, run: Path) -> None:
+    settings = json.loads((run / "run.json").read_text())["settings"]
+    settings |= {"protocol": {"_target_": "envtune.chat.protocol.hermes.Hermes"}}
+    (run / "run.json").write_text(json.dumps({"settings": settings}))
+    export(find_trained(str(run)), tmp_path / "exported", "float32")
+    exported = str(tmp_path / "exported")
+    assert find_model(exported, {}, tmp_path, None, "auto", False).prompting.protocol == "hermes"
+    chosen = {"protocol": "plain_json"}
+    assert find_model(exported, chosen, tmp_path, None, "auto", False).prompting.protocol == "plain_json"
+    (tmp_path / "exported/envtune.json").write_text('{"protocol": "mine.Own"}')
+    with pytest.raises(UserError, match=r"code of yours: add --protocol mine\.Own"):
+        find_model(exported, {}, tmp_path, None, "auto", False)
+
+
 def test_the_folder_speaks_as_the_model_that_was_trained(tmp_path: Path, run: Path, toy_folder: Path) -> None:
     export(find_trained(str(run)), tmp_path / "exported", "bfloat16")
     ours, theirs = (AutoTokenizer.from_pretrained(folder) for folder in (tmp_path / "exported", toy_folder))
@@ -113,9 +127,11 @@ def test_the_folder_speaks_as_the_model_that_was_trained(tmp_path: Path, run: Pa
 def test_the_model_is_where_the_run_found_it_unless_told_otherwise(run: Path, toy_folder: Path) -> None:
     best = run / "checkpoints/best.ckpt"
     # Whether its code is run is not the run's to say, though it has recorded that it was.
-    assert find_trained(str(run)) == Trained(best, str(toy_folder), "float32", False)
-    assert find_trained(str(run), trust_remote_code=True) == Trained(best, str(toy_folder), "float32", True)
-    assert find_trained(str(best), "elsewhere") == Trained(best, "elsewhere", "float32", False)
+    assert find_trained(str(run)) == Trained(best, str(toy_folder), "float32", False, "environment_tuning")
+    assert find_trained(str(run), trust_remote_code=True) == Trained(
+        best, str(toy_folder), "float32", True, "environment_tuning"
+    )
+    assert find_trained(str(best), "elsewhere").model == "elsewhere"
     (run / "run.json").unlink()
     assert find_trained(str(run), "elsewhere") == Trained(best, "elsewhere", "float32", False)
     with pytest.raises(

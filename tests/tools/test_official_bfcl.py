@@ -23,7 +23,7 @@ from envtune.bfcl.official.official_scores import OfficialScore, read_scores
 from envtune.bfcl.official.result_files import result_file, write_results
 from envtune.bfcl.toolbox import PARAMETERS
 from envtune.call_text import parse_call
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import AtStepLimit, Episode
 from envtune.task import Task
@@ -109,13 +109,13 @@ def played(task: Task, turns: Turns, draw: random.Random) -> Trajectory:
     episode.reset()
     for index, steps in enumerate(turns):
         for calls in filter(None, steps):
-            said = [render_calls("I act.", [parse_call(call, PARAMETERS) for call in calls])]
+            said = [write_calls("I act.", [parse_call(call, PARAMETERS) for call in calls])]
             if draw.random() < 0.1:
                 said.insert(
                     0, draw.choice(["No tags.", '<think></think><tool_call>[{"name": "exit"}]</tool_call>', ""])
                 )
             if draw.random() < 0.1:
-                said.insert(0, render_calls("", [parse_call("power(base=10.0, exponent=1000000000)", PARAMETERS)]))
+                said.insert(0, write_calls("", [parse_call("power(base=10.0, exponent=1000000000)", PARAMETERS)]))
             for completion in said:
                 if episode.step(completion).done:
                     return episode.finish()
@@ -124,7 +124,7 @@ def played(task: Task, turns: Turns, draw: random.Random) -> Trajectory:
             if episode.step("Again?").done:
                 return episode.finish()
         if len(episode.turns) == index:
-            episode.step(render_answer("I am done.", "Done."))
+            episode.step(write_answer("I am done.", "Done."))
     return episode.finish()
 
 

@@ -172,8 +172,8 @@ def test_a_broken_response_is_followed_by_the_same_one_whole(habit: str, kind: t
 
 
 def test_every_way_of_breaking_breaks_the_protocol():
-    call = demonstrators.render_calls("Now ls.", [ToolCall("ls", {})])
-    answer = demonstrators.render_answer("All done.", "Done.")
+    call = demonstrators.write_calls("Now ls.", [ToolCall("ls", {})])
+    answer = demonstrators.write_answer("All done.", "Done.")
     for seed in range(20):
         assert isinstance(parse(demonstrators.broken_call(call, random.Random(seed))), FormatError)
         assert isinstance(parse(demonstrators.broken_answer(answer, random.Random(seed))), FormatError)

@@ -31,7 +31,7 @@ from rich.progress import track
 from envtune.bfcl.benchmark import load_bfcl_tasks, package_entries
 from envtune.bfcl.category import CATEGORIES
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.episode import Episode
 from envtune.environment.interface import Environment
@@ -120,8 +120,8 @@ def completions(task: Task) -> list[str]:
     texts = []
     for turn in task.turns:
         if turn.ground_truth:
-            texts.append(render_calls("These calls are due.", turn.ground_truth))
-        texts.append(render_answer("Nothing more is due.", "Done."))
+            texts.append(write_calls("These calls are due.", turn.ground_truth))
+        texts.append(write_answer("Nothing more is due.", "Done."))
     return texts
 
 

@@ -32,7 +32,7 @@ from typing_extensions import override
 
 from envtune.bfcl.benchmark import BFCL
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
-from envtune.chat.protocol import render_answer
+from envtune.chat.protocol import write_answer
 from envtune.chat.template import Template
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.program import run_program
@@ -70,7 +70,7 @@ class AnsweringTemplate(Template):
 
     @override
     def decode(self, ids: Sequence[int]) -> str:
-        return render_answer("Done.", "Done.")
+        return write_answer("Done.", "Done.")
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from envtune.chat.protocol import MAX_CALLS, MAX_CHARACTERS, render_answer
+from envtune.chat.protocol import MAX_CALLS, MAX_CHARACTERS, write_answer
 from envtune.task import Task, ToolCall, UserTurn
 
 Entry = dict[str, Any]
@@ -50,7 +50,7 @@ def _entry(call: ToolCall) -> Entry:
 
 
 def _answer(rng: random.Random, task: Task, turn: UserTurn) -> str:
-    return render_answer("I am done.", "Done.")
+    return write_answer("I am done.", "Done.")
 
 
 def _ground_truth(rng: random.Random, task: Task, turn: UserTurn) -> str:

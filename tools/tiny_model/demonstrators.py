@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.toolbox import Toolbox
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation import Hints
 from envtune.environment.episode import AtStepLimit, Episode, Observation
 from envtune.environment.interface import World
@@ -280,10 +280,10 @@ class Demonstrator:
 
     def _call(self, thoughts: Sequence[str], calls: Sequence[ToolCall]) -> Saying:
         thought = self._rng.choice(thoughts).format(calls[0].name)
-        return (yield from self._say(render_calls(thought, calls), broken_call, self._habits.breaks_calls))
+        return (yield from self._say(write_calls(thought, calls), broken_call, self._habits.breaks_calls))
 
     def _answer(self, thoughts: Sequence[str], answers: Sequence[str]) -> Saying:
-        completion = render_answer(self._rng.choice(thoughts), self._rng.choice(answers))
+        completion = write_answer(self._rng.choice(thoughts), self._rng.choice(answers))
         return (yield from self._say(completion, broken_answer, self._habits.breaks_answers))
 
     def _say(self, completion: str, broken: Breaking, share: float) -> Saying:

@@ -10,6 +10,8 @@ import torch
 
 from envtune.chat.exported_template import template_to_export
 from envtune.chat.prompt import PromptStyle
+from envtune.chat.protocol import PAPERS
+from envtune.chat.protocol.named import protocol_named
 from envtune.chat.template import Template
 from envtune.chat.tokenizer import load_tokenizer
 from envtune.errors import UserError
@@ -17,6 +19,7 @@ from envtune.files.atomic_file import atomic_folder
 from envtune.training.model.weights import load_trained
 from envtune.training.run_folder.run_record import Settings, read_run_record
 from envtune.training.run_folder.starting_point import find_checkpoint
+from envtune.training.run_folder.trained_protocol import protocol_of_settings, write_protocol
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -34,6 +37,8 @@ class Trained:
     """Set by the user's command only, not by the record of the run, which may come from elsewhere."""
     thinking: Literal["on", "off"] | bool | None = None
     """The run's ``prompt.thinking``."""
+    protocol: str | None = None
+    """The response protocol of the run; None without a record of it."""
 
 
 def find_trained(trained: str, model: str | None = None, trust_remote_code: bool = False) -> Trained:
@@ -57,7 +62,8 @@ def find_trained(trained: str, model: str | None = None, trust_remote_code: bool
         )
     # The adapter of a run whose frozen weights were rounded was trained on the rounded weights.
     dtype = settings.get("dtype", "float32")
-    return Trained(checkpoint, path, dtype, trust_remote_code, thinking)
+    protocol = protocol_of_settings(recorded) if recorded else None
+    return Trained(checkpoint, path, dtype, trust_remote_code, thinking, protocol)
 
 
 def run_settings(checkpoint: Path) -> Settings:
@@ -87,11 +93,15 @@ def export(trained: Trained, folder: Path, dtype: str) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and is not an empty folder: give another name, or remove it")
     tokenizer = load_tokenizer(trained.model, trained.trust_remote_code)
-    tokenizer.chat_template = template_to_export(Template(tokenizer, PromptStyle(thinking=trained.thinking)))
+    protocol = protocol_named(trained.protocol) if trained.protocol else PAPERS
+    template = Template(tokenizer, PromptStyle(thinking=trained.thinking), protocol=protocol)
+    tokenizer.chat_template = template_to_export(template)
     model: Any = load_trained(trained.model, str(trained.checkpoint), trained.dtype, trained.trust_remote_code)
     with atomic_folder(folder) as staged:
         model.to(DTYPES[dtype]).save_pretrained(staged)
         tokenizer.save_pretrained(staged)
+        if trained.protocol is not None:
+            write_protocol(staged, trained.protocol)
         for weights in staged.glob("*.safetensors"):
             # safetensors creates files that only their owner can read.
             weights.chmod(0o644)

@@ -65,6 +65,7 @@ class Settings(TypedDict, total=False):
 
     model: ModelSettings
     prompt: PromptSettings
+    protocol: dict[str, str]
     rollout: RolloutSettings
     run_folder: str
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from envtune.bfcl.benchmark import load_bfcl_tasks
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation import Augmentation
 from envtune.environment.augmentation.actionable import Actionable
 from envtune.environment.augmentation.none import NoAugmentation
@@ -31,16 +31,16 @@ def completions(task: Task) -> list[str]:
     lines = []
     for turn in task.turns:
         if turn.ground_truth:
-            lines.append(render_calls("I try.", [wrong(call) for call in turn.ground_truth]))
-            lines.append(render_calls("I correct it.", turn.ground_truth))
-        lines.append(render_answer("Done.", "Here you are."))
+            lines.append(write_calls("I try.", [wrong(call) for call in turn.ground_truth]))
+            lines.append(write_calls("I correct it.", turn.ground_truth))
+        lines.append(write_answer("Done.", "Here you are."))
     return lines
 
 
 def ground_truth(task: Task) -> list[str]:
     """In every turn its calls, then an answer."""
-    calls = [[render_calls("I do it.", turn.ground_truth)] if turn.ground_truth else [] for turn in task.turns]
-    return [line for lines in calls for line in (*lines, render_answer("Done.", "Here you are."))]
+    calls = [[write_calls("I do it.", turn.ground_truth)] if turn.ground_truth else [] for turn in task.turns]
+    return [line for lines in calls for line in (*lines, write_answer("Done.", "Here you are."))]
 
 
 def played(task: Task, augmentation: Augmentation, lines: list[str]) -> tuple[Episode, Trajectory]:

@@ -12,14 +12,14 @@ from envtune.bfcl.benchmark import load_bfcl_tasks
 from envtune.bfcl.category import Category
 from envtune.bfcl.environment import BFCL_ENVIRONMENT
 from envtune.bfcl.official.result_files import check_name, result_entry, write_results
-from envtune.chat.protocol import parse, render_answer, render_calls
+from envtune.chat.protocol import parse, write_answer, write_calls
 from envtune.environment.augmentation.none import NoAugmentation
 from envtune.environment.episode import AtStepLimit, Episode
 from envtune.errors import UserError
 from envtune.task import Task, ToolCall
 from envtune.trajectory import Trajectory
 
-DONE = render_answer("I am done.", "Done.")
+DONE = write_answer("I am done.", "Done.")
 TASKS = {task.id: task for task in load_bfcl_tasks(["base", "miss_func"])}
 
 
@@ -35,7 +35,7 @@ def played(task: Task, *completions: str, step_limit: int = 5, at_step_limit: At
 
 
 def calls(*made: tuple[str, dict[str, Any]]) -> str:
-    return render_calls("I act.", [ToolCall(name, arguments) for name, arguments in made])
+    return write_calls("I act.", [ToolCall(name, arguments) for name, arguments in made])
 
 
 def exported(task: Task, *completions: str, step_limit: int = 5) -> list[Any]:

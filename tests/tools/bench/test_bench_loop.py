@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from envtune.chat.protocol import render_answer, render_calls
+from envtune.chat.protocol import write_answer, write_calls
 from envtune.task import ToolCall
 from tools.bench import loop, measuring
 from tools.bench.peer import comparison, ours
@@ -102,9 +102,9 @@ def test_trls_tool_loop_scores_an_episode_as_envtune_does(peer_trl: Any):
 
     env.reset(task=0)
     wrong, right, answer = (
-        said(render_calls("Now.", [ToolCall("fly", {})])),
-        said(render_calls("Now.", task.turns[0].ground_truth)),
-        said(render_answer("Done.", "It is done.")),
+        said(write_calls("Now.", [ToolCall("fly", {})])),
+        said(write_calls("Now.", task.turns[0].ground_truth)),
+        said(write_answer("Done.", "It is done.")),
     )
     assert "tool_calls" not in answer
     assert "no such tool is offered" in env.respond(**wrong["tool_calls"][0]["function"]["arguments"])
