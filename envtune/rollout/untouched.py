@@ -71,7 +71,7 @@ class Untouched:
             )
         rounding = torch.zeros_like(logprobs)[None]
         if torch.finfo(model.dtype).bits < 32:
-            with _rounded_at_random(model):
+            with attempt(model), _rounded_at_random(model):
                 rounding = torch.stack([_logprobs(model, records) for _ in range(_SAMPLES)]).sub_(logprobs).abs_()
         return cls(tuple(records), logprobs, rounding)
 

@@ -96,8 +96,10 @@ def test_a_model_that_sees_later_tokens_is_refused():
 
 
 def test_the_measurement_changes_neither_weights_nor_random_states():
-    model, state = other_model("dropout_without_module"), torch.get_rng_state()
-    before = copy.deepcopy(model.state_dict())
+    model = ordinary()
+    # Draws a random number in every pass, which changes nothing.
+    model.model.norm.register_forward_hook(lambda module, arguments, output: output + 0 * torch.rand(()))
+    before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
     Policy(model)
     assert torch.get_rng_state().equal(state)
     assert all(tensor.equal(before[name]) for name, tensor in model.state_dict().items())

@@ -208,15 +208,17 @@ def test_gradients_are_gone_when_the_next_rollout_is_sampled(tokenizer: Any, tmp
     assert {parameter.grad for parameter in module.policy.parameters()} == {None}
 
 
-def test_the_model_is_trained_in_training_mode_and_the_reference_is_not(tokenizer: Any, tmp_path: Path):
+def test_layers_that_checkpoint_gradients_are_in_training_mode_and_the_reference_is_not(tokenizer: Any, tmp_path: Path):
     # In evaluation mode, in which transformers loads models, gradient checkpointing would do nothing.
     module = toy_module()
+    layer = module.policy.model.get_decoder().layers[0]
+    module.policy.model.gradient_checkpointing_enable()
     module.policy.model.eval()
     modes = []
 
     class Modes(Callback):
         def on_before_optimizer_step(self, *_: Any) -> None:
-            modes.append((module.policy.model.training, module.policy.reference.training))
+            modes.append((layer.training, module.policy.reference.training))
 
     toy_trainer(tmp_path, [Modes()], max_steps=2).fit(module, toy_datamodule(tokenizer))
     assert modes == [(True, False)] * 2

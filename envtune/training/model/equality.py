@@ -158,7 +158,8 @@ def _require_causal(model: PreTrainedModel, record: TokenRecord) -> None:
     altered = ids.clone()
     altered[:, -1] = ids[:, 0]
     model.eval()
-    own, other = (model(input_ids=row).logits[:, :-1].float() for row in (ids, altered))
+    with attempt(model):
+        own, other = (model(input_ids=row).logits[:, :-1].float() for row in (ids, altered))
     if not torch.allclose(own, other, rtol=0.0, atol=1e-2 * float(own.abs().max())):
         raise UserError(f"{type(model).__name__} lets a token see later ones; choose a causal language model")
 
