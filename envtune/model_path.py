@@ -55,8 +55,8 @@ def _without_config(folder: Path) -> str:
 def _gguf(path: str) -> str:
     return (
         f"model path {path} has its weights in the format GGUF, which cannot be trained: convert them once, with "
-        "AutoModelForCausalLM.from_pretrained(FOLDER, gguf_file=FILE).save_pretrained(NEW) of transformers, which needs "
-        f"the package gguf, and the tokenizer in the same way; or {_GIVE}"
+        "AutoModelForCausalLM.from_pretrained(FOLDER, gguf_file=FILE).save_pretrained(NEW) of transformers, which "
+        f"needs the package gguf, and the tokenizer in the same way; or {_GIVE}"
     )
 
 
