@@ -72,6 +72,7 @@ SIZES: dict[str, Any] = {name: size for size, names in _FIELDS for name in names
 
 # By model type: what differs from `SIZES`, or has no default from which its kind could be seen.
 OVERRIDES: dict[str, dict[str, Any]] = {
+    "bamba": {"attn_layer_indices": [1]},
     "cohere_compass_text": {
         "layer_types": ["sliding_attention", "full_attention"],
         "rope_parameters": {
