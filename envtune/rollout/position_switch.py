@@ -49,7 +49,9 @@ def _first(rotary: Any, length: int) -> tuple[Tensor, ...]:
     """Return cosines and sines of the first positions in a row of ``length`` tokens."""
     positions = torch.arange(8, device=rotary.inv_freq.device)
     positions = torch.cat([positions, positions.new_tensor([length - 1])])[None]
-    return tuple(part[:, :8] for part in rotary(torch.zeros(1, 1, 1, device=positions.device), positions))
+    found = rotary(torch.zeros(1, 1, 1, device=positions.device), positions)
+    # DeepSeek-V2 returns one tensor of complex numbers.
+    return tuple(part[:, :8] for part in ((found,) if isinstance(found, Tensor) else found))
 
 
 def _last_equal(rotary: Any, length: int) -> int:

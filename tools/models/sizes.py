@@ -72,6 +72,7 @@ SIZES: dict[str, Any] = {name: size for size, names in _FIELDS for name in names
 
 # By model type: what differs from `SIZES`, or has no default from which its kind could be seen.
 OVERRIDES: dict[str, dict[str, Any]] = {
+    "bamba": {"attn_layer_indices": [1]},
     "cohere_compass_text": {
         "layer_types": ["sliding_attention", "full_attention"],
         "rope_parameters": {
@@ -85,8 +86,10 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "dots3_note_text": {"per_layer_config": None, "swa_head_dim": 32},
     "falcon_h1": {"mamba_d_ssm": 128},
     "gemma3n_text": {"intermediate_size": [96, 96]},
+    "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"]},
     "hunyuan_v1_dense": {"head_dim": 16},
     "hunyuan_v1_moe": {"head_dim": 16},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
     "mamba2": {"num_heads": 8},
     "ministral": {"head_dim": 16},
