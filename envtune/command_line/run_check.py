@@ -24,7 +24,7 @@ from envtune.training.run_folder.run_record import read_run_record
 from envtune.training.run_folder.starting_point import find_checkpoint
 from envtune.training.run_folder.trained_protocol import require_protocol_of_the_policy
 
-_COMPONENTS = ("module", "datamodule", "trainer", "model", "optimizer", "sampler")
+_COMPONENTS = ("module", "datamodule", "trainer", "model", "protocol", "optimizer", "sampler")
 
 
 @checked
