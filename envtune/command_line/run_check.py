@@ -26,7 +26,7 @@ from envtune.training.run_folder.starting_point import find_checkpoint
 from envtune.training.run_folder.trained_protocol import require_protocol_of_the_policy
 from envtune.training.trainer_check import require_precision
 
-_COMPONENTS = ("module", "datamodule", "trainer", "model", "optimizer", "sampler")
+_COMPONENTS = ("module", "datamodule", "trainer", "model", "protocol", "optimizer", "sampler")
 
 
 @checked

@@ -59,7 +59,7 @@ def require_sound_evaluation(config: DictConfig) -> None:
         UserError: A setting is not allowed, or this machine cannot satisfy it.
     """
     settings: Any = OmegaConf.to_container(config, resolve=True)
-    for name in ("data", "rollout", "model"):
+    for name in ("data", "rollout", "model", "protocol"):
         require_component(config[name], name)
     Plan(settings["greedy"], settings["samples"], settings["seed"])
     _require_sound(**{name: settings[name] for name in ("split", "device", "init_from", "tags", "run_folder")})

@@ -118,6 +118,9 @@ def test_documents_and_results_never_become_control_tokens(chat_template: str, p
     assert fast.decode(loud) == rendered(fast, messages, HOSTILE, LEND)
     added = template.append("", [HOSTILE], results=[HIDDEN], behind=HIDDEN)
     assert control(added) == control(template.append("", [LEND], results=["x"], behind="x"))
+    # In Llama's templates these tags are words like others.
+    if chat_template is not LLAMA3:
+        assert added.count(fast.convert_tokens_to_ids("</tool_response>")) == 1
 
 
 def test_a_name_of_a_control_token_that_only_the_tokenizers_normalisation_makes_stays_plain():
