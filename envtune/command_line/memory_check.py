@@ -15,7 +15,7 @@ from envtune.command_line.memory_estimate import (
     PHASES,
     SAMPLING,
     UPDATE,
-    Part,
+    MemoryPart,
     cache_slots,
     estimate,
     on_gpu,
@@ -120,5 +120,5 @@ def _fitting(config: DictConfig, settings: tuple[str, ...], capacity: int) -> tu
     return (*settings, f"+rollout.generator.max_cache_tokens={slots}") if slots >= longest else None
 
 
-def _totals(parts: Sequence[Part]) -> dict[str, int]:
+def _totals(parts: Sequence[MemoryPart]) -> dict[str, int]:
     return {phase: sum(part.size for part in parts if phase in part.phases) for phase in PHASES}

@@ -40,7 +40,7 @@ PRECISIONS = {"32-true": None, "32": None, "bf16-mixed": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MemoryPart:
     """``size`` bytes of one device, held in ``phases``."""
 
     name: str
@@ -48,7 +48,7 @@ class Part:
     phases: Sequence[str] = PHASES
 
 
-def estimate(config: DictConfig, capacity: int | None = None) -> list[Part]:
+def estimate(config: DictConfig, capacity: int | None = None) -> list[MemoryPart]:
     """Return the parts of a device's memory of ``capacity`` bytes; only vLLM's share depends on the capacity.
 
     Raises:
@@ -83,7 +83,7 @@ def build_model(settings: DictConfig) -> PreTrainedModel:
     return model.train()
 
 
-def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
+def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[MemoryPart]:
     """Return the parts that stay on the device during the whole run or the whole update."""
     of_adapter = [weight for name, weight in model.named_parameters() if ".lora_" in name]
     adapter = sum(weight.nbytes for weight in of_adapter)
@@ -94,29 +94,29 @@ def kept_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
     numbers = (sum(w.numel() for w in model.parameters()) - sum(w.numel() for w in of_adapter)) / 1e9
     shards = sharding(config.trainer)
     return [
-        Part(f"weights, {numbers:.2f} billion in {_name(model.dtype)}", weights // shards),
-        Part("reference", 0 if adapter else weights // shards),
-        *([Part("adapter (float32)", adapter // shards)] if adapter else []),
-        Part("gradients", gradients // shards, UPDATE),
-        Part("optimiser's states", states // shards),
-        Part("working memory of the step", working // shards, (STEP,)),
+        MemoryPart(f"weights, {numbers:.2f} billion in {_name(model.dtype)}", weights // shards),
+        MemoryPart("reference", 0 if adapter else weights // shards),
+        *([MemoryPart("adapter (float32)", adapter // shards)] if adapter else []),
+        MemoryPart("gradients", gradients // shards, UPDATE),
+        MemoryPart("optimiser's states", states // shards),
+        MemoryPart("working memory of the step", working // shards, (STEP,)),
     ]
 
 
-def sharded_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
+def sharded_parts(config: DictConfig, model: PreTrainedModel) -> list[MemoryPart]:
     """Return the parts of a sharded model that every device holds beside its shard."""
     memory, has_copy = sharded_memory(model, _autocast(config.trainer)), config.model.lora.r == 0
     gathered = "embeddings and projection, gathered"
     return [
-        Part("whole copy to sample from", memory.copy),
-        Part(gathered, memory.outside, (PROJECTION, LAYERS)),
-        *([Part(f"{gathered}, of the reference", memory.outside, (PROJECTION,))] if has_copy else []),
-        Part("two layers, gathered", memory.layers, (PROJECTION, LAYERS)),
-        Part("gradients before they are divided", memory.gradients, (LAYERS,)),
+        MemoryPart("whole copy to sample from", memory.copy),
+        MemoryPart(gathered, memory.outside, (PROJECTION, LAYERS)),
+        *([MemoryPart(f"{gathered}, of the reference", memory.outside, (PROJECTION,))] if has_copy else []),
+        MemoryPart("two layers, gathered", memory.layers, (PROJECTION, LAYERS)),
+        MemoryPart("gradients before they are divided", memory.gradients, (LAYERS,)),
     ]
 
 
-def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
+def update_parts(config: DictConfig, model: PreTrainedModel) -> list[MemoryPart]:
     """Return the parts of the fullest micro-batch."""
     micro, autocast, gpu = micro_batch(config), _autocast(config.trainer), on_gpu(config.trainer)
     projection = simulated.projection_memory(model, micro, autocast, GPU_CHUNK if gpu else CPU_CHUNK)
@@ -127,14 +127,20 @@ def update_parts(config: DictConfig, model: PreTrainedModel) -> list[Part]:
     layers = simulated.layers_memory(model, micro, autocast, masks=not gpu)
     way = "with" if config.model.gradient_checkpointing else "without"
     return [
-        *([Part(f"weights in {config.trainer.precision}'s dtype, kept by autocast", casts, UPDATE)] if casts else []),
-        Part(f"activations for the backward pass, {way} checkpointing", layers.kept - casts, (PROJECTION, LAYERS)),
-        Part("projection to the vocabulary, in chunks", projection, (PROJECTION,)),
-        Part("working memory of a layer", layers.working, (LAYERS,)),
+        *(
+            [MemoryPart(f"weights in {config.trainer.precision}'s dtype, kept by autocast", casts, UPDATE)]
+            if casts
+            else []
+        ),
+        MemoryPart(
+            f"activations for the backward pass, {way} checkpointing", layers.kept - casts, (PROJECTION, LAYERS)
+        ),
+        MemoryPart("projection to the vocabulary, in chunks", projection, (PROJECTION,)),
+        MemoryPart("working memory of a layer", layers.working, (LAYERS,)),
     ]
 
 
-def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None) -> list[Part]:
+def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None) -> list[MemoryPart]:
     """Return the parts of the generator beside the trainer's weights; a server has a device of its own."""
     target = config.rollout.generator._target_
     if target.endswith("on_server"):
@@ -147,15 +153,15 @@ def sampler_parts(config: DictConfig, model: PreTrainedModel, capacity: int | No
             # The copy to sample from is in the layers' dtype.
             peak, slot = (size * dtype.itemsize // model.dtype.itemsize for size in (peak, slot))
         return [
-            Part(f"{KEYS_AND_VALUES}, {slots:,} slots", slots * slot, (SAMPLING,)),
-            Part(f"working memory of a prompt of {tokens:,} tokens", peak - tokens * slot, (SAMPLING,)),
+            MemoryPart(f"{KEYS_AND_VALUES}, {slots:,} slots", slots * slot, (SAMPLING,)),
+            MemoryPart(f"working memory of a prompt of {tokens:,} tokens", peak - tokens * slot, (SAMPLING,)),
         ]
     if not target.endswith("colocated"):
         raise UserError(f"rollout.generator={target} is unknown here: estimate rollout=hf, vllm or vllm_server")
     return _vllm_parts(config, model, capacity, slot)
 
 
-def _vllm_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None, slot: int) -> list[Part]:
+def _vllm_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None, slot: int) -> list[MemoryPart]:
     """Return the parts of vLLM's share; ``slot`` is the bytes of a KV cache slot in the trainer's dtype."""
     generator, gpu = config.rollout.generator, on_gpu(config.trainer)
     if capacity is None:
@@ -173,8 +179,8 @@ def _vllm_parts(config: DictConfig, model: PreTrainedModel, capacity: int | None
     phases = (SAMPLING,) if sleeps else PHASES
     tokens = (share - weights) // (slot // model.dtype.itemsize * dtype.itemsize)
     return [
-        Part(f"vLLM's weights in {_name(dtype)}", weights, phases),
-        Part(f"rest of vLLM's share, at most {tokens:,} tokens' keys and values", share - weights, phases),
+        MemoryPart(f"vLLM's weights in {_name(dtype)}", weights, phases),
+        MemoryPart(f"rest of vLLM's share, at most {tokens:,} tokens' keys and values", share - weights, phases),
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import numpy as np
@@ -31,9 +30,8 @@ HEADS = {"attn_q": 9, "attn_k": 3}
 
 @pytest.fixture(scope="module")
 def gguf() -> Any:
-    sys.path.append(str(PACKAGES))
-    yield pytest.importorskip("gguf")
-    sys.path.remove(str(PACKAGES))
+    """The package, which `make test-pretrained` has on PYTHONPATH."""
+    return pytest.importorskip("gguf")
 
 
 def test_every_weight_is_the_number_that_its_bits_stand_for(gguf: Any):

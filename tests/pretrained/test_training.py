@@ -24,7 +24,7 @@ PROTOCOLS = [f"protocol={path.stem}" for path in sorted((ROOT / "conf/protocol")
 SMALL = (
     *("model=smollm2-135m", "data=playground", "debug=fast", "trainer=cpu", "logger=csv", "data.val_size=1"),
     *("rollout.step_limit=1", "rollout.at_step_limit=end", "rollout.max_response_tokens=64"),
-    *("rollout.max_completion_tokens=24", "reward._target_=odd_ids.OddIds", "optimizer.lr=1e-4"),
+    *("rollout.max_completion_tokens=24", "reward=format", "reward._target_=odd_ids.OddIds", "optimizer.lr=1e-4"),
     *("grpo.tasks_per_update=1", "callbacks.last.every=2"),
 )
 # bfloat16 arithmetic and all weights; float32 and an adapter; each protocol in one of them at least.

@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from envtune.bfcl.category import Category
-from envtune.command_line.memory_estimate import PHASES, Part, cache_slots, estimate, micro_batch, sharding
+from envtune.command_line.memory_estimate import PHASES, MemoryPart, cache_slots, estimate, micro_batch, sharding
 from envtune.errors import UserError
 from envtune.grpo.batch import TrainBatch
 from envtune.training.memory.simulated_update import MicroBatch, fullest_micro_batch
@@ -58,12 +58,12 @@ def config_of(folder: Path, *settings: str) -> Any:
     return compose(["model=hf", f"model.path={folder}", *LENGTHS, *settings])
 
 
-def sizes(parts: list[Part]) -> dict[str, int]:
+def sizes(parts: list[MemoryPart]) -> dict[str, int]:
     """By the first words of a part's name."""
     return {part.name.split(",")[0].split(" (")[0]: part.size for part in parts}
 
 
-def total(parts: list[Part], phase: str) -> int:
+def total(parts: list[MemoryPart], phase: str) -> int:
     return sum(part.size for part in parts if phase in part.phases)
 
 
@@ -185,7 +185,7 @@ def test_a_mistake_ends_in_one_sentence(
 
 
 def test_the_table_sums_phases_and_marks_what_does_not_fit(folder: Path, capsys: pytest.CaptureFixture[str]):
-    parts = [Part("weights", 3 * 2**30), Part("projection", 2**30, ("projection",))]
+    parts = [MemoryPart("weights", 3 * 2**30), MemoryPart("projection", 2**30, ("projection",))]
     shown = table(parts, "title", capacity=7 * 2**29)
     columns = [list(column.cells) for column in shown.columns]
     assert columns[0][-2:] == ["in all", "of 3.5 GiB"]

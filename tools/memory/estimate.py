@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from envtune.command_line.command import quote_numbers, require_known_choices, require_known_keys
-from envtune.command_line.memory_estimate import GIB, PHASES, Part, estimate, micro_batch
+from envtune.command_line.memory_estimate import GIB, PHASES, MemoryPart, estimate, micro_batch
 from envtune.command_line.mistakes import sentence
 from envtune.command_line.search_path import CONFIG_FOLDER, with_search_path
 from envtune.errors import UserError
@@ -79,7 +79,7 @@ def compose(arguments: Sequence[str]) -> DictConfig:
     return config
 
 
-def table(parts: Sequence[Part], title: str, capacity: int | None) -> Table:
+def table(parts: Sequence[MemoryPart], title: str, capacity: int | None) -> Table:
     """Return a table with a row for each part, a column for each phase, and their sums."""
     totals = {phase: sum(part.size for part in parts if phase in part.phases) for phase in PHASES}
     name, unit = ("GiB", GIB) if max(totals.values()) >= GIB else ("MiB", MIB)
