@@ -62,7 +62,7 @@ class Rendering:
         return self.text_of([{"role": "system", "content": contents[0]}, *chat_messages(contents[1:])])
 
     def text_of(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None = None) -> str:
-        """Return the text of a conversation, with the documents of ``tools`` if there are any, up to the next completion.
+        """Return the text of a conversation, with documents of ``tools`` if there are any, up to the next completion.
 
         Args:
             messages: the first is the system message, the second the user's.

@@ -141,9 +141,7 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def before_user(
-    rendering: Rendering, system: str, tools: Sequence[Mapping[str, Any]] | None, generation: str
-) -> str:
+def before_user(rendering: Rendering, system: str, tools: Sequence[Mapping[str, Any]] | None, generation: str) -> str:
     """Return what the template writes before the first user message.
 
     Raises:
