@@ -89,12 +89,13 @@ def test_links_lead_to_files_and_headings(page: Path):
 @pytest.mark.parametrize("text", TEXTS, ids=name_of)
 def test_files_and_modules_exist(text: Path):
     code = list(code_of(text))
-    prose = re.sub(r"https?://\S+", "", text.read_text(encoding="utf-8"))
+    # Addresses, and the places of other packages in which an error was raised.
+    prose = re.sub(r"https?://\S+|\(\w+\.py, line \d+\)", "", text.read_text(encoding="utf-8"))
     paths = {path for path in PATH.findall(prose) if not NOT_OURS.search(path)}
     where = {path: f"/{path}" if path.startswith(OURS) else f"*/{path.lstrip('./')}" for path in paths}
     assert [path for path, glob in where.items() if not any(fnmatch(file, glob.rstrip("/")) for file in FILES)] == []
     imports = re.findall(r"^from (envtune[\w.]*) import (.+)$", "\n".join(code), flags=re.M)
-    names = {name for line in code for name in re.findall(r"\benvtune(?:\.\w+)+", line) if not name.endswith(".py")}
+    names = {name for line in code for name in re.findall(r"\benvtune(?!\.(?:py|json)\b)(?:\.\w+)+", line)}
     names |= {f"{module}.{name}" for module, given in imports for name in given.split(", ")}
     assert [name for name in sorted(names) if pydoc.locate(name) is None] == []
 
@@ -102,8 +103,9 @@ def test_files_and_modules_exist(text: Path):
 def test_commands_name_programs_and_their_options():
     unknown = set()
     for text, (program, words) in COMMANDS.items():
-        file = ROOT / (program if program.endswith(".py") else f"{program.replace('.', '/')}.py")
-        assert file.exists(), text
+        path = ROOT / program.removesuffix(".py").replace(".", "/")
+        file = next((file for file in (path.with_suffix(".py"), path / "__main__.py") if file.exists()), None)
+        assert file, text
         sources = (
             [file]
             if file.parent in (ROOT, ROOT / "tools")

@@ -38,7 +38,7 @@ class TrainedConversation:
 def trained_conversation(template: Template) -> TrainedConversation:
     """Return a conversation of several turns with calls and an answer."""
     protocol = template.protocol
-    written = _Writer(template, "What is in this folder?")
+    written = _ConversationWriter(template, "What is in this folder?")
     written.respond(protocol.write_calls("I look into it.", [ToolCall("ls", {"path": "."})]))
     written.show("notes.txt, plans")
     written.respond(protocol.write_answer("That is all there is.", "The file notes.txt and the folder plans."))
@@ -50,7 +50,7 @@ def trained_conversation(template: Template) -> TrainedConversation:
     )
 
 
-class _Writer:
+class _ConversationWriter:
     """Writes the messages of a conversation as requests, as text and as ids."""
 
     def __init__(self, template: Template, first: str) -> None:

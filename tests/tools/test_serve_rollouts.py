@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 from ended_command import status
@@ -10,11 +11,13 @@ from ended_command import status
 from envtune.rollout.vllm.guard import GUARD
 from tools import serve_rollouts
 
+TINY = Path(__file__).parents[2] / "envtune/models/tiny"
+
 
 def outcome(monkeypatch, capsys, *words: str, key: str | None = None, has_vllm: bool = True) -> str:
     """What the command says before it starts vLLM, which is not here; nothing if it would start it."""
     started = []
-    monkeypatch.setattr(sys, "argv", ["serve_rollouts", "model", *words])
+    monkeypatch.setattr(sys, "argv", ["serve_rollouts", str(TINY), *words])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: has_vllm or None)
     monkeypatch.setattr(serve_rollouts, "start", lambda given, further: started.append(given))
     monkeypatch.delenv("VLLM_API_KEY", raising=False)
