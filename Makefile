@@ -47,7 +47,7 @@ test-vllm: $(VLLM_SETUP) ## run tests/real_vllm with a real vLLM on the CPU, in 
 
 pretrained: $(SMOLLM2)/config.json ## download SmolLM2-135M-Instruct (93 MB) for model=smollm2-135m: docs/pretrained.md
 
-test-pretrained: $(SMOLLM2)/config.json ## run tests/pretrained with that model: three minutes on two cores
+test-pretrained: $(SMOLLM2)/config.json ## run tests/pretrained with that model: minutes on two cores
 	PYTHONPATH=$(SMOLLM2_PACKAGES):$$PYTHONPATH $(BIN)/python -m pytest --timeout 1200 tests/pretrained $(ARGS)
 
 vllm: $(VLLM_GPU_SETUP) ## install vLLM for GPUs into .venv-vllm-gpu (Linux): docs/vllm.md
