@@ -43,7 +43,7 @@ def answer_to(*arguments: str, part: str = "reward") -> str:
         ("stage=4,curriculum", "stage='4','curriculum'"),
         ("stage=choice(1,2)", "stage='1','2'"),
         ("stage=range(1,4)", "stage='1','2','3'"),
-        ("stage=glob(*,exclude=curriculum)", "stage='1','1_reference','2','3','4'"),
+        ("stage=glob(*,exclude=curriculum)", "stage='1','1_reference','2','3','4','clone'"),
         ("experiment=kl_0,kl_0.001", "experiment=kl_0,kl_0.001"),
         ("reward=glob(*)", "reward='binary','format','mixed','progress','toolrl'"),
         ("data={val_size: 3}", "data={val_size: 3}"),
@@ -54,7 +54,7 @@ def test_only_numbers_that_name_a_choice_are_quoted(given: str, passed_on: str):
 
 
 def test_an_unknown_choice_lists_the_choices():
-    assert answer_to("stage=7") == "stage=7 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, curriculum"
+    assert answer_to("stage=7") == "stage=7 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, clone, curriculum"
 
 
 def test_an_unknown_group_lists_groups_and_guesses_what_was_meant():

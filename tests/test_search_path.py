@@ -118,7 +118,7 @@ def test_help_lists_the_choices_of_the_project(run: Run, capsys: pytest.CaptureF
     assert ended.value.code == 0
     lines = capsys.readouterr().out.splitlines()
     assert "reward: binary, brief, format, mixed, progress, toolrl" in lines
-    assert "stage: 1, 1_reference, 2, 3, 4, 5, curriculum, warmup" in lines
+    assert "stage: 1, 1_reference, 2, 3, 4, 5, clone, curriculum, warmup" in lines
     assert "  envtune-train stage=3 reward=progress" in lines
 
 
@@ -129,8 +129,11 @@ def test_help_lists_the_choices_of_the_project(run: Run, capsys: pytest.CaptureF
             ["reward=brefi"],
             "reward=brefi is not a choice; choose one of: binary, brief, format, mixed, progress, toolrl",
         ),
-        (["stage=6"], "stage=6 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, 5, curriculum, warmup"),
-        (["-m", "stage=5,6"], "stage=6 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, 5, curriculum, warmup"),
+        (["stage=6"], "stage=6 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, 5, clone, curriculum, warmup"),
+        (
+            ["-m", "stage=5,6"],
+            "stage=6 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, 5, clone, curriculum, warmup",
+        ),
         (
             ["reward=brief", "reward.cots=1"],
             "reward.cots is not a setting of reward; did you mean cost? valid are: cost",

@@ -181,7 +181,7 @@ def test_a_mistake_in_any_job_ends_the_sweep_before_the_first_and_before_a_folde
 ):
     for given, said in (
         (("seed=0,1", "grpo.beta=0.1,-1"), "grpo.beta=-1 must be a number of at least 0"),
-        (("stage=1,7",), "stage=7 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, curriculum"),
+        (("stage=1,7",), "stage=7 is not a choice; choose one of: 1, 1_reference, 2, 3, 4, clone, curriculum"),
         (("grpo.beta=interval(0,1)",), "grpo.beta=interval(0,1) has no end: sweep over a list, range(…) or glob(…)"),
     ):
         with pytest.raises(SystemExit) as caught:
