@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import envtune.process_start
+
 import transformers
 
 from envtune.errors import UserError
