@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +128,9 @@ def test_the_folder_speaks_as_the_model_that_was_trained(tmp_path: Path, run: Pa
 def test_the_model_is_where_the_run_found_it_unless_told_otherwise(run: Path, toy_folder: Path) -> None:
     best = run / "checkpoints/best.ckpt"
     # Whether its code is run is not the run's to say, though it has recorded that it was.
-    assert find_trained(str(run)) == Trained(best, str(toy_folder), "float32", False, "environment_tuning")
-    assert find_trained(str(run), trust_remote_code=True) == Trained(
-        best, str(toy_folder), "float32", True, "environment_tuning"
-    )
+    recorded = Trained(best, str(toy_folder), "float32", protocol="environment_tuning")
+    assert find_trained(str(run)) == recorded
+    assert find_trained(str(run), trust_remote_code=True) == replace(recorded, trust_remote_code=True)
     assert find_trained(str(best), "elsewhere").model == "elsewhere"
     (run / "run.json").unlink()
     assert find_trained(str(run), "elsewhere") == Trained(best, "elsewhere", "float32", False)
