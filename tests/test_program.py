@@ -73,5 +73,5 @@ def test_every_command_ends_this_way():
     for path in (*(ROOT / "tools").rglob("*.py"), *(ROOT / "envtune/commands").glob("[!_]*.py")):
         text = path.read_text(encoding="utf-8")
         if '__name__ == "__main__"' in text or path.parent.name == "commands":
-            ends = ("run_program(main)", "@command(", "from envtune.commands.")
+            ends = ("run_program(main", "@command(", "from envtune.commands.")
             assert any(end in text for end in ends), path
