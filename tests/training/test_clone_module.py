@@ -36,6 +36,9 @@ class Halves(torch.nn.Module):
         powers = self.powers[batch.ids[batch.sampled]]
         return TokenStatistics(-log(2) * powers, torch.zeros_like(powers))
 
+    def micro_batches(self, batch: Any, max_tokens: int) -> Any:
+        return batch.micro_batches(max_tokens)
+
 
 def gradients_of(model: Any) -> torch.Tensor:
     return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])

@@ -154,7 +154,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 def test_the_run_has_everything_that_must_be_restored(folders: dict[str, Path]):
     rows = metrics_of(folders["whole"])
     assert [row["step"] for row in rows if row["reward/mean"]] == ["1", "2", "3", "4", "5", "6"]
-    assert len({row["env/hint_probability"] for row in rows} - {""}) > 3
+    assert len({row["env/hint_probability"] for row in rows} - {""}) >= 3
     assert len({row["reward/refills"] for row in rows} - {""}) > 1
     assert len({row["grad_norm"] for row in rows} - {""}) == 6
     for name in ("new", "aged", "variance"):
