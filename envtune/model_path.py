@@ -1,4 +1,4 @@
-"""Whether a model is where a setting says: in a folder, or on the Hugging Face hub, which is asked once and briefly."""
+"""Checks that a model path names a folder with a model, or a model on the Hugging Face hub: one short request."""
 
 from __future__ import annotations
 
